@@ -1,0 +1,31 @@
+"""Files that are there whole or not at all."""
+
+import os
+import uuid
+from pathlib import Path
+
+from refine.errors import InputError
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file under another name beside its place, then rename it, so that no reader and no crash meets half of it.
+
+    Args:
+        path: The file; one that is there is replaced.
+        data: Its content.
+
+    Raises:
+        InputError: The folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError("path", "a file in a folder that exists", str(path), "Create the folder first.")
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

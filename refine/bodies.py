@@ -1,0 +1,179 @@
+"""What is solved for: bodies (pose, shape, expression, translation), a state (bodies and camera), and the columns of a step.
+
+    retract:  pose <- pose exp(step),  shape <- shape + step,  translation <- translation + step,  focal <- focal exp(step)
+
+Frames: `pose` is local to each joint's parent, the root's in the camera frame; `translation` is SMPL's `transl` in the camera
+frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodies, never images.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine import rotation
+from refine.camera import Camera
+from refine.check import check_shape
+
+Index = Tensor | Sequence[int] | slice
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """B bodies of one model.
+
+    Attributes:
+        pose: (B, J, 3, 3) local rotations, the root's included.
+        shape: (B, S) coefficients, unit variance.
+        expression: (B, E) coefficients, E may be 0.
+        translation: (B, 3) m, camera frame.
+
+    Raises:
+        InputError: The parts disagree on the number of bodies.
+    """
+
+    pose: Float[Tensor, "B J 3 3"]
+    shape: Float[Tensor, "B S"]
+    expression: Float[Tensor, "B E"]
+    translation: Float[Tensor, "B 3"]
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("bodies.pose", self.pose, "B J 3 3")
+        check_shape("bodies.shape", self.shape, "B S", B=sizes["B"])
+        check_shape("bodies.expression", self.expression, "B E", B=sizes["B"])
+        check_shape("bodies.translation", self.translation, "B 3", B=sizes["B"])
+
+    def __len__(self) -> int:
+        return self.pose.shape[0]
+
+    def __getitem__(self, index: Index) -> "Bodies":
+        """Return some of the bodies, in the order of index."""
+        return Bodies(self.pose[index], self.shape[index], self.expression[index], self.translation[index])
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Bodies":
+        """Return the same bodies on another device or in another floating-point type."""
+        return Bodies(
+            *(
+                part.to(device=device, dtype=dtype)
+                for part in (self.pose, self.shape, self.expression, self.translation)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
+
+    Attributes:
+        joints: Indices of the free joints, ascending.
+        shape: Number of free shape coefficients, the first ones.
+        expression: Number of free expression coefficients, the first ones.
+        translation: 3 if the translation is free, else 0.
+        focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
+    """
+
+    joints: tuple[int, ...]
+    shape: int = 0
+    expression: int = 0
+    translation: int = 3
+    focal: int = 0
+
+    @property
+    def size(self) -> int:
+        """P, the number of columns."""
+        return 3 * len(self.joints) + self.shape + self.expression + self.translation + self.focal
+
+    @property
+    def pose_columns(self) -> slice:
+        """Columns of the free joints' steps (rad), three a joint."""
+        return slice(0, 3 * len(self.joints))
+
+    @property
+    def shape_columns(self) -> slice:
+        """Columns of the free shape coefficients."""
+        return slice(self.pose_columns.stop, self.pose_columns.stop + self.shape)
+
+    @property
+    def expression_columns(self) -> slice:
+        """Columns of the free expression coefficients."""
+        return slice(self.shape_columns.stop, self.shape_columns.stop + self.expression)
+
+    @property
+    def translation_columns(self) -> slice:
+        """Columns of the translation (m)."""
+        return slice(self.expression_columns.stop, self.expression_columns.stop + self.translation)
+
+    @property
+    def focal_column(self) -> slice:
+        """Column of log-focal."""
+        return slice(self.translation_columns.stop, self.translation_columns.stop + self.focal)
+
+
+@dataclass(frozen=True)
+class State:
+    """Bodies and the camera each is seen by: all that a step changes."""
+
+    bodies: Bodies
+    camera: Camera
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    def __getitem__(self, index: Index) -> "State":
+        """Return some of the bodies with their cameras, in the order of index."""
+        return State(self.bodies[index], self.camera[index])
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
+        """Return the same state on another device or in another floating-point type."""
+        return State(self.bodies.to(device, dtype), self.camera.to(device, dtype))
+
+    def retract(self, unknowns: Unknowns, step: Float[Tensor, "B P"]) -> "State":
+        """Walk a step along the free columns.
+
+        Args:
+            unknowns: Which columns exist.
+            step: (B, P) rad for joints, m for the translation, unitless else.
+
+        Returns:
+            The new state; rotations stay rotations to rounding.
+
+        Raises:
+            InputError: The step has another width than the unknowns.
+        """
+        check_shape("step", step, "B P", B=len(self), P=unknowns.size)
+        bodies, camera = self.bodies, self.camera
+        pose, shape, expression, translation = bodies.pose, bodies.shape, bodies.expression, bodies.translation
+        if unknowns.joints:
+            joints = torch.tensor(unknowns.joints, device=pose.device)
+            turn = rotation.exp(step[:, unknowns.pose_columns].reshape(len(self), -1, 3))
+            pose = pose.index_copy(1, joints, pose[:, joints] @ turn)
+        if unknowns.shape:
+            shape = torch.cat(
+                (shape[:, : unknowns.shape] + step[:, unknowns.shape_columns], shape[:, unknowns.shape :]), 1
+            )
+        if unknowns.expression:
+            free = expression[:, : unknowns.expression] + step[:, unknowns.expression_columns]
+            expression = torch.cat((free, expression[:, unknowns.expression :]), 1)
+        if unknowns.translation:
+            translation = translation + step[:, unknowns.translation_columns]
+        if unknowns.focal:
+            camera = replace(camera, focal=camera.focal * step[:, unknowns.focal_column].exp())
+        return State(Bodies(pose, shape, expression, translation), camera)
+
+
+def choose(take: Tensor, first: State, second: State) -> State:
+    """Return, body by body, the first state where `take (B,)` is true and the second elsewhere."""
+
+    def pick(one: Tensor, other: Tensor) -> Tensor:
+        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), one, other)
+
+    a, b = first.bodies, second.bodies
+    bodies = Bodies(
+        pick(a.pose, b.pose),
+        pick(a.shape, b.shape),
+        pick(a.expression, b.expression),
+        pick(a.translation, b.translation),
+    )
+    return State(bodies, replace(second.camera, focal=pick(first.camera.focal, second.camera.focal)))

@@ -1,0 +1,6 @@
+"""One skinned body for every model family, and the file names its loaders are found by."""
+
+from refine.body.skinned_body import KeypointSet, SkinnedBody
+from refine.body.skinning import PosedBody, pose_body
+
+__all__ = ["KeypointSet", "PosedBody", "SkinnedBody", "pose_body"]

@@ -1,0 +1,72 @@
+"""Checks of a caller's tensors at the boundary: shape by name, finiteness, sign.
+
+`check_shape("matches.target", tensor, "B N 2", B=4)` compares every axis with a letter, a number, or `...`,
+and returns the sizes of the letters, so that several tensors can be held against each other.
+"""
+
+from torch import Tensor
+
+from refine.errors import InputError
+
+
+def check_shape(name: str, tensor: Tensor, shape: str, **sizes: int) -> dict[str, int]:
+    """Compare a tensor's shape with a pattern.
+
+    Args:
+        name: The argument's name, for the message.
+        tensor: The tensor to look at.
+        shape: Axes separated by blanks: letters (sizes to be learnt or compared) and numbers.
+        sizes: Sizes already known by letter. (The one place where keywords are open: the letters are the caller's.)
+
+    Returns:
+        All sizes known now, by letter.
+
+    Raises:
+        InputError: The number of axes or the size of one differs.
+    """
+    axes = shape.split()
+    known = dict(sizes)
+    fits = isinstance(tensor, Tensor) and tensor.dim() == len(axes)
+    if fits:
+        for axis, size in zip(axes, tensor.shape, strict=True):
+            fits &= known.setdefault(axis, int(axis) if axis.isdigit() else size) == size
+    if not fits:
+        wanted = ", ".join(f"{axis}={sizes[axis]}" if axis in sizes else axis for axis in axes)
+        got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
+        raise InputError(name, f"a tensor of shape ({wanted})", got)
+    return known
+
+
+def check_finite(name: str, tensor: Tensor, advice: str = "") -> None:
+    """Refuse NaN and infinity.
+
+    Args:
+        name: The argument's name, for the message.
+        tensor: Any shape.
+        advice: What to do about it.
+
+    Raises:
+        InputError: Some value is NaN or infinite; the message names the first body that has one.
+    """
+    bad = ~tensor.isfinite()
+    if bool(bad.any()):
+        first = int(bad.reshape(bad.shape[0], -1).any(1).nonzero()[0, 0]) if bad.dim() else 0
+        count = int(bad.sum())
+        advice = advice or "Remove this body, or repair its values before the call."
+        raise InputError(name, "finite values", f"{count} NaN or infinite value(s), first in row {first}", advice)
+
+
+def check_positive(name: str, tensor: Tensor, unit: str, advice: str = "") -> None:
+    """Refuse zero, negative and NaN values.
+
+    Args:
+        name: The argument's name, for the message.
+        tensor: Any shape.
+        unit: The unit, for the message.
+        advice: What to do about it.
+
+    Raises:
+        InputError: Some value is not above zero.
+    """
+    if not bool((tensor > 0).all()):
+        raise InputError(name, f"values above zero ({unit})", f"a smallest value of {float(tensor.min()):g}", advice)

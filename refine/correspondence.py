@@ -1,0 +1,106 @@
+"""Correspondences: sampled points of the surface and where the photo says they are.
+
+    target = photo_from_crop (pixel + offset),    sqrt_information = share * W_crop / scale,   scale px of photo per px of crop
+    share² = min(1, independent / N),             independent = information-carrying pixels / correlation_px²
+
+The last line is the effective number of independent matches: a network's errors on neighbouring pixels hang together, so N
+matches do not tell N times as much as one. It is applied here, once, and nowhere else.
+
+Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2),
+1946 (effective number of observations of an autocorrelated series).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from displacement_net.displacement import Displacement
+from refine.check import check_shape
+from refine.errors import InputError
+from refine.render import Fragments
+
+
+@dataclass(frozen=True)
+class Correspondences:
+    """N surface points a body and their targets in the photo.
+
+    Attributes:
+        triangle: (B, N) index into the body's faces.
+        barycentric: (B, N, 3) weights of its corners.
+        target: (B, N, 2) px of the photo; finite everywhere (zero where there is no information).
+        sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
+
+    Raises:
+        InputError: The parts disagree on the number of bodies or matches.
+    """
+
+    triangle: Int[Tensor, "B N"]
+    barycentric: Float[Tensor, "B N 3"]
+    target: Float[Tensor, "B N 2"]
+    sqrt_information: Float[Tensor, "B N 2 2"]
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("matches.triangle", self.triangle, "B N")
+        check_shape("matches.barycentric", self.barycentric, "B N 3", **sizes)
+        check_shape("matches.target", self.target, "B N 2", **sizes)
+        check_shape("matches.sqrt_information", self.sqrt_information, "B N 2 2", **sizes)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How matches are taken from a displacement field."""
+
+    count: int = 512
+    """N, matches a body: enough that more change nothing (CamSMPLify uses 138 points, smplfitter 1,024)."""
+
+    correlation_px: float = 8.0
+    """Distance in the crop (px) over which errors hang together: 1/32 of a 256 crop, about a forearm's width. 1: independent."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not self.correlation_px >= 1:
+            raise InputError("matching", "count >= 1 and correlation_px >= 1", repr(self))
+
+
+def correspond(
+    fragments: Fragments, displacement: Displacement, photo_from_crop: Float[Tensor, "B 2 3"], matching: Matching
+) -> Correspondences:
+    """Carry a displacement field to points of the surface, evenly spread over the pixels that carry information.
+
+    Args:
+        fragments: (B, H, W) what each pixel of the crops sees.
+        displacement: (B, H, W) offsets in px of the crops.
+        photo_from_crop: (B, 2, 3) the similarity from pixels of each crop to pixels of its photo.
+        matching: How many, and how far errors hang together.
+
+    Returns:
+        N matches a body. A body with fewer informed pixels repeats them with the information shared out, one with none has
+        silent matches.
+    """
+    informed = displacement.sqrt_information.diagonal(dim1=-2, dim2=-1).gt(0).any(-1) & (fragments.triangle >= 0)
+    informed &= displacement.offset.isfinite().all(-1) & displacement.sqrt_information.isfinite().all(-1).all(-1)
+    count, height, width = informed.shape
+    order = informed.flatten(1).cumsum(1)  # (B, H W): how many informed pixels up to here
+    total = order[:, -1:]  # (B, 1)
+    # Systematic sampling: the pixel of rank (n + ½) / N of all informed ones.
+    places = (torch.arange(matching.count, device=order.device) + 0.5) / matching.count
+    rank = (places * total).floor().long() + 1  # (B, N)
+    pixel = torch.searchsorted(order, rank).clamp(max=height * width - 1)  # (B, N)
+    rows = torch.arange(count, device=order.device)[:, None]
+    found = informed.flatten(1)[rows, pixel]  # (B, N)
+
+    offset = displacement.offset.flatten(1, 2)[rows, pixel]
+    center = torch.stack((pixel % width, pixel // width), -1).to(offset) + 0.5  # (B, N, 2) px of the crop
+    target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
+    scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
+    independent = (total / matching.correlation_px**2).clamp(max=matching.count)
+    # Beyond the discount for correlation, matches that repeat a pixel must not count it twice.
+    share = (torch.minimum(independent, total.to(independent)) / matching.count).sqrt()[..., None, None]
+    information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share / scale
+    return Correspondences(
+        fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),
+        fragments.barycentric.flatten(1, 2)[rows, pixel],
+        target.masked_fill(~found[..., None], 0.0),
+        information.masked_fill(~found[..., None, None], 0.0),
+    )

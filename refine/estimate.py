@@ -1,0 +1,136 @@
+"""An estimate: what a regressor said about the people of one or several photos, on a body model, and what it stored beside.
+
+`Source` keeps the regressor's own words untouched; `Estimate` is their meaning on a `SkinnedBody`, possibly after a change of model.
+Frames: camera frame of the photo (x right, y down, z forward), metres, pixels of the photo.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine.bodies import Bodies, Index, State
+from refine.body import PosedBody, SkinnedBody
+from refine.camera import Camera
+from refine.check import check_shape
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a regressor stored, in its own words.
+
+    Attributes:
+        format: The format's name ("romp", "bev", "parameters", ...), the file name in `refine/formats/`.
+        model: The body model its numbers belong to: "smpl", "smplh", "smplx" or "anny".
+        pose: (B, J, 3, 3) local rotations in that model's joint order (24, 52 or 55 joints).
+        betas: (B, S) shape coefficients of that model.
+        expression: (B, E); E may be 0.
+        translation: (B, 3) m, SMPL's `transl` in the camera frame, or None where it is only known through `joints`.
+        joints: (B, J', 3) m, stored joints in the camera frame, the model's own first, or None.
+        vertices: (B, V, 3) m, stored vertices in the camera frame, or None.
+        keypoints_2d: (B, K, 2) px, stored projected joints, or None.
+        arrays: The file's content as read, for writing back; empty where the estimate came from memory.
+        focal_rule: How the focal length was found, in words.
+        path: The file, or None.
+        gender: "neutral", "female" or "male".
+    """
+
+    format: str
+    model: str
+    pose: Float[Tensor, "B J 3 3"]
+    betas: Float[Tensor, "B S"]
+    expression: Float[Tensor, "B E"]
+    translation: Float[Tensor, "B 3"] | None = None
+    joints: Float[Tensor, "B L 3"] | None = None
+    vertices: Float[Tensor, "B W 3"] | None = None
+    keypoints_2d: Float[Tensor, "B K 2"] | None = None
+    arrays: Mapping[str, object] = field(default_factory=dict)
+    focal_rule: str = ""
+    path: Path | None = None
+    gender: str = "neutral"
+
+    def __len__(self) -> int:
+        return self.pose.shape[0]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bodies and cameras on a body model, with the source they were read from.
+
+    Attributes:
+        body: The model.
+        state: Bodies and one camera each.
+        image_index: (B,) which image of the call each body is seen in.
+        source: The regressor's own words.
+        notes: One sentence for each thing that was decided on the way (focal rule, change of model, ...).
+    """
+
+    body: SkinnedBody
+    state: State
+    image_index: Int[Tensor, "B"]
+    source: Source
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Estimate":
+        """Return the same estimate on another device or in another floating-point type; the source stays where it is."""
+        body, state = self.body.to(device, dtype), self.state.to(device, dtype)
+        return replace(self, body=body, state=state, image_index=self.image_index.to(device=device))
+
+    @property
+    def bodies(self) -> Bodies:
+        """The bodies: pose, shape, expression, translation."""
+        return self.state.bodies
+
+    @property
+    def camera(self) -> Camera:
+        """One camera a body."""
+        return self.state.camera
+
+    @property
+    def posed(self) -> PosedBody:
+        """The bodies, posed."""
+        return self.body.posed(self.state.bodies)
+
+    @property
+    def vertices(self) -> Float[Tensor, "B V 3"]:
+        """(B, V, 3) m, camera frame."""
+        return self.camera.transform(self.posed.vertices)
+
+    @property
+    def joints(self) -> Float[Tensor, "B J 3"]:
+        """(B, J, 3) m, camera frame."""
+        return self.camera.transform(self.posed.joints)
+
+    def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
+        """Project a named keypoint set.
+
+        Args:
+            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body.
+
+        Returns:
+            (B, K, 2) px of the photo.
+
+        Raises:
+            InputError: The body has no such set.
+        """
+        return self.camera.project(self.posed.keypoints(self.body.keypoint_set(name)))
+
+
+def as_array(value: object) -> np.ndarray:
+    """Return a tensor, list or array as a numpy array on the CPU, detached."""
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+
+
+def as_tensor(value: object, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return an array, list or tensor as a detached CPU tensor of the given type."""
+    return torch.as_tensor(as_array(value)).detach().to(dtype)

@@ -1,0 +1,50 @@
+"""Rendering: a rasteriser says which triangle each pixel sees, torch says the rest, so gradients flow on every backend.
+
+rasterizer.triangles(...) -> ids;   rasterize(...) -> Fragments (ids, barycentrics, depth);   shade.* -> colours, normals, ...
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine.camera import Camera
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What each pixel sees of its body.
+
+    Attributes:
+        triangle: (B, H, W) index into faces, -1 where the background is seen.
+        barycentric: (B, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; zeros on the background.
+        depth: (B, H, W) m along +z, infinite on the background.
+    """
+
+    triangle: Int[Tensor, "B H W"]
+    barycentric: Float[Tensor, "B H W 3"]
+    depth: Float[Tensor, "B H W"]
+
+
+@runtime_checkable
+class Rasterizer(Protocol):
+    """Finds the nearest triangle along each pixel's ray."""
+
+    def triangles(
+        self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
+    ) -> Int[Tensor, "B H W"]:
+        """Return the triangle each pixel sees.
+
+        Args:
+            vertices: (B, V, 3) m, camera frame (+x right, +y down, +z forward); not differentiated.
+            faces: (F, 3); both sides of a triangle are seen.
+            camera: B cameras of the H x W image (its `camera_from_world` is not applied here).
+            height: H, px.
+            width: W, px. Pixel (row, column) looks along the ray through (column + 0.5, row + 0.5).
+
+        Returns:
+            (B, H, W) index into faces of the nearest hit at a depth of at least `refine.camera.NEAR_M`, -1 where there is none.
+            Parts of triangles nearer than that, or behind the camera, are cut away; the rest of such a triangle stays.
+        """
+        ...

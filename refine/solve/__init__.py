@@ -1,0 +1,91 @@
+"""What solving ends in: a solution, and for each body the reason it stopped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+
+
+class StopReason(Enum):
+    """Why a body stopped; the value is a sentence for its owner."""
+
+    CONVERGED = "The cost no longer falls: this is a minimum."
+    STEP_LIMIT = "The step limit came first: allow more steps if the last ones still lowered the cost."
+    STALLED = "No step lowers the cost any further: evidence and priors are balanced, or the evidence is contradictory."
+    NO_EVIDENCE = "No evidence was given or visible: the estimate is returned as it came. Give keypoints, or another source."
+    NOT_FINITE = "The cost is not finite at the start: look at this body's pose, translation and evidence."
+    BEHIND_CAMERA = "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
+    OUTSIDE_IMAGE = "The body lies outside the photo: check the camera, or that this estimate belongs to this photo."
+
+
+STOP_REASONS = tuple(StopReason)
+"""In the order of the codes kept while solving."""
+
+
+def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
+    """Return the stop reasons of a tensor of codes (B,)."""
+    return tuple(STOP_REASONS[int(code)] for code in codes.tolist())
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a batch of bodies came to rest.
+
+    Attributes:
+        state: The best state of each body.
+        unknowns: The columns that were free.
+        cost_before: (B,) robust cost at the start.
+        cost: (B,) robust cost at the end.
+        cost_by_term: (B, T) its parts, in the order of the terms.
+        term_names: T names of the terms' classes.
+        steps: (B,) accepted steps.
+        stop: B reasons.
+        information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
+    """
+
+    state: State
+    unknowns: Unknowns
+    cost_before: Float[Tensor, "B"]
+    cost: Float[Tensor, "B"]
+    cost_by_term: Float[Tensor, "B T"]
+    term_names: tuple[str, ...]
+    steps: Int[Tensor, "B"]
+    stop: Sequence[StopReason]
+    information: Float[Tensor, "B P P"]
+
+    def covariance(self, rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
+        """Return the undamped posterior covariance of a step.
+
+        Directions that neither evidence nor prior observes have infinite variance: every column with a part in such a
+        direction gets an infinite variance and no covariance with others, instead of a silently small one.
+
+        Args:
+            rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this share of its size are zero.
+
+        Returns:
+            (B, P, P), in squared units of the columns (rad², unitless, m²), float64.
+        """
+        information = self.information.double()
+        scale = information.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
+        seen = scale > 0
+        inverse_scale = torch.where(seen, 1 / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(scale))
+        scaled = information * inverse_scale[:, :, None] * inverse_scale[:, None, :]
+        scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
+        value, vector = torch.linalg.eigh(scaled)
+        observed = value > rank_tolerance * scaled.shape[-1]
+        inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
+        covariance = (vector * inverse[:, None, :]) @ vector.mT
+        unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)
+        free = (unseen_share > UNOBSERVED_SHARE) | ~seen
+        covariance = covariance * inverse_scale[:, :, None] * inverse_scale[:, None, :]
+        covariance = covariance.masked_fill(free[:, :, None] | free[:, None, :], 0.0)
+        return covariance + torch.diag_embed(torch.where(free, torch.inf, 0.0).to(covariance))
+
+
+UNOBSERVED_SHARE = 1e-6
+"""A column with more than this squared part in an unobserved direction is itself unobserved."""

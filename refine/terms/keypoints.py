@@ -1,0 +1,181 @@
+"""Keypoints: where a 2D detector says named points lie, against where the body puts them.
+
+    residual[b, k] = (project(keypoint[b, k]) - target[b, k]) / sigma_px[b, k]
+    sigma_px       = s max(sigma_floor, k sigma_OKS) / g(confidence),   s = √(area of the person's box)
+
+No information: confidence zero, or closer to the image's border than 2 % of its width or height, where detectors put the
+joints of people who are cut off.
+
+Source: COCO keypoint evaluation (per-joint constants of the object keypoint similarity, cocodataset.org); ViTPose and
+OpenPose report confidences g is applied to; SPIN and CamSMPLify drop hips and neck (their definition differs between
+detectors and bodies), here their sigma is doubled.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+from refine.body import KeypointSet, PosedBody
+from refine.camera import Camera
+from refine.check import check_finite, check_positive, check_shape
+from refine.errors import InputError
+from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.whiten import isotropic, whiten
+
+OKS_SIGMA = {
+    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
+    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "toe": 0.068, "heel": 0.066,
+}  # fmt: skip
+"""Standard deviation of annotators per joint over √(object area): COCO keypoint evaluation; toes and heels from COCO-WholeBody."""
+
+SMALL_PART_SIGMA = 0.035
+"""For face, hand and other points without a constant of their own (COCO-WholeBody: 0.01-0.045 on hands and face)."""
+
+LOOSE_PARTS = ("hip", "neck", "midhip", "pelvis")
+"""Points whose place differs between detectors and bodies."""
+
+
+@dataclass(frozen=True)
+class DetectorNoise:
+    """How a detector errs."""
+
+    oks_share: float = 0.25
+    """k: detectors' error in units of the annotators' spread, which includes clothing and definition. PCK@0.05 of 90 % and more
+    on visible joints means 0.02 of the box a coordinate, a quarter of the OKS constant of shoulders and hips."""
+
+    sigma_floor: float = 0.008
+    """Least sigma over √(box area): a 64-bin heatmap's pixel over the box, half of it."""
+
+    loose_factor: float = 2.0
+    """Hips and neck: twice the sigma."""
+
+    border_share: float = 0.02
+    """Points within this share of the image's width or height from its border carry no information."""
+
+    least_confidence: float = 0.1
+    """Below, a detection carries no information."""
+
+    def sigma_px(
+        self, names: tuple[str, ...], pixels: Float[Tensor, "B K 2"], confidence: Float[Tensor, "B K"], box_area: Float[Tensor, "B"], size: Float[Tensor, "B 2"]
+    ) -> Float[Tensor, "B K"]:
+        """Return the sigma of each detection.
+
+        Args:
+            names: K names of the points.
+            pixels: (B, K, 2) px.
+            confidence: (B, K) the detector's, 0 to 1; g(confidence) = confidence, so 0.5 doubles the sigma.
+            box_area: (B,) px², the person's box in the photo.
+            size: (B, 2) px, (height, width) of the photo.
+
+        Returns:
+            (B, K) px; infinite where there is no information.
+        """
+        share = torch.tensor([self._share(name) for name in names], dtype=pixels.dtype, device=pixels.device)
+        sigma = box_area.sqrt()[:, None] * share / confidence.clamp(min=1e-6, max=1.0)
+        extent = size.flip(-1)[:, None]  # (B, 1, 2): width, height
+        margin = self.border_share * extent
+        inside = ((pixels > margin) & (pixels < extent - margin)).all(-1)
+        return torch.where(inside & (confidence >= self.least_confidence), sigma, torch.full_like(sigma, torch.inf))
+
+    def _share(self, name: str) -> float:
+        plain = name.lower().replace("_", "")
+        oks = next((value for part, value in OKS_SIGMA.items() if plain.endswith(part)), None)
+        oks = OKS_SIGMA["shoulder"] if oks is None and plain in ("neck",) else oks
+        share = max(self.sigma_floor, self.oks_share * (SMALL_PART_SIGMA if oks is None else oks))
+        return share * (self.loose_factor if plain.endswith(LOOSE_PARTS) else 1.0)
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Pulls named points of the body onto their detections.
+
+    Attributes:
+        points: K named points of the body.
+        target: (B, K, 2) px of the photo, finite (zero where there is no information).
+        sqrt_information: (B, K, 2, 2) 1/px; zero silences a point.
+
+    Raises:
+        InputError: Shapes disagree, or a target or information is not finite.
+    """
+
+    points: KeypointSet
+    target: Float[Tensor, "B K 2"]
+    sqrt_information: Float[Tensor, "B K 2 2"]
+    kernel: Kernel = GemanMcClure(scale=10.0)
+    """In standard deviations; SMPLify's 100 px on a 224-px crop is wider still. A swapped limb lies 20 sigmas and more away."""
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
+        check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
+        check_finite("keypoints.target", self.target)
+        check_finite("keypoints.sqrt_information", self.sqrt_information, "A sigma must be above zero; infinity means no information.")
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
+        point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
+        pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns)
+        residual, jacobian = whiten(self.sqrt_information, pixel - self.target, pixel_by_step)
+        return Linearization(residual, jacobian, self.kernel)
+
+
+def keypoints_from_sigma(points: KeypointSet, pixels: Float[Tensor, "B K 2"], sigma_px: Float[Tensor, "B K"]) -> Keypoints:
+    """Build the term from detections and their sigmas.
+
+    Args:
+        points: K named points of the body.
+        pixels: (B, K, 2) px of the photo; anything, NaN included, where sigma is infinite.
+        sigma_px: (B, K) px; infinite: no information.
+
+    Returns:
+        The term.
+
+    Raises:
+        InputError: A sigma is not above zero.
+    """
+    check_positive("sigma_px", sigma_px, "px", "Use infinity for a point that was not detected.")
+    known = sigma_px.isfinite()
+    return Keypoints(points, torch.where(known[..., None], pixels, torch.zeros_like(pixels)), isotropic(sigma_px))
+
+
+def keypoints_from_detections(
+    points: KeypointSet,
+    pixels: Float[Tensor, "B K 2"],
+    confidence: Float[Tensor, "B K"],
+    camera: Camera,
+    projected: Float[Tensor, "B K 2"],
+    noise: DetectorNoise | None = None,
+) -> Keypoints:
+    """Build the term from a detector's output under its documented noise.
+
+    The person's box is the one around the estimate's projected points and the confident detections, cut to the photo.
+
+    Args:
+        points: K named points of the body.
+        pixels: (B, K, 2) px of the photo.
+        confidence: (B, K) 0 to 1; 0 for a point the detector lacks.
+        camera: B cameras; their `size` is the photo's.
+        projected: (B, K, 2) px, the same points of the estimate.
+        noise: The detector's noise; the default where None.
+
+    Returns:
+        The term.
+
+    Raises:
+        InputError: A confidence is negative or not finite, a confident detection is not finite.
+    """
+    noise = noise or DetectorNoise()
+    check_finite("keypoint confidence", confidence)
+    if bool((confidence < 0).any()):
+        raise InputError("keypoint confidence", "values from 0 to 1", f"{float(confidence.min()):g}")
+    seen = confidence >= noise.least_confidence
+    pixels = pixels.masked_fill(~seen[..., None], 0.0)
+    check_finite("keypoint pixels", pixels, "Give confidence 0 to points the detector lacks.")
+    extent = camera.size.flip(-1)[:, None]
+    both = torch.cat((projected, torch.where(seen[..., None], pixels, projected)), 1)
+    both = torch.minimum(both.nan_to_num(0.0).clamp(min=0), extent)
+    width_height = both.amax(1) - both.amin(1)
+    area = width_height.clamp(min=1.0).prod(-1)
+    return keypoints_from_sigma(points, pixels, noise.sigma_px(points.names, pixels, confidence, area, camera.size))
