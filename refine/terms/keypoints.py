@@ -38,6 +38,17 @@ LOOSE_PARTS = ("hip", "neck", "midhip", "pelvis")
 """Points whose place differs between detectors and bodies."""
 
 
+SMALL_PARTS = ("face", "left_hand", "right_hand")
+FINGERS = ("thumb", "index", "middle", "ring", "pinky", "hand")
+
+
+def _small_part(name: str) -> str:
+    """Return which face or hand a point belongs to, "" for the body's own."""
+    if any(finger in name for finger in FINGERS):
+        return "left_hand" if "left" in name else "right_hand"
+    return "face" if "face" in name or "pupil" in name else ""
+
+
 @dataclass(frozen=True)
 class DetectorNoise:
     """How a detector errs."""
@@ -55,8 +66,12 @@ class DetectorNoise:
     border_share: float = 0.02
     """Points within this share of the image's width or height from its border carry no information."""
 
-    least_confidence: float = 0.1
-    """Below, a detection carries no information."""
+    part_points: float = 3.0
+    """The points of one face or one hand come from one small image region and err together: all of them count as this many
+    independent ones (position, size and turn of the part). Without, 68 face points outvote an arm."""
+
+    least_confidence: float = 0.3
+    """Below, a detection carries no information (MMPose draws none below its default `kpt_thr` of 0.3)."""
 
     def sigma_px(
         self, names: tuple[str, ...], pixels: Float[Tensor, "B K 2"], confidence: Float[Tensor, "B K"], box_area: Float[Tensor, "B"], size: Float[Tensor, "B 2"]
@@ -77,8 +92,12 @@ class DetectorNoise:
         sigma = box_area.sqrt()[:, None] * share / confidence.clamp(min=1e-6, max=1.0)
         extent = size.flip(-1)[:, None]  # (B, 1, 2): width, height
         margin = self.border_share * extent
-        inside = ((pixels > margin) & (pixels < extent - margin)).all(-1)
-        return torch.where(inside & (confidence >= self.least_confidence), sigma, torch.full_like(sigma, torch.inf))
+        informed = ((pixels > margin) & (pixels < extent - margin)).all(-1) & (confidence >= self.least_confidence)
+        for part in SMALL_PARTS:
+            members = torch.tensor([_small_part(name) == part for name in names], device=pixels.device)
+            together = (informed & members).sum(1, keepdim=True)  # (B, 1)
+            sigma = torch.where(members, sigma * (together / self.part_points).clamp(min=1.0).sqrt(), sigma)
+        return torch.where(informed, sigma, torch.full_like(sigma, torch.inf))
 
     def _share(self, name: str) -> float:
         plain = name.lower().replace("_", "")

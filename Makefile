@@ -1,0 +1,47 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both build .venv once and leave it alone afterwards.
+#
+#   PYTHON       the interpreter .venv is built with (3.10 to 3.13)
+#   TORCH_INDEX  where torch comes from, if not from the default registry (the README says how to get the CPU build on Linux)
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip
+FRAME := setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test check lint benchmarks clean
+
+demo: .venv/installed
+	$(BIN)/refine demo
+
+test: lint
+	$(BIN)/pytest -n 2
+
+check: lint
+	$(BIN)/pytest -n 2 -m "not slow"
+
+lint: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmarks: .venv/installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+# torch first and by itself, because it alone may come from another index.
+.venv/torch: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install torch==2.13.0 $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	touch $@
+
+.venv/installed: .venv/torch $(FRAME)
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/torch $(FRAME)
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@ .venv/installed

@@ -1,0 +1,44 @@
+"""How people's shapes are spread: each coefficient is a standard normal number by construction of the shape space.
+
+    residual[b, s] = (shape[b, s] - mean[b, s]) / sigma
+
+Source: Loper et al., SMPL, 2015, sec. 5 (principal components scaled to unit variance); Bogo et al., SMPLify, 2016, eq. 4 (E_beta).
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+from refine.body import PosedBody
+from refine.check import check_positive
+from refine.terms import Kernel, LeastSquares, Linearization
+
+
+@dataclass(frozen=True)
+class GaussianShape:
+    """Pulls the free shape coefficients to a mean, by default the average person's.
+
+    Raises:
+        InputError: `sigma` is not above zero.
+    """
+
+    sigma: float = 1.0
+    """Standard deviation of a coefficient, unitless (1: the population's, see Source)."""
+    mean: Float[Tensor, "B S"] | None = None
+    """(B, S) where to pull to, e.g. the estimate's shape with a smaller sigma; None: zero, the average person."""
+    kernel: Kernel = field(default_factory=LeastSquares)
+
+    def __post_init__(self) -> None:
+        check_positive("sigma", torch.tensor(self.sigma), "unitless", "To switch the prior off leave it out.")
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return residual (B, S_free, 1), unitless, and its Jacobian (B, S_free, 1, P) per unit step."""
+        shape = state.bodies.shape[:, : unknowns.shape]
+        away = shape if self.mean is None else shape - self.mean[:, : unknowns.shape]
+        jacobian = shape.new_zeros(len(shape), unknowns.shape, 1, unknowns.size)
+        eye = torch.eye(unknowns.shape, dtype=shape.dtype, device=shape.device)
+        jacobian[:, :, 0, unknowns.shape_columns] = eye / self.sigma
+        return Linearization(away[..., None] / self.sigma, jacobian, self.kernel)

@@ -1,0 +1,153 @@
+"""Staying near the estimate: how far a regressor's joints are usually wrong.
+
+    residual[b, j] = log(R_estimate[b, j]ᵀ R[b, j]) / sigma_rad[j]           one row of three per free joint
+    residual[b]    = (translation[b] - translation_estimate[b]) / sigma_m
+
+Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian). For `SIGMA_RAD` see there.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine import rotation
+from refine.bodies import State, Unknowns
+from refine.body import PosedBody
+from refine.check import check_positive, check_shape
+from refine.terms import Kernel, LeastSquares, Linearization
+
+SIGMA_RAD = {
+    "pelvis": 0.10,
+    "hip": 0.15,
+    "knee": 0.25,
+    "ankle": 0.30,
+    "foot": 0.30,
+    "spine1": 0.08,
+    "spine2": 0.08,
+    "spine3": 0.08,
+    "neck": 0.20,
+    "head": 0.20,
+    "collar": 0.10,
+    "shoulder": 0.25,
+    "elbow": 0.35,
+    "wrist": 0.35,
+    "jaw": 0.10,
+    "eye": 0.10,
+}
+"""Standard deviation per axis (rad) of a regressor's local rotations, by joint, left and right alike.
+
+A judgement, not a fit: no table of a regressor's errors by joint and axis is at hand that holds for more than one of them. What it rests
+on: errors grow from the pelvis down each limb, and are largest in elbows, wrists, ankles and least in spine and collars, whose errors the
+image hardly shows and which regressors keep near their mean; limbs of 0.25 to 0.35 rad an axis are geodesic errors of 23 to 32 degrees
+(mean = 1.6 sigma). It can be replaced joint by joint with `NearEstimate(sigma_rad=...)`.
+"""
+
+OTHER_SIGMA_RAD = 0.30
+"""For joints not named in `SIGMA_RAD`: fingers, and joints of other models. A judgement too: wide, since regressors rarely see them."""
+
+
+def default_sigma_rad(joint_names: tuple[str, ...]) -> Float[Tensor, "J"]:
+    """Look up `SIGMA_RAD`.
+
+    Args:
+        joint_names: Names of a body's joints; "left_" and "right_" are ignored.
+
+    Returns:
+        (J,) rad, float64 on the CPU.
+    """
+    names = (name.removeprefix("left_").removeprefix("right_").removesuffix("_smplhf") for name in joint_names)
+    return torch.tensor([SIGMA_RAD.get(name, OTHER_SIGMA_RAD) for name in names], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class NearEstimate:
+    """Pulls the free joints back to the rotations an estimate gave them.
+
+    Attributes:
+        pose: (B, J, 3, 3) the estimate's local rotations.
+
+    Raises:
+        InputError: `sigma_rad` is not above zero, or its shape does not go with `pose`.
+    """
+
+    pose: Float[Tensor, "B J 3 3"]
+    sigma_rad: Float[Tensor, "J"] | Float[Tensor, "B J"] | None = None
+    """Standard deviation per axis, rad; None: `SIGMA_RAD` by the names of the body's joints."""
+    kernel: Kernel = field(default_factory=LeastSquares)
+    """No robustness: a joint does not escape its estimate."""
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("pose", self.pose, "B J 3 3")
+        if self.sigma_rad is not None:
+            pattern = "J" if self.sigma_rad.dim() == 1 else "B J"
+            check_shape("sigma_rad", self.sigma_rad, pattern, **sizes)
+            check_positive(
+                "sigma_rad",
+                self.sigma_rad,
+                "rad",
+                "To leave a joint free give it a large sigma; to fix it leave it out of `Unknowns`.",
+            )
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return residual (B, J_free, 3), unitless, and its Jacobian (B, J_free, 3, P) per unit step."""
+        pose = state.bodies.pose
+        joints = torch.tensor(unknowns.joints, dtype=torch.long, device=pose.device)
+        away = rotation.log(self.pose[:, joints].mT @ pose[:, joints])  # (B, J_free, 3) rad
+        sigma = default_sigma_rad(posed.body.joint_names) if self.sigma_rad is None else self.sigma_rad
+        sigma = sigma.to(pose)[..., joints, None]  # (J_free, 1) or (B, J_free, 1)
+        return Linearization(
+            away / sigma,
+            spread(rotation.right_jacobian_inverse(away) / sigma[..., None], torch.arange(len(joints)), unknowns),
+            self.kernel,
+        )
+
+
+@dataclass(frozen=True)
+class NearTranslation:
+    """Pulls the translation back to where an estimate put it.
+
+    Attributes:
+        translation: (B, 3) m, the estimate's.
+
+    Raises:
+        InputError: `sigma_m` is not above zero.
+    """
+
+    translation: Float[Tensor, "B 3"]
+    sigma_m: tuple[float, float, float] = (0.3, 0.3, 1.0)
+    """Standard deviation along x, y, z of the translation's frame, m. Wide, a judgement: the image says where a body is across the
+    view to a few pixels, and how far away only through its size; this keeps a body without evidence from drifting."""
+    kernel: Kernel = field(default_factory=LeastSquares)
+
+    def __post_init__(self) -> None:
+        check_shape("translation", self.translation, "B 3")
+        check_positive("sigma_m", torch.tensor(self.sigma_m), "m")
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return residual (B, 1, 3), unitless, and its Jacobian (B, 1, 3, P) per unit step."""
+        here = state.bodies.translation
+        sigma = here.new_tensor(self.sigma_m)
+        jacobian = here.new_zeros(len(here), 1, 3, unknowns.size)
+        if unknowns.translation:
+            jacobian[..., unknowns.translation_columns] = torch.diag(1 / sigma)
+        return Linearization(((here - self.translation) / sigma)[:, None], jacobian, self.kernel)
+
+
+def spread(blocks: Float[Tensor, "B N D 3"], slot: Tensor, unknowns: Unknowns) -> Float[Tensor, "B N D P"]:
+    """Put one 3-column block per residual in the columns of its joint.
+
+    Args:
+        blocks: (B, N, D, 3) derivative of residual n by the step of its own joint.
+        slot: (N,) that joint's place among `unknowns.joints`.
+        unknowns: The columns.
+
+    Returns:
+        (B, N, D, P), zero elsewhere.
+    """
+    count, rows, width, _ = blocks.shape
+    jacobian = blocks.new_zeros(count, rows, width, unknowns.size)
+    columns = (3 * slot[:, None] + torch.arange(3, device=slot.device)).to(blocks.device)  # (N, 3)
+    jacobian.scatter_(3, columns[None, :, None].expand(count, rows, width, 3), blocks)
+    return jacobian

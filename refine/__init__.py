@@ -1,0 +1,37 @@
+"""3D human bodies that really lie on the people in the image.
+
+    result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
+    result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
+"""
+
+from refine.api import fit, load, read
+from refine.bodies import Bodies, State, Unknowns
+from refine.camera import Camera
+from refine.detections import Detections
+from refine.errors import InputError, MissingExtra
+from refine.estimate import Estimate, Source
+from refine.refiner import Refiner
+from refine.result import Result
+from refine.solve import Solution, StopReason
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bodies",
+    "Camera",
+    "Detections",
+    "Estimate",
+    "InputError",
+    "MissingExtra",
+    "Refiner",
+    "Result",
+    "Solution",
+    "Source",
+    "State",
+    "StopReason",
+    "Unknowns",
+    "__version__",
+    "fit",
+    "load",
+    "read",
+]

@@ -1,0 +1,151 @@
+"""One call for most users: `refine.fit(image, init)`; and `refine.read`, `refine.load` for what it reads and writes.
+
+    photos, estimate, detections  <-  what the caller gave      evidence, priors  <-  terms      result  <-  refiner
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refine.bodies import choose
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.detections import Detections
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.orientation import ambiguous, turned
+from refine.photo import Photo, read_photos
+from refine.reading import camera_of, check_photos, detections_of, estimate_of
+from refine.refiner import Callback, Refiner
+from refine.result import Result, summarise
+from refine.solve import Solution
+from refine.terms import Term
+from refine.terms.keypoints import keypoints_from_detections
+
+LOGGER = logging.getLogger("refine")
+
+ImageLike = str | Path | np.ndarray
+"""A file, or an RGB array (H, W, 3)."""
+
+
+def fit(
+    image: ImageLike | Sequence[ImageLike],
+    init: Estimate | Mapping[str, object] | str | Path | object,
+    *,
+    keypoints: "Detections | str | Path | np.ndarray | Sequence[str | Path] | None" = None,
+    camera: Camera | str | Path | None = None,
+    body_model: SkinnedBody | str | Path | None = None,
+    evidence: Sequence[Term] = (),
+    priors: Sequence[Term] | None = None,
+    refiner: Refiner | None = None,
+    callback: Callback | None = None,
+) -> Result:
+    """Move estimated bodies onto the people in the photo.
+
+    Args:
+        image: A photo, or several, indexed by the estimate's `image_index`: a path, or an RGB array (H, W, 3). A photo's EXIF
+            orientation is applied.
+        init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas, transl`, ...;
+            axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a result file.
+        keypoints: 2D keypoints: a JSON file in OpenPose's layout (one a photo), `Detections` already matched to the bodies, or an
+            array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
+        camera: A `Camera`, a focal rule ("diagonal", "fov60", "hmr2", ...) or a K.json file; None: the one `init` holds.
+        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
+        evidence: Further terms with the estimate's batch axis.
+        priors: Terms in place of the default ones (`priors.default_priors`).
+        refiner: The method's parts and settings.
+        callback: Called after each round with its number and solution.
+
+    Returns:
+        The result: one row a body, in the estimate's order.
+
+    Raises:
+        InputError: An argument is not what it should be; the message says which, what was expected, what came and what to do.
+    """
+    from priors.default import default_priors
+
+    photos = read_photos(image)
+    given = camera_of(camera, photos)
+    photos = given.photos
+    estimate = estimate_of(init, given.camera, body_model)
+    check_photos(estimate, photos)
+    refiner = refiner or Refiner()
+    notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
+    terms, informed = list(evidence), None
+    detections, said = detections_of(keypoints, estimate, given)
+    notes += said
+    if detections is not None:
+        points = estimate.body.keypoint_set(detections.name)
+        term = keypoints_from_detections(
+            points, detections.pixel, detections.confidence, estimate.camera, estimate.keypoints_2d(detections.name)
+        )
+        informed = (term.sqrt_information != 0).flatten(2).any(2)
+        terms.insert(0, term)
+    own = default_priors(estimate) if priors is None else tuple(priors)
+    rounds = refiner.refine(photos, estimate, terms, own, callback)
+    if detections is not None and informed is not None:
+        doubtful = ambiguous(estimate, detections, informed)
+        if bool(doubtful.any()):
+            other = turned(estimate)
+            again = refiner.refine(photos, other, terms, default_priors(other) if priors is None else own, callback)
+            rounds, taken = _cheaper(rounds, again, doubtful)
+            notes += tuple(f"Body {row}: seen from the side, both orientations were tried and the estimate's was turned around." for row in taken)
+    for note in notes:
+        LOGGER.info(note)
+    return summarise(estimate, rounds, detections, informed, notes, photos)
+
+
+def read(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None, camera: Camera | None = None) -> Estimate:
+    """Read a regressor's result file.
+
+    Args:
+        path: The file; its format is recognised from its content.
+        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
+        camera: One camera, or one a body, that replaces the file's.
+
+    Returns:
+        The estimate; `source` keeps the file's own words, `notes` say what was decided.
+
+    Raises:
+        InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
+    """
+    return estimate_of(path, camera, body_model)
+
+
+def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None) -> Result:
+    """Read a result written by `Result.save`.
+
+    Args:
+        path: The npz file.
+        body_model: The model it belongs to; None: the built-in one, or the file named in the result.
+
+    Returns:
+        The result, without photos and rounds.
+
+    Raises:
+        InputError: The file is missing, truncated or of another kind, or its model cannot be found.
+    """
+    from refine.result_file import load as load_file
+
+    return load_file(path, body_model)
+
+
+def _cheaper(first: tuple[Solution, ...], second: tuple[Solution, ...], doubtful: Tensor) -> tuple[tuple[Solution, ...], list[int]]:
+    """Return the first rounds with the second's bodies put in where they are in doubt and the second's cost is lower."""
+    one, two = first[-1], second[-1]
+    take = doubtful & (two.cost < one.cost)
+    merged = replace(
+        one,
+        state=choose(take, two.state, one.state),
+        cost=torch.where(take, two.cost, one.cost),
+        cost_by_term=torch.where(take[:, None], two.cost_by_term, one.cost_by_term),
+        steps=torch.where(take, two.steps, one.steps),
+        stop=tuple(b if t else a for a, b, t in zip(one.stop, two.stop, take.tolist(), strict=True)),
+        information=torch.where(take[:, None, None], two.information, one.information),
+    )
+    return (*first[:-1], merged), take.nonzero()[:, 0].tolist()

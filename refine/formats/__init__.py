@@ -1,0 +1,50 @@
+"""Regressors' files, one file one format: read as an `Estimate`, and written back in the regressor's own layout.
+
+A format is a module of this folder (or of an entry point in the group `refine.formats`) with three functions; its file name is
+the format's name. It states its camera habits in its docstring and converts them there and nowhere else.
+"""
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.estimate import Estimate
+
+__all__ = ["Format"]
+
+
+@runtime_checkable
+class Format(Protocol):
+    """What a module must offer to be a format."""
+
+    def recognises(self, path: Path) -> bool:
+        """Say whether a file is of this format, from its content and not from its name.
+
+        Raises:
+            InputError: The file is of this family and broken or hostile.
+        """
+        ...
+
+    def read(self, path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+        """Read a file.
+
+        Args:
+            path: The file.
+            body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
+            camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
+
+        Raises:
+            InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is given.
+        """
+        ...
+
+    def write(self, refined: Estimate, path: Path) -> None:
+        """Write `refined` in the layout of `refined.source`: same keys, shapes, dtypes and units, unknown keys untouched.
+
+        Where nothing was refined, what is written equals what was read.
+
+        Raises:
+            InputError: `refined.source` is not of this format.
+        """
+        ...

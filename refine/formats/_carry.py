@@ -1,0 +1,77 @@
+"""Stored joints carried along with refined rotations, without the model they were made by.
+
+    own joint j:   X'_j = X'_parent + G'_parent o_j,   o_j = G_parent^T (X_j - X_parent)       the source's own rest offsets
+    any other:     X'   = X'_j + G'_j G_j^T (X - X_j),   j the nearest of the own joints         rigidly with it
+
+with global rotations G before and G' after. Own joints are the model's, stored first; others (regressed from the surface, finger
+tips, landmarks) follow their nearest one, which is what they do up to the skin's stretching.
+
+Source: derived here; forward kinematics as in Loper et al., SMPL, 2015, eq. 3.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.estimate import Estimate
+from refine.source_pose import PARENTS
+from refine.transfer import RefinedSource
+
+
+def global_rotations(pose: Float[Tensor, "B J 3 3"], parents: tuple[int, ...]) -> Float[Tensor, "B K 3 3"]:
+    """Return the first K = len(parents) joints' rotations in the camera frame from local ones."""
+    turned = [pose[:, 0]]
+    for joint, parent in enumerate(parents[1:], 1):
+        turned.append(turned[parent] @ pose[:, joint])
+    return torch.stack(turned, 1)
+
+
+def carried_joints(
+    stored: Float[Tensor, "B L 3"], before: Float[Tensor, "B J 3 3"], after: Float[Tensor, "B J 3 3"], model: str
+) -> Float[Tensor, "B L 3"]:
+    """Pose stored joints again under other rotations.
+
+    Args:
+        stored: (B, L, 3) m, the model's own joints first.
+        before: (B, J, 3, 3) local rotations they were stored with.
+        after: (B, J, 3, 3) local rotations to carry them to.
+        model: "smpl", "smplh" or "smplx".
+
+    Returns:
+        (B, L, 3) m, float64; the pelvis stays where it was.
+    """
+    joints = stored.double()
+    parents = PARENTS[model][: joints.shape[1]]
+    was, now = (global_rotations(pose.double(), parents) for pose in (before, after))
+    turn = now @ was.mT  # (B, K, 3, 3)
+    posed = [joints[:, 0]]
+    for joint, parent in enumerate(parents[1:], 1):
+        bone = joints[:, joint] - joints[:, parent]
+        posed.append(posed[parent] + (turn[:, parent] @ bone[..., None])[..., 0])
+    own = torch.stack(posed, 1)  # (B, K, 3)
+    rest = joints[:, len(parents) :]
+    near = torch.cdist(rest, joints[:, : len(parents)]).argmin(2)  # (B, L - K)
+    row = torch.arange(len(joints))[:, None]
+    moved = own[row, near] + (turn[row, near] @ (rest - joints[row, near])[..., None])[..., 0]
+    return torch.cat((own, moved), 1)
+
+
+def joints_after(
+    stored: Float[np.ndarray, "B L 3"] | Float[Tensor, "B L 3"], refined: Estimate, back: RefinedSource
+) -> Float[Tensor, "B L 3"]:
+    """Return stored joints in the refined pose, the pelvis where it was stored.
+
+    Args:
+        stored: (B, L, 3) m, as the source has them.
+        refined: The refined estimate. On a model of the source's own family its joints are taken; else they are carried.
+        back: The same in the source's words.
+
+    Returns:
+        (B, L, 3) m, float64.
+    """
+    joints = carried_joints(torch.as_tensor(stored), refined.source.pose, back.pose, refined.source.model)
+    if refined.body.model != refined.source.model:
+        return joints
+    own = refined.joints.detach().cpu().double()[:, : joints.shape[1]]
+    return torch.cat((own - own[:, :1] + joints[:, :1], joints[:, own.shape[1] :]), 1)

@@ -1,0 +1,120 @@
+"""Numpy archives read without executing anything, and written whole or not at all.
+
+    .npz = zip of .npy members;   .npy = magic, header (dtype, order, shape), data
+
+Plain members are read with `allow_pickle=False`. An object member (ROMP and BEV store one dictionary that way) goes through the
+allow-list unpickler, which builds arrays and containers and refuses everything else.
+
+Source: numpy.lib.format (NEP 1).
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from refine.atomic import write_bytes
+from refine.body.pickled_arrays import ArrayReader
+from refine.body.safe_pickle import StandIn, unpickle
+from refine.errors import InputError
+
+READ_ERRORS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile)
+"""What zipfile and numpy raise on a truncated or foreign file."""
+
+TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
+
+
+def member_names(path: Path) -> tuple[str, ...]:
+    """Return the arrays' names in an npz file, empty where it is no npz file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(name[:-4] for name in archive.namelist() if name.endswith(".npy"))
+    except READ_ERRORS:
+        return ()
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read every plain array of an npz file.
+
+    Raises:
+        InputError: The file cannot be read, is truncated, or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except READ_ERRORS as error:
+        raise InputError(
+            str(path), "an npz file of plain arrays", str(error) or "a broken file", TRUNCATED_ADVICE
+        ) from error
+
+
+def read_object(path: Path, name: str) -> object:
+    """Read one member of an npz file that numpy stored as a pickled object, without executing anything in it.
+
+    Args:
+        path: The npz file.
+        name: The member's name.
+
+    Returns:
+        What was stored; an object array of one element is opened, so a saved dictionary comes back as a dictionary.
+
+    Raises:
+        InputError: The file is truncated, has no such member, or its pickle names something that is not plain data.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(f"{name}.npy")
+        stream = io.BytesIO(data)
+        version = np.lib.format.read_magic(stream)
+        if version == (1, 0):
+            _, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        else:
+            _, _, dtype = np.lib.format.read_array_header_2_0(stream)
+        if not dtype.hasobject:
+            return np.load(io.BytesIO(data), allow_pickle=False)
+    except READ_ERRORS as error:
+        raise InputError(
+            str(path), f"an npz file with a member {name!r}", str(error) or "a broken file", TRUNCATED_ADVICE
+        ) from error
+    try:
+        return _plain(unpickle(stream.read(), str(path)), ArrayReader(str(path)), name)
+    except InputError as error:  # it speaks of model files
+        advice = "Nothing in it was run. Do not trust this file; run the regressor again."
+        raise InputError(
+            error.name, "a result made of dictionaries and arrays of numbers", error.got, advice
+        ) from error
+
+
+def _plain(value: object, reader: ArrayReader, key: str) -> object:
+    """Return containers, text and numbers as they are, arrays as arrays, and an object array of no axes opened."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item, reader, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, reader, key) for item in value]
+    if isinstance(value, StandIn):
+        content = value.state[-1] if isinstance(value.state, tuple) and value.state else None
+        if isinstance(content, list):  # numpy pickles an object array as the list of its objects
+            return _plain(content[0] if len(content) == 1 else content, reader, key)
+        return np.array(reader.read(key, value))
+    return value
+
+
+def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
+    """Write an npz file whole: under another name first, then renamed.
+
+    Args:
+        path: The file.
+        arrays: By name; a dictionary becomes an object member, as `np.savez(results=dictionary)` makes it.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    stream = io.BytesIO()
+    content = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez(stream, allow_pickle=True, **content)
+    try:
+        write_bytes(path, stream.getvalue())
+    except OSError as error:
+        raise InputError(str(path), "a place that can be written to", str(error), "Name another folder.") from error

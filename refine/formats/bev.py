@@ -1,0 +1,186 @@
+"""BEV's npz of one photo: a dictionary `results` with SMPL's numbers and a full-perspective camera.
+
+    u = f (X + T_x) / (Z + T_z) + W/2,   f = max(W, H) / (2 tan 30°),   T = cam_trans
+    T_z = 1 / (s tan 30° + 0.001),   (T_x, T_y) = (c_x, c_y) T_z tan 30°,   cam = (s, c_y, c_x)
+
+`joints` and `verts` have the middle of the hips (joints 45 and 46) at their origin, so SMPL's pelvis lies at joint 0 + T and `transl` is
+not known without the model. `params_pred` is cam, 22 rotations as their first two columns, and betas. Betas are 11, the last one SMPL+A's
+age. The file does not hold the photo's size: centre and focal length follow exactly from the stored joints and pixels. Pixels count from
+the image's corner.
+
+Source: Arthur151/ROMP, `simple_romp/bev/post_parser.py`, `simple_romp/bev/main.py`; checked on real files.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.errors import InputError
+from refine.estimate import Estimate, Source
+from refine.formats._carry import joints_after
+from refine.formats._npz import write_arrays
+from refine.formats._simple_romp import (
+    Results,
+    axis_angles,
+    checked,
+    pick,
+    put_rotations,
+    put_surface,
+    results_of,
+)
+from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+
+SHAPES = {"cam_trans": (3,), "smpl_thetas": (72,), "smpl_betas": (11,), "joints": (71, 3), "pj2d_org": (71, 2)}
+
+TAN_HALF_FOV = math.tan(math.radians(60) / 2)
+"""BEV's field of view is 60° across the longer side (`bev/main.py`)."""
+
+DEPTH_FLOOR = 1e-3
+"""Added to the scale before it becomes a depth (`bev/post_parser.py`, convert_scale_to_depth)."""
+
+HIPS = (45, 46)
+"""The joints whose middle is the origin of `joints` and `verts`."""
+
+FITS_PX = 0.5
+"""How exactly the stored pixels must follow from the stored joints; float32 leaves a thousandth."""
+
+SAME_FOCAL = 1e-3
+"""A recovered focal length this near to the rule's, relatively, is the rule's."""
+
+ROTATIONS = 22
+"""Joints whose rotations stand in `params_pred`, behind the three of `cam`, six numbers each."""
+
+
+def recognises(path: Path) -> bool:
+    """Say whether a file is BEV's: a dictionary with `cam_trans` and `pj2d_org`, but without ROMP's `global_orient`."""
+    content = results_of(path)
+    return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
+
+
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+    """Read BEV's result of one photo.
+
+    Args:
+        path: The npz file.
+        body: The model to put the estimate on; None: the built-in body.
+        camera: Replaces the camera recovered from the file.
+
+    Returns:
+        The estimate of all people of the file.
+
+    Raises:
+        InputError: The file is broken or holds something else.
+    """
+    path = Path(path)
+    content = checked(path, results_of(path), SHAPES)
+    own, rule = _camera(path, content)
+    translation = torch.as_tensor(content["cam_trans"], dtype=torch.float32)
+    vertices = content.get("verts")
+    source = Source(
+        format="bev",
+        model="smpl",
+        pose=axis_angles(content["smpl_thetas"]),
+        betas=torch.as_tensor(content["smpl_betas"], dtype=torch.float32),
+        expression=torch.zeros(len(translation), 0),
+        joints=torch.as_tensor(content["joints"], dtype=torch.float32) + translation[:, None],
+        vertices=None if vertices is None else torch.as_tensor(vertices, dtype=torch.float32) + translation[:, None],
+        keypoints_2d=torch.as_tensor(content["pj2d_org"], dtype=torch.float32),
+        arrays=content,
+        focal_rule=rule,
+        path=path,
+    )
+    estimate = to_body(source, own, body)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def write(refined: Estimate, path: Path) -> None:
+    """Write an estimate back as BEV's npz.
+
+    Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts`
+    is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
+
+    Args:
+        refined: An estimate read by this module.
+        path: Where to.
+
+    Raises:
+        InputError: The estimate was read from another format.
+    """
+    source = refined.source
+    if source.format != "bev":
+        raise InputError("refined.source", "an estimate read from BEV", source.format, "Write it in its own format.")
+    content: Results = dict(source.arrays)
+    camera, _ = _camera(source.path, content)
+    refined = with_camera(refined, camera)
+    back = refined_source(refined)
+    if bool(back.changed.any()):
+        changed = back.changed
+        joints = joints_after(content["joints"], refined, back)
+        middle = joints[:, list(HIPS)].mean(1)
+        translation = back.pelvis.double() + middle - joints[:, 0]
+        joints = joints - middle[:, None]
+        pixels = camera.to(dtype=torch.float64).project(joints + translation[:, None])
+        content = put_rotations(content, source.pose, back)
+        content |= {
+            "cam_trans": pick(changed, translation, content["cam_trans"]),
+            "joints": pick(changed, joints, content["joints"]),
+            "pj2d_org": pick(changed, pixels, content["pj2d_org"]),
+        }
+        if "cam" in content:
+            content["cam"] = pick(changed, _cam(translation), content["cam"])
+        if "params_pred" in content:
+            content["params_pred"] = _params(content["params_pred"], back, source.pose, translation)
+        content = put_surface(content, refined, translation)
+    write_arrays(Path(path), {"results": content})
+
+
+def _cam(translation: Tensor) -> np.ndarray:
+    """Return BEV's (s, c_y, c_x) from its translation (B, 3) m."""
+    x, y, z = translation.numpy().T
+    return np.stack(((1 / z - DEPTH_FLOOR) / TAN_HALF_FOV, y / z / TAN_HALF_FOV, x / z / TAN_HALF_FOV), 1)
+
+
+def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: Tensor) -> np.ndarray:
+    """Return the network's raw vector (B, 146) with refined camera and rotations; unturned joints keep their six numbers."""
+    turned = (back.pose != pose).flatten(2).any(2)[:, :ROTATIONS, None].numpy()
+    six = back.pose[:, :ROTATIONS, :, :2].reshape(len(stored), ROTATIONS, 6).numpy()
+    last = 3 + 6 * ROTATIONS
+    rotations = np.where(turned, six, stored[:, 3:last].reshape(-1, ROTATIONS, 6)).reshape(len(stored), -1)
+    cam = pick(back.changed, _cam(translation), stored[:, :3])
+    return np.concatenate((cam, rotations, stored[:, last:]), 1).astype(stored.dtype)
+
+
+def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
+    """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
+    point = content["joints"].astype(np.float64) + content["cam_trans"][:, None]
+    seen = content["pj2d_org"].astype(np.float64)
+    advice = "The file was changed after BEV wrote it, or is another program's."
+    if float(point[..., 2].min()) <= 0:
+        raise InputError(
+            str(path), "people in front of the camera", f"a joint at z = {point[..., 2].min():.2f} m", advice
+        )
+    ray = point[..., :2] / point[..., 2:]
+    ones, zeros = np.ones(ray[..., 0].size), np.zeros(ray[..., 0].size)
+    design = np.concatenate(
+        (np.stack((ray[..., 0].ravel(), ones, zeros), 1), np.stack((ray[..., 1].ravel(), zeros, ones), 1))
+    )
+    target = np.concatenate((seen[..., 0].ravel(), seen[..., 1].ravel()))
+    (focal, x, y), *_ = np.linalg.lstsq(design, target, rcond=None)
+    error = float(np.abs(design @ (focal, x, y) - target).max())
+    if error > FITS_PX or min(focal, x, y) <= 0 or not math.isfinite(error):
+        raise InputError(
+            str(path), "pj2d_org that is the projection of joints + cam_trans", f"{error:.1f} px apart", advice
+        )
+    width, height = round(2 * x), round(2 * y)
+    usual = max(width, height) / 2 / TAN_HALF_FOV
+    by_rule = abs(focal - usual) < SAME_FOCAL * usual
+    focal = usual if by_rule else focal
+    rule = f"{focal:.0f} px, " + ("60° across the longer side (BEV)" if by_rule else "recovered from the stored joints")
+    like = torch.ones(len(point), 2)
+    center = torch.tensor([width / 2, height / 2])
+    return Camera(float(focal) * like, center * like, torch.tensor([float(height), float(width)]) * like), rule

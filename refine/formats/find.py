@@ -1,0 +1,94 @@
+"""The door to all formats: which of them a file is, reading it, and writing a refined estimate back in its source's own.
+
+read(path) = the one format that recognises the file . read(path)
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.discover import modules
+from refine.errors import InputError
+from refine.estimate import Estimate
+
+
+def formats() -> dict[str, ModuleType]:
+    """Return the known formats by name, ours and those of third parties (entry points `refine.formats`)."""
+    return dict(modules("refine.formats", "refine.formats", having="recognises"))
+
+
+def read(
+    path: str | Path, body: SkinnedBody | None = None, *, camera: Camera | None = None, format: str | None = None
+) -> Estimate:
+    """Read what a regressor stored.
+
+    Args:
+        path: The file.
+        body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
+        camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
+        format: The format's name, where the file should not be asked.
+
+    Returns:
+        The estimate, camera frame of the photo, m and px.
+
+    Raises:
+        InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
+    """
+    path = Path(path)
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "no such file"
+        raise InputError(str(path), "a regressor's result file", got, "Check the path.")
+    known = formats()
+    if format is not None:
+        return _named(format).read(path, body, camera)  # type: ignore[no-any-return]
+    for module in known.values():
+        if module.recognises(path):
+            return module.read(path, body, camera)  # type: ignore[no-any-return]
+    raise InputError(str(path), f"a file of a known format ({', '.join(known)})", _what_it_is(path), _advice(known))
+
+
+def write(refined: Estimate, path: str | Path) -> None:
+    """Write an estimate in the layout of the file it was read from.
+
+    Args:
+        refined: The estimate, after refinement or as it was.
+        path: Where to; an existing file is replaced, whole or not at all.
+
+    Raises:
+        InputError: The source's format is not known here, or the file cannot be written.
+    """
+    _named(refined.source.format).write(refined, Path(path))
+
+
+def _named(name: str) -> ModuleType:
+    """Return a format by name."""
+    known = formats()
+    if name not in known:
+        raise InputError(
+            "format", f"one of {', '.join(known)}", repr(name), "A third party's format is found by its entry point."
+        )
+    return known[name]
+
+
+def _what_it_is(path: Path) -> str:
+    """Say in words what an unrecognised file looks like."""
+    from refine.formats._npz import member_names
+
+    head = path.read_bytes()[:4] if path.stat().st_size else b""
+    if not head:
+        return "an empty file"
+    if head == b"PK\x03\x04":
+        names = member_names(path)
+        return f"an npz file with {', '.join(names[:8])}" if names else "a truncated zip or npz file"
+    return f"a {path.suffix or 'nameless'} file of {path.stat().st_size} bytes"
+
+
+def _advice(known: dict[str, ModuleType]) -> str:
+    """Say what each format looks like: the first sentence of its module."""
+    lines = [
+        f"  {name}: {(module.__doc__ or '').strip().splitlines()[0]}"
+        for name, module in known.items()
+        if module.__doc__
+    ]
+    return "\n".join(["Known formats:", *lines])

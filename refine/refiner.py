@@ -1,0 +1,129 @@
+"""The whole method on one page: render the estimate, ask where its pixels should be, solve, look again.
+
+    repeat for each round
+        view        <- what the estimate looks like in the photo       (only if a displacer wants to see it)
+        terms       <- the caller's evidence, matches from the displacement of rendered pixels, priors
+        state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
+
+Bodies are independent; a body without evidence, behind the camera or outside the photo comes back as it was, with the reason.
+
+Source: Wehrbein, Rosenhahn, Matthews and Stoll, Personalized 3D Human Pose and Shape Refinement, ICCVW 2023 (rendering,
+displacement, reprojection); the second-order solver and the sigmas in place of weights are this library's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from displacement_net.displacement import Displacement
+from refine.bodies import State, Unknowns, choose
+from refine.correspondence import Matching, correspond
+from refine.estimate import Estimate
+from refine.photo import Photo
+from refine.render import Rasterizer
+from refine.view import View, render_view
+from refine.solve import Solution, StopReason
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.solve.observability import check_focal_is_free_for_one, choose_unknowns, observed, out_of_sight
+from refine.terms import Term
+from refine.terms.reprojection import Reprojection
+
+
+@runtime_checkable
+class Displacer(Protocol):
+    """Says for every rendered pixel how far it should move: the displacement network, or a stand-in that knows better."""
+
+    def displace(self, view: View) -> Displacement:
+        """Return offsets (B, H, W, 2) in px of the view's crops, with the square root of their information."""
+        ...
+
+
+Callback = Callable[[int, Solution], None]
+"""Called after each round with its number, from 0, and its solution."""
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """The parts of the method, each replaceable."""
+
+    displacer: Displacer | None = None
+    """Where dense evidence comes from; None: only the evidence the caller gives."""
+
+    solver: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
+    """Settings of the solver."""
+
+    matching: Matching = field(default_factory=Matching)
+    """How many matches are taken from a displacement, and how far their errors hang together."""
+
+    rasterizer: Rasterizer | None = None
+    """What finds the visible triangles; None: the fastest one installed."""
+
+    unknowns: Unknowns | None = None
+    """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the evidence sees."""
+
+    rounds: int = 3
+    """Times the estimate is rendered and solved anew. Without a displacer one is enough, since the evidence stays the same."""
+
+    crop_px: int = 256
+    """Side of the square crops that are rendered."""
+
+    def refine(
+        self,
+        photos: Sequence[Photo],
+        estimate: Estimate,
+        evidence: Sequence[Term],
+        priors: Sequence[Term],
+        callback: Callback | None = None,
+    ) -> tuple[Solution, ...]:
+        """Refine all bodies of an estimate.
+
+        Args:
+            photos: The images `estimate.image_index` points into.
+            estimate: B bodies and their cameras.
+            evidence: Terms that hold in every round.
+            priors: Terms that need no image.
+            callback: Called after each round.
+
+        Returns:
+            One solution a round, at least one; the last one's state is the result.
+
+        Raises:
+            InputError: The focal length is to be free and several people share a photo.
+        """
+        check_focal_is_free_for_one(self.unknowns, estimate)
+        body, state = estimate.body, estimate.state
+        lost = out_of_sight(estimate)
+        solutions: list[Solution] = []
+        for number in range(self.rounds if self.displacer else 1):
+            terms = list(evidence)
+            if self.displacer:
+                view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
+                terms.append(
+                    Reprojection(
+                        correspond(view.fragments, self.displacer.displace(view), view.crop.image_from_crop, self.matching)
+                    )
+                )
+            columns = self.unknowns or choose_unknowns(body, state, terms)
+            seen = observed(body, state, terms, columns)
+            solution = self.solver.solve(body, state, [*terms, *priors], columns)
+            solution = _withhold(solution, state, lost, seen)
+            solutions.append(solution)
+            state = solution.state
+            if callback:
+                callback(number, solution)
+        return tuple(solutions)
+
+
+def _withhold(solution: Solution, before: State, lost: Sequence[StopReason | None], seen: torch.Tensor) -> Solution:
+    """Put back the bodies that are out of sight or without evidence, and say why."""
+    stop = [
+        reason or (found if has_evidence else StopReason.NO_EVIDENCE)
+        for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
+    ]
+    keep = seen & torch.tensor([reason is None for reason in lost], device=seen.device)
+    cost = torch.where(keep, solution.cost, solution.cost_before)
+    return replace(
+        solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)
+    )

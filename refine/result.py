@@ -1,0 +1,257 @@
+"""What refining ends in: bodies before and after, why each stopped, what it cost, and ways to write all that down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from refine import rotation
+from refine.bodies import Bodies, State
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.detections import Detections
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.photo import Photo
+from refine.solve import Solution, StopReason
+
+MOVED_JOINTS = 8
+"""Joints listed in the report, those that turned most."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Refined bodies beside the estimate they came from.
+
+    Attributes:
+        estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
+        state: The refined bodies and cameras.
+        stop: B reasons why each body stopped.
+        cost_before: (B,) robust cost of the estimate.
+        cost: (B,) robust cost of the result.
+        misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
+        misfit: (B,) px, the same of the result.
+        rounds: One solution a round; empty after loading.
+        detections: The keypoints the bodies were held against, or None.
+        notes: One sentence for each thing that was decided on the way.
+        photos: The photos, for pictures; empty after loading.
+    """
+
+    estimate: Estimate
+    state: State
+    stop: tuple[StopReason, ...]
+    cost_before: Float[Tensor, "B"]
+    cost: Float[Tensor, "B"]
+    misfit_before: Float[Tensor, "B"]
+    misfit: Float[Tensor, "B"]
+    rounds: tuple[Solution, ...] = ()
+    detections: Detections | None = None
+    notes: tuple[str, ...] = ()
+    photos: tuple[Photo, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    @property
+    def accepted(self) -> Bool[Tensor, "B"]:
+        """(B,) whether the body was updated: its cost fell and it had evidence; false means the estimate came back."""
+        unchanged = {StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE}
+        return torch.tensor([reason not in unchanged for reason in self.stop]).to(self.cost.device) & (self.cost <= self.cost_before)
+
+    @property
+    def refined(self) -> Estimate:
+        """The result in the shape of an estimate, with the same source."""
+        return replace(self.estimate, state=self.state)
+
+    @property
+    def body(self) -> SkinnedBody:
+        """The model that was refined."""
+        return self.estimate.body
+
+    @property
+    def bodies(self) -> Bodies:
+        """The refined bodies: pose, shape, expression, translation."""
+        return self.state.bodies
+
+    @property
+    def camera(self) -> Camera:
+        """One camera a body."""
+        return self.state.camera
+
+    @property
+    def image_index(self) -> Tensor:
+        """(B,) which photo each body is seen in."""
+        return self.estimate.image_index
+
+    @cached_property
+    def vertices(self) -> Float[Tensor, "B V 3"]:
+        """(B, V, 3) m, camera frame."""
+        return self.refined.vertices
+
+    @cached_property
+    def joints(self) -> Float[Tensor, "B J 3"]:
+        """(B, J, 3) m, camera frame."""
+        return self.refined.joints
+
+    def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
+        """Project a named keypoint set of the refined bodies.
+
+        Args:
+            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body.
+
+        Returns:
+            (B, K, 2) px of the photo.
+
+        Raises:
+            InputError: The body has no such set.
+        """
+        return self.refined.keypoints_2d(name)
+
+    @property
+    def turned(self) -> Float[Tensor, "B J"]:
+        """(B, J) degrees by which each joint's local rotation differs from the estimate's."""
+        away = rotation.log(self.estimate.bodies.pose.mT @ self.bodies.pose)
+        return torch.rad2deg(away.norm(dim=-1))
+
+    def smplx(self) -> dict[str, np.ndarray]:
+        """Return the refined parameters under SMPL's names, in the source's own layout.
+
+        Returns:
+            `global_orient, body_pose, ...` refined; `betas` and `expression` of the *source*, since another model's shape means
+            nothing on it; `transl` (B, 3) m that puts the source's pelvis on the refined one. If another model stood in for the
+            source's, its shape is under a key of its own, `built_in_shape`.
+        """
+        from refine.transfer import source_parameters
+
+        return source_parameters(self.refined)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but photos and normal matrices as npz (keys: `refine/result_file.py`).
+
+        Args:
+            path: The file; written whole or not at all.
+        """
+        from refine.result_file import save
+
+        save(self, path)
+
+    def write_source(self, path: str | Path) -> None:
+        """Write the result in the format the estimate was read from.
+
+        Args:
+            path: The file.
+
+        Raises:
+            InputError: The estimate did not come from a file whose format can be written.
+        """
+        from refine.formats.find import write
+
+        write(self.refined, Path(path))
+
+    def write_obj(self, path: str | Path) -> None:
+        """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
+        from refine.viz.export import write_obj
+
+        write_obj(path, self.vertices, self.body.faces, axes="opengl")
+
+    def write_ply(self, path: str | Path) -> None:
+        """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
+        from refine.viz.export import write_ply
+
+        write_ply(path, self.vertices, self.body.faces, axes="opengl")
+
+    def overlay(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
+        """Return a picture: before | after, meshes half transparent over the photo, outlines of both.
+
+        Args:
+            image: Which photo.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: The result holds no photos (it was loaded from a file).
+        """
+        from refine.viz.overlay import overlay
+
+        return overlay(self._photo(image), self.estimate, self.refined, image=image, detections=self.detections)
+
+    def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
+        """Return a page with a close-up of every person, misfit and cost before and after, and the joints that turned most.
+
+        Args:
+            image: Which photo.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: The result holds no photos (it was loaded from a file).
+        """
+        from refine.viz.report import ReportPage, report
+
+        chosen = (self.image_index == image).nonzero()[:, 0].tolist()
+        count = sum(bool(self.accepted[row]) for row in chosen)
+        verdict = f"{count} of {len(chosen)} people refined."
+        page = ReportPage("refine", verdict, tuple(self._report_body(row, n) for n, row in enumerate(chosen, 1)), self.notes)
+        return report(self._photo(image), self.estimate, self.refined, page, image=image, detections=self.detections)
+
+    def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]  # noqa: F821
+        from refine.viz.report import CostRow, Moved, ReportBody
+
+        turned = self.turned[row]
+        most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
+        moved = tuple(Moved(self.body.joint_names[joint], float(turned[joint])) for joint in most)
+        cost = (CostRow("all terms", float(self.cost_before[row]), float(self.cost[row])),)
+        return ReportBody(
+            f"Person {number}", self.stop[row].value, float(self.misfit_before[row]), float(self.misfit[row]), moved=moved, cost=cost
+        )
+
+    def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
+        if not 0 <= image < len(self.photos):
+            raise InputError(
+                "image", f"an index below {len(self.photos)}, the number of photos the result holds", str(image),
+                "A result read from a file holds none: draw with refine.viz.overlay and the photo." if not self.photos else "",
+            )  # fmt: skip
+        return self.photos[image].pixels
+
+
+def misfit(detections: Detections | None, informed: Tensor | None, estimate: Estimate) -> Float[Tensor, "B"]:
+    """Return the mean distance (B,) px of the keypoints that carry information; NaN where there are none."""
+    if detections is None or informed is None:
+        return torch.full_like(estimate.bodies.translation[:, 0], torch.nan)
+    return detections.misfit(estimate.keypoints_2d(detections.name), informed)
+
+
+def summarise(
+    estimate: Estimate,
+    rounds: Sequence[Solution],
+    detections: Detections | None,
+    informed: Tensor | None,
+    notes: tuple[str, ...],
+    photos: tuple[Photo, ...],
+) -> Result:
+    """Gather the rounds of a refinement into a result.
+
+    Args:
+        estimate: What went in.
+        rounds: At least one solution.
+        detections: The keypoints, matched to the bodies, or None.
+        informed: (B, K) which of them carry information, or None.
+        notes: What was decided on the way.
+        photos: The photos.
+
+    Returns:
+        The result; costs are of the first round's start and the last round's end.
+    """
+    last = rounds[-1]
+    result = Result(
+        estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
+        misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
+    )  # fmt: skip
+    return result

@@ -1,0 +1,167 @@
+"""The npz a result is kept in, version 1; one row a body, metres, radians, pixels, camera frame, nothing pickled.
+
+    version, body (name of the model), body_file (where it was loaded from, or ""), image_index (B,), notes (N,)
+    pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)        refined
+    focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
+    estimate/...                                                                     the same before refining
+    joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
+    cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
+    detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
+    source/...   the regressor's own words; source/arrays/... its file, nested keys joined by /
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refine.atomic import write_bytes
+from refine.bodies import Bodies, State
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.detections import Detections
+from refine.errors import InputError
+from refine.estimate import Estimate, Source, as_array
+from refine.result import Result
+from refine.solve import StopReason
+
+VERSION = 1
+STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
+SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d")
+SOURCE_WORDS = ("format", "model", "focal_rule", "gender")
+
+
+def save(result: Result, path: str | Path) -> None:
+    """Write a result.
+
+    Args:
+        result: The result.
+        path: The file; written whole or not at all.
+
+    Raises:
+        InputError: The folder does not exist.
+    """
+    source = result.estimate.source
+    arrays: dict[str, np.ndarray] = {
+        "version": np.array(VERSION),
+        "body": np.array(result.body.name),
+        "body_file": np.array(result.body.provenance.get("file", "")),
+        "image_index": as_array(result.image_index),
+        "notes": np.array(result.notes, dtype=np.str_),
+        "estimate/notes": np.array(result.estimate.notes, dtype=np.str_),
+        "stop": np.array([reason.name for reason in result.stop]),
+        "joints": as_array(result.joints),
+        **_state_arrays("", result.state),
+        **_state_arrays("estimate/", result.estimate.state),
+        **{key: as_array(getattr(result, key)) for key in ("cost_before", "cost", "misfit_before", "misfit")},
+        **{f"source/{key}": as_array(getattr(source, key)) for key in SOURCE_TENSORS if getattr(source, key) is not None},
+        **{f"source/{key}": np.array(getattr(source, key)) for key in SOURCE_WORDS},
+        "source/path": np.array(str(source.path or "")),
+        **_flatten("source/arrays", source.arrays),
+    }
+    if "coco17" in result.body.keypoint_sets:
+        arrays["keypoints/coco17"] = as_array(result.keypoints_2d("coco17"))
+    if result.detections is not None:
+        arrays["detections/name"] = np.array(result.detections.name)
+        arrays["detections/pixel"] = as_array(result.detections.pixel)
+        arrays["detections/confidence"] = as_array(result.detections.confidence)
+    memory = io.BytesIO()
+    np.savez_compressed(memory, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, memory.getvalue())
+
+
+def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -> Result:
+    """Read a result.
+
+    Args:
+        path: A file written by `Result.save`.
+        body_model: The model it belongs to; None: the built-in one, or the file named in the result.
+
+    Returns:
+        The result, without photos and rounds.
+
+    Raises:
+        InputError: The file is missing, truncated, of another kind or of a later version, or its model cannot be found.
+    """
+    path = Path(path)
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        version = int(arrays["version"])
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError("path", "a result npz written by refine", f"{path} ({error})", "Estimates of regressors are read with refine.read.") from error
+    if version > VERSION:
+        raise InputError("path", f"a result of version {VERSION} or earlier", f"version {version}", "Update refine.")
+    missing = [key for key in (*STATE_KEYS, "stop", "image_index", "estimate/pose") if key not in arrays]
+    if missing:
+        raise InputError("path", "a complete result npz", f"{path} without {', '.join(missing)}")
+    body = _body(arrays, body_model)
+    source = Source(
+        **{key: torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None for key in SOURCE_TENSORS},  # type: ignore[arg-type]
+        **{key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS},
+        arrays=_nest(arrays, "source/arrays/"),
+        path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
+    )
+    estimate = Estimate(body, _state(arrays, "estimate/"), torch.from_numpy(arrays["image_index"]), source, tuple(arrays["estimate/notes"].tolist()))
+    detections = None
+    if "detections/name" in arrays:
+        parts = (torch.from_numpy(arrays[f"detections/{key}"]) for key in ("pixel", "confidence"))
+        detections = Detections(str(arrays["detections/name"]), *parts)
+    numbers = (torch.from_numpy(arrays[key]) for key in ("cost_before", "cost", "misfit_before", "misfit"))
+    stop = tuple(StopReason[name] for name in arrays["stop"].tolist())
+    return Result(estimate, _state(arrays, ""), stop, *numbers, detections=detections, notes=tuple(arrays["notes"].tolist()))
+
+
+def _state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:
+    parts = {key: getattr(state.bodies if hasattr(state.bodies, key) else state.camera, key) for key in STATE_KEYS}
+    if state.camera.camera_from_world is not None:
+        parts["camera_from_world"] = state.camera.camera_from_world
+    return {prefix + key: as_array(value) for key, value in parts.items()}
+
+
+def _state(arrays: Mapping[str, np.ndarray], prefix: str) -> State:
+    part = {key: torch.from_numpy(arrays[prefix + key]) for key in STATE_KEYS}
+    world = arrays.get(f"{prefix}camera_from_world")
+    bodies = Bodies(part["pose"], part["shape"], part["expression"], part["translation"])
+    return State(bodies, Camera(part["focal"], part["center"], part["size"], None if world is None else torch.from_numpy(world)))
+
+
+def _body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> SkinnedBody:
+    from refine.body.load import load_body
+
+    if isinstance(body_model, SkinnedBody):
+        body = body_model
+    else:
+        body = load_body(body_model or str(arrays["body_file"]) or "anny")
+    joints, shapes = arrays["pose"].shape[1], arrays["shape"].shape[1]
+    dtype = torch.from_numpy(arrays["pose"]).dtype
+    if (len(body.joint_names), body.shape_basis.shape[2]) != (joints, shapes):
+        got = f"{body.name} with {len(body.joint_names)} joints and {body.shape_basis.shape[2]} coefficients"
+        raise InputError("body_model", f"{arrays['body']} with {joints} joints and {shapes} shape coefficients", got)
+    return body.to(dtype=dtype)
+
+
+def _flatten(prefix: str, value: object) -> dict[str, np.ndarray]:
+    """Return arrays by joined key; what is neither an array, a number nor text is left out."""
+    if isinstance(value, Mapping):
+        return {key: array for name, part in value.items() for key, array in _flatten(f"{prefix}/{name}", part).items()}
+    if isinstance(value, Tensor | np.ndarray | int | float | str | bool | np.generic | list | tuple):
+        array = as_array(value)
+        return {} if array.dtype == object else {prefix: array}
+    return {}
+
+
+def _nest(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, object]:
+    nested: dict[str, object] = {}
+    for key, array in arrays.items():
+        if key.startswith(prefix):
+            *folders, name = key[len(prefix) :].split("/")
+            place = nested
+            for folder in folders:
+                place = place.setdefault(folder, {})  # type: ignore[assignment]
+            place[name] = array
+    return nested

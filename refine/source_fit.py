@@ -1,0 +1,179 @@
+"""A source put on a body: its own family takes the parameters as they are, another gets the pose, and a fitted shape and place.
+
+At fixed rotations every joint is linear in shape, so with joints T stored by the regressor, relative to its pelvis,
+
+    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|²,     translation = k T_0 - J_0(shape)
+
+is one small linear solve a body. k = 1 wherever the shape reaches the stored size; a child on an adult's shape space does not, and
+then 1/k, the *scene scale*, is free: body and distance shrink or grow together and the picture stays the same.
+
+Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL, 2015).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine import rotation
+from refine.bodies import Bodies
+from refine.body import SkinnedBody
+from refine.estimate import Source, as_array
+from refine.source_pose import BODY_JOINTS, copy_pose, source_pelvis
+
+JOINT_SIGMA_M = 0.01
+"""How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
+
+SHAPE_REACH = 3.0
+"""Shape coefficients (standard deviations) up to which the shape is believed to have reached the stored size; one in 370 is beyond."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A source put on a body.
+
+    Attributes:
+        bodies: Pose, shape, expression, translation on the body, camera frame, m.
+        scale: (B,) size of the source's scene in units of the body's: source pelvis = scale · pelvis. 1 where shape reached it.
+        distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where none are stored.
+        notes: What was decided, a sentence each.
+    """
+
+    bodies: Bodies
+    scale: Float[Tensor, "B"]
+    distance_m: Float[Tensor, "B"]
+    notes: tuple[str, ...]
+
+
+def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
+    """Return the source's bodies on a model: directly in its own family, else by copying the pose and fitting the rest.
+
+    Args:
+        source: The regressor's words.
+        body: The model.
+
+    Returns:
+        The bodies, the scale of their scene, how far the joints lie from the stored ones, and notes.
+    """
+    return _direct(source, body) if source.model == body.model else _transferred(source, body)
+
+
+def _direct(source: Source, body: SkinnedBody) -> Fitted:
+    """The source's parameters on a model of its own family, as they are."""
+    like = body.template
+    rest = body.rest_bodies(len(source))
+    shape, expression = _padded(source.betas, rest.shape), _padded(source.expression, rest.expression)
+    pose = _with_hand_coefficients(source, body, copy_pose(source.pose.to(like), rest.pose))
+    if adds_mean(source, body):
+        pose = rotation.exp(rotation.log(pose) + body.mean_pose)
+    if source.translation is not None:
+        translation = source.translation.to(like)
+    else:
+        at_origin = body.posed(Bodies(pose, shape, expression, rest.translation)).joints[:, 0]
+        translation = source_pelvis(source).to(like) - at_origin
+    bodies = Bodies(pose, shape, expression, translation)
+    notes = [f"The {source.model} parameters are used as they are, on {body.name}."]
+    if source.betas.shape[1] > rest.shape.shape[1]:
+        notes.append(
+            f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut to them."
+        )
+    return Fitted(
+        bodies, like.new_ones(len(source)), _distance(body, bodies, source, like.new_ones(len(source))), tuple(notes)
+    )
+
+
+def _hand_coefficients(source: Source) -> dict[int, np.ndarray]:
+    """Return hands stored as coefficients of the model's hand space, (B, C) by side (0 left, 1 right)."""
+    stored = {side: source.arrays.get(f"{name}_hand_pose") for side, name in enumerate(("left", "right"))}
+    rows = {side: as_array(hand).reshape(len(source), -1) for side, hand in stored.items() if hand is not None}
+    return {side: hand for side, hand in rows.items() if hand.shape[1] not in (45, 135)}
+
+
+def _with_hand_coefficients(source: Source, body: SkinnedBody, pose: Tensor) -> Tensor:
+    """Put hands that are stored as coefficients into the pose; the model's mean hand belongs to them, always."""
+    if "full_pose" in source.arrays:
+        return pose
+    for side, values in _hand_coefficients(source).items():
+        joints = slice(pose.shape[1] - 30 + 15 * side, pose.shape[1] - 15 + 15 * side)
+        basis = body.hand_basis[side, : values.shape[1]]
+        flat = torch.as_tensor(values).to(basis)[:, : len(basis)] @ basis
+        turn = flat.reshape(-1, 15, 3) + body.mean_pose[joints] * (not adds_mean(source, body))
+        pose = torch.cat((pose[:, : joints.start], rotation.exp(turn), pose[:, joints.stop :]), 1)
+    return pose
+
+
+def adds_mean(source: Source, body: SkinnedBody) -> bool:
+    """Say whether the model's mean hand pose is still to be added: to axis-angle hands it is, to matrices and full poses not."""
+    hand = source.arrays.get("left_hand_pose")
+    whole = hand is None or as_array(hand).size == 135 * len(source) or "full_pose" in source.arrays
+    return bool(body.mean_pose.any()) and not whole
+
+
+def _padded(values: Tensor, like: Tensor) -> Tensor:
+    """Return coefficients cut or filled with zeros to the width of `like`."""
+    width = min(values.shape[1], like.shape[1])
+    return torch.cat((values[:, :width].to(like), like[:, width:]), 1)
+
+
+def _transferred(source: Source, body: SkinnedBody) -> Fitted:
+    """The source's pose on another model, shape, translation and scale fitted to its joints."""
+    rest = body.rest_bodies(len(source))
+    pose = copy_pose(source.pose.to(rest.pose), rest.pose)
+    pelvis = source_pelvis(source).to(rest.translation)
+    if source.joints is None or source.joints.shape[1] < BODY_JOINTS:
+        scale, shape = torch.ones_like(pelvis[:, 0]), rest.shape
+        how = "the mean shape is used and the pelvis put where SMPL's mean body has it, as no joints are stored"
+    else:
+        shape, scale = _fit_shape(body, pose, source.joints[:, :BODY_JOINTS].to(torch.float64))
+        how = "shape and translation are fitted to the stored joints"
+    first = torch.einsum("ks,bs->bk", body.joint_basis[0], shape) + body.joint_template[0]
+    bodies = Bodies(pose, shape, rest.expression, pelvis / scale[:, None] - first)
+    distance = _distance(body, bodies, source, scale)
+    said = (
+        f"; they lie {1000 * float(distance.mean()):.0f} mm apart on average" if bool(distance.isfinite().all()) else ""
+    )
+    notes = [f"The pose of {source.model} is transferred to {body.name}: {how}{said}."]
+    if _hand_coefficients(source):
+        notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
+    for row in (scale != 1).nonzero()[:, 0].tolist():
+        notes.append(
+            f"Body {row} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches: "
+            f"its distance is divided by that, which leaves the picture as it is."
+        )
+    return Fitted(bodies, scale, distance, tuple(notes))
+
+
+def _fit_shape(body: SkinnedBody, pose: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return shape (B, S) and scale (B,) that put the joints onto `target` (B, 22, 3) m, float64, rotations fixed."""
+    count, coefficients = len(pose), body.joint_basis.shape[2]
+    # Joints relative to the pelvis, as columns: one per coefficient, and the template last.  (J, 3, S + 1)
+    rest = torch.cat((body.joint_basis, body.joint_template[..., None]), 2).to(target)
+    parents = body.parent_list
+    turned, columns = [pose[:, 0].to(target)], [rest.new_zeros(count, 3, coefficients + 1)]
+    for joint in range(1, BODY_JOINTS):
+        parent = parents[joint]
+        columns.append(columns[parent] + turned[parent] @ (rest[joint] - rest[parent]))
+        turned.append(turned[parent] @ pose[:, joint].to(target))
+    basis = torch.stack(columns[1:], 1).flatten(1, 2) / JOINT_SIGMA_M  # (B, 63, S + 1)
+    seen = ((target - target[:, :1])[:, 1:]).flatten(1) / JOINT_SIGMA_M  # (B, 63)
+    prior = torch.eye(coefficients, dtype=target.dtype)
+    design, template = basis[..., :-1], basis[..., -1]
+    shape = torch.linalg.solve(design.mT @ design + prior, (design.mT @ (seen - template)[..., None])[..., 0])
+    # The same with the scale 1/k free: one more column, without a prior.
+    free = torch.cat((design, -seen[..., None]), 2)
+    wide = torch.nn.functional.pad(prior, (0, 1, 0, 1))
+    both = torch.linalg.solve(free.mT @ free + wide, -(free.mT @ template[..., None])[..., 0])
+    reached = (shape.abs() <= SHAPE_REACH).all(1) | (both[:, -1] <= 0)
+    scale = torch.where(reached, torch.ones_like(both[:, -1]), 1 / both[:, -1])
+    return torch.where(reached[:, None], shape, both[:, :-1]).to(pose), scale.to(pose)
+
+
+def _distance(body: SkinnedBody, bodies: Bodies, source: Source, scale: Tensor) -> Tensor:
+    """Return the mean distance (B,) m of the first 22 joints, NaN where the source stores none."""
+    if source.joints is None or source.joints.shape[1] < BODY_JOINTS:
+        return torch.full_like(scale, torch.nan)
+    joints = body.posed(bodies).joints[:, :BODY_JOINTS] * scale[:, None, None]
+    apart: Tensor = (joints - source.joints[:, :BODY_JOINTS].to(joints)).norm(dim=-1)
+    return apart.mean(1)

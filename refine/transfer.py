@@ -1,0 +1,263 @@
+"""From the regressor's body model to the one we refine, and back.
+
+    to_body            source -> estimate on a model (the pose copied, shape and place fitted: `refine/source_fit.py`)
+    with_camera        the same photo through another camera
+    source_parameters  refined estimate -> the source's own words
+
+Back: the rotations that changed are copied, the pelvis is the refined one in the source's scale, the source's betas stay, and
+`transl` = pelvis - rest pelvis. What was not refined goes back to the bit.
+
+Source: derived here.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from refine import rotation
+from refine.bodies import State
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.check import check_finite
+from refine.errors import InputError
+from refine.estimate import Estimate, Source, as_array
+from refine.source_fit import adds_mean, fit_bodies
+from refine.source_pose import FIRST_HAND_JOINT, copy_pose, joint_slices, rest_pelvis, source_pelvis
+
+AGED_BETAS = 11
+"""Ten shape coefficients are what every model file has, and SMPL+A's age may follow; more are asked for by their number."""
+
+ROUNDING = 1e-6
+"""Differences below this (rotation entries, coefficients, relative position) are rounding in float32, not refinement."""
+
+
+def to_body(
+    source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
+) -> Estimate:
+    """Put what a regressor said on a body model.
+
+    Args:
+        source: The regressor's words.
+        camera: One camera, or one a body, in whose frame the source's translation and joints are.
+        body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in body.
+            A model of the source's own family takes the parameters as they are.
+        image_index: (B,) which image each body is seen in; None: all in the first.
+
+    Returns:
+        The estimate; its notes say what was fitted and how well.
+
+    Raises:
+        InputError: The source has neither a translation nor joints, or holds values that are not finite, or the number of
+            cameras is neither one nor that of the bodies.
+    """
+    _check(source)
+    body = _body_of(source) if body is None else body
+    fitted = fit_bodies(source, body)
+    count = len(source)
+    if len(camera) not in (1, count):
+        raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
+    spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
+    spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
+    index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
+    focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
+    return Estimate(body, State(fitted.bodies, spread), index, source, focal + fitted.notes)
+
+
+def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
+    """Look at the same photo through another camera: every pelvis keeps its pixel, and its depth over the focal length.
+
+    A body far off the axis is seen from a slightly different side by a shorter lens; that change of view is not undone.
+
+    Args:
+        estimate: The estimate.
+        camera: One camera, or one a body.
+
+    Returns:
+        The estimate with that camera, its translation moved along.
+
+    Raises:
+        InputError: The number of cameras is neither one nor that of the bodies.
+    """
+    count = len(estimate)
+    if len(camera) not in (1, count):
+        raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
+    camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
+    camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype).checked()
+    pelvis = estimate.joints[:, 0]
+    moved = _reproject(pelvis, estimate.camera, camera) - pelvis
+    if camera.camera_from_world is not None:
+        moved = (camera.camera_from_world[:, :, :3].mT @ moved[..., None])[..., 0]
+    bodies = replace(estimate.bodies, translation=estimate.bodies.translation + moved)
+    return replace(estimate, state=State(bodies, camera))
+
+
+def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:
+    """Return pelvises (B, 3) in the new camera's frame: same pixel, same size in the photo."""
+    depth = pelvis[:, 2:] * new.focal.mean(1, keepdim=True) / old.focal.mean(1, keepdim=True)
+    pixel = old.focal * pelvis[:, :2] / pelvis[:, 2:] + old.center
+    return torch.cat(((pixel - new.center) / new.focal * depth, depth), 1)
+
+
+@dataclass(frozen=True)
+class RefinedSource:
+    """A refined estimate said again in the source's model.
+
+    Attributes:
+        pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the bit.
+        pelvis: (B, 3) m, in the refined estimate's camera frame and the source's scale.
+        translation: (B, 3) m, the `transl` that puts the source's own pelvis there.
+        changed: (B,) whether anything moved by more than rounding.
+    """
+
+    pose: Float[Tensor, "B J 3 3"]
+    pelvis: Float[Tensor, "B 3"]
+    translation: Float[Tensor, "B 3"]
+    changed: Bool[Tensor, "B"]
+
+
+def refined_source(refined: Estimate) -> RefinedSource:
+    """Say a refined estimate in the source's model: what differs from the source's own pose on this body is carried back.
+
+    Args:
+        refined: An estimate whose `source` is what it started from.
+
+    Returns:
+        Pose and translation of the source's model.
+    """
+    source, body = refined.source, refined.body
+    start = fit_bodies(source, body)
+    now, pose, like = refined.bodies, source.pose, source.pose
+    turned = ((now.pose - start.bodies.pose).abs() > ROUNDING).flatten(2).any(2)  # (B, J)
+    back = copy_pose(now.pose.to(like), like)
+    if source.model == body.model and adds_mean(source, body):
+        back = rotation.exp(rotation.log(back) - body.mean_pose.to(like))
+    # Which joints turned, in the source's order: carried through the same copy as the rotations.
+    flags = turned[..., None, None].expand(-1, -1, 3, 3).to(like)
+    mine = copy_pose(flags, torch.zeros_like(like))[..., 0, 0] > 0
+    pose = torch.where(mine[..., None, None], back, pose)
+    pelvis = refined.joints[:, 0]
+    started = body.posed(start.bodies).joints[:, 0]
+    moved = ((pelvis - started).abs() > ROUNDING * (1 + started.abs())).any(1)
+    shaped = ((now.shape - start.bodies.shape).abs() > ROUNDING).any(1)
+    own = source_pelvis(source)
+    there = torch.where(moved[:, None], (pelvis * start.scale[:, None]).to(like), own)
+    translation = there - rest_pelvis(source)
+    if source.translation is not None:
+        translation = torch.where(moved[:, None], translation, source.translation)
+    if source.model == body.model:
+        translation = now.translation.to(like)
+    return RefinedSource(pose, there, translation, moved | shaped | turned.any(1))
+
+
+def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
+    """Return a refined estimate as SMPL(-X) parameters, in the source's own layout.
+
+    Rotations as the source had them (axis-angle or matrices, with or without a batch axis; axis-angle (B, 3 J) where it stored
+    none by these names). `betas` are the *source's*: another model's shape has no meaning in it, and stands under `built_in_shape`.
+    With joints X and global rotations G of the source, its rest offsets are G[parent]^T (X[j] - X[parent]); its rest pelvis is the stored
+    pelvis minus the stored `transl` (`rest_pelvis`), and `transl` is the refined pelvis minus that.
+
+    Args:
+        refined: An estimate whose `source` is what it started from.
+
+    Returns:
+        Arrays by name: global_orient, body_pose, betas, transl, and what else the source has (hands, jaw, eyes, expression);
+        `built_in_shape` (B, S) where the body is not of the source's family. Unrefined: the source's numbers exactly.
+    """
+    source, back = refined.source, refined_source(refined)
+    result: dict[str, np.ndarray] = {}
+    for name, joints in joint_slices(source.model).items():
+        stored = source.arrays.get(name)
+        count = joints.stop - joints.start
+        if stored is None and name not in ("global_orient", "body_pose"):
+            continue
+        turned = (back.pose[:, joints] != source.pose[:, joints]).flatten(1).any(1)
+        values = (
+            as_array(stored).reshape(len(source), -1) if stored is not None else _axis_angle(source.pose[:, joints])
+        )
+        if values.shape[1] not in (3 * count, 9 * count):
+            result[name] = as_array(stored)  # hand coefficients: they came in another basis and go back as they came
+            continue
+        matrices = values.shape[1] == 9 * count
+        fresh = (
+            as_array(back.pose[:, joints]).reshape(len(source), -1) if matrices else _axis_angle(back.pose[:, joints])
+        )
+        values = np.where(as_array(turned)[:, None], fresh, values).astype(values.dtype)
+        result[name] = values if stored is None else values.reshape(as_array(stored).shape)
+    same_family = source.model == refined.body.model
+    result["betas"] = _coefficients(source, "betas", refined.bodies.shape if same_family else None, back.changed)
+    if "expression" in source.arrays or source.expression.shape[1]:
+        result["expression"] = _coefficients(
+            source, "expression", refined.bodies.expression if same_family else None, back.changed
+        )
+    result["transl"] = _transl(source, back)
+    if not same_family:
+        result["built_in_shape"] = as_array(refined.bodies.shape)
+    return result
+
+
+def _axis_angle(pose: Tensor) -> np.ndarray:
+    """Return rotations (B, n, 3, 3) as (B, 3 n) rad."""
+    return as_array(rotation.log(pose).flatten(1))
+
+
+def _transl(source: Source, back: RefinedSource) -> np.ndarray:
+    """Return the translation in the source's own shape and dtype; rows that did not move keep their numbers."""
+    fresh, stored = as_array(back.translation), source.arrays.get("transl")
+    if stored is None or source.translation is None:
+        return fresh
+    own = as_array(stored)
+    moved = as_array((back.translation != source.translation).any(1))[:, None]
+    return np.where(moved, fresh, own.reshape(fresh.shape)).astype(own.dtype).reshape(own.shape)
+
+
+def _coefficients(source: Source, name: str, refined: Tensor | None, changed: Tensor) -> np.ndarray:
+    """Return the source's coefficients in their own shape and dtype, replaced where a model of the same family was refined."""
+    stored = source.arrays.get(name)
+    own = as_array(getattr(source, name))
+    values = own
+    if refined is not None and bool(changed.any()):
+        width = min(refined.shape[1], own.shape[1])
+        values = own.copy()
+        values[:, :width] = np.where(as_array(changed)[:, None], as_array(refined[:, :width]), own[:, :width])
+    if stored is None:
+        return values
+    stored = as_array(stored)
+    if values is own or stored.size != values.size:  # unchanged, or one shape for all bodies
+        return stored if values is own else values
+    return values.astype(stored.dtype).reshape(stored.shape)
+
+
+def _check(source: Source) -> None:
+    """Refuse a source that cannot be placed."""
+    where = str(source.path or source.format)
+    if source.pose.shape[1] not in FIRST_HAND_JOINT:
+        expected = "24 (SMPL), 52 (SMPL-H) or 55 (SMPL-X) joints"
+        raise InputError(f"{where}: pose", expected, str(source.pose.shape[1]), "Name the joints as SMPL does.")
+    for name in ("pose", "betas", "expression", "translation", "joints"):
+        value = getattr(source, name)
+        if value is not None:
+            if len(value) != len(source):
+                raise InputError(f"{where}: {name}", f"{len(source)} bodies, as in pose", str(len(value)), "")
+            check_finite(f"{where}: {name}", value)
+    source_pelvis(source)
+
+
+def _body_of(source: Source) -> SkinnedBody:
+    """Return the source's own model where its file is on this machine, else the built-in body."""
+    from refine.body.find_model import find_model
+    from refine.body.load import load_body
+    from refine.discover import modules
+
+    family = modules("refine.body", "refine.body_models", having="LAYOUT").get(source.model)
+    try:
+        path = find_model(family.LAYOUT, source.gender) if family is not None else None
+    except InputError:
+        path = None
+    if path is None:
+        return load_body("anny")
+    many = source.betas.shape[1] if source.betas.shape[1] > AGED_BETAS else None
+    return load_body(path, gender=source.gender, betas=many, expressions=source.expression.shape[1] or None)

@@ -1,0 +1,20 @@
+"""Pictures for people and files for other programs: overlay, arrows, report, OBJ, PLY."""
+
+from refine.viz.arrows import arrows
+from refine.viz.export import write_bytes, write_image, write_obj, write_ply
+from refine.viz.overlay import overlay
+from refine.viz.report import CostRow, Moved, ReportBody, ReportPage, report
+
+__all__ = [
+    "CostRow",
+    "Moved",
+    "ReportBody",
+    "ReportPage",
+    "arrows",
+    "overlay",
+    "report",
+    "write_bytes",
+    "write_image",
+    "write_obj",
+    "write_ply",
+]

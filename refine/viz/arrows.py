@@ -1,0 +1,160 @@
+"""Arrows from where the estimate had visible surface points to where the result has them.
+
+    arrow n: project(before[triangle_n, barycentric_n]) -> project(after[triangle_n, barycentric_n])
+
+for the points seen in the pixels of a regular grid; drawn to the scale of the picture, coloured by their length.
+
+Source: Smith and van der Walt's perceptually uniform colour map viridis (2015) for the lengths.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from refine.camera import NEAR_M
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.render import Rasterizer
+from refine.viz import canvas
+from refine.viz.canvas import BEFORE_COLOR, LegendEntry, Picture
+from refine.viz.layers import Layers, Meshes, check_photo, layers, meshes_of, whole_view
+from refine.viz.overlay import BEFORE_DASH_PX, MAX_SIDE, MIN_SIDE, check_same_people, draw_outlines
+
+GRID_PX = 24
+"""Distance of arrows in the picture: closer ones run into each other."""
+STILL_PX = 1.5
+"""Shorter arrows (px of the picture) are drawn as dots; a head would be longer than the arrow."""
+HEAD_PX = 7.0
+"""Length of an arrow's head, px of the picture, at most half of the arrow."""
+DIM = 0.45
+"""The photo is darkened to this share, so that the bright end of the colour map is seen on a white shirt."""
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Visible surface points before and after, in numpy, px of the photo.
+
+    Attributes:
+        person: (N,) index of the body within the image.
+        start: (N, 2) px, where the estimate had the point.
+        stop: (N, 2) px, where the result has it.
+    """
+
+    person: np.ndarray
+    start: np.ndarray
+    stop: np.ndarray
+
+
+def arrows(
+    photo: Picture,
+    before: Estimate,
+    after: Estimate,
+    *,
+    image: int = 0,
+    max_side: int = MAX_SIDE,
+    rasterizer: Rasterizer | None = None,
+) -> Picture:
+    """Draw how visible surface points moved.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        before: The estimate.
+        after: The result: the same people in the same order, on a body of the same mesh.
+        image: Which image of the estimate the photo is.
+        max_side: Longer side of the picture, px.
+        rasterizer: Finds the triangles; the default one where None.
+
+    Returns:
+        (H', W', 3) uint8 RGB: the darkened photo, the estimate's outline, arrows, and a strip that says what the colours mean.
+
+    Raises:
+        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different people
+            or have different meshes.
+    """
+    import cv2
+
+    check_photo(photo)
+    check_same_people(before, after)
+    view = whole_view(photo, min(MIN_SIDE, max_side), max_side)
+    start_meshes, stop_meshes = (meshes_of(estimate, photo, image) for estimate in (before, after))
+    layer = layers(start_meshes, view, rasterizer)
+    moves = surface_moves(start_meshes, stop_meshes, layer)
+    picture = (DIM * view.photo(photo)).astype(np.uint8)
+    draw_outlines(picture, layer, range(len(start_meshes)), BEFORE_COLOR, BEFORE_DASH_PX)
+    length = np.linalg.norm(moves.stop - moves.start, axis=1)
+    longest = max(float(length.max(initial=0.0)), 1.0)
+    colors = _viridis(length / longest)
+    start, stop = view.pixels(moves.start), view.pixels(moves.stop)
+    for n in np.argsort(length):  # the long ones on top
+        color = (int(colors[n, 0]), int(colors[n, 1]), int(colors[n, 2]))
+        shaft = stop[n] - start[n]
+        pixels = float(np.linalg.norm(shaft))
+        if pixels < STILL_PX:
+            cv2.circle(picture, (round(start[n, 0] - 0.5), round(start[n, 1] - 0.5)), 2, color, -1, cv2.LINE_AA)
+            continue
+        along = shaft / pixels * min(HEAD_PX, pixels / 2)
+        across = 0.6 * np.array([-along[1], along[0]])
+        canvas.draw_line(picture, np.stack((start[n], stop[n])), color)
+        canvas.draw_line(
+            picture, np.stack((stop[n] - along + across, stop[n], stop[n] - along - across)), color, halo=False
+        )
+    return canvas.stack([picture, _scale_strip(picture.shape[1], longest, length)])
+
+
+def surface_moves(before: Meshes, after: Meshes, layer: Layers) -> Moves:
+    """Return where the estimate's visible surface points, on a grid of `GRID_PX` in the picture, went.
+
+    Args:
+        before: The people as estimated.
+        after: The same people as refined.
+        layer: `before`, rendered.
+
+    Returns:
+        Starts and stops; points that went behind the camera have no pixel and are left out.
+
+    Raises:
+        InputError: The two have different meshes.
+    """
+    if not torch.equal(before.faces, after.faces):
+        raise InputError(
+            "after",
+            "a body with the mesh of `before`",
+            "another mesh",
+            "Draw the result against the estimate it started from.",
+        )
+    grid = np.zeros(layer.person.shape, bool)
+    grid[GRID_PX // 2 :: GRID_PX, GRID_PX // 2 :: GRID_PX] = True
+    y, x = np.nonzero(grid & (layer.person >= 0))
+    person, corners = layer.person[y, x].astype(int), before.faces.numpy()[layer.triangle[y, x]]
+    weights = torch.as_tensor(layer.barycentric[y, x])
+    ends, drawable = [], np.ones(len(person), bool)
+    for people in (before, after):
+        point = (people.vertices[person[:, None], corners] * weights[..., None]).sum(1)  # (N, 3) m
+        drawable &= (point.isfinite().all(1) & (point[:, 2] > NEAR_M)).numpy()
+        ends.append(people.camera[person.tolist()].project(point[:, None])[:, 0].numpy())
+    return Moves(person[drawable], ends[0][drawable], ends[1][drawable])
+
+
+def _viridis(share: np.ndarray) -> np.ndarray:
+    """Return (N, 3) RGB for shares in 0..1, from the upper part of the map, whose dark end would drown in the photo."""
+    import cv2
+
+    table = np.asarray(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS))[:, 0, ::-1]
+    return table[np.rint(255 * (0.3 + 0.7 * share)).astype(np.uint8)]
+
+
+def _scale_strip(width: int, longest: float, length: np.ndarray) -> Picture:
+    """Return the strip that says which colour is how long."""
+    bar_width, bar_height = min(220, width // 3), 14
+    middle = float(np.median(length)) if len(length) else 0.0
+    said = [
+        LegendEntry("outline before", BEFORE_COLOR, "dashed"),
+        LegendEntry(f"arrows are to scale; median {middle:.1f} px, longest {longest:.1f} px of the photo"),
+    ]
+    bar = canvas.blank(36, width)
+    ramp = _viridis(np.linspace(0, 1, bar_width))
+    bar[14 : 14 + bar_height, 44 : 44 + bar_width] = ramp
+    canvas.draw_text(bar, "0", (28, 10), 16)
+    canvas.draw_text(bar, f"{longest:.0f} px", (44 + bar_width + 8, 10), 16)
+    return canvas.stack([bar, canvas.legend(said, width)])

@@ -1,0 +1,186 @@
+"""Files that other programs open: OBJ and PLY meshes, pictures; each is there whole or not at all.
+
+    document axes: "camera" (x, y, z) as they are: x right, y down, z forward;   "opengl" (x, -y, -z): x right, y up, z backward
+
+Both are right-handed, so triangles keep their orientation. Metres.
+
+Source: Wavefront Technologies, Advanced Visualizer Manual, app. B1 (OBJ); Turk, The PLY polygon file format, 1994.
+"""
+
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from refine.check import check_shape
+from refine.errors import InputError
+
+AXES = {"camera": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
+"""Sign of each coordinate of the camera frame in the document."""
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file under another name beside its place, then rename it, so that no reader and no crash meets half of it.
+
+    Args:
+        path: The file; one that is there is replaced.
+        data: Its content.
+
+    Raises:
+        InputError: The folder does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError("path", "a file in a folder that exists", str(path), "Create the folder first.")
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_image(path: str | Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Write a picture.
+
+    Args:
+        path: Its suffix names the format: .png, .jpg, .jpeg, .webp, .bmp, .tif.
+        rgb: (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: The suffix names no format OpenCV writes, or the folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"):
+        raise InputError("path", "a name ending in .png, .jpg, .webp, .bmp or .tif", path.name)
+    write_bytes(path, _encoded(rgb, path.suffix))
+
+
+def write_obj(
+    path: str | Path,
+    vertices: Float[Tensor, "B V 3"],
+    faces: Int[Tensor, "F 3"],
+    *,
+    uv: Float[Tensor, "T 2"] | None = None,
+    uv_faces: Int[Tensor, "G 3"] | None = None,
+    texture: UInt8[np.ndarray, "H W 3"] | None = None,
+    names: Sequence[str] | None = None,
+    axes: str = "opengl",
+) -> None:
+    """Write bodies as one OBJ file, an object a body; with a texture also `<stem>.mtl` and `<stem>.png` beside it.
+
+    Args:
+        path: The file.
+        vertices: (B, V, 3) m, camera frame.
+        faces: (F, 3), the same for all bodies.
+        uv: (T, 2) texture coordinates, v down from the top (turned to OBJ's v up here), or None.
+        uv_faces: (F, 3) into uv, or None.
+        texture: (H, W, 3) uint8 RGB, or None; needs uv.
+        names: B names of objects; "person_1", ... where None.
+        axes: "opengl" (y up, what viewers expect) or "camera" (y down).
+
+    Raises:
+        InputError: Shapes disagree, a texture comes without uv, other axes, or the folder does not exist.
+    """
+    path = Path(path)
+    points, triangles, labels = _checked(vertices, faces, names, axes)
+    if (uv is None) != (uv_faces is None) or (texture is not None and uv is None):
+        raise InputError("uv", "uv and uv_faces together, and both with a texture", "only some of them")
+    if uv_faces is not None:
+        check_shape("uv_faces", uv_faces, "F 3", F=len(triangles))
+    lines = [f"# refine: {len(points)} bodies, metres, axes {axes}"]
+    if texture is not None:
+        write_bytes(path.with_suffix(".png"), _encoded(texture, ".png"))
+        material = f"newmtl skin\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nmap_Kd {path.with_suffix('.png').name}\n"
+        write_bytes(path.with_suffix(".mtl"), material.encode())
+        lines.append(f"mtllib {path.with_suffix('.mtl').name}")
+    if uv is not None:
+        flipped = uv.detach().cpu().double().numpy() * (1, -1) + (0, 1)
+        lines += [f"vt {u:.6f} {v:.6f}" for u, v in flipped.tolist()]
+    for body, (label, own) in enumerate(zip(labels, points, strict=True)):
+        lines.append(f"o {label}")
+        lines += [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in own.tolist()]
+        lines += ["usemtl skin"] if texture is not None else []
+        corners = (triangles + 1 + body * own.shape[0]).tolist()
+        if uv_faces is None:
+            lines += [f"f {a} {b} {c}" for a, b, c in corners]
+        else:
+            pairs = zip(corners, (uv_faces.cpu() + 1).tolist(), strict=True)
+            lines += [f"f {a}/{i} {b}/{j} {c}/{k}" for (a, b, c), (i, j, k) in pairs]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def write_ply(
+    path: str | Path,
+    vertices: Float[Tensor, "B V 3"],
+    faces: Int[Tensor, "F 3"],
+    *,
+    colors: Float[Tensor, "C 3"] | None = None,
+    axes: str = "opengl",
+) -> None:
+    """Write bodies as one binary little-endian PLY mesh; the vertex property `body` counts them from 0.
+
+    Args:
+        path: The file.
+        vertices: (B, V, 3) m, camera frame.
+        faces: (F, 3), the same for all bodies.
+        colors: (V, 3) RGB in 0..1, the same for all bodies, or None.
+        axes: "opengl" (y up, what viewers expect) or "camera" (y down).
+
+    Raises:
+        InputError: Shapes disagree, other axes, or the folder does not exist.
+    """
+    points, triangles, _ = _checked(vertices, faces, None, axes)
+    bodies, count = points.shape[:2]
+    vertex_type = [("xyz", "<f4", 3), ("body", "<i4")] + ([] if colors is None else [("rgb", "u1", 3)])
+    rows = np.zeros((bodies, count), vertex_type)
+    rows["xyz"], rows["body"] = points, np.arange(bodies)[:, None]
+    header = [
+        "ply",
+        "format binary_little_endian 1.0",
+        f"comment refine: metres, axes {axes}",
+        f"element vertex {bodies * count}",
+    ]
+    header += [f"property float {axis}" for axis in "xyz"] + ["property int body"]
+    if colors is not None:
+        check_shape("colors", colors, "V 3", V=count)
+        rows["rgb"] = np.rint(colors.detach().cpu().double().numpy().clip(0, 1) * 255)
+        header += [f"property uchar {channel}" for channel in ("red", "green", "blue")]
+    header += [f"element face {bodies * len(triangles)}", "property list uchar int vertex_indices", "end_header"]
+    corners = np.zeros((bodies, len(triangles)), [("count", "u1"), ("corner", "<i4", 3)])
+    corners["count"], corners["corner"] = 3, triangles + count * np.arange(bodies)[:, None, None]
+    write_bytes(path, ("\n".join(header) + "\n").encode() + rows.tobytes() + corners.tobytes())
+
+
+def _checked(
+    vertices: Tensor, faces: Tensor, names: Sequence[str] | None, axes: str
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return points in document axes, faces and labels as numpy, after a look at all of them."""
+    sizes = check_shape("vertices", vertices, "B V 3")
+    check_shape("faces", faces, "F 3")
+    if axes not in AXES:
+        raise InputError("axes", "'opengl' or 'camera'", repr(axes))
+    labels = tuple(names) if names is not None else tuple(f"person_{body + 1}" for body in range(sizes["B"]))
+    if len(labels) != sizes["B"]:
+        raise InputError("names", f"{sizes['B']} names, one a body", str(len(labels)))
+    if faces.numel() and not (0 <= int(faces.min()) and int(faces.max()) < sizes["V"]):
+        raise InputError("faces", f"indices in 0..{sizes['V'] - 1}", f"{int(faces.min())}..{int(faces.max())}")
+    points = vertices.detach().cpu().double().numpy() * np.array(AXES[axes]) + 0.0  # + 0.0 turns -0 into 0
+    return points, faces.cpu().numpy(), tuple(label.replace(" ", "_").replace("\n", "_") for label in labels)
+
+
+def _encoded(rgb: np.ndarray, suffix: str) -> bytes:
+    """Return a picture as the content of a file."""
+    import cv2
+
+    good, data = cv2.imencode(suffix.lower(), np.ascontiguousarray(rgb[..., ::-1]))
+    if not good:
+        raise InputError("rgb", "a picture OpenCV can encode", f"{rgb.dtype} of shape {rgb.shape}")
+    return bytes(data)

@@ -1,0 +1,243 @@
+"""One page about a refinement: each person before and after, close up, with the figures that say whether it went well.
+
+Nothing is measured here: `refine.result` fills a `ReportPage`, this file draws it.
+
+Source: none; a layout.
+"""
+
+import math
+from dataclasses import dataclass
+
+from refine.detections import Detections
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.render import Rasterizer
+from refine.viz import canvas
+from refine.viz.canvas import INK, PAPER, RULE, SOFT_INK, Picture
+from refine.viz.layers import box_view, boxes_of, check_photo
+from refine.viz.overlay import check_same_people, legend_entries, pair, side_of
+
+PAGE_WIDTH = 1600
+"""px; a page fits a screen and prints at 190 dots an inch on A4."""
+CROP_WIDTH, CROP_HEIGHT = 460, 600
+"""px, largest size of a person's picture."""
+MARGIN = 28
+LINE = 24
+"""px from line to line of the tables."""
+MAX_MOVED = 8
+"""Joints in the table; those below moved less and are not news."""
+GOOD, BAD, PLAIN = (0, 122, 88), (196, 72, 0), INK
+"""Better, worse, neither: Okabe-Ito's green and vermilion, darkened for text; the words say it too."""
+MAX_BODIES = 12
+"""People on one page (about 7000 px); a line names the number of those left out."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far a joint turned: its name and the angle (degrees) between its local rotations before and after."""
+
+    joint: str
+    degrees: float
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One term's share of the cost (unitless, see `refine.solve`) before and after; NaN where it is not known."""
+
+    term: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class ReportBody:
+    """What the page says about one person.
+
+    Attributes:
+        title: "Person 1".
+        stop: The solver's stop reason, a sentence.
+        before_misfit_px: Misfit of the estimate, px of the photo; NaN where nothing was observed.
+        after_misfit_px: Misfit of the result.
+        misfit_of: What the misfit is measured on ("keypoints, confidence >= 0.5").
+        moved: Joints, those that moved most first.
+        cost: One row a term.
+    """
+
+    title: str
+    stop: str
+    before_misfit_px: float = math.nan
+    after_misfit_px: float = math.nan
+    misfit_of: str = "keypoints"
+    moved: tuple[Moved, ...] = ()
+    cost: tuple[CostRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """A page: its title, one line of verdict, the people in the order of the estimate's bodies in this image, and notes."""
+
+    title: str
+    verdict: str
+    bodies: tuple[ReportBody, ...]
+    notes: tuple[str, ...] = ()
+
+
+def report(
+    photo: Picture,
+    before: Estimate,
+    after: Estimate,
+    page: ReportPage,
+    *,
+    image: int = 0,
+    detections: Detections | None = None,
+    rasterizer: Rasterizer | None = None,
+) -> Picture:
+    """Draw the page.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        before: The estimate.
+        after: The result.
+        page: The figures; one `ReportBody` for each body of this image.
+        image: Which image of the estimate the photo is.
+        detections: Keypoints to draw.
+        rasterizer: Finds the triangles; the default one where None.
+
+    Returns:
+        (H', W', 3) uint8 RGB, `PAGE_WIDTH` px wide.
+
+    Raises:
+        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different people,
+            or the page has another number of people than the image.
+    """
+    check_photo(photo)
+    check_same_people(before, after)
+    sides = [side_of(estimate, photo, image, detections) for estimate in (before, after)]
+    boxes = [boxes_of(side.meshes) for side in sides]
+    check_page(page, len(boxes[0]))
+    blocks = [_header(page)]
+    unseen: set[int] = set()
+    for body, words in enumerate(page.bodies[:MAX_BODIES]):
+        view = box_view(photo, [own[body] for own in boxes], CROP_HEIGHT, CROP_WIDTH)
+        crops, hidden = pair(photo, sides[0], sides[1], view, subject=body, rasterizer=rasterizer)
+        unseen |= {body} & set(hidden)
+        blocks.append(_person(words, crops, body in hidden))
+    notes = list(page.notes)
+    if len(page.bodies) > MAX_BODIES:
+        notes.append(f"{len(page.bodies) - MAX_BODIES} more people are not shown.")
+    entries = legend_entries(len(page.bodies), sorted(unseen), detections is not None)
+    key = canvas.legend(entries, PAGE_WIDTH, margin=MARGIN)
+    return canvas.stack([*blocks, key, _paragraphs(notes)])
+
+
+def check_page(page: ReportPage, people: int) -> None:
+    """Refuse a page of other people than the image's.
+
+    Raises:
+        InputError: The numbers differ.
+    """
+    if len(page.bodies) != people:
+        raise InputError("page.bodies", f"{people} entries, one for each body of the image", str(len(page.bodies)))
+
+
+def _header(page: ReportPage) -> Picture:
+    """Return title and verdict."""
+    width = PAGE_WIDTH - 2 * MARGIN
+    lines = canvas.wrap_text(page.verdict, width, 20)
+    header = canvas.blank(78 + 30 * len(lines), PAGE_WIDTH)
+    canvas.draw_text(header, canvas.shorten(page.title, width, 32, bold=True), (MARGIN, 18), 32, bold=True)
+    for row, line in enumerate(lines):
+        canvas.draw_text(header, line, (MARGIN, 66 + 30 * row), 20)
+    return header
+
+
+def _person(words: ReportBody, crops: tuple[Picture, Picture], hidden: bool) -> Picture:
+    """Return one person's block: two pictures and a column of figures."""
+    column = 2 * (CROP_WIDTH + 14) + MARGIN + 22
+    text = _figures(words, PAGE_WIDTH - column - MARGIN)
+    height = max(24 + max(crop.shape[0] for crop in crops), text.shape[0]) + 2 * MARGIN
+    block = canvas.blank(height, PAGE_WIDTH)
+    block[0:2, MARGIN:-MARGIN] = RULE
+    for side, (title, crop) in enumerate(zip(("Before", "After"), crops, strict=True)):
+        x = MARGIN + side * (CROP_WIDTH + 14)
+        title = f"{title} (not visible here)" if hidden else title
+        canvas.draw_text(block, title, (x, 12), 18, bold=True)
+        block[40 : 40 + crop.shape[0], x : x + crop.shape[1]] = crop
+    block[14 : 14 + text.shape[0], column : column + text.shape[1]] = text
+    return block
+
+
+def _figures(words: ReportBody, width: int) -> Picture:
+    """Return the column of figures of one person."""
+    page = canvas.blank(2000, width)
+    canvas.draw_text(page, canvas.shorten(words.title, width, 26, bold=True), (0, 0), 26, bold=True)
+    y = 42
+    y = _misfit(page, words, y) + 10
+    for line in canvas.wrap_text(f"Stopped: {words.stop}", width, 17):
+        canvas.draw_text(page, line, (0, y), 17)
+        y += LINE
+    if words.moved:
+        shown = words.moved[:MAX_MOVED]
+        most = max(*(abs(row.degrees) for row in shown), 1.0)
+        y = _title(page, "Joints that turned most", y + 12)
+        for row in shown:
+            bar = round((width - 330) * abs(row.degrees) / most)
+            canvas.draw_text(page, canvas.shorten(row.joint.replace("_", " "), 190, 17), (0, y), 17)
+            _right(page, f"{row.degrees:.1f}°", 270, y)
+            page[y + 5 : y + 18, 290 : 290 + max(bar, 1)] = (120, 140, 160)
+            y += LINE
+    if words.cost:
+        y = _title(page, "Cost by term", y + 12)
+        for heading, x in (("before", 370), ("after", 490)):
+            _right(page, heading, x, y - LINE - 6, SOFT_INK)
+        for cost in words.cost:
+            canvas.draw_text(page, canvas.shorten(cost.term, 250, 17), (0, y), 17)
+            _right(page, _number(cost.before), 370, y)
+            _right(page, _number(cost.after), 490, y)
+            y += LINE
+    return page[: y + 6]
+
+
+def _misfit(page: Picture, words: ReportBody, y: int) -> int:
+    """Write the misfit large, and whether it is better; return the next free row."""
+    before, after = words.before_misfit_px, words.after_misfit_px
+    if not (math.isfinite(before) and math.isfinite(after)):
+        canvas.draw_text(page, "Misfit: nothing was observed", (0, y), 20, color=SOFT_INK)
+        return y + 32
+    better, worse = after < 0.99 * before, after > 1.01 * before
+    color = GOOD if better else BAD if worse else PLAIN
+    line = f"{before:.1f} → {after:.1f} px"
+    canvas.draw_text(page, line, (0, y), 34, color=color, bold=True)
+    change = f"{abs(1 - after / before):.0%}" if before > 0 else ""
+    verdict = f"{change} better" if better else f"{change} worse" if worse else "unchanged"
+    canvas.draw_text(page, verdict.strip(), (canvas.text_size(line, 34, bold=True)[0] + 18, y + 14), 20, color=color)
+    canvas.draw_text(
+        page, canvas.shorten(f"mean misfit of {words.misfit_of}", page.shape[1], 16), (0, y + 46), 16, color=SOFT_INK
+    )
+    return y + 76
+
+
+def _title(page: Picture, text: str, y: int) -> int:
+    """Write the title of a table and a rule below it; return the table's first row."""
+    canvas.draw_text(page, text, (0, y), 17, bold=True)
+    page[y + LINE : y + LINE + 1] = RULE
+    return y + LINE + 6
+
+
+def _right(page: Picture, text: str, x: int, y: int, color: canvas.Color = INK) -> None:
+    """Write a text that ends at x."""
+    canvas.draw_text(page, text, (x - canvas.text_size(text, 17)[0], y), 17, color=color)
+
+
+def _number(value: float) -> str:
+    """Return a cost with three figures that matter, or a dash."""
+    return "–" if not math.isfinite(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _paragraphs(notes: list[str]) -> Picture:
+    """Return the notes, a paragraph each."""
+    lines = [line for note in notes for line in canvas.wrap_text(f"• {note}", PAGE_WIDTH - 2 * MARGIN, 16)]
+    block = canvas.blank(12 + 22 * len(lines) + (MARGIN if lines else 0), PAGE_WIDTH, PAPER)
+    for row, line in enumerate(lines):
+        canvas.draw_text(block, line, (MARGIN, 10 + 22 * row), 16, color=SOFT_INK)
+    return block

@@ -1,0 +1,106 @@
+"""What `refine.fit` says to bad input: which argument, what was expected, what came, what to do."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+
+import refine
+from refine.body import SkinnedBody
+from tests.people import Case, case
+
+
+@pytest.fixture(scope="module")
+def people(builtin_body: SkinnedBody) -> Case:
+    return case(builtin_body, count=1)
+
+
+@pytest.fixture(autouse=True)
+def as_called_by_users() -> object:
+    """Without the tests' run-time check of signatures, which would speak before the library does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def refused(match: str, *arguments: object, **named: object) -> None:
+    with pytest.raises(refine.InputError, match=match) as caught:
+        refine.fit(*arguments, **named)  # type: ignore[arg-type]
+    assert "expected" in str(caught.value) and "got" in str(caught.value)
+
+
+def test_a_photo_of_another_size_is_refused(people: Case) -> None:
+    refused(r"image.*400x480.*got 100x90", np.zeros((90, 100, 3), np.uint8), people.estimate)
+
+
+def test_an_image_index_without_its_photo_is_refused(people: Case) -> None:
+    refused("2 photos", people.photos, replace(people.estimate, image_index=torch.tensor([1])))
+
+
+@pytest.mark.parametrize("image", ["missing.jpg", np.zeros((0, 4, 3), np.uint8), np.zeros(7, np.uint8)])
+def test_an_image_that_is_none_is_refused(people: Case, image: object) -> None:
+    refused("image|missing", image, people.estimate)
+
+
+@pytest.mark.parametrize("init", [3, {"poses": [1]}, "nowhere.npz"])
+def test_an_estimate_that_is_none_is_refused(people: Case, init: object) -> None:
+    refused("init|nowhere", people.photos, init, camera="diagonal")
+
+
+def test_nan_in_parameters_is_refused_with_the_row(people: Case) -> None:
+    init = {"global_orient": np.zeros((1, 3)), "body_pose": np.full((1, 63), np.nan), "transl": np.array([[0, 0, 3.0]])}
+    refused("finite", people.photos, init, camera="diagonal")
+
+
+def test_an_unknown_rule_lists_the_known_ones(people: Case) -> None:
+    refused("diagonal", people.photos, people.estimate, camera="fisheye9000")
+
+
+def test_a_negative_focal_length_is_refused(people: Case) -> None:
+    wrong = replace(people.estimate.camera, focal=-people.estimate.camera.focal)
+    refused("focal.*above zero", people.photos, people.estimate, camera=wrong)
+
+
+@pytest.mark.parametrize("keypoints", [np.zeros((1, 19, 3)), np.zeros((2, 17, 3)), 5, ["a.json", "b.json"]])
+def test_keypoints_of_another_form_are_refused(people: Case, keypoints: object) -> None:
+    refused("keypoints", people.photos, people.estimate, keypoints=keypoints)
+
+
+def test_keypoints_of_another_image_size_are_refused(people: Case, tmp_path: Path) -> None:
+    far = [[4000.0 + k, 3000.0 + k, 0.9] for k in range(25)]
+    path = tmp_path / "keypoints.json"
+    path.write_text(json.dumps({"version": 1.3, "people": [{"pose_keypoints_2d": sum(far, [])}]}))
+    refused("keypoints", people.photos, people.estimate, keypoints=path)
+
+
+def test_a_file_without_people_leaves_the_estimate_as_it_is(people: Case, tmp_path: Path) -> None:
+    path = tmp_path / "keypoints.json"
+    path.write_text(json.dumps({"version": 1.3, "people": []}))
+    result = refine.fit(people.photos, people.estimate, keypoints=path)
+    assert result.stop[0] == refine.StopReason.NO_EVIDENCE and any("no person" in note for note in result.notes)
+
+
+def test_nan_confidence_is_refused(people: Case) -> None:
+    refused("confidence", people.photos, people.estimate, keypoints=np.full((1, 17, 3), np.nan, np.float32))
+
+
+def test_a_missing_model_file_names_where_to_get_it(people: Case) -> None:
+    refused("smpl", people.photos, people.estimate, body_model="no/such/SMPL_NEUTRAL.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not an archive"])
+def test_a_result_file_that_is_broken_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "result.npz"
+    path.write_bytes(content)
+    with pytest.raises(refine.InputError, match="result npz"):
+        refine.load(path)
+
+
+def test_a_result_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "result.npz", version=np.array(99))
+    with pytest.raises(refine.InputError, match="version 99"):
+        refine.load(tmp_path / "result.npz")

@@ -1,0 +1,258 @@
+"""Photos as callers have them: every usual kind becomes upright 8-bit RGB and says how, everything else is refused with advice."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+
+from refine.errors import InputError
+from refine.photo import read_photo, read_photos
+
+UPRIGHT = np.zeros((24, 40, 3), np.uint8)
+UPRIGHT[:12, :20], UPRIGHT[:12, 20:], UPRIGHT[12:, :20], UPRIGHT[12:, 20:] = (
+    (230, 20, 20),
+    (20, 230, 20),
+    (20, 20, 230),
+    (240, 240, 240),
+)
+"""Red, green, blue and white quarters: no two of the eight orientations look the same."""
+
+JPEG_ERROR = 25
+"""What JPEG may change in the middle of a quarter."""
+
+STORED = {
+    1: lambda photo: photo,
+    2: lambda photo: np.fliplr(photo),
+    3: lambda photo: np.rot90(photo, 2),
+    4: lambda photo: np.flipud(photo),
+    5: lambda photo: photo.transpose(1, 0, 2),
+    6: lambda photo: np.rot90(photo, 1),
+    7: lambda photo: np.rot90(photo, 2).transpose(1, 0, 2),
+    8: lambda photo: np.rot90(photo, -1),
+}
+"""How a camera that writes the orientation stores the upright photo (6: to be turned clockwise, so stored counter-clockwise)."""
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    """An RGB(A) or gray array as the bytes of a file."""
+    if pixels.ndim == 3:
+        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
+    done, data = cv2.imencode(kind, np.ascontiguousarray(pixels))
+    assert done
+    return bytes(data)
+
+
+def tiff_block(orientation: int, order: str) -> bytes:
+    """The Exif tags of a file: a maker's name and the orientation."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    maker = struct.pack(f"{order}HHI4s", 0x010F, 2, 4, b"abc\0")
+    turn = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return head + struct.pack(f"{order}H", 2) + maker + turn + struct.pack(f"{order}I", 0)
+
+
+def with_exif(jpeg: bytes, orientation: int, order: str = "<") -> bytes:
+    """The JPEG with an APP1 segment behind its first marker."""
+    body = b"Exif\0\0" + tiff_block(orientation, order)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def png_with_exif(png: bytes, orientation: int) -> bytes:
+    """The PNG with an eXIf chunk behind its header."""
+    body = tiff_block(orientation, ">")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    return png[:33] + chunk + png[33:]
+
+
+def save(folder: Path, data: bytes, name: str = "photo.jpg") -> Path:
+    """Write a file."""
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little endian", "big endian"])
+@pytest.mark.parametrize("orientation", list(STORED))
+def test_a_jpeg_is_upright_whatever_its_orientation(tmp_path: Path, orientation: int, order: str) -> None:
+    stored = encode(STORED[orientation](UPRIGHT), ".jpg")
+    photo = read_photo(save(tmp_path, with_exif(stored, orientation, order)))
+    assert photo.size == (24, 40)
+    for row, column in ((6, 10), (6, 30), (18, 10), (18, 30)):
+        assert np.abs(photo.pixels[row, column].astype(int) - UPRIGHT[row, column]).max() < JPEG_ERROR
+    if orientation == 1:
+        assert photo.notes == ()
+    else:
+        assert f"EXIF orientation {orientation} was applied" in photo.notes[0]
+        assert ("24 x 40" in photo.notes[0]) == (orientation > 4)
+    assert photo.pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("orientation", list(STORED))
+def test_a_png_is_upright_to_the_bit(tmp_path: Path, orientation: int) -> None:
+    stored = encode(STORED[orientation](UPRIGHT), ".png")
+    photo = read_photo(save(tmp_path, png_with_exif(stored, orientation), "photo.png"))
+    assert np.array_equal(photo.pixels, UPRIGHT)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_is_none_leaves_the_photo_as_it_is(tmp_path: Path, orientation: int) -> None:
+    photo = read_photo(save(tmp_path, with_exif(encode(UPRIGHT, ".jpg"), orientation)))
+    assert photo.size == (24, 40) and photo.notes == ()
+
+
+def test_damaged_exif_does_not_spoil_the_photo(tmp_path: Path) -> None:
+    jpeg = encode(UPRIGHT, ".jpg")
+    for body in (b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0??*\0\x08\0\0\0", b"something else"):
+        data = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+        assert read_photo(save(tmp_path, data)).size == (24, 40)
+
+
+def test_a_photo_as_it_should_be_is_not_touched(tmp_path: Path) -> None:
+    photo = read_photo(UPRIGHT)
+    assert photo.pixels is UPRIGHT and photo.notes == () and photo.path is None
+    path = save(tmp_path, encode(UPRIGHT, ".png"), "photo.png")
+    for where in (path, str(path)):
+        stored = read_photo(where)
+        assert np.array_equal(stored.pixels, UPRIGHT) and stored.notes == () and stored.path == path
+
+
+def test_gray_becomes_rgb_and_says_so(tmp_path: Path) -> None:
+    gray = UPRIGHT[..., 1]
+    path = save(tmp_path, encode(gray, ".png"), "gray.png")
+    for one in (gray, gray[..., None], path):
+        photo = read_photo(one)
+        assert np.array_equal(photo.pixels, np.repeat(gray[..., None], 3, 2))
+        assert "gray became RGB" in photo.notes[0]
+
+
+def test_sixteen_bit_is_scaled_over_its_full_range_and_says_so(tmp_path: Path) -> None:
+    deep = UPRIGHT.astype(np.uint16) * 257
+    path = save(tmp_path, encode(deep, ".png"), "deep.png")
+    for one in (deep, path):
+        photo = read_photo(one)
+        assert np.array_equal(photo.pixels, UPRIGHT)
+        assert "16 bit" in photo.notes[0]
+    assert len(read_photo(save(tmp_path, encode(deep[..., 0], ".png"), "deep gray.png")).notes) == 2
+
+
+def test_transparent_parts_are_laid_over_white_and_opaque_alpha_is_dropped(tmp_path: Path) -> None:
+    clear = np.dstack((UPRIGHT, np.full((24, 40), 255, np.uint8)))
+    clear[:12, :, 3] = 0
+    for one in (clear, save(tmp_path, encode(clear, ".png"), "clear.png")):
+        photo = read_photo(one)
+        assert (photo.pixels[:12] == 255).all() and np.array_equal(photo.pixels[12:], UPRIGHT[12:])
+        assert "over white" in photo.notes[0]
+    clear[..., 3] = 255
+    opaque = read_photo(clear)
+    assert np.array_equal(opaque.pixels, UPRIGHT) and "dropped" in opaque.notes[0]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16])
+def test_floats_from_zero_to_one_are_scaled_and_say_so(kind: type) -> None:
+    photo = read_photo((UPRIGHT / 255).astype(kind))
+    assert np.abs(photo.pixels.astype(int) - UPRIGHT).max() <= (1 if kind is np.float16 else 0)
+    assert "0..1" in photo.notes[0]
+
+
+def test_whole_numbers_and_masks_become_bytes() -> None:
+    assert np.array_equal(read_photo(UPRIGHT.astype(np.int64)).pixels, UPRIGHT)
+    assert read_photo(UPRIGHT > 100).pixels.max() == 255
+
+
+def test_a_reversed_view_becomes_an_array_that_torch_takes() -> None:
+    assert torch.from_numpy(read_photo(UPRIGHT[..., ::-1]).pixels).shape == (24, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (np.zeros((0, 40, 3), np.uint8), "empty image"),
+        (np.zeros((24, 40, 0), np.uint8), "empty image"),
+        (np.zeros(2880, np.uint8), "Decode the file's bytes"),
+        (np.zeros((3, 24, 40), np.uint8), r"transpose\(1, 2, 0\)"),
+        (np.zeros((24, 40, 7), np.uint8), "RGB, RGBA or gray"),
+        (np.zeros((2, 24, 40, 3), np.uint8), "list of arrays"),
+        (np.full((24, 40, 3), np.nan, np.float32), "NaN"),
+        (UPRIGHT.astype(np.float32), "0..255 as uint8"),
+        ((UPRIGHT / 255 - 0.5) / 0.25, "normalisation"),
+        (UPRIGHT.astype(np.int32) - 128, "Scale them"),
+        (UPRIGHT.astype(np.int32) * 300, "Scale them"),
+        (np.full((24, 40, 3), "x"), "dtype"),
+        (np.zeros((24, 40, 3), complex), "dtype"),
+    ],
+)
+def test_an_array_that_is_no_photo_is_refused_with_advice(array: np.ndarray, says: str) -> None:
+    with pytest.raises(InputError, match=says) as error:
+        read_photo(array, "portrait")
+    assert str(error.value).startswith("portrait: expected")
+
+
+def test_other_objects_are_told_how_to_become_arrays() -> None:
+    jaxtyping.config.update("jaxtyping_disable", True)  # as users have it: without the tests' checks of signatures
+    try:
+        for other in (torch.zeros(3, 24, 40), None, 5, b"bytes"):
+            with pytest.raises(InputError, match=r"numpy\.asarray"):
+                read_photo(other)  # type: ignore[arg-type]
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+JPEG_BYTES, PNG_BYTES = encode(UPRIGHT, ".jpg"), encode(UPRIGHT, ".png")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "0 bytes"),
+        (JPEG_BYTES[:-2], "breaks off"),
+        (JPEG_BYTES[: len(JPEG_BYTES) // 2], "breaks off"),
+        (with_exif(JPEG_BYTES, 6)[:60], "breaks off"),
+        (JPEG_BYTES[:3], "breaks off"),
+        (PNG_BYTES[: len(PNG_BYTES) // 2], "breaks off"),
+        (PNG_BYTES[:-12], "breaks off"),
+        (b"this is not an image at all", "cannot"),
+        (b"\0" * 4000, "cannot"),
+    ],
+)
+def test_a_file_that_is_no_whole_image_is_refused(
+    tmp_path: Path, data: bytes, says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path, data)
+    with pytest.raises(InputError, match=says) as error:
+        read_photo(path)
+    assert str(path) in str(error.value)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_thumbnail_in_the_tags_does_not_pass_for_the_photo(tmp_path: Path) -> None:
+    body = b"Exif\0\0" + tiff_block(6, "<") + JPEG_BYTES  # the thumbnail has an end marker of its own
+    data = JPEG_BYTES[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + JPEG_BYTES[2:]
+    assert read_photo(save(tmp_path, data)).size == (40, 24)
+    with pytest.raises(InputError, match="breaks off"):
+        read_photo(save(tmp_path, data[:-40]))
+
+
+def test_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Check the path"):
+        read_photo(tmp_path / "absent.jpg")
+    with pytest.raises(InputError, match="a folder"):
+        read_photo(tmp_path)
+    with pytest.raises(InputError, match="Download it first"):
+        read_photo("https://example.org/photo.jpg")
+
+
+def test_several_photos_keep_their_order_and_their_names(tmp_path: Path) -> None:
+    path = save(tmp_path, encode(UPRIGHT[:, :20], ".png"), "left.png")
+    two = read_photos([UPRIGHT, path])
+    assert [one.size for one in two] == [(24, 40), (24, 20)] and two[1].path == path
+    assert [one.size for one in read_photos(path)] == [(24, 20)]
+    assert [one.size for one in read_photos(np.stack((UPRIGHT, UPRIGHT)))] == [(24, 40)] * 2
+    with pytest.raises(InputError, match=r"image\[1\]: expected"):
+        read_photos((UPRIGHT, UPRIGHT.transpose(2, 0, 1)))
+    for none in ([], (), np.zeros((0, 24, 40, 3), np.uint8)):
+        with pytest.raises(InputError, match="at least one photo"):
+            read_photos(none)

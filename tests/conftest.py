@@ -1,0 +1,46 @@
+"""What every test shares: jaxtyping's signatures are checked at run time, the built-in body, and the folder of real photos.
+
+Real photos and regressors' outputs are not part of the repository. Tests that use them look in the folder named by REFINE_REAL_DATA,
+by default `../shared/data` beside the checkout, and are skipped where it is absent.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+# Before the first import of the packages: every annotated function and dataclass of theirs is checked on each call.
+install_import_hook(("refine", "displacement_net", "priors"), "beartype.beartype")
+
+from refine.body import SkinnedBody  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+
+torch.set_num_threads(1)  # the tests run in several processes; threads of one would wait for the others'
+hypothesis.settings.register_profile("repository", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repository")
+
+
+@pytest.fixture(scope="session")
+def builtin_body() -> SkinnedBody:
+    """The built-in body, float32 on the CPU."""
+    from refine.body import anny
+
+    return anny.load()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """A function that gives a folder of real data by name, or skips the test where it is absent."""
+
+    def folder(name: str) -> Path:
+        path = Path(os.environ.get("REFINE_REAL_DATA", ROOT.parent / "shared" / "data")) / name
+        if not path.is_dir():
+            pytest.skip(f"real data is not here: {path} (set REFINE_REAL_DATA to the folder that holds {name}/)")
+        return path
+
+    return folder

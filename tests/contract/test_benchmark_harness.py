@@ -1,0 +1,99 @@
+"""The benchmark harness: what it finds, what it refuses, and what its gate catches."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.__main__ import HERE, discover, main
+from tests.benchmarks.measurement import Measurement
+
+BENCHMARK = """
+from tests.benchmarks.measurement import Measurement
+
+def measure():
+    return [
+        Measurement("walk.time", {time}, "ms", "lower", 0.1),
+        Measurement("walk.share", {share}, "%", "higher", 0.1),
+        Measurement("walk.size", {size}, "MiB", "report"),
+    ]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, time=10.0, share=50.0, size=1.0)
+    main(["--update-baseline"], tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, *, time: float, share: float, size: float) -> None:
+    (folder / "walk.py").write_text(BENCHMARK.format(time=time, share=share, size=size))
+
+
+def test_the_gate_passes_what_stays_within_its_tolerance(folder: Path) -> None:
+    write(folder, time=10.9, share=45.1, size=90.0)
+    assert main(["--gate"], folder) == 0
+
+
+@pytest.mark.parametrize(
+    ("time", "share", "named"),
+    [(11.1, 50.0, "walk.time"), (10.0, 44.9, "walk.share"), ("float('nan')", 50.0, "walk.time")],
+)
+def test_the_gate_names_a_figure_that_got_worse(
+    folder: Path, capsys: pytest.CaptureFixture[str], time: float, share: float, named: str
+) -> None:
+    write(folder, time=time, share=share, size=1.0)
+    assert main(["--gate"], folder) == 1
+    rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("REGRESSION")]
+    assert len(rows) == 1 and named in rows[0]
+
+
+def test_the_gate_misses_a_figure_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (folder / "walk.py").read_text()
+    (folder / "walk.py").write_text(text.replace('Measurement("walk.share"', '# Measurement("walk.share"'))
+    assert main(["--gate"], folder) == 1
+    assert "walk.share: in the baseline, but no longer measured" in capsys.readouterr().out
+
+
+def test_only_takes_a_file_or_a_figure(folder: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    main(["--only", "walk", "--json", str(report)], folder)
+    assert len(json.loads(report.read_text())["measurements"]) == 3
+    main(["--only", "walk.share", "--json", str(report)], folder)
+    written = json.loads(report.read_text())
+    assert [one["key"] for one in written["measurements"]] == ["walk.share"]
+    assert set(written["machine"]) == {"hardware", "system", "versions"}
+
+
+@pytest.mark.parametrize("name", ["run", "walk.sha", "walk.time.slow"])
+def test_an_unknown_only_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--only", name], folder)
+    assert stop.value.code == 2
+    assert "--only" in capsys.readouterr().err
+
+
+def test_updating_one_figure_keeps_the_others(folder: Path) -> None:
+    write(folder, time=5.0, share=99.0, size=1.0)
+    main(["--only", "walk.time", "--update-baseline"], folder)
+    values = json.loads((folder / "baseline.json").read_text())["values"]
+    assert values == {"walk.time": 5.0, "walk.share": 50.0, "walk.size": 1.0}
+
+
+def test_a_key_begins_with_its_file(folder: Path) -> None:
+    (folder / "swim.py").write_text(BENCHMARK.format(time=1, share=1, size=1))
+    with pytest.raises(ValueError, match=r"swim\.py"):
+        main([], folder)
+
+
+def test_every_benchmark_file_measures() -> None:
+    files = {path.stem for path in HERE.glob("*.py") if path.stem != "measurement" and path.stem[0] != "_"}
+    assert set(discover(HERE)) == files
+
+
+@pytest.mark.parametrize(("value", "reached"), [(9.0, True), (11.0, False)])
+def test_a_target_is_reached_or_missed(value: float, reached: bool) -> None:
+    assert Measurement("walk.time", value, "ms", "lower", target=10.0).reached is reached
+    assert Measurement("walk.time", value, "ms", "higher", target=10.0).reached is not reached
+    assert Measurement("walk.time", value, "ms", "lower").reached is None
