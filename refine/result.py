@@ -157,7 +157,8 @@ class Result:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
         from refine.viz.export import write_obj
 
-        write_obj(path, self.vertices, self.body.faces, axes="opengl")
+        body = self.body
+        write_obj(path, self.vertices, body.faces, uv=body.uv, uv_faces=body.uv_faces, axes="opengl")
 
     def write_ply(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
@@ -207,9 +208,13 @@ class Result:
         turned = self.turned[row]
         most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
         moved = tuple(Moved(self.body.joint_names[joint], float(turned[joint])) for joint in most)
-        cost = (CostRow("all terms", float(self.cost_before[row]), float(self.cost[row])),)
+        cost = [CostRow("all terms", float(self.cost_before[row]), float(self.cost[row]))]
+        if self.rounds:
+            first, last = self.rounds[0], self.rounds[-1]
+            parts = zip(last.term_names, first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist(), strict=True)
+            cost += [CostRow(*part) for part in parts]
         return ReportBody(
-            f"Person {number}", self.stop[row].value, float(self.misfit_before[row]), float(self.misfit[row]), moved=moved, cost=cost
+            f"Person {number}", self.stop[row].value, float(self.misfit_before[row]), float(self.misfit[row]), moved=moved, cost=tuple(cost)
         )
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:

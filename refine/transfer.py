@@ -174,7 +174,7 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
         count = joints.stop - joints.start
         if stored is None and name not in ("global_orient", "body_pose"):
             continue
-        turned = (back.pose[:, joints] != source.pose[:, joints]).flatten(1).any(1)
+        turned = as_array((back.pose[:, joints] != source.pose[:, joints]).flatten(2).any(2))  # (B, n)
         values = (
             as_array(stored).reshape(len(source), -1) if stored is not None else _axis_angle(source.pose[:, joints])
         )
@@ -185,7 +185,8 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
         fresh = (
             as_array(back.pose[:, joints]).reshape(len(source), -1) if matrices else _axis_angle(back.pose[:, joints])
         )
-        values = np.where(as_array(turned)[:, None], fresh, values).astype(values.dtype)
+        each = np.repeat(turned, values.shape[1] // count, 1)  # (B, 3 n) or (B, 9 n)
+        values = np.where(each, fresh, values).astype(values.dtype)
         result[name] = values if stored is None else values.reshape(as_array(stored).shape)
     same_family = source.model == refined.body.model
     result["betas"] = _coefficients(source, "betas", refined.bodies.shape if same_family else None, back.changed)

@@ -41,7 +41,8 @@ class Solution:
         unknowns: The columns that were free.
         cost_before: (B,) robust cost at the start.
         cost: (B,) robust cost at the end.
-        cost_by_term: (B, T) its parts, in the order of the terms.
+        cost_by_term_before: (B, T) the start's parts, in the order of the terms.
+        cost_by_term: (B, T) the end's.
         term_names: T names of the terms' classes.
         steps: (B,) accepted steps.
         stop: B reasons.
@@ -52,6 +53,7 @@ class Solution:
     unknowns: Unknowns
     cost_before: Float[Tensor, "B"]
     cost: Float[Tensor, "B"]
+    cost_by_term_before: Float[Tensor, "B T"]
     cost_by_term: Float[Tensor, "B T"]
     term_names: tuple[str, ...]
     steps: Int[Tensor, "B"]

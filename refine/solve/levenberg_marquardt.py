@@ -67,6 +67,7 @@ class LevenbergMarquardt:
             The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its start.
         """
         current = normal_equations(body, state, terms, unknowns)
+        begin = current
         start = current.cost
         count = len(state)
         damping = torch.full_like(start, self.damping)
@@ -96,7 +97,7 @@ class LevenbergMarquardt:
         code[code == RUNNING] = _code(StopReason.STEP_LIMIT)
         names = tuple(type(term).__name__ for term in terms)
         return Solution(
-            state, unknowns, start, current.cost, current.cost_by_term, names, accepted_steps, reasons(code), current.information
+            state, unknowns, start, current.cost, begin.cost_by_term, current.cost_by_term, names, accepted_steps, reasons(code), current.information
         )
 
 

@@ -7,8 +7,6 @@ Both are right-handed, so triangles keep their orientation. Metres.
 Source: Wavefront Technologies, Advanced Visualizer Manual, app. B1 (OBJ); Turk, The PLY polygon file format, 1994.
 """
 
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,35 +14,12 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from refine.atomic import write_bytes
 from refine.check import check_shape
 from refine.errors import InputError
 
 AXES = {"camera": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
 """Sign of each coordinate of the camera frame in the document."""
-
-
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file under another name beside its place, then rename it, so that no reader and no crash meets half of it.
-
-    Args:
-        path: The file; one that is there is replaced.
-        data: Its content.
-
-    Raises:
-        InputError: The folder does not exist.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError("path", "a file in a folder that exists", str(path), "Create the folder first.")
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_image(path: str | Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:

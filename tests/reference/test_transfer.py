@@ -15,7 +15,7 @@ from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.body.load import load_body
 from refine.camera import Camera
-from refine.estimate import Estimate, Source
+from refine.estimate import Estimate, Source, as_array
 from refine.formats.find import read
 from refine.formats.parameters import read_parameters, source_of
 from refine.source_fit import JOINT_SIGMA_M, fit_bodies
@@ -71,7 +71,7 @@ def test_the_fitted_shape_is_the_one_another_solver_finds(builtin_body: SkinnedB
         joints = body.posed(replace(fitted, shape=torch.from_numpy(shape)[None])).joints[0]
         return np.concatenate((((joints - joints[0])[1:22].numpy() - target).ravel() / JOINT_SIGMA_M, shape))
 
-    best = scipy.optimize.least_squares(residual, np.zeros(fitted.shape.shape[1]), xtol=1e-12, ftol=1e-12).x
+    best = scipy.optimize.least_squares(residual, np.zeros(fitted.shape.shape[1]), jac="3-point", gtol=1e-12).x
     assert np.allclose(fitted.shape[0].numpy(), best, atol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_a_child_looks_the_same_and_its_distance_says_so(builtin_body: SkinnedBo
     assert float(estimate.joints[:, 0, 2].min()) > 4.0 / 0.7
     # What is handed back is in the source's scale again, before and after a refinement.
     back = source_parameters(estimate)
-    assert np.array_equal(back["transl"], told.translation.numpy())
+    assert np.array_equal(back["transl"], as_array(told.arrays["transl"]))
     pushed = replace(estimate.bodies, translation=estimate.bodies.translation + 0.1 * estimate.joints[:, 0])
     back = source_parameters(replace(estimate, state=State(pushed, estimate.camera)))
     assert np.allclose(back["transl"] - told.translation.numpy(), 0.1 * told.joints[:, 0].numpy(), atol=1e-3)
@@ -111,7 +111,9 @@ def test_a_body_does_not_feel_its_batch(builtin_body: SkinnedBody) -> None:
 
 
 @pytest.mark.parametrize("matrices", [False, True])
-def test_an_unrefined_estimate_gives_the_sources_parameters_to_the_bit(matrices: bool, builtin_body: SkinnedBody) -> None:
+def test_an_unrefined_estimate_gives_the_sources_parameters_to_the_bit(
+    matrices: bool, builtin_body: SkinnedBody
+) -> None:
     given = smpl_parameters(matrices=matrices)
     back = source_parameters(read_parameters(given, builtin_body))
     for name in ("global_orient", "body_pose", "betas", "transl"):
@@ -125,7 +127,9 @@ def test_refined_rotations_come_back_in_the_sources_layout(matrices: bool, built
     given = smpl_parameters(matrices=matrices)
     estimate = moved(read_parameters(given, builtin_body))
     back = source_parameters(estimate)
-    again = read_parameters(given | {name: back[name] for name in ("global_orient", "body_pose", "transl")}, builtin_body)
+    again = read_parameters(
+        given | {name: back[name] for name in ("global_orient", "body_pose", "transl")}, builtin_body
+    )
     assert torch.allclose(again.source.pose[:, :22], estimate.bodies.pose[:, :22], atol=1e-6)
     assert np.array_equal(back["betas"], given["betas"])
     assert np.allclose(back["transl"] - given["transl"], [0.05, 0.0, 0.2], atol=1e-6)
@@ -147,7 +151,9 @@ def test_one_body_is_read_with_and_without_a_batch_axis(batched: bool, builtin_b
     flat = given if batched else {n: v[0] if n not in ("focal", "size") else v for n, v in given.items()}
     estimate = read_parameters(flat, builtin_body)
     back = source_parameters(estimate)
-    assert {name: back[name].shape for name in ("body_pose", "betas")} == {name: flat[name].shape for name in ("body_pose", "betas")}
+    assert {name: back[name].shape for name in ("body_pose", "betas")} == {
+        name: flat[name].shape for name in ("body_pose", "betas")
+    }
     assert torch.equal(estimate.bodies.pose, read_parameters(given, builtin_body).bodies.pose)
 
 
@@ -181,10 +187,15 @@ def test_smplx_hands_and_face_reach_the_built_in_body(builtin_body: SkinnedBody)
 
 
 @pytest.mark.parametrize(
-    ("model", "pca", "full"), [("smpl", False, False), ("smplx", False, False), ("smplx", True, False), ("smplx", True, True)]
+    ("model", "pca", "full"),
+    [("smpl", False, False), ("smplx", False, False), ("smplx", True, False), ("smplx", True, True)],
 )
-def test_an_output_of_smplx_on_its_own_model_has_its_vertices(model: str, pca: bool, full: bool, tmp_path: Path) -> None:
-    path = write_pickle(tmp_path / model / f"{model.upper()}_NEUTRAL.pkl", random_model(model, 10 if model == "smpl" else 400))
+def test_an_output_of_smplx_on_its_own_model_has_its_vertices(
+    model: str, pca: bool, full: bool, tmp_path: Path
+) -> None:
+    path = write_pickle(
+        tmp_path / model / f"{model.upper()}_NEUTRAL.pkl", random_model(model, 10 if model == "smpl" else 400)
+    )
     options = {"use_pca": pca, "num_pca_comps": 6, "flat_hand_mean": pca, "num_betas": 10} if model == "smplx" else {}
     layer = smplx.create(str(tmp_path), model, gender="neutral", ext="pkl", batch_size=2, **options)
     draw = torch.Generator().manual_seed(0)
@@ -219,4 +230,6 @@ def test_a_refined_child_in_romps_file_is_read_as_the_same_child(tmp_path: Path,
     estimate = moved(read(path, builtin_body))
     write(estimate, out)
     again = read(out, builtin_body)
-    assert torch.allclose(again.camera.project(again.joints[:, :1]), estimate.camera.project(estimate.joints[:, :1]), atol=0.01)
+    assert torch.allclose(
+        again.camera.project(again.joints[:, :1]), estimate.camera.project(estimate.joints[:, :1]), atol=0.01
+    )
