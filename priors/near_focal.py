@@ -1,6 +1,6 @@
 """Staying near a focal length: how far a focal rule is usually off.
 
-    residual[b] = log(focal[b] / focal_rule[b]) / sigma
+residual[b] = log(focal[b] / focal_rule[b]) / sigma
 """
 
 from dataclasses import dataclass

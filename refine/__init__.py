@@ -1,7 +1,7 @@
 """3D human bodies that really lie on the people in the image.
 
-    result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
-    result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
+result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
+result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
 """
 
 from refine.api import fit, load, read

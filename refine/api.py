@@ -1,6 +1,6 @@
 """One call for most users: `refine.fit(image, init)`; and `refine.read`, `refine.load` for what it reads and writes.
 
-    photos, estimate, detections  <-  what the caller gave      evidence, priors  <-  terms      result  <-  refiner
+photos, estimate, detections  <-  what the caller gave      evidence, priors  <-  terms      result  <-  refiner
 """
 
 import logging
@@ -16,10 +16,9 @@ from refine.bodies import choose
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.detections import Detections
-from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.orientation import ambiguous, turned
-from refine.photo import Photo, read_photos
+from refine.photo import read_photos
 from refine.reading import camera_of, check_photos, detections_of, estimate_of
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
@@ -94,13 +93,18 @@ def fit(
             other = turned(estimate)
             again = refiner.refine(photos, other, terms, default_priors(other) if priors is None else own, callback)
             rounds, taken = _cheaper(rounds, again, doubtful)
-            notes += tuple(f"Body {row}: seen from the side, both orientations were tried and the estimate's was turned around." for row in taken)
+            notes += tuple(
+                f"Body {row}: seen from the side, both orientations were tried and the estimate's was turned around."
+                for row in taken
+            )
     for note in notes:
         LOGGER.info(note)
     return summarise(estimate, rounds, detections, informed, notes, photos)
 
 
-def read(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None, camera: Camera | None = None) -> Estimate:
+def read(
+    path: str | Path, *, body_model: SkinnedBody | str | Path | None = None, camera: Camera | None = None
+) -> Estimate:
     """Read a regressor's result file.
 
     Args:
@@ -135,7 +139,9 @@ def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None
     return load_file(path, body_model)
 
 
-def _cheaper(first: tuple[Solution, ...], second: tuple[Solution, ...], doubtful: Tensor) -> tuple[tuple[Solution, ...], list[int]]:
+def _cheaper(
+    first: tuple[Solution, ...], second: tuple[Solution, ...], doubtful: Tensor
+) -> tuple[tuple[Solution, ...], list[int]]:
     """Return the first rounds with the second's bodies put in where they are in doubt and the second's cost is lower."""
     one, two = first[-1], second[-1]
     take = doubtful & (two.cost < one.cost)

@@ -185,6 +185,28 @@ class Camera:
         lift = (slice(None), *[None] * (point.dim() - 2))
         return self.focal[lift] * seen[..., :2] / seen[..., 2:].clamp(min=NEAR_M) + self.center[lift]
 
+    def project_with_derivative(
+        self, point: Float[Tensor, "B N 3"]
+    ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 3"]]:
+        """Project points, and say how a pixel moves with its point.
+
+        Args:
+            point: (B, N, 3) m, world frame.
+
+        Returns:
+            pixel (B, N, 2) px and pixel_by_point (B, N, 2, 3) px/m. By log-focal a pixel moves by `pixel - center`.
+        """
+        seen = self.transform(point)
+        depth = seen[..., 2:].clamp(min=NEAR_M)
+        per_depth = self.focal[:, None] / depth  # (B, N, 2) px/m
+        ray = per_depth * seen[..., :2]  # (B, N, 2) px from the principal point
+        # d pixel = per_depth * (d xy - xy / depth * dz); dz does not act where the depth is clamped.
+        slope = torch.where(seen[..., 2:] > NEAR_M, -ray / depth, torch.zeros_like(ray))
+        pixel_by_point = torch.cat((torch.diag_embed(per_depth), slope[..., None]), -1)
+        if self.camera_from_world is not None:
+            pixel_by_point = pixel_by_point @ self.camera_from_world[:, None, :, :3]
+        return ray + self.center[:, None], pixel_by_point
+
     def project_with_jacobian(
         self, point: Float[Tensor, "B N 3"], point_by_step: Float[Tensor, "B N 3 P"], unknowns: "Unknowns"
     ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 P"]]:
@@ -198,16 +220,8 @@ class Camera:
         Returns:
             pixel (B, N, 2) px and pixel_by_step (B, N, 2, P), px per unit step.
         """
-        seen = self.transform(point)
-        if self.camera_from_world is not None:
-            point_by_step = self.camera_from_world[:, None, :, :3] @ point_by_step
-        depth = seen[..., 2:].clamp(min=NEAR_M)
-        per_depth = self.focal[:, None] / depth  # (B, N, 2) px/m
-        ray = per_depth * seen[..., :2]  # (B, N, 2) px from the principal point
-        # d pixel = per_depth * (d xy - xy / depth * dz); dz does not act where the depth is clamped.
-        slope = torch.where(seen[..., 2:] > NEAR_M, -ray / depth, torch.zeros_like(ray))
-        pixel_by_step = per_depth[..., None] * point_by_step[..., :2, :]
-        pixel_by_step.addcmul_(slope[..., None], point_by_step[..., 2:, :])
+        pixel, pixel_by_point = self.project_with_derivative(point)
+        pixel_by_step = pixel_by_point @ point_by_step
         if unknowns.focal:
-            pixel_by_step[..., unknowns.focal_column] = ray[..., None]
-        return ray + self.center[:, None], pixel_by_step
+            pixel_by_step[..., unknowns.focal_column] = (pixel - self.center[:, None])[..., None]
+        return pixel, pixel_by_step

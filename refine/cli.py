@@ -12,7 +12,9 @@ from refine.errors import InputError, MissingExtra
 if TYPE_CHECKING:
     from refine.result import Result
 
-app = typer.Typer(help="3D human bodies that really lie on the people in the image.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="3D human bodies that really lie on the people in the image.", no_args_is_help=True, add_completion=False
+)
 
 NOTHING_REFINED, BAD_INPUT = 1, 2
 """Exit status where no body could be refined, and for a caller's mistake."""
@@ -34,10 +36,14 @@ def demo(
 @app.command()
 def fit(
     photo: Annotated[Path, typer.Argument(help="The photo.", show_default=False)],
-    init: Annotated[Path, typer.Option(help="The regressor's result file (ROMP, BEV, or an npz of SMPL(-X) parameters).")],
+    init: Annotated[
+        Path, typer.Option(help="The regressor's result file (ROMP, BEV, or an npz of SMPL(-X) parameters).")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the results; made if it is not there.")],
     keypoints: Annotated[Optional[Path], typer.Option(help="2D keypoints, JSON in OpenPose's layout.")] = None,  # noqa: UP045
-    camera: Annotated[Optional[str], typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")] = None,  # noqa: UP045
+    camera: Annotated[
+        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+    ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     verbose: Annotated[bool, typer.Option(help="Say what is decided on the way.")] = False,
 ) -> None:
@@ -63,7 +69,10 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
     write_image(out / f"{stem}_overlay.jpg", overlay)
     write_image(out / f"{stem}_report.png", report)
     result.write_obj(out / f"{stem}.obj")
-    typer.echo(f"Written to {out}: {stem}_refine.npz, {stem}_refined{suffix}, {stem}_overlay.jpg, {stem}_report.png, {stem}.obj", err=True)
+    typer.echo(
+        f"Written to {out}: {stem}_refine.npz, {stem}_refined{suffix}, {stem}_overlay.jpg, {stem}_report.png, {stem}.obj",
+        err=True,
+    )
 
 
 def _print_table(result: "Result") -> None:

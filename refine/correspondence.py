@@ -10,13 +10,14 @@ Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley an
 1946 (effective number of observations of an autocorrelated series).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
+from refine.body import SkinnedBody, SurfacePoints, surface_points
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.render import Fragments
@@ -40,12 +41,21 @@ class Correspondences:
     barycentric: Float[Tensor, "B N 3"]
     target: Float[Tensor, "B N 2"]
     sqrt_information: Float[Tensor, "B N 2 2"]
+    _gathered: list[tuple[SkinnedBody, SurfacePoints]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         sizes = check_shape("matches.triangle", self.triangle, "B N")
         check_shape("matches.barycentric", self.barycentric, "B N 3", **sizes)
         check_shape("matches.target", self.target, "B N 2", **sizes)
         check_shape("matches.sqrt_information", self.sqrt_information, "B N 2 2", **sizes)
+
+    def on(self, body: SkinnedBody) -> SurfacePoints:
+        """Return the matches' points on a body, gathered at the first call and remembered: a solver asks at every step."""
+        if not self._gathered or self._gathered[0][0] is not body:
+            self._gathered[:] = [(body, surface_points(body, self.triangle, self.barycentric))]
+        return self._gathered[0][1]
 
 
 @dataclass(frozen=True)

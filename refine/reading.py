@@ -61,11 +61,15 @@ def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> 
         return Given(photos, camera.checked(), notes=("Camera: as given by the caller.",))
     sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float32)
     if isinstance(camera, str) and (camera in RULES or Path(camera).suffix != ".json"):
-        return Given(photos, camera_from_rule(camera, sizes), notes=(f'Camera: focal rule "{camera}", as asked by the caller.',))
+        return Given(
+            photos, camera_from_rule(camera, sizes), notes=(f'Camera: focal rule "{camera}", as asked by the caller.',)
+        )
     if not isinstance(camera, str | Path):
         raise InputError("camera", "a Camera, a focal rule, a K.json file or None", type(camera).__name__)
     if len({photo.size for photo in photos}) > 1:
-        raise InputError("camera", "photos of one size with a K.json file", "photos of several sizes", "Refine them separately.")
+        raise InputError(
+            "camera", "photos of one size with a K.json file", "photos of several sizes", "Refine them separately."
+        )
     one, lens = read_intrinsics(camera, photos[0].size)
     note = f"Camera: {Path(camera).name}" + (", the photos are undistorted with it." if lens else ".")
     if lens is not None:
@@ -88,17 +92,21 @@ def estimate_of(init: object, camera: Camera | None, body_model: SkinnedBody | s
         InputError: It is none of these, its numbers cannot be used, or no camera is known.
     """
     from refine.formats import find, parameters
-    from refine.transfer import to_body, with_camera
+    from refine.transfer import on_body, with_camera
 
     body = model_of(body_model)
     if isinstance(init, Estimate):
         estimate = init
         if body is not None and body is not init.body:
-            estimate = to_body(init.source, init.camera, body, init.image_index)
+            estimate = on_body(init, body)
         return estimate if camera is None else with_camera(estimate, _per_body(camera, estimate.image_index))
     if isinstance(init, str | Path):
         estimate = find.read(init, body, camera=None if camera is None else camera[:1])
-        return estimate if camera is None or len(camera) == 1 else with_camera(estimate, _per_body(camera, estimate.image_index))
+        return (
+            estimate
+            if camera is None or len(camera) == 1
+            else with_camera(estimate, _per_body(camera, estimate.image_index))
+        )
     if camera is not None and len(camera) > 1:  # one a photo: each body needs its own
         index = parameters.source_of(init).arrays.get("image_index")
         camera = camera[:1] if index is None else camera[torch.as_tensor(as_array(index)).reshape(-1).long()]
@@ -171,7 +179,9 @@ def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[De
         array = as_tensor(keypoints)
         array = array[None] if array.dim() == 2 else array
         if array.dim() != 3 or array.shape[2] != 3 or array.shape[1] not in SETS_BY_SIZE:
-            raise InputError("keypoints", f"an array (B, K, 3) with K one of {sorted(SETS_BY_SIZE)}", str(tuple(array.shape)))
+            raise InputError(
+                "keypoints", f"an array (B, K, 3) with K one of {sorted(SETS_BY_SIZE)}", str(tuple(array.shape))
+            )
         return Detections(SETS_BY_SIZE[array.shape[1]], array[..., :2], array[..., 2]), ()
     paths = [keypoints] if isinstance(keypoints, str | Path) else keypoints
     if not isinstance(paths, Sequence) or not all(isinstance(path, str | Path) for path in paths):
@@ -186,10 +196,9 @@ def _from_files(paths: list[Path], estimate: Estimate, photos: Sequence[Photo]) 
     from refine.formats.openpose import match_people, read_keypoints
 
     files = [read_keypoints(path).checked(photo.size) for path, photo in zip(paths, photos, strict=True)]
-    names = {file.name for file in files}
-    if len(names) > 1:
-        raise InputError("keypoints", "files of one keypoint set", ", ".join(sorted(names)))
-    name = names.pop()
+    if len({file.name for file in files}) > 1:  # in some photos nobody's hands or face was found
+        files = [file.whole() for file in files]
+    name = files[0].name
     projected = estimate.keypoints_2d(name).cpu()
     pixel = torch.zeros(projected.shape)
     confidence = torch.zeros(projected.shape[:2])
@@ -204,7 +213,9 @@ def _from_files(paths: list[Path], estimate: Estimate, photos: Sequence[Photo]) 
                 notes.append(f"Body {row}: no person in {paths[index].name} lies near it; it has no keypoints.")
         spare = len(file.pixel) - int((person >= 0).sum())
         if spare:
-            notes.append(f"{paths[index].name}: {spare} detected {'person matches' if spare == 1 else 'people match'} no body.")
+            notes.append(
+                f"{paths[index].name}: {spare} detected {'person matches' if spare == 1 else 'people match'} no body."
+            )
     return Detections(name, pixel, confidence), tuple(notes)
 
 

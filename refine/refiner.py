@@ -23,12 +23,12 @@ from refine.correspondence import Matching, correspond
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer
-from refine.view import View, render_view
 from refine.solve import Solution, StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.observability import check_focal_is_free_for_one, choose_unknowns, observed, out_of_sight
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
+from refine.view import View, render_view
 
 
 @runtime_checkable
@@ -102,7 +102,9 @@ class Refiner:
                 view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
                 terms.append(
                     Reprojection(
-                        correspond(view.fragments, self.displacer.displace(view), view.crop.image_from_crop, self.matching)
+                        correspond(
+                            view.fragments, self.displacer.displace(view), view.crop.image_from_crop, self.matching
+                        )
                     )
                 )
             columns = self.unknowns or choose_unknowns(body, state, terms)

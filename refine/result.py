@@ -61,7 +61,9 @@ class Result:
     def accepted(self) -> Bool[Tensor, "B"]:
         """(B,) whether the body was updated: its cost fell and it had evidence; false means the estimate came back."""
         unchanged = {StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE}
-        return torch.tensor([reason not in unchanged for reason in self.stop]).to(self.cost.device) & (self.cost <= self.cost_before)
+        return torch.tensor([reason not in unchanged for reason in self.stop]).to(self.cost.device) & (
+            self.cost <= self.cost_before
+        )
 
     @property
     def refined(self) -> Estimate:
@@ -199,10 +201,12 @@ class Result:
         chosen = (self.image_index == image).nonzero()[:, 0].tolist()
         count = sum(bool(self.accepted[row]) for row in chosen)
         verdict = f"{count} of {len(chosen)} people refined."
-        page = ReportPage("refine", verdict, tuple(self._report_body(row, n) for n, row in enumerate(chosen, 1)), self.notes)
+        page = ReportPage(
+            "refine", verdict, tuple(self._report_body(row, n) for n, row in enumerate(chosen, 1)), self.notes
+        )
         return report(self._photo(image), self.estimate, self.refined, page, image=image, detections=self.detections)
 
-    def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]  # noqa: F821
+    def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]
         from refine.viz.report import CostRow, Moved, ReportBody
 
         turned = self.turned[row]
@@ -211,10 +215,17 @@ class Result:
         cost = [CostRow("all terms", float(self.cost_before[row]), float(self.cost[row]))]
         if self.rounds:
             first, last = self.rounds[0], self.rounds[-1]
-            parts = zip(last.term_names, first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist(), strict=True)
+            parts = zip(
+                last.term_names, first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist(), strict=True
+            )
             cost += [CostRow(*part) for part in parts]
         return ReportBody(
-            f"Person {number}", self.stop[row].value, float(self.misfit_before[row]), float(self.misfit[row]), moved=moved, cost=tuple(cost)
+            f"Person {number}",
+            self.stop[row].value,
+            float(self.misfit_before[row]),
+            float(self.misfit[row]),
+            moved=moved,
+            cost=tuple(cost),
         )
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -1,13 +1,13 @@
 """The npz a result is kept in, version 1; one row a body, metres, radians, pixels, camera frame, nothing pickled.
 
-    version, body (name of the model), body_file (where it was loaded from, or ""), image_index (B,), notes (N,)
-    pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)        refined
-    focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
-    estimate/...                                                                     the same before refining
-    joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
-    cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
-    detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
-    source/...   the regressor's own words; source/arrays/... its file, nested keys joined by /
+version, body (name of the model), body_file (where it was loaded from, or ""), image_index (B,), notes (N,)
+pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)        refined
+focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
+estimate/...                                                                     the same before refining
+joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
+cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
+detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
+source/...   the regressor's own words; source/arrays/... its file, nested keys joined by /
 """
 
 import io
@@ -58,7 +58,11 @@ def save(result: Result, path: str | Path) -> None:
         **_state_arrays("", result.state),
         **_state_arrays("estimate/", result.estimate.state),
         **{key: as_array(getattr(result, key)) for key in ("cost_before", "cost", "misfit_before", "misfit")},
-        **{f"source/{key}": as_array(getattr(source, key)) for key in SOURCE_TENSORS if getattr(source, key) is not None},
+        **{
+            f"source/{key}": as_array(getattr(source, key))
+            for key in SOURCE_TENSORS
+            if getattr(source, key) is not None
+        },
         **{f"source/{key}": np.array(getattr(source, key)) for key in SOURCE_WORDS},
         "source/path": np.array(str(source.path or "")),
         **_flatten("source/arrays", source.arrays),
@@ -93,27 +97,60 @@ def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -
             arrays = {key: file[key] for key in file.files}
         version = int(arrays["version"])
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError("path", "a result npz written by refine", f"{path} ({error})", "Estimates of regressors are read with refine.read.") from error
+        raise InputError(
+            "path",
+            "a result npz written by refine",
+            f"{path} ({error})",
+            "Estimates of regressors are read with refine.read.",
+        ) from error
     if version > VERSION:
         raise InputError("path", f"a result of version {VERSION} or earlier", f"version {version}", "Update refine.")
     missing = [key for key in (*STATE_KEYS, "stop", "image_index", "estimate/pose") if key not in arrays]
     if missing:
         raise InputError("path", "a complete result npz", f"{path} without {', '.join(missing)}")
     body = _body(arrays, body_model)
-    source = Source(
-        **{key: torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None for key in SOURCE_TENSORS},  # type: ignore[arg-type]
-        **{key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS},
-        arrays=_nest(arrays, "source/arrays/"),
-        path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
+    estimate = Estimate(
+        body,
+        _state(arrays, "estimate/"),
+        torch.from_numpy(arrays["image_index"]),
+        _source(arrays),
+        tuple(arrays["estimate/notes"].tolist()),
     )
-    estimate = Estimate(body, _state(arrays, "estimate/"), torch.from_numpy(arrays["image_index"]), source, tuple(arrays["estimate/notes"].tolist()))
     detections = None
     if "detections/name" in arrays:
         parts = (torch.from_numpy(arrays[f"detections/{key}"]) for key in ("pixel", "confidence"))
         detections = Detections(str(arrays["detections/name"]), *parts)
-    numbers = (torch.from_numpy(arrays[key]) for key in ("cost_before", "cost", "misfit_before", "misfit"))
+    before, after, misfit_before, misfit = (
+        torch.from_numpy(arrays[key]) for key in ("cost_before", "cost", "misfit_before", "misfit")
+    )
     stop = tuple(StopReason[name] for name in arrays["stop"].tolist())
-    return Result(estimate, _state(arrays, ""), stop, *numbers, detections=detections, notes=tuple(arrays["notes"].tolist()))
+    notes = tuple(arrays["notes"].tolist())
+    return Result(
+        estimate, _state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes
+    )
+
+
+def _source(arrays: Mapping[str, np.ndarray]) -> Source:
+    def tensor(key: str) -> Tensor | None:
+        return torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None
+
+    word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS}
+    pose, betas, expression = (torch.from_numpy(arrays[f"source/{key}"]) for key in SOURCE_TENSORS[:3])
+    return Source(
+        format=word["format"],
+        model=word["model"],
+        pose=pose,
+        betas=betas,
+        expression=expression,
+        translation=tensor("translation"),
+        joints=tensor("joints"),
+        vertices=tensor("vertices"),
+        keypoints_2d=tensor("keypoints_2d"),
+        arrays=_nest(arrays, "source/arrays/"),
+        focal_rule=word["focal_rule"],
+        path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
+        gender=word["gender"],
+    )
 
 
 def _state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:
@@ -127,7 +164,9 @@ def _state(arrays: Mapping[str, np.ndarray], prefix: str) -> State:
     part = {key: torch.from_numpy(arrays[prefix + key]) for key in STATE_KEYS}
     world = arrays.get(f"{prefix}camera_from_world")
     bodies = Bodies(part["pose"], part["shape"], part["expression"], part["translation"])
-    return State(bodies, Camera(part["focal"], part["center"], part["size"], None if world is None else torch.from_numpy(world)))
+    return State(
+        bodies, Camera(part["focal"], part["center"], part["size"], None if world is None else torch.from_numpy(world))
+    )
 
 
 def _body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> SkinnedBody:

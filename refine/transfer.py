@@ -2,6 +2,7 @@
 
     to_body            source -> estimate on a model (the pose copied, shape and place fitted: `refine/source_fit.py`)
     with_camera        the same photo through another camera
+    on_body            the same people on another model
     source_parameters  refined estimate -> the source's own words
 
 Back: the rotations that changed are copied, the pelvis is the refined one in the source's scale, the source's betas stay, and
@@ -92,6 +93,33 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
         moved = (camera.camera_from_world[:, :, :3].mT @ moved[..., None])[..., 0]
     bodies = replace(estimate.bodies, translation=estimate.bodies.translation + moved)
     return replace(estimate, state=State(bodies, camera))
+
+
+def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
+    """Put an estimate on another model, through the camera it has now and in the pose it has now.
+
+    Args:
+        estimate: The estimate, unrefined or refined.
+        body: The other model; shape is fitted anew, for one model's shape has no meaning in another.
+
+    Returns:
+        The estimate on that model, every pelvis where it was (in the source's scale).
+    """
+    fitted, back = fit_bodies(estimate.source, body), refined_source(estimate)
+    like = fitted.bodies.pose
+    turned = (back.pose != estimate.source.pose).flatten(2).any(2)[..., None, None].expand_as(back.pose)
+    fresh = copy_pose(back.pose.to(like), like)
+    pose = torch.where(copy_pose(turned.to(like), torch.zeros_like(like)) > 0, fresh, like)
+    bodies = replace(fitted.bodies, pose=pose)
+    pelvis = back.pelvis.to(like) / fitted.scale[:, None]
+    camera = estimate.camera.to(like.device, like.dtype)
+    if camera.camera_from_world is not None:
+        pelvis = (camera.camera_from_world[:, :, :3].mT @ (pelvis - camera.camera_from_world[:, :, 3])[..., None])[
+            ..., 0
+        ]
+    moved = pelvis - body.posed(bodies).joints[:, 0]
+    bodies = replace(bodies, translation=bodies.translation + moved)
+    return replace(estimate, body=body, state=State(bodies, camera), notes=estimate.notes + fitted.notes)
 
 
 def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:

@@ -1,6 +1,6 @@
 """A view: what the photo and the estimate look like through a square crop around each body.
 
-    crop <- square around the body's projected vertices, cut to the photo;  fragments <- the body, rasterised with the crop's camera
+crop <- square around the body's projected vertices, cut to the photo;  fragments <- the body, rasterised with the crop's camera
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,9 @@ class View:
         return sample_opencv(self.photos, self.crop)
 
 
-def render_view(photos: Sequence[Photo], estimate: Estimate, rasterizer: Rasterizer | None = None, crop_px: int = 256) -> View:
+def render_view(
+    photos: Sequence[Photo], estimate: Estimate, rasterizer: Rasterizer | None = None, crop_px: int = 256
+) -> View:
     """Render every body into a crop of its own.
 
     Args:
@@ -57,7 +59,9 @@ def render_view(photos: Sequence[Photo], estimate: Estimate, rasterizer: Rasteri
     """
     vertices = estimate.vertices.detach()
     seen = vertices[..., 2] > NEAR_M
-    own = Camera(estimate.camera.focal, estimate.camera.center, estimate.camera.size)  # vertices are in the camera frame
+    own = Camera(
+        estimate.camera.focal, estimate.camera.center, estimate.camera.size
+    )  # vertices are in the camera frame
     center, side = square_around(own.project(vertices), seen=seen, within=own.size)
     crop = crop_around(center, side, side=crop_px, image_index=estimate.image_index)
     camera = crop.camera(own)

@@ -41,7 +41,9 @@ def case(body: SkinnedBody, count: int = 2, seed: int = 0, angle: float = 0.2, n
     true = State(Bodies(pose, 0.5 * normal(count, bodies.shape.shape[1]), bodies.expression, where), camera(count))
     error = torch.zeros(count, len(body.joint_names), 3)
     error[:, :22] = angle * normal(count, 22, 3)
-    disturbed = replace(true.bodies, pose=true.bodies.pose @ rotation.exp(error), translation=where + 0.02 * normal(count, 3))
+    disturbed = replace(
+        true.bodies, pose=true.bodies.pose @ rotation.exp(error), translation=where + 0.02 * normal(count, 3)
+    )
     source = Source("memory", body.model, disturbed.pose, disturbed.shape, disturbed.expression, disturbed.translation)
     index = torch.arange(count)
     right = Estimate(body, true, index, source)

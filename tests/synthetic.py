@@ -24,7 +24,9 @@ def random_body(
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=draw, dtype=dtype)
 
-    parents = torch.tensor([-1] + [int(torch.randint(max(0, j - 4), j, (1,), generator=draw)) for j in range(1, joints)])
+    parents = torch.tensor(
+        [-1] + [int(torch.randint(max(0, j - 4), j, (1,), generator=draw)) for j in range(1, joints)]
+    )
     weights = torch.rand(vertices, 4, generator=draw, dtype=dtype) + 0.1
     corner = torch.stack([torch.randperm(vertices, generator=draw)[:3] for _ in range(faces)])
     barycentric = torch.zeros(5, 3, dtype=dtype)
@@ -68,7 +70,9 @@ def random_state(body: SkinnedBody, count: int, seed: int = 0, angle: float = 0.
 
     pose = rotation.exp(angle * normal(count, len(body.joint_names), 3))
     translation = 0.1 * normal(count, 3) + torch.tensor([0.0, 0.0, 3.5], dtype=like.dtype)
-    bodies = Bodies(pose, normal(count, body.shape_basis.shape[2]), normal(count, body.expression_basis.shape[2]), translation)
+    bodies = Bodies(
+        pose, normal(count, body.shape_basis.shape[2]), normal(count, body.expression_basis.shape[2]), translation
+    )
     focal = torch.tensor([500.0, 520.0], dtype=like.dtype).repeat(count, 1)
     center = torch.tensor([260.0, 230.0], dtype=like.dtype).repeat(count, 1)
     size = torch.tensor([480.0, 520.0], dtype=like.dtype).repeat(count, 1)

@@ -121,21 +121,29 @@ class SkinnedBody:
         check_shape("body.faces", self.faces, "F 3")
         if self.pose_basis.shape[2] not in (0, 9 * (sizes["J"] - 1)):
             raise InputError("body.pose_basis", f"{9 * (sizes['J'] - 1)} or 0 columns", f"{self.pose_basis.shape[2]}")
-        if bool((self.parents >= torch.arange(sizes["J"], device=self.parents.device)).any()) or int(self.parents[0]) != -1:
-            raise InputError("body.parents", "a tree whose parents come before their children, root first with -1", str(self.parents.tolist()))
+        if (
+            bool((self.parents >= torch.arange(sizes["J"], device=self.parents.device)).any())
+            or int(self.parents[0]) != -1
+        ):
+            raise InputError(
+                "body.parents",
+                "a tree whose parents come before their children, root first with -1",
+                str(self.parents.tolist()),
+            )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SkinnedBody":
         """Return the same body on another device or in another floating-point type (indices keep theirs)."""
 
-        def move(value: object) -> object:
-            if isinstance(value, Tensor):
-                return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
-            if isinstance(value, KeypointSet):
-                return KeypointSet(value.names, *(move(getattr(value, part)) for part in ("joint_weights", "triangle", "barycentric")))  # type: ignore[arg-type]
-            return value
+        def move(value: Tensor) -> Tensor:
+            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
 
-        changed = {f.name: move(getattr(self, f.name)) for f in fields(self)}
-        changed["keypoint_sets"] = {name: move(points) for name, points in self.keypoint_sets.items()}
+        changed: dict[str, object] = {
+            f.name: move(value) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        changed["keypoint_sets"] = {
+            name: KeypointSet(p.names, move(p.joint_weights), move(p.triangle), move(p.barycentric))
+            for name, p in self.keypoint_sets.items()
+        }
         return replace(self, **changed)  # type: ignore[arg-type]
 
     @cached_property

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.bodies import Bodies, Unknowns
+from refine.body.jacobian import PointJacobian, SurfacePoints, joint_jacobian, point_jacobian, surface_points
 from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.check import check_shape
 
@@ -83,9 +84,21 @@ class PosedBody:
         Returns:
             point (B, N, 3) m and point_by_step (B, N, 3, P), m per unit step; the log-focal column is zero.
         """
-        from refine.body.jacobian import surface_jacobian
+        point, jacobian = self.surface_at(surface_points(self.body, triangle, barycentric), unknowns)
+        eye = torch.eye(3, dtype=point.dtype, device=point.device)
+        return point, jacobian.times(eye.expand(*point.shape[:2], 3, 3))
 
-        return surface_jacobian(self, triangle, barycentric, unknowns)
+    def surface_at(self, points: SurfacePoints, unknowns: Unknowns) -> tuple[Float[Tensor, "B N 3"], PointJacobian]:
+        """Return surface points that were gathered before, and their Jacobian in factors (see `PointJacobian.times`).
+
+        Args:
+            points: N points of each body.
+            unknowns: The columns.
+
+        Returns:
+            point (B, N, 3) m and its Jacobian.
+        """
+        return point_jacobian(self, points, unknowns)
 
     def joints_with_jacobian(self, unknowns: Unknowns) -> tuple[Float[Tensor, "B J 3"], Float[Tensor, "B J 3 P"]]:
         """Return the joints and their Jacobian.
@@ -96,11 +109,11 @@ class PosedBody:
         Returns:
             joints (B, J, 3) m and joints_by_step (B, J, 3, P), m per unit step; the log-focal column is zero.
         """
-        from refine.body.jacobian import joint_jacobian
-
         return self.joints, joint_jacobian(self, unknowns)
 
-    def keypoints_with_jacobian(self, points: KeypointSet, unknowns: Unknowns) -> tuple[Float[Tensor, "B K 3"], Float[Tensor, "B K 3 P"]]:
+    def keypoints_with_jacobian(
+        self, points: KeypointSet, unknowns: Unknowns
+    ) -> tuple[Float[Tensor, "B K 3"], Float[Tensor, "B K 3 P"]]:
         """Return the points of a keypoint set and their Jacobian.
 
         Args:
@@ -157,9 +170,16 @@ class PosedBody:
         """
         body, bodies = self.body, self.bodies
         point = body.template[corner]
-        for basis, weights in ((body.shape_basis, bodies.shape), (body.expression_basis, bodies.expression), (body.pose_basis, self.pose_feature)):
+        for basis, weights in (
+            (body.shape_basis, bodies.shape),
+            (body.expression_basis, bodies.expression),
+            (body.pose_basis, self.pose_feature),
+        ):
             if basis.shape[2]:
-                point = point + (basis[corner].flatten(1, 3) @ weights[..., None]).unflatten(1, (*corner.shape[1:], 3))[..., 0]
+                point = (
+                    point
+                    + (basis[corner].flatten(1, 3) @ weights[..., None]).unflatten(1, (*corner.shape[1:], 3))[..., 0]
+                )
         return point
 
     def _surface_points(self, triangle: Tensor, barycentric: Tensor) -> Tensor:

@@ -41,10 +41,10 @@ def read(
         raise InputError(str(path), "a regressor's result file", got, "Check the path.")
     known = formats()
     if format is not None:
-        return _named(format).read(path, body, camera)  # type: ignore[no-any-return]
+        return _named(format).read(path, body, camera)
     for module in known.values():
         if module.recognises(path):
-            return module.read(path, body, camera)  # type: ignore[no-any-return]
+            return module.read(path, body, camera)
     raise InputError(str(path), f"a file of a known format ({', '.join(known)})", _what_it_is(path), _advice(known))
 
 

@@ -6,7 +6,7 @@ in the photo padded to a square; `joints` and `verts` are SMPL's without `transl
 photo's size: M and the pads follow exactly from the stored joints and their stored pixels. Its `cam_trans` belongs to another,
 full-perspective camera that ROMP fits afterwards and that is off by about 10 px; here the camera ROMP means is kept by seeing the
 body from `LONG_DISTANCE_M` away through an equally long lens, where perspective and weak perspective agree to a fraction of a pixel.
-Pixels count from the image's corner. (Results of videos are one such dictionary a frame and are not read.)
+Pixels count from the image's corner. (Results of videos are one such dictionary a frame and are refused.)
 
 Source: Arthur151/ROMP, `simple_romp/romp/utils.py`, `simple_romp/romp/post_parser.py`; checked on real files.
 """
@@ -49,8 +49,10 @@ ROMP_FOCAL = 443.4 / 512
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is ROMP's: a dictionary with `global_orient` beside `cam` and `pj2d_org`."""
+    """Say whether a file is ROMP's: a dictionary with `global_orient` beside `cam` and `pj2d_org`, or one of those a frame."""
     content = results_of(path)
+    if content and all(isinstance(frame, dict) for frame in content.values()):
+        content = next(iter(content.values()))  # a video's; `read` says that it is not for it
     return content is not None and {"cam", "pj2d_org", "global_orient", "body_pose"} <= set(content)
 
 

@@ -69,11 +69,8 @@ def rasterize(
 
     seen = camera.transform(vertices)
     sound = seen.isfinite().flatten(1).all(1) & torch.cat((camera.focal, camera.center), 1).isfinite().all(1)  # (B,)
-    # At the origin every triangle is without area, hence invisible; torch.where keeps the NaN out of the gradients too.
+    # At the origin, nearer than the near plane, nothing is seen; torch.where keeps the NaN out of the gradients too.
     seen = torch.where(sound[:, None, None], seen, torch.zeros_like(seen))
-    focal = torch.where(sound[:, None], camera.focal, torch.ones_like(camera.focal))
-    center = torch.where(sound[:, None], camera.center, torch.zeros_like(camera.center))
-    camera = Camera(focal, center, camera.size)
     with torch.no_grad():
         triangle = rasterizer.triangles(seen, faces, camera, height, width)
     return fragments_of(triangle, seen, faces, camera)

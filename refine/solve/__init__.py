@@ -17,9 +17,13 @@ class StopReason(Enum):
     CONVERGED = "The cost no longer falls: this is a minimum."
     STEP_LIMIT = "The step limit came first: allow more steps if the last ones still lowered the cost."
     STALLED = "No step lowers the cost any further: evidence and priors are balanced, or the evidence is contradictory."
-    NO_EVIDENCE = "No evidence was given or visible: the estimate is returned as it came. Give keypoints, or another source."
+    NO_EVIDENCE = (
+        "No evidence was given or visible: the estimate is returned as it came. Give keypoints, or another source."
+    )
     NOT_FINITE = "The cost is not finite at the start: look at this body's pose, translation and evidence."
-    BEHIND_CAMERA = "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
+    BEHIND_CAMERA = (
+        "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
+    )
     OUTSIDE_IMAGE = "The body lies outside the photo: check the camera, or that this estimate belongs to this photo."
 
 

@@ -97,7 +97,16 @@ class LevenbergMarquardt:
         code[code == RUNNING] = _code(StopReason.STEP_LIMIT)
         names = tuple(type(term).__name__ for term in terms)
         return Solution(
-            state, unknowns, start, current.cost, begin.cost_by_term, current.cost_by_term, names, accepted_steps, reasons(code), current.information
+            state,
+            unknowns,
+            start,
+            current.cost,
+            begin.cost_by_term,
+            current.cost_by_term,
+            names,
+            accepted_steps,
+            reasons(code),
+            current.information,
         )
 
 

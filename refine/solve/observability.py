@@ -70,7 +70,9 @@ def observed(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: U
     return (_evidence_information(body, state, terms, unknowns) != 0).any(1)
 
 
-def _evidence_information(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Float[Tensor, "B P"]:
+def _evidence_information(
+    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
+) -> Float[Tensor, "B P"]:
     return normal_equations(body, state, terms, unknowns).information.diagonal(dim1=-2, dim2=-1)
 
 
@@ -82,7 +84,10 @@ def check_focal_is_free_for_one(unknowns: Unknowns | None, estimate: Estimate) -
     """
     if unknowns is not None and unknowns.focal and len(estimate.image_index.unique()) < len(estimate):
         raise InputError(
-            "unknowns.focal", "0 where several people share a photo", "1", "Refine them one at a time, or keep the focal length."
+            "unknowns.focal",
+            "0 where several people share a photo",
+            "1",
+            "Refine them one at a time, or keep the focal length.",
         )
 
 
@@ -98,7 +103,10 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     joints = estimate.joints
     behind = (joints[..., 2] <= NEAR_M).all(1)
     extent = estimate.camera.size.flip(-1)[:, None]
-    pixel = estimate.camera.focal[:, None] * joints[..., :2] / joints[..., 2:].clamp(min=NEAR_M) + estimate.camera.center[:, None]
+    pixel = (
+        estimate.camera.focal[:, None] * joints[..., :2] / joints[..., 2:].clamp(min=NEAR_M)
+        + estimate.camera.center[:, None]
+    )
     outside = (pixel < 0).all(1) | (pixel > extent).all(1)  # all joints beyond the same border, (B, 2)
     return tuple(
         StopReason.BEHIND_CAMERA if b else StopReason.OUTSIDE_IMAGE if o else None

@@ -74,7 +74,12 @@ class DetectorNoise:
     """Below, a detection carries no information (MMPose draws none below its default `kpt_thr` of 0.3)."""
 
     def sigma_px(
-        self, names: tuple[str, ...], pixels: Float[Tensor, "B K 2"], confidence: Float[Tensor, "B K"], box_area: Float[Tensor, "B"], size: Float[Tensor, "B 2"]
+        self,
+        names: tuple[str, ...],
+        pixels: Float[Tensor, "B K 2"],
+        confidence: Float[Tensor, "B K"],
+        box_area: Float[Tensor, "B"],
+        size: Float[Tensor, "B 2"],
     ) -> Float[Tensor, "B K"]:
         """Return the sigma of each detection.
 
@@ -130,7 +135,11 @@ class Keypoints:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
         check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
         check_finite("keypoints.target", self.target)
-        check_finite("keypoints.sqrt_information", self.sqrt_information, "A sigma must be above zero; infinity means no information.")
+        check_finite(
+            "keypoints.sqrt_information",
+            self.sqrt_information,
+            "A sigma must be above zero; infinity means no information.",
+        )
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
@@ -140,7 +149,9 @@ class Keypoints:
         return Linearization(residual, jacobian, self.kernel)
 
 
-def keypoints_from_sigma(points: KeypointSet, pixels: Float[Tensor, "B K 2"], sigma_px: Float[Tensor, "B K"]) -> Keypoints:
+def keypoints_from_sigma(
+    points: KeypointSet, pixels: Float[Tensor, "B K 2"], sigma_px: Float[Tensor, "B K"]
+) -> Keypoints:
     """Build the term from detections and their sigmas.
 
     Args:

@@ -1,6 +1,6 @@
 """Points3D: where another source says named points lie in space, against where the body puts them.
 
-    residual[b, k] = (keypoint[b, k] - target[b, k]) / sigma_m[b, k]
+residual[b, k] = (keypoint[b, k] - target[b, k]) / sigma_m[b, k]
 """
 
 from dataclasses import dataclass

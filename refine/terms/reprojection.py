@@ -9,11 +9,13 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1 (pinhol
 
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.correspondence import Correspondences
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.whiten import whiten
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,16 @@ class Reprojection:
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 2), unitless, and its Jacobian (B, N, 2, P) per unit step."""
-        point, point_by_step = posed.surface(self.matches.triangle, self.matches.barycentric, unknowns)
-        pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns)
-        residual, jacobian = whiten(self.matches.sqrt_information, pixel - self.matches.target, pixel_by_step)
+        point, point_by_step = posed.surface_at(self.matches.on(posed.body), unknowns)
+        pixel, pixel_by_point = state.camera.project_with_derivative(point)  # (B, N, 2) px, (B, N, 2, 3) px/m
+        whiten = self.matches.sqrt_information  # (B, N, 2, 2) 1/px
+        jacobian = point_by_step.times(product(whiten, pixel_by_point))
+        if unknowns.focal:
+            jacobian[..., unknowns.focal_column] = product(whiten, (pixel - state.camera.center[:, None])[..., None])
+        residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
         return Linearization(residual, jacobian, self.kernel)
+
+
+def product(left: Float[Tensor, "B N 2 2"], right: Float[Tensor, "B N 2 C"]) -> Float[Tensor, "B N 2 C"]:
+    """Return left @ right written out: a batch of thousands of 2x2 products is slow as a batched matrix product."""
+    return left[..., :1] * right[..., :1, :] + left[..., 1:] * right[..., 1:, :]

@@ -1,7 +1,7 @@
 """Pictures for people and files for other programs: overlay, arrows, report, OBJ, PLY."""
 
 from refine.viz.arrows import arrows
-from refine.viz.export import write_bytes, write_image, write_obj, write_ply
+from refine.viz.export import write_image, write_obj, write_ply
 from refine.viz.overlay import overlay
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage, report
 
@@ -13,7 +13,6 @@ __all__ = [
     "arrows",
     "overlay",
     "report",
-    "write_bytes",
     "write_image",
     "write_obj",
     "write_ply",

@@ -140,6 +140,12 @@ def test_pixels_that_do_not_follow_from_the_joints_are_refused(
         read(saved(tmp_path / "estimate.npz", results=content))
 
 
+def test_the_results_of_a_video_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    frames = {f"frame{n}.jpg": romp_results(1, n) for n in range(3)}
+    with pytest.raises(InputError, match="the results of one photo, got those of 3 video frames"):
+        read(saved(tmp_path / "video_results.npz", results=frames))
+
+
 def test_parameters_without_a_camera_list_the_focal_rules(tmp_path: Path) -> None:
     values = {name: value for name, value in smpl_parameters().items() if name != "focal"}
     with pytest.raises(InputError, match=r'camera="diagonal"(.|\n)*camera="hmr2"'):

@@ -71,9 +71,9 @@ def test_keypoints_of_another_form_are_refused(people: Case, keypoints: object) 
 
 
 def test_keypoints_of_another_image_size_are_refused(people: Case, tmp_path: Path) -> None:
-    far = [[4000.0 + k, 3000.0 + k, 0.9] for k in range(25)]
+    far = [number for k in range(25) for number in (4000.0 + k, 3000.0 + k, 0.9)]
     path = tmp_path / "keypoints.json"
-    path.write_text(json.dumps({"version": 1.3, "people": [{"pose_keypoints_2d": sum(far, [])}]}))
+    path.write_text(json.dumps({"version": 1.3, "people": [{"pose_keypoints_2d": far}]}))
     refused("keypoints", people.photos, people.estimate, keypoints=path)
 
 

@@ -78,7 +78,9 @@ def test_a_side_view_with_left_and_right_swapped_is_turned_around(builtin_body: 
     pose = people.true.bodies.pose.clone()
     pose[:, 0] = pose[:, 0] @ side
     far = people.true.bodies.translation + torch.tensor([0.0, 0.0, 2.0])
-    true = replace(people.true, state=replace(people.true.state, bodies=replace(people.true.bodies, pose=pose, translation=far)))
+    true = replace(
+        people.true, state=replace(people.true.state, bodies=replace(people.true.bodies, pose=pose, translation=far))
+    )
     pixel = true.keypoints_2d("body25")
     names = builtin_body.keypoint_set("body25").names
     assert (pixel[0, names.index("left_shoulder")] - pixel[0, names.index("right_shoulder")]).norm() < 25
@@ -107,7 +109,9 @@ def test_parameters_by_their_public_names_need_a_camera_and_take_a_rule(people: 
     assert set(result.smplx()) >= {"global_orient", "body_pose", "betas", "transl", "built_in_shape"}
 
 
-def test_a_free_focal_length_is_found_for_one_person_and_refused_for_two_in_one_photo(builtin_body: SkinnedBody) -> None:
+def test_a_free_focal_length_is_found_for_one_person_and_refused_for_two_in_one_photo(
+    builtin_body: SkinnedBody,
+) -> None:
     from priors.default import default_priors
     from priors.near_focal import NearFocal
 
@@ -127,7 +131,12 @@ def test_a_free_focal_length_is_found_for_one_person_and_refused_for_two_in_one_
 
 def test_the_callback_sees_every_round(people: Case) -> None:
     seen = []
-    refine.fit(people.photos, people.estimate, keypoints=people.detections, callback=lambda number, solution: seen.append((number, solution.cost)))
+    refine.fit(
+        people.photos,
+        people.estimate,
+        keypoints=people.detections,
+        callback=lambda number, solution: seen.append((number, solution.cost)),
+    )
     assert [number for number, _ in seen] == [0]
 
 

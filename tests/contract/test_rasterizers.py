@@ -281,10 +281,17 @@ def test_triangles_without_area_are_ignored(rasterizer: Rasterizer):
     assert set(triangle.unique().tolist()) == {-1, 4, 5}
 
 
-def test_a_triangle_seen_edge_on_is_not_seen(rasterizer: Rasterizer):
-    # In the plane y = 0, which contains the camera; one row of pixel centres looks along it.
-    vertices = torch.tensor([[[-1.0, 0, 1], [1, 0, 1], [1, 0, 3], [-1, 0, 3]]])
-    assert (rasterizer.triangles(vertices, QUAD, camera_of(11, 11, (10.0, 10.0)), 11, 11) == -1).all()
+def test_triangles_seen_edge_on_are_ignored(rasterizer: Rasterizer):
+    # Corners on the rays of three pixels in one diagonal: each plane contains the camera and the centres of the pixels between.
+    draw = torch.Generator().manual_seed(7)
+    camera = camera_of(16, 16, (13.7, 13.7), (7.3, 7.9)).to(dtype=torch.float64)
+    pixel = torch.randint(0, 16, (300, 1), generator=draw).repeat(1, 3)
+    pixel[:, 1:] = torch.randint(0, 16, (300, 2), generator=draw)
+    slope = (pixel[..., None] + 0.5 - camera.center[0]) / camera.focal[0]
+    ray = torch.cat((slope, torch.ones_like(slope[..., :1])), 2)
+    corners = ray * (1 + torch.rand(300, 3, 1, generator=draw, dtype=torch.float64))
+    faces = torch.arange(900).reshape(300, 3)
+    assert (rasterizer.triangles(corners.reshape(1, -1, 3), faces, camera, 16, 16) == -1).all()
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -303,6 +310,12 @@ def test_a_body_that_is_not_finite_is_not_seen_and_not_felt(rasterizer: Rasteriz
     (gradient,) = torch.autograd.grad(fragments.depth[fragments.depth.isfinite()].sum(), broken)
     assert gradient.isfinite().all()
     assert gradient[0].abs().sum() > 0
+
+    focal = camera.focal.clone()
+    focal[2, 0] = value
+    fragments = rasterize(rasterizer, scene, faces, Camera(focal, camera.center, camera.size), 24, 24)
+    assert (fragments.triangle[2] == -1).all()
+    assert (fragments.triangle[:2] == sound.triangle[:2]).all()
 
 
 def test_huge_and_tiny_scenes_are_seen_alike(rasterizer: Rasterizer):

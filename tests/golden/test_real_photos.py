@@ -76,14 +76,30 @@ def test_legs_below_the_frame_are_left_as_they_were(pair: refine.Result) -> None
     assert float(pair.turned[:, legs].max()) < 0.5  # degrees
 
 
-def test_the_command_line_writes_every_file_and_the_source_format_reads_back(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_command_line_writes_every_file_and_the_source_format_reads_back(
+    real_data: Callable[[str], Path], tmp_path: Path
+) -> None:
     folder = real_data("bev_pair")
-    command = [sys.executable, "-m", "refine", "fit", str(folder / "image_1.jpg"), "--init", str(folder / "image_1_0.08.npz")]
+    command = [
+        sys.executable,
+        "-m",
+        "refine",
+        "fit",
+        str(folder / "image_1.jpg"),
+        "--init",
+        str(folder / "image_1_0.08.npz"),
+    ]
     command += ["--keypoints", str(folder / "image_1_keypoints.json"), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"image_1_refine.npz", "image_1_refined.npz", "image_1_overlay.jpg", "image_1_report.png", "image_1.obj"}
+    assert names == {
+        "image_1_refine.npz",
+        "image_1_refined.npz",
+        "image_1_overlay.jpg",
+        "image_1_report.png",
+        "image_1.obj",
+    }
     result = refine.load(tmp_path / "out" / "image_1_refine.npz")
     again = refine.read(tmp_path / "out" / "image_1_refined.npz")
     assert float((again.bodies.pose[:, :22] - result.bodies.pose[:, :22]).abs().max()) < 1e-3

@@ -29,9 +29,9 @@ REST = {
     ("left_elbow", "left_wrist"): (0.267, 0.010, -0.006),
 }
 """SMPL's rest offsets (m), read off one stored result: the README of the real data."""
-LIMBS = 5.0
+LIMBS = 3.0
 """Degrees: limbs are turned to the mean of three stored results, which differ among themselves by up to this."""
-TRUNK = 16.0
+TRUNK = 10.0
 """Degrees: joints of the trunk are placed, not turned; its short bones differ by this among stored results, too."""
 FINGERS = 0.1
 """Degrees: fingers are straight along x to rounding."""

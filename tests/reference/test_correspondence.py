@@ -17,7 +17,9 @@ def field(foreground: torch.Tensor, offset: tuple[float, float] = (3.0, -1.0)) -
     barycentric = torch.full((*foreground.shape, 3), 1 / 3, dtype=torch.float64) * foreground[..., None]
     offsets = torch.tensor(offset, dtype=torch.float64).expand(*foreground.shape, 2)
     root = torch.eye(2, dtype=torch.float64) * foreground[..., None, None]
-    return Fragments(triangle, barycentric, torch.ones(foreground.shape, dtype=torch.float64)), Displacement(offsets, root)
+    return Fragments(triangle, barycentric, torch.ones(foreground.shape, dtype=torch.float64)), Displacement(
+        offsets, root
+    )
 
 
 def test_a_target_is_the_pixel_centre_plus_the_offset_in_pixels_of_the_photo() -> None:

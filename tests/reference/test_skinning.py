@@ -24,7 +24,11 @@ def plain_vertices(body: SkinnedBody, state: State) -> torch.Tensor:
         rest = body.template + body.shape_basis @ bodies.shape[b] + body.expression_basis @ bodies.expression[b]
         if body.pose_basis.shape[2]:
             rest = rest + body.pose_basis @ (bodies.pose[b, 1:] - torch.eye(3, dtype=rest.dtype)).flatten()
-        joints = body.joint_template + body.joint_basis @ bodies.shape[b] + body.joint_expression_basis @ bodies.expression[b]
+        joints = (
+            body.joint_template
+            + body.joint_basis @ bodies.shape[b]
+            + body.joint_expression_basis @ bodies.expression[b]
+        )
         motion: list[torch.Tensor] = []
         for joint, parent in enumerate(body.parent_list):
             local = torch.eye(4, dtype=rest.dtype)
@@ -60,7 +64,11 @@ def test_jacobians_equal_autograd_for_points_joints_keypoints_and_pixels() -> No
     state = random_state(body, 2)
     triangle, barycentric = sampled(body, 2, 12)
     five = body.keypoint_set("five")
-    for unknowns in (Unknowns(tuple(range(24)), 10, 4, 3, 1), Unknowns((0, 5, 11), 3, 0, 0, 0), Unknowns((), 0, 2, 3, 1)):
+    for unknowns in (
+        Unknowns(tuple(range(24)), 10, 4, 3, 1),
+        Unknowns((0, 5, 11), 3, 0, 0, 0),
+        Unknowns((), 0, 2, 3, 1),
+    ):
 
         def everything(step: torch.Tensor, unknowns: Unknowns = unknowns) -> tuple[torch.Tensor, ...]:
             moved = state.retract(unknowns, step)

@@ -1,5 +1,7 @@
 """The solver against scipy, and its outcomes body by body."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +99,12 @@ def test_a_body_does_not_feel_its_batch() -> None:
     together = solver.solve(BODY, state, [evidence, *priors(state)], FREE)
     for row in range(5):
         matches = evidence.matches
-        own = Correspondences(*(part[row : row + 1] for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information)))
+        own = Correspondences(
+            *(
+                part[row : row + 1]
+                for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information)
+            )
+        )
         alone = solver.solve(BODY, state[[row]], [Reprojection(own, evidence.kernel), *priors(state[[row]])], FREE)
         assert (alone.state.bodies.pose - together.state.bodies.pose[row]).abs().max() < SAME
         assert (alone.state.bodies.translation - together.state.bodies.translation[row]).abs().max() < SAME
@@ -108,9 +115,15 @@ def test_a_permuted_batch_has_permuted_results() -> None:
     state, evidence = scene(4, Huber(2.0))
     order = [2, 0, 3, 1]
     matches = evidence.matches
-    permuted = Correspondences(*(part[order] for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information)))
+    permuted = Correspondences(
+        *(part[order] for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information))
+    )
     first = LevenbergMarquardt(steps=8).solve(BODY, state, [evidence], FREE).state.bodies.pose[order]
-    second = LevenbergMarquardt(steps=8).solve(BODY, state[order], [Reprojection(permuted, evidence.kernel)], FREE).state.bodies.pose
+    second = (
+        LevenbergMarquardt(steps=8)
+        .solve(BODY, state[order], [Reprojection(permuted, evidence.kernel)], FREE)
+        .state.bodies.pose
+    )
     assert (first - second).abs().max() < SAME
 
 
@@ -118,7 +131,9 @@ def test_a_body_that_is_not_finite_stays_alone_with_its_trouble() -> None:
     state, evidence = scene(3, GemanMcClure(8.0))
     pose = state.bodies.pose.clone()
     pose[1, 2] = torch.nan
-    broken = State(type(state.bodies)(pose, state.bodies.shape, state.bodies.expression, state.bodies.translation), state.camera)
+    broken = State(
+        type(state.bodies)(pose, state.bodies.shape, state.bodies.expression, state.bodies.translation), state.camera
+    )
     good = LevenbergMarquardt(steps=10).solve(BODY, state, [evidence], FREE)
     solution = LevenbergMarquardt(steps=10).solve(BODY, broken, [evidence], FREE)
     assert solution.stop[1] == StopReason.NOT_FINITE and solution.steps[1] == 0
@@ -127,8 +142,10 @@ def test_a_body_that_is_not_finite_stays_alone_with_its_trouble() -> None:
 
 def test_the_cost_never_rises() -> None:
     state, evidence = scene(4, GemanMcClure(3.0), noise_px=6.0)
-    costs = [LevenbergMarquardt(steps=n, cost_tolerance=0.0).solve(BODY, state, [evidence], FREE).cost for n in range(8)]
-    assert all(bool((later <= earlier).all()) for earlier, later in zip(costs, costs[1:], strict=False))
+    costs = [
+        LevenbergMarquardt(steps=n, cost_tolerance=0.0).solve(BODY, state, [evidence], FREE).cost for n in range(8)
+    ]
+    assert all(bool((later <= earlier).all()) for earlier, later in pairwise(costs))
 
 
 def test_without_noise_the_true_bodies_are_found() -> None:
@@ -136,7 +153,12 @@ def test_without_noise_the_true_bodies_are_found() -> None:
     target = evidence.matches.target.clone()
     target[:, ::10] -= 150.0  # the outliers put back
     matches = evidence.matches
-    clean = Reprojection(Correspondences(matches.triangle, matches.barycentric, target, isotropic(torch.ones(3, 60, dtype=torch.float64))), LeastSquares())
+    clean = Reprojection(
+        Correspondences(
+            matches.triangle, matches.barycentric, target, isotropic(torch.ones(3, 60, dtype=torch.float64))
+        ),
+        LeastSquares(),
+    )
     solution = LevenbergMarquardt(steps=100, cost_tolerance=0.0).solve(BODY, state, [clean], FREE)
     assert solution.cost.max() < 1e-8
 
@@ -167,8 +189,8 @@ def test_settings_out_of_range_are_refused() -> None:
 def test_an_empty_batch_gives_an_empty_solution() -> None:
     state, evidence = scene(2, LeastSquares())
     matches = evidence.matches
-    none = Correspondences(*(part[:0] for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information)))
+    none = Correspondences(
+        *(part[:0] for part in (matches.triangle, matches.barycentric, matches.target, matches.sqrt_information))
+    )
     solution = LevenbergMarquardt(steps=3).solve(BODY, state[:0], [Reprojection(none)], FREE)
     assert len(solution.state) == 0 and solution.stop == ()
-
-

@@ -59,14 +59,18 @@ def test_zero_information_silences_a_match_even_with_a_target_that_is_not_a_numb
     wild = torch.full((2, 5, 2), math.nan, dtype=torch.float64)
     linear = keypoints_from_sigma(FIVE, wild, sigma).linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
     assert (linear.residual == 0).all() and (linear.jacobian == 0).all()
-    linear = Points3D(FIVE, torch.full((2, 5, 3), math.nan, dtype=torch.float64), sigma).linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
+    linear = Points3D(FIVE, torch.full((2, 5, 3), math.nan, dtype=torch.float64), sigma).linearize(
+        STATE, BODY.posed(STATE.bodies), UNKNOWNS
+    )
     assert (linear.residual == 0).all() and (linear.jacobian == 0).all()
 
 
 def test_a_term_does_not_feel_the_batch() -> None:
     together = terms()[0].linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
     matches = terms()[0].matches  # type: ignore[attr-defined]
-    own = Correspondences(matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:])
+    own = Correspondences(
+        matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:]
+    )
     alone = Reprojection(own).linearize(STATE[1:], BODY.posed(STATE[1:].bodies), UNKNOWNS)
     assert (alone.jacobian[0] - together.jacobian[1]).abs().max() < EXACT
 
@@ -81,7 +85,9 @@ def test_a_kernel_starts_as_squares_and_its_weight_is_its_slope(kernel: Kernel) 
     assert (kernel.weight(squared) <= 1).all() and (slope[1:] <= slope[:-1] + 1e-12).all()
 
 
-def sigmas(names: tuple[str, ...], pixel: list[list[float]], confidence: list[float], area: float = 10_000.0) -> torch.Tensor:
+def sigmas(
+    names: tuple[str, ...], pixel: list[list[float]], confidence: list[float], area: float = 10_000.0
+) -> torch.Tensor:
     pixels, scores = torch.tensor([pixel]), torch.tensor([confidence])
     return DetectorNoise().sigma_px(names, pixels, scores, torch.tensor([area]), torch.tensor([[480.0, 640.0]]))[0]
 
@@ -105,7 +111,9 @@ def test_points_at_the_border_or_without_confidence_carry_no_information() -> No
 
 def test_detections_of_nobody_are_silent_and_not_an_error() -> None:
     camera = Camera(torch.full((2, 2), 500.0), torch.full((2, 2), 250.0), torch.full((2, 2), 500.0))
-    term = keypoints_from_detections(FIVE, torch.full((2, 5, 2), math.nan), torch.zeros(2, 5), camera, torch.full((2, 5, 2), 200.0))
+    term = keypoints_from_detections(
+        FIVE, torch.full((2, 5, 2), math.nan), torch.zeros(2, 5), camera, torch.full((2, 5, 2), 200.0)
+    )
     assert (term.sqrt_information == 0).all() and term.target.isfinite().all()
 
 
@@ -113,7 +121,9 @@ def test_detections_of_nobody_are_silent_and_not_an_error() -> None:
 def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
     camera = Camera(torch.full((2, 2), 500.0), torch.full((2, 2), 250.0), torch.full((2, 2), 500.0))
     with pytest.raises(InputError, match="confidence"):
-        keypoints_from_detections(FIVE, torch.full((2, 5, 2), 200.0), torch.full((2, 5), confidence), camera, torch.full((2, 5, 2), 200.0))
+        keypoints_from_detections(
+            FIVE, torch.full((2, 5, 2), 200.0), torch.full((2, 5), confidence), camera, torch.full((2, 5, 2), 200.0)
+        )
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0])

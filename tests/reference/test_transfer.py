@@ -19,7 +19,7 @@ from refine.estimate import Estimate, Source, as_array
 from refine.formats.find import read
 from refine.formats.parameters import read_parameters, source_of
 from refine.source_fit import JOINT_SIGMA_M, fit_bodies
-from refine.transfer import source_parameters, to_body
+from refine.transfer import on_body, source_parameters, to_body, with_camera
 from tests.reference.official_files import random_model, write_pickle
 from tests.regressor_files import random_pose, romp_results, skeleton, smpl_parameters
 
@@ -220,6 +220,18 @@ def test_an_output_of_smplx_on_its_own_model_has_its_vertices(
     back = source_parameters(estimate)
     assert np.array_equal(back["body_pose"], output.body_pose.numpy())
     assert "built_in_shape" not in back
+
+
+def test_a_refined_estimate_keeps_pose_and_place_on_another_model_and_camera(builtin_body: SkinnedBody) -> None:
+    taller = replace(
+        builtin_body, joint_template=1.1 * builtin_body.joint_template, template=1.1 * builtin_body.template
+    )
+    estimate = with_camera(to_body(source(), CAMERA, builtin_body), replace(CAMERA, focal=2 * CAMERA.focal))
+    refined = moved(estimate)
+    other = on_body(refined, taller)
+    assert torch.allclose(other.joints[:, 0], refined.joints[:, 0], atol=1e-4)
+    assert torch.allclose(other.bodies.pose[:, :22], refined.bodies.pose[:, :22], atol=1e-6)
+    assert not torch.allclose(other.bodies.shape, refined.bodies.shape, atol=0.1)
 
 
 def test_a_refined_child_in_romps_file_is_read_as_the_same_child(tmp_path: Path, builtin_body: SkinnedBody) -> None:

@@ -1,0 +1,58 @@
+"""From 163 bones to 55 joints: summed weights, at most eight a vertex, and the body part each vertex belongs to.
+
+    w'_vj = sum of w_vb over the bones b that joint j takes over,   then the eight largest, scaled to sum 1
+
+Source: the weights are those of MakeHuman's default rig.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine.body.build.skeleton import JOINT_NAMES
+
+INFLUENCES = 8
+"""Most joints that move one vertex."""
+
+PARTS = (
+    "pelvis", "abdomen", "chest", "neck", "head", "left_shoulder", "left_upper_arm", "left_forearm", "left_hand", "left_fingers", "left_thigh",
+    "left_calf", "left_foot", "left_toes", "right_shoulder", "right_upper_arm", "right_forearm", "right_hand", "right_fingers", "right_thigh",
+    "right_calf", "right_foot", "right_toes", "left_eye", "right_eye",
+)  # fmt: skip
+"""Names of the body parts; a vertex belongs to the part of its strongest joint."""
+
+PART_OF = {
+    "pelvis": "pelvis", "spine1": "abdomen", "spine2": "abdomen", "spine3": "chest", "neck": "neck", "head": "head", "jaw": "head",
+    "collar": "shoulder", "shoulder": "upper_arm", "elbow": "forearm", "wrist": "hand", "hip": "thigh", "knee": "calf", "ankle": "foot",
+    "foot": "toes", "eye_smplhf": "eye",
+}  # fmt: skip
+"""Joint (without its side): body part; finger joints belong to the fingers."""
+
+
+def strongest(weights: Float[Tensor, "V 55"]) -> tuple[Int[Tensor, "V K"], Float[Tensor, "V K"]]:
+    """Keep the largest weights of each vertex.
+
+    Args:
+        weights: (V, 55).
+
+    Returns:
+        joints (V, K) and values (V, K), largest first; each row of values sums to 1; unused slots are joint 0, weight 0.
+    """
+    values, joints = weights.topk(INFLUENCES, 1)
+    joints = torch.where(values > 0, joints, 0)
+    return joints, values / values.sum(1, keepdim=True)
+
+
+def vertex_parts(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V"]:
+    """Return (V,) the index into `PARTS` of each vertex.
+
+    Args:
+        weights: (V, 55).
+    """
+    parts = []
+    for name in JOINT_NAMES:
+        side, _, rest = name.partition("_")
+        sided = side in ("left", "right")
+        part = PART_OF.get(rest if sided else name, "fingers")
+        parts.append(PARTS.index(f"{side}_{part}" if sided else part))
+    return torch.tensor(parts)[weights.argmax(1)]

@@ -1,0 +1,70 @@
+"""The examples run in a fresh clone, and show what their docstrings say."""
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+import refine
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+
+
+def load(number: int) -> ModuleType:
+    (path,) = [path for path in EXAMPLES if path.name.startswith(f"{number:02d}_")]
+    spec = importlib.util.spec_from_file_location(f"example_{number}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_opens_with_how_to_run_it(path: Path) -> None:
+    text = path.read_text()
+    assert 40 <= len(text.splitlines()) <= 100
+    assert f"python examples/{path.name}" in (ast.get_docstring(ast.parse(text)) or "")
+
+
+def test_one_photo_lies_better_and_writes_its_files(tmp_path: Path) -> None:
+    result = load(0).main(out=tmp_path / "new")
+    assert (result.misfit < 0.2 * result.misfit_before).all()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        "overlay.jpg",
+        "report.png",
+        "mesh.obj",
+        "result.npz",
+    }
+    again = refine.load(tmp_path / "new" / "result.npz")
+    torch.testing.assert_close(again.joints, result.joints)
+
+
+def test_keypoints_are_heard_as_far_as_they_are_sure() -> None:
+    off = load(1).main()
+    assert off["as detected"] < off["estimate"]
+    assert off["a wrong wrist"] < 1.5 * off["as detected"], "one wrong point must not carry the wrist away"
+    assert off["own sigmas"] < off["estimate"]
+
+
+def test_smpl_parameters_come_back_under_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    refined = load(2).main()
+    assert refined["body_pose"].shape == (1, 63)
+    np.testing.assert_array_equal(refined["betas"], np.zeros((1, 10)))
+    printed = capsys.readouterr().out
+    assert "Without a camera: camera: expected" in printed and "diagonal" in printed
+
+
+def test_the_unseen_knee_is_less_certain() -> None:
+    sigma = load(3).main()  # (4 people, joints): knees of the last one are hidden
+    knee = 3
+    assert sigma.isfinite().all()
+    assert sigma[3, knee] > 1.2 * sigma[:3, knee].max()
+
+
+def test_a_term_of_ones_own_is_obeyed() -> None:
+    without, with_it = load(4).main()
+    assert with_it < 5.0 < without  # sigma is 10 mm
