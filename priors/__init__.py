@@ -3,5 +3,6 @@
 from priors.gaussian_shape import GaussianShape
 from priors.joint_limits import JointLimits
 from priors.near_estimate import NearEstimate, NearTranslation
+from priors.near_focal import NearFocal
 
-__all__ = ["GaussianShape", "JointLimits", "NearEstimate", "NearTranslation"]
+__all__ = ["GaussianShape", "JointLimits", "NearEstimate", "NearFocal", "NearTranslation"]

@@ -93,6 +93,7 @@ class NearEstimate:
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, J_free, 3), unitless, and its Jacobian (B, J_free, 3, P) per unit step."""
         pose = state.bodies.pose
+        check_shape("NearEstimate.pose", self.pose, "B J 3 3", B=pose.shape[0], J=pose.shape[1])
         joints = torch.tensor(unknowns.joints, dtype=torch.long, device=pose.device)
         away = rotation.log(self.pose[:, joints].mT @ pose[:, joints])  # (B, J_free, 3) rad
         sigma = default_sigma_rad(posed.body.joint_names) if self.sigma_rad is None else self.sigma_rad

@@ -16,6 +16,7 @@ from refine.bodies import choose
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.detections import Detections
+from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.orientation import ambiguous, turned
 from refine.photo import read_photos
@@ -32,11 +33,12 @@ ImageLike = str | Path | np.ndarray
 """A file, or an RGB array (H, W, 3)."""
 
 
+@torch.no_grad()
 def fit(
     image: ImageLike | Sequence[ImageLike],
     init: Estimate | Mapping[str, object] | str | Path | object,
     *,
-    keypoints: "Detections | str | Path | np.ndarray | Sequence[str | Path] | None" = None,
+    keypoints: Detections | str | Path | np.ndarray | Tensor | Sequence[str | Path] | None = None,
     camera: Camera | str | Path | None = None,
     body_model: SkinnedBody | str | Path | None = None,
     evidence: Sequence[Term] = (),
@@ -50,7 +52,7 @@ def fit(
         image: A photo, or several, indexed by the estimate's `image_index`: a path, or an RGB array (H, W, 3). A photo's EXIF
             orientation is applied.
         init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas, transl`, ...;
-            axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a result file.
+            axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a regressor's result file.
         keypoints: 2D keypoints: a JSON file in OpenPose's layout (one a photo), `Detections` already matched to the bodies, or an
             array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
         camera: A `Camera`, a focal rule ("diagonal", "fov60", "hmr2", ...) or a K.json file; None: the one `init` holds.
@@ -58,7 +60,7 @@ def fit(
         evidence: Further terms with the estimate's batch axis.
         priors: Terms in place of the default ones (`priors.default_priors`).
         refiner: The method's parts and settings.
-        callback: Called after each round with its number and solution.
+        callback: Called after each round with its number and solution; from number 0 again where both orientations are tried.
 
     Returns:
         The result: one row a body, in the estimate's order.
@@ -68,6 +70,7 @@ def fit(
     """
     from priors.default import default_priors
 
+    _check_arguments(evidence, priors, refiner, callback)
     photos = read_photos(image)
     given = camera_of(camera, photos)
     photos = given.photos
@@ -91,7 +94,9 @@ def fit(
         doubtful = ambiguous(estimate, detections, informed)
         if bool(doubtful.any()):
             other = turned(estimate)
-            again = refiner.refine(photos, other, terms, default_priors(other) if priors is None else own, callback)
+            again = replace(refiner, unknowns=rounds[-1].unknowns).refine(
+                photos, other, terms, default_priors(other) if priors is None else own, callback
+            )
             rounds, taken = _cheaper(rounds, again, doubtful)
             notes += tuple(
                 f"Body {row}: seen from the side, both orientations were tried and the estimate's was turned around."
@@ -100,6 +105,27 @@ def fit(
     for note in notes:
         LOGGER.info(note)
     return summarise(estimate, rounds, detections, informed, notes, photos)
+
+
+def _check_arguments(evidence: object, priors: object, refiner: object, callback: object) -> None:
+    """Refuse what is not of the kind its name says.
+
+    Raises:
+        InputError: It is not.
+    """
+    for name, terms in (("evidence", evidence), ("priors", () if priors is None else priors)):
+        if not isinstance(terms, Sequence) or not all(
+            isinstance(term, Term) and not isinstance(term, type) for term in terms
+        ):
+            got = type(terms).__name__
+            got += f" of {', '.join(type(term).__name__ for term in terms)}" if isinstance(terms, Sequence) else ""
+            raise InputError(
+                name, "a sequence of terms (objects with `linearize` or `residual`)", got, "One term goes into a list."
+            )
+    if refiner is not None and not isinstance(refiner, Refiner):
+        raise InputError("refiner", "a refine.Refiner or None", type(refiner).__name__)
+    if callback is not None and not callable(callback):
+        raise InputError("callback", "a function of (round, solution) or None", type(callback).__name__)
 
 
 def read(

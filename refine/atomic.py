@@ -15,11 +15,13 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         data: Its content.
 
     Raises:
-        InputError: The folder does not exist.
+        InputError: The folder does not exist, or cannot be written to.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError("path", "a file in a folder that exists", str(path), "Create the folder first.")
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(
+            "path", "a file in a folder that exists", str(path), "Create the folder first, and name a file in it."
+        )
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with draft.open("xb") as file:
@@ -27,5 +29,9 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+    except OSError as error:
+        raise InputError(
+            "path", "a place that can be written to", f"{path} ({error.strerror or error})", "Nothing was written."
+        ) from error
     finally:
         draft.unlink(missing_ok=True)

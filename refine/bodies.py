@@ -16,6 +16,7 @@ from torch import Tensor
 from refine import rotation
 from refine.camera import Camera
 from refine.check import check_shape
+from refine.errors import InputError
 
 Index = Tensor | Sequence[int] | slice
 
@@ -72,6 +73,9 @@ class Unknowns:
         expression: Number of free expression coefficients, the first ones.
         translation: 3 if the translation is free, else 0.
         focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
+
+    Raises:
+        InputError: Joints are not ascending, or a number is out of range.
     """
 
     joints: tuple[int, ...]
@@ -79,6 +83,24 @@ class Unknowns:
     expression: int = 0
     translation: int = 3
     focal: int = 0
+
+    def __post_init__(self) -> None:
+        counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
+        if not counts or list(self.joints) != sorted(set(self.joints)) or min(self.joints, default=0) < 0:
+            raise InputError(
+                "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
+            )
+
+    def check_bodies(self, bodies: Bodies) -> None:
+        """Hold the columns against the bodies they are for.
+
+        Raises:
+            InputError: A joint or coefficient does not exist.
+        """
+        joints, shapes, expressions = bodies.pose.shape[1], bodies.shape.shape[1], bodies.expression.shape[1]
+        if max(self.joints, default=0) >= joints or self.shape > shapes or self.expression > expressions:
+            has = f"at most {joints} joints, {shapes} shape and {expressions} expression coefficients, as the model has"
+            raise InputError("unknowns", has, repr(self))
 
     @property
     def size(self) -> int:

@@ -1,7 +1,10 @@
 """The command line: `refine demo` and `refine fit`. Standard output carries data only; everything else goes to standard error."""
 
 import logging
+import math
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -19,6 +22,9 @@ app = typer.Typer(
 NOTHING_REFINED, BAD_INPUT = 1, 2
 """Exit status where no body could be refined, and for a caller's mistake."""
 
+PIPE_COLUMNS = 160
+"""Width of the table where there is no terminal."""
+
 
 @app.command()
 def demo(
@@ -29,6 +35,7 @@ def demo(
     """Disturb bodies in rendered photos, refine them, print a table and write pictures of before and after."""
     from refine.demo.run import run_demo
 
+    _check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     run_demo(out, count=people, seed=seed)
 
@@ -51,6 +58,7 @@ def fit(
     import refine
 
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    _check_folder(out)
     result = refine.fit(photo, init, keypoints=keypoints, camera=camera, body_model=body_model)
     _write_all(result, out, photo.stem, init.suffix)
     _print_table(result)
@@ -58,21 +66,34 @@ def fit(
         raise typer.Exit(NOTHING_REFINED)
 
 
+def _check_folder(out: Path) -> None:
+    """Look whether the folder for the results can be made, before the work and not after it.
+
+    Raises:
+        InputError: It cannot.
+    """
+    there = next(place for place in (out.absolute(), *out.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        got = "a file" if not there.is_dir() else "a folder that cannot be written to"
+        raise InputError("--out", "a folder, or a place to make one", f"{out}: {there} is {got}")
+
+
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
-    """Draw everything first and write then, so that a failure leaves no half of a result behind."""
+    """Write everything into a hidden folder first and move it then, so that a failure leaves no part of a result behind."""
     from refine.viz.export import write_image
 
-    overlay, report = result.overlay(), result.report()
     out.mkdir(parents=True, exist_ok=True)
-    result.save(out / f"{stem}_refine.npz")
-    result.write_source(out / f"{stem}_refined{suffix}")
-    write_image(out / f"{stem}_overlay.jpg", overlay)
-    write_image(out / f"{stem}_report.png", report)
-    result.write_obj(out / f"{stem}.obj")
-    typer.echo(
-        f"Written to {out}: {stem}_refine.npz, {stem}_refined{suffix}, {stem}_overlay.jpg, {stem}_report.png, {stem}.obj",
-        err=True,
-    )
+    with tempfile.TemporaryDirectory(prefix=".", dir=out) as folder:
+        draft = Path(folder)
+        result.save(draft / f"{stem}_refine.npz")
+        result.write_source(draft / f"{stem}_refined{suffix}")
+        write_image(draft / f"{stem}_overlay.jpg", result.overlay())
+        write_image(draft / f"{stem}_report.png", result.report())
+        result.write_obj(draft / f"{stem}.obj")
+        names = sorted(path.name for path in draft.iterdir())
+        for name in names:
+            (draft / name).replace(out / name)
+    typer.echo(f"Written to {out}: {', '.join(names)}", err=True)
 
 
 def _print_table(result: "Result") -> None:
@@ -84,12 +105,19 @@ def _print_table(result: "Result") -> None:
     for row in range(len(result)):
         joint = int(result.turned[row].argmax())
         table.add_row(
-            str(row), f"{float(result.misfit_before[row]):.1f}", f"{float(result.misfit[row]):.1f}", f"{float(result.cost_before[row]):.1f}",
-            f"{float(result.cost[row]):.1f}", f"{result.body.joint_names[joint]} {float(result.turned[row, joint]):.0f}°", result.stop[row].name,
+            str(row), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
+            f"{result.body.joint_names[joint]} {float(result.turned[row, joint]):.0f}°", result.stop[row].name,
         )  # fmt: skip
-    Console().print(table)
+    # Rich cuts a table to 80 columns where there is no terminal; a file or a pipe has room.
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
     for note in result.notes:
         typer.echo(note, err=True)
+
+
+def _number(value: object) -> str:
+    """Write a number with one digit, "-" where there is none."""
+    number = float(value)  # type: ignore[arg-type]
+    return "-" if math.isnan(number) else f"{number:.1f}"
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ import torch
 from displacement_net.displacement import Displacement
 from refine.bodies import State, Unknowns, choose
 from refine.correspondence import Matching, correspond
+from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer
@@ -69,6 +70,15 @@ class Refiner:
     crop_px: int = 256
     """Side of the square crops that are rendered."""
 
+    def __post_init__(self) -> None:
+        if self.displacer is not None and not isinstance(self.displacer, Displacer):
+            raise InputError(
+                "refiner.displacer", "an object with a method displace(view)", type(self.displacer).__name__
+            )
+        if self.rounds < 1 or self.crop_px < 1:
+            raise InputError("refiner", "rounds and crop_px of at least 1", f"{self.rounds} and {self.crop_px}")
+
+    @torch.no_grad()
     def refine(
         self,
         photos: Sequence[Photo],
@@ -124,7 +134,7 @@ def _withhold(solution: Solution, before: State, lost: Sequence[StopReason | Non
         reason or (found if has_evidence else StopReason.NO_EVIDENCE)
         for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
     ]
-    keep = seen & torch.tensor([reason is None for reason in lost], device=seen.device)
+    keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
     cost = torch.where(keep, solution.cost, solution.cost_before)
     return replace(
         solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)

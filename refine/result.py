@@ -32,8 +32,8 @@ class Result:
         estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
         state: The refined bodies and cameras.
         stop: B reasons why each body stopped.
-        cost_before: (B,) robust cost of the estimate.
-        cost: (B,) robust cost of the result.
+        cost_before: (B,) robust cost of the estimate, on the first round's evidence.
+        cost: (B,) robust cost of the result, on the last round's evidence (the same, unless a displacer looked again).
         misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
         misfit: (B,) px, the same of the result.
         rounds: One solution a round; empty after loading.
@@ -59,11 +59,9 @@ class Result:
 
     @property
     def accepted(self) -> Bool[Tensor, "B"]:
-        """(B,) whether the body was updated: its cost fell and it had evidence; false means the estimate came back."""
-        unchanged = {StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE}
-        return torch.tensor([reason not in unchanged for reason in self.stop]).to(self.cost.device) & (
-            self.cost <= self.cost_before
-        )
+        """(B,) whether the body was updated; false means the estimate came back as it was, and `stop` says why."""
+        pairs = zip(_parts(self.state), _parts(self.estimate.state), strict=True)
+        return torch.stack([(new != old).flatten(1).any(1) for new, old in pairs]).any(0)
 
     @property
     def refined(self) -> Estimate:
@@ -104,13 +102,14 @@ class Result:
         """Project a named keypoint set of the refined bodies.
 
         Args:
-            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body.
+            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body. SMPL and SMPL-H have no face and
+                SMPL no fingers, so they lack "coco133", "openpose137" and "smplx55".
 
         Returns:
             (B, K, 2) px of the photo.
 
         Raises:
-            InputError: The body has no such set.
+            InputError: The body has no such set; the message lists those it has.
         """
         return self.refined.keypoints_2d(name)
 
@@ -124,9 +123,10 @@ class Result:
         """Return the refined parameters under SMPL's names, in the source's own layout.
 
         Returns:
-            `global_orient, body_pose, ...` refined; `betas` and `expression` of the *source*, since another model's shape means
-            nothing on it; `transl` (B, 3) m that puts the source's pelvis on the refined one. If another model stood in for the
-            source's, its shape is under a key of its own, `built_in_shape`.
+            `global_orient, body_pose, ...` refined, and `transl` (B, 3) m. Where the source's own model was refined, `betas` and
+            `expression` are refined too. Where another model stood in for it, they are the *source's*, since another model's shape
+            means nothing on it; `transl` puts the source's pelvis on the refined one, and the other model's shape is under a key
+            of its own, `built_in_shape`.
         """
         from refine.transfer import source_parameters
 
@@ -160,7 +160,9 @@ class Result:
         from refine.viz.export import write_obj
 
         body = self.body
-        write_obj(path, self.vertices, body.faces, uv=body.uv, uv_faces=body.uv_faces, axes="opengl")
+        unwrapped = len(body.uv_faces) > 0
+        uv, uv_faces = (body.uv, body.uv_faces) if unwrapped else (None, None)
+        write_obj(path, self.vertices, body.faces, uv=uv, uv_faces=uv_faces, axes="opengl")
 
     def write_ply(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
@@ -235,6 +237,12 @@ class Result:
                 "A result read from a file holds none: draw with refine.viz.overlay and the photo." if not self.photos else "",
             )  # fmt: skip
         return self.photos[image].pixels
+
+
+def _parts(state: State) -> tuple[Tensor, ...]:
+    """All that a step changes, (B, ...) each."""
+    bodies = state.bodies
+    return bodies.pose, bodies.shape, bodies.expression, bodies.translation, state.camera.focal
 
 
 def misfit(detections: Detections | None, informed: Tensor | None, estimate: Estimate) -> Float[Tensor, "B"]:

@@ -21,6 +21,7 @@ from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.solve.observability import choose_unknowns
 from refine.terms import Term
+from refine.terms.autodiff import linearize
 from refine.terms.reprojection import Reprojection
 from refine.view import render_view
 
@@ -105,6 +106,6 @@ def cost(body: SkinnedBody, state: State, evidence: Reprojection, priors: Sequen
     residual = (matches.sqrt_information @ offset[..., None])[..., 0]
     total = evidence.kernel.rho(residual.square().sum(-1)).sum(1)
     for term in priors:
-        found = term.linearize(state, posed, unknowns)
+        found = linearize(term, state, posed, unknowns)
         total = total + found.kernel.rho(found.residual.square().sum(-1)).sum(1)
     return 0.5 * total

@@ -71,7 +71,8 @@ class Solution:
         direction gets an infinite variance and no covariance with others, instead of a silently small one.
 
         Args:
-            rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this share of its size are zero.
+            rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this times P are zero; where the matrix
+                was summed in float32, its rounding is the least tolerance.
 
         Returns:
             (B, P, P), in squared units of the columns (rad², unitless, m²), float64.
@@ -83,7 +84,8 @@ class Solution:
         scaled = information * inverse_scale[:, :, None] * inverse_scale[:, None, :]
         scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
         value, vector = torch.linalg.eigh(scaled)
-        observed = value > rank_tolerance * scaled.shape[-1]
+        tolerance = max(rank_tolerance, torch.finfo(self.information.dtype).eps)
+        observed = value > tolerance * scaled.shape[-1]
         inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
         covariance = (vector * inverse[:, None, :]) @ vector.mT
         unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)

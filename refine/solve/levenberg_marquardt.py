@@ -51,8 +51,14 @@ class LevenbergMarquardt:
     """Beyond, no step lowers the cost: the body has stalled."""
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or not 0 < self.least_damping <= self.damping <= self.most_damping:
-            raise InputError("solver", "steps >= 0 and 0 < least_damping <= damping <= most_damping", repr(self))
+        if (
+            self.steps < 0
+            or not self.cost_tolerance >= 0
+            or not 0 < self.least_damping <= self.damping <= self.most_damping
+        ):
+            raise InputError(
+                "solver", "steps >= 0, cost_tolerance >= 0 and 0 < least_damping <= damping <= most_damping", repr(self)
+            )
 
     def solve(self, body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Solution:
         """Lower the robust cost of every body, each by itself.
@@ -66,6 +72,7 @@ class LevenbergMarquardt:
         Returns:
             The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its start.
         """
+        unknowns.check_bodies(state.bodies)
         current = normal_equations(body, state, terms, unknowns)
         begin = current
         start = current.cost
@@ -79,11 +86,11 @@ class LevenbergMarquardt:
             running = code == RUNNING
             if not bool(running.any()):  # the one synchronisation of a step
                 break
-            step, predicted = _damped_step(current, damping)
+            step, predicted, solved = _damped_step(current, damping)
             moved = state.retract(unknowns, torch.where(running[:, None], step, torch.zeros_like(step)))
             tried = normal_equations(body, moved, terms, unknowns)
             decrease = current.cost - tried.cost
-            better = running & (decrease >= 0) & tried.cost.isfinite()
+            better = running & solved & (decrease >= 0) & tried.cost.isfinite()
             state = choose(better, moved, state)
             small = decrease <= self.cost_tolerance * current.cost
             current = _choose_equations(better, tried, current)
@@ -114,8 +121,11 @@ def _code(reason: StopReason) -> int:
     return STOP_REASONS.index(reason)
 
 
-def _damped_step(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """Solve the damped equations: step (B, P) and the decrease of the quadratic model (B,). Zero where they are singular."""
+def _damped_step(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve the damped equations: step (B, P), the decrease of the quadratic model (B,), and where they could be solved (B,).
+
+    Zero where they are singular: that step is rejected and the damping grows.
+    """
     diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
     floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny
     scale = damping[:, None] * torch.maximum(diagonal, floor)
@@ -129,7 +139,8 @@ def _damped_step(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, T
     gradient = torch.where((failed == 0)[:, None], gradient, torch.zeros_like(gradient))
     step = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
     # ½ stepᵀ (damping D step - gradient): the decrease the damped quadratic model promises.
-    return step, 0.5 * (step * (scale * step - gradient)).nan_to_num(0.0).sum(1)
+    predicted = 0.5 * (step * (scale * step - gradient)).nan_to_num(0.0).sum(1)
+    return step, predicted, finite & (failed == 0)
 
 
 def _choose_equations(take: Tensor, first: NormalEquations, second: NormalEquations) -> NormalEquations:

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
+from refine.check import check_shape
 from refine.terms import LeastSquares, Term
+from refine.terms.autodiff import linearize
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
     gradient = like.new_zeros(len(state), unknowns.size)
     costs = []
     for term in terms:
-        linear = term.linearize(state, posed, unknowns)
+        linear = linearize(term, state, posed, unknowns)
+        check_shape(f"{type(term).__name__}: residual", linear.residual, "B N D", B=len(state))
         squared = (linear.residual * linear.residual).sum(-1)  # (B, N)
         cost = 0.5 * linear.kernel.rho(squared).sum(1)
         costs.append(cost if linear.constant is None else cost + linear.constant)

@@ -41,7 +41,7 @@ def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term], foca
     """
     count = len(body.joint_names)
     trunk = Unknowns(tuple(range(min(BODY_JOINTS, count))), body.shape_basis.shape[2], 0, 3, focal)
-    if count <= BODY_JOINTS or not terms:
+    if count <= BODY_JOINTS or not terms or not len(state):
         return trunk
     everything = Unknowns(tuple(range(count)), 0, 0, 0)
     information = _evidence_information(body, state, terms, everything)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
+from refine.errors import InputError
 
 
 @runtime_checkable
@@ -29,6 +30,16 @@ class Kernel(Protocol):
     def weight(self, squared: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ρ'(s), between 0 and 1, of s (any shape)."""
         ...
+
+
+def check_scale(scale: float) -> None:
+    """Refuse a kernel's scale that is not above zero.
+
+    Raises:
+        InputError: It is not.
+    """
+    if not scale > 0:
+        raise InputError("kernel.scale", "a number above zero, in standard deviations", f"{scale:g}")
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,9 @@ class Huber:
     scale: float = 1.345
     """In standard deviations (1.345: 95 % efficiency on Gaussian residuals)."""
 
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
+
     def rho(self, squared: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ρ(s), unitless."""
         far = squared.clamp(min=self.scale**2).sqrt()
@@ -67,6 +81,9 @@ class GemanMcClure:
 
     scale: float = 3.0
     """In standard deviations."""
+
+    def __post_init__(self) -> None:
+        check_scale(self.scale)
 
     def rho(self, squared: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return ρ(s), unitless, below scale²."""
@@ -95,8 +112,8 @@ class Linearization:
 
 
 @runtime_checkable
-class Term(Protocol):
-    """One source of evidence or one prior. Its tensors have the batch axis of the state it is given."""
+class AnalyticTerm(Protocol):
+    """A term with a Jacobian of its own."""
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return the residual (B, N, D), unitless, and its Jacobian (B, N, D, P) per unit step.
@@ -107,3 +124,23 @@ class Term(Protocol):
             unknowns: The columns.
         """
         ...
+
+
+@runtime_checkable
+class ResidualTerm(Protocol):
+    """A term without a Jacobian of its own: forward-mode differentiation gives it one (`refine.terms.autodiff`)."""
+
+    kernel: Kernel
+
+    def residual(self, state: State, posed: PosedBody) -> Float[Tensor, "B N D"]:
+        """Return the residual (B, N, D), in standard deviations; row b, a differentiable function of body b alone.
+
+        Args:
+            state: B bodies and cameras.
+            posed: The same bodies, posed.
+        """
+        ...
+
+
+Term = AnalyticTerm | ResidualTerm
+"""One source of evidence or one prior. Its tensors have the batch axis of the state it is given."""

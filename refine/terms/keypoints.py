@@ -73,6 +73,11 @@ class DetectorNoise:
     least_confidence: float = 0.3
     """Below, a detection carries no information (MMPose draws none below its default `kpt_thr` of 0.3)."""
 
+    def __post_init__(self) -> None:
+        positive = min(self.oks_share, self.sigma_floor, self.loose_factor, self.part_points) > 0
+        if not positive or not 0 <= self.border_share < 0.5 or not 0 <= self.least_confidence <= 1:
+            raise InputError("noise", "sizes above zero, border_share in 0..0.5, least_confidence in 0..1", repr(self))
+
     def sigma_px(
         self,
         names: tuple[str, ...],
@@ -194,9 +199,11 @@ def keypoints_from_detections(
         The term.
 
     Raises:
-        InputError: A confidence is negative or not finite, a confident detection is not finite.
+        InputError: Shapes disagree, a confidence is negative or not finite, a confident detection is not finite.
     """
     noise = noise or DetectorNoise()
+    sizes = check_shape("keypoints", pixels, "B K 2", B=len(camera), K=len(points.names))
+    check_shape("keypoint confidence", confidence, "B K", **sizes)
     check_finite("keypoint confidence", confidence)
     if bool((confidence < 0).any()):
         raise InputError("keypoint confidence", "values from 0 to 1", f"{float(confidence.min()):g}")

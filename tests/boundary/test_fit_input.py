@@ -104,3 +104,35 @@ def test_a_result_of_a_later_version_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "result.npz", version=np.array(99))
     with pytest.raises(refine.InputError, match="version 99"):
         refine.load(tmp_path / "result.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("evidence", 5), ("evidence", [5]), ("priors", "prior"), ("refiner", "x"), ("callback", "x"), ("priors", [dict])],
+)
+def test_an_argument_of_another_kind_is_refused_by_its_name(people: Case, name: str, value: object) -> None:
+    refused(name, people.photos, people.estimate, **{name: value})
+
+
+def test_evidence_of_another_number_of_bodies_is_refused(people: Case) -> None:
+    from refine.terms.points3d import Points3D
+
+    points = people.estimate.body.keypoint_set("coco17")
+    term = Points3D(points, torch.zeros(3, 17, 3), torch.ones(3, 17))
+    with pytest.raises((refine.InputError, RuntimeError)):
+        refine.fit(people.photos, people.estimate, evidence=[term])
+
+
+def test_nobody_at_all_is_no_error(people: Case) -> None:
+    none = people.estimate
+    nobody = replace(none, state=none.state[:0], image_index=none.image_index[:0])
+    result = refine.fit(people.photos, nobody, keypoints=np.zeros((0, 17, 3), np.float32))
+    assert len(result) == 0 and result.stop == ()
+
+
+def test_an_estimate_that_carries_gradients_is_refined_without_them(people: Case) -> None:
+    state = people.estimate.state
+    pose = state.bodies.pose.clone().requires_grad_()
+    tracked = replace(people.estimate, state=replace(state, bodies=replace(state.bodies, pose=pose)))
+    result = refine.fit(people.photos, tracked, keypoints=people.detections)
+    assert result.accepted.all() and not result.bodies.pose.requires_grad

@@ -1,5 +1,6 @@
 """The solver against scipy, and its outcomes body by body."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from refine.bodies import State, Unknowns
 from refine.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve import StopReason
-from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.solve.levenberg_marquardt import LevenbergMarquardt, _damped_step
 from refine.solve.normal_equations import normal_equations
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
 from refine.terms.reprojection import Reprojection
@@ -194,3 +195,39 @@ def test_an_empty_batch_gives_an_empty_solution() -> None:
     )
     solution = LevenbergMarquardt(steps=3).solve(BODY, state[:0], [Reprojection(none)], FREE)
     assert len(solution.state) == 0 and solution.stop == ()
+
+
+def test_equations_that_cannot_be_solved_are_no_convergence() -> None:
+    state, evidence = scene(1, LeastSquares())
+    equations = normal_equations(BODY, state, [evidence], FREE)
+    broken = replace(equations, information=-equations.information)
+    step, predicted, solved = _damped_step(broken, torch.full((1,), 1e-3, dtype=torch.float64))
+    assert not solved.any() and (step == 0).all() and (predicted == 0).all()
+
+
+def test_float32_rounding_does_not_make_an_unobserved_direction_certain() -> None:
+    """Two joints on one axis, seen only through points that both turn alike, in float32."""
+    ray = torch.tensor([[1.0, 1.0], [1.0, 1.0]])
+    information = (ray + 1e-8 * torch.randn(2, 2, generator=torch.Generator().manual_seed(0)))[None]
+    solution = replace(LevenbergMarquardt(steps=0).solve(BODY, *_nothing()), information=information)
+    assert solution.covariance().diagonal(dim1=-2, dim2=-1).isinf().all()
+
+
+def _nothing() -> tuple[State, list[Term], Unknowns]:
+    return random_state(BODY, 1), [], Unknowns((0,), 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "unknowns", [{"joints": (99,)}, {"joints": (0,), "shape": 99}, {"joints": (0,), "expression": 1}]
+)
+def test_columns_the_model_does_not_have_are_refused(unknowns: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="unknowns"):
+        LevenbergMarquardt().solve(BODY, random_state(BODY, 1), [], Unknowns(**unknowns))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "unknowns", [{"joints": (1, 0)}, {"joints": (1, 1)}, {"joints": (-1,)}, {"joints": (), "translation": 2}]
+)
+def test_columns_that_are_none_are_refused(unknowns: dict[str, int]) -> None:
+    with pytest.raises(InputError, match="unknowns"):
+        Unknowns(**unknowns)  # type: ignore[arg-type]

@@ -1,16 +1,21 @@
 """Image terms: their Jacobians, silence without information, and the documented sigma of keypoints."""
 
 import math
+from dataclasses import dataclass
 
+import jaxtyping
 import pytest
 import torch
 
-from refine.bodies import Unknowns
+from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.camera import Camera
 from refine.correspondence import Correspondences
 from refine.errors import InputError
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.solve.normal_equations import normal_equations
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
+from refine.terms.autodiff import linearize
 from refine.terms.keypoints import DetectorNoise, Keypoints, keypoints_from_detections, keypoints_from_sigma
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection
@@ -138,3 +143,48 @@ def test_a_term_is_a_term() -> None:
     assert all(isinstance(term, Term) for term in terms())
     assert isinstance(BODY.posed(STATE.bodies), PosedBody)
     assert isinstance(terms()[1], Keypoints) and isotropic(torch.tensor([2.0]))[0, 0, 0] == 0.5
+
+
+@dataclass(frozen=True)
+class PlainReprojection:
+    """The reprojection term without a Jacobian, as a user would first write it."""
+
+    matches: Correspondences
+    kernel: Kernel = GemanMcClure(10.0)
+
+    def residual(self, state: State, posed: PosedBody) -> torch.Tensor:
+        corner = posed.vertices[torch.arange(len(state))[:, None, None], posed.body.faces[self.matches.triangle]]
+        pixel = state.camera.project((self.matches.barycentric[..., None] * corner).sum(2))
+        return (self.matches.sqrt_information @ (pixel - self.matches.target)[..., None])[..., 0]
+
+
+def test_a_term_that_gives_only_its_residual_gets_the_same_jacobian_by_forward_mode() -> None:
+    matches = terms()[0].matches  # type: ignore[attr-defined]
+    posed = BODY.posed(STATE.bodies)
+    with torch.no_grad():
+        slow = linearize(PlainReprojection(matches), STATE, posed, UNKNOWNS)
+    fast = linearize(Reprojection(matches), STATE, posed, UNKNOWNS)
+    assert (slow.residual - fast.residual).abs().max() < EXACT
+    assert (slow.jacobian - fast.jacobian).abs().max() < EXACT * float(fast.jacobian.abs().max())
+    solution = LevenbergMarquardt(steps=3).solve(BODY, STATE, [PlainReprojection(matches)], UNKNOWNS)
+    assert (solution.cost < solution.cost_before).all()
+
+
+def test_one_persons_evidence_is_not_spread_over_others() -> None:
+    matches = terms()[0].matches  # type: ignore[attr-defined]
+    own = Correspondences(
+        matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:]
+    )
+    three = random_state(BODY, 3)
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        with pytest.raises((InputError, RuntimeError)):
+            normal_equations(BODY, three, [Reprojection(own)], UNKNOWNS)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize("kernel", [Huber, GemanMcClure])
+def test_a_kernel_without_width_is_refused(kernel: type) -> None:
+    with pytest.raises(InputError, match="above zero"):
+        kernel(0.0)
