@@ -18,9 +18,10 @@ from refine.camera import Camera
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.keypoint_input import detections_of
 from refine.orientation import ambiguous, turned
 from refine.photo import read_photos
-from refine.reading import camera_of, check_photos, detections_of, estimate_of
+from refine.reading import Given, camera_of, check_photos, estimate_of
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
@@ -74,7 +75,7 @@ def fit(
     photos = read_photos(image)
     given = camera_of(camera, photos)
     photos = given.photos
-    estimate = estimate_of(init, given.camera, body_model)
+    estimate = estimate_of(init, given, body_model)
     check_photos(estimate, photos)
     refiner = refiner or Refiner()
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
@@ -144,7 +145,7 @@ def read(
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
     """
-    return estimate_of(path, camera, body_model)
+    return estimate_of(path, Given(camera=None if camera is None else camera.checked()), body_model)
 
 
 def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None) -> Result:

@@ -10,16 +10,15 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.camera import Camera
-from refine.check import check_finite, check_shape
-from refine.detections import Detections
+from refine.check import check_finite
 from refine.errors import InputError
-from refine.estimate import Estimate, as_array, as_tensor
+from refine.estimate import Estimate, as_array
 from refine.focal import RULES, camera_from_rule, read_intrinsics
 from refine.photo import Photo
 from refine.undistort import Lens
 
-SETS_BY_SIZE = {17: "coco17", 25: "body25", 133: "coco133", 137: "openpose137"}
-"""Keypoint sets an array is taken for, by its number of points."""
+ROTATION_TOLERANCE = 1e-2
+"""How far R R^T may be from the identity (float16 and hand-rounded numbers stay below)."""
 
 SIZE_TOLERANCE_PX = 2.0
 """A file's image size may be known only through its principal point: half a pixel of rounding on each side, doubled."""
@@ -31,15 +30,36 @@ class Given:
 
     Attributes:
         photos: I photos, undistorted where the camera's lens distorts.
-        camera: One camera, or one a photo; None: the caller gave none.
+        camera: One camera, one a body, or one a photo; None: the caller gave none.
         lens: The lens that was taken out of the photos, or None.
         notes: One sentence for each thing that was decided.
     """
 
-    photos: tuple[Photo, ...]
+    photos: tuple[Photo, ...] = ()
     camera: Camera | None = None
     lens: Lens | None = None
     notes: tuple[str, ...] = ()
+
+    def for_bodies(self, image_index: Tensor) -> Camera:
+        """Return one camera a body.
+
+        Args:
+            image_index: (B,) which photo each body is seen in.
+
+        Raises:
+            InputError: There are as many cameras neither as bodies nor as photos, or an index points beyond them.
+        """
+        assert self.camera is not None
+        cameras, bodies = len(self.camera), len(image_index)
+        if cameras == 1:
+            return self.camera[torch.zeros(bodies, dtype=torch.long)]
+        by_photo = cameras == len(self.photos)
+        if by_photo and bodies and 0 <= int(image_index.min()) and int(image_index.max()) < cameras:
+            return self.camera[image_index.cpu()]
+        if cameras == bodies and not by_photo:
+            return self.camera
+        wanted = f"one camera, one a photo ({len(self.photos)}) in the order of image_index, or one a body ({bodies})"
+        raise InputError("camera", wanted, f"{cameras} for image_index {image_index.tolist()}")
 
 
 def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> Given:
@@ -58,6 +78,11 @@ def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> 
     if camera is None:
         return Given(photos)
     if isinstance(camera, Camera):
+        if camera.camera_from_world is not None:
+            advice = (
+                "Turn the bodies into the camera's frame, or give an Estimate whose own camera holds camera_from_world."
+            )
+            raise InputError("camera", "a camera in whose frame the bodies are", "one with camera_from_world", advice)
         return Given(photos, camera.checked(), notes=("Camera: as given by the caller.",))
     sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float32)
     if isinstance(camera, str) and (camera in RULES or Path(camera).suffix != ".json"):
@@ -77,12 +102,12 @@ def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> 
     return Given(photos, one[torch.zeros(len(photos), dtype=torch.long)], lens, (note,))
 
 
-def estimate_of(init: object, camera: Camera | None, body_model: SkinnedBody | str | Path | None) -> Estimate:
+def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path | None) -> Estimate:
     """Resolve the `init` argument.
 
     Args:
         init: An `Estimate`, a mapping with SMPL(-X) names, an output of the `smplx` package, or a result file.
-        camera: One camera, one a photo, or None.
+        given: The caller's camera, or none.
         body_model: A model, its file, a folder with models, or None.
 
     Returns:
@@ -92,25 +117,53 @@ def estimate_of(init: object, camera: Camera | None, body_model: SkinnedBody | s
         InputError: It is none of these, its numbers cannot be used, or no camera is known.
     """
     from refine.formats import find, parameters
+    from refine.source_body import body_for, suits
     from refine.transfer import on_body, with_camera
 
-    body = model_of(body_model)
+    named = body_model if isinstance(body_model, str | Path) else None  # read as the source's numbers want it
+    camera = given.camera
     if isinstance(init, Estimate):
-        estimate = init
+        estimate = checked(init)
+        body = model_of(body_model) if named is None else body_for(init.source, named)
         if body is not None and body is not init.body:
-            estimate = on_body(init, body)
-        return estimate if camera is None else with_camera(estimate, _per_body(camera, estimate.image_index))
+            estimate = on_body(estimate, body)
+        return estimate if camera is None else with_camera(estimate, given.for_bodies(estimate.image_index))
     if isinstance(init, str | Path):
-        estimate = find.read(init, body, camera=None if camera is None else camera[:1])
-        return (
-            estimate
-            if camera is None or len(camera) == 1
-            else with_camera(estimate, _per_body(camera, estimate.image_index))
-        )
-    if camera is not None and len(camera) > 1:  # one a photo: each body needs its own
-        index = parameters.source_of(init).arrays.get("image_index")
-        camera = camera[:1] if index is None else camera[torch.as_tensor(as_array(index)).reshape(-1).long()]
+        first = None if camera is None else camera[:1]
+        estimate = find.read(init, model_of(body_model), camera=first)
+        if named is not None and not suits(estimate.source, estimate.body):
+            estimate = on_body(estimate, body_for(estimate.source, named))
+        several = camera is not None and len(camera) > 1
+        return with_camera(estimate, given.for_bodies(estimate.image_index)) if several else estimate
+    body = model_of(body_model) if named is None else body_for(parameters.source_of(init), named)
+    if camera is not None:
+        source = parameters.source_of(init)
+        index = source.arrays.get("image_index", np.zeros(len(source)))
+        camera = given.for_bodies(torch.as_tensor(as_array(index)).reshape(-1).long())
     return parameters.read_parameters(init, body, camera)
+
+
+def checked(estimate: Estimate) -> Estimate:
+    """Return the estimate after looking at its numbers.
+
+    Raises:
+        InputError: A number is not finite, a pose is no rotation, or the camera cannot be one.
+    """
+    bodies = estimate.bodies
+    for name in ("pose", "shape", "expression", "translation"):
+        check_finite(f"estimate.bodies.{name}", getattr(bodies, name))
+    error = (bodies.pose @ bodies.pose.mT - torch.eye(3).to(bodies.pose)).abs().flatten(1).amax(1)
+    if bool((error > ROTATION_TOLERANCE).any()):
+        worst = int(error.argmax())
+        raise InputError(
+            "estimate.bodies.pose",
+            "rotation matrices",
+            f"R R^T off the identity by {float(error[worst]):.2g} in body {worst}",
+        )
+    estimate.camera.checked()
+    dtype = bodies.pose.dtype if bodies.pose.dtype in (torch.float32, torch.float64) else torch.float32
+    same = all(part.dtype == dtype for part in (bodies.pose, bodies.shape, bodies.translation, estimate.body.template))
+    return estimate if same else estimate.to(dtype=dtype)
 
 
 def model_of(body_model: SkinnedBody | str | Path | None) -> SkinnedBody | None:
@@ -143,83 +196,3 @@ def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
             "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
             f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", "Give that photo, or a camera for this one.",
         )  # fmt: skip
-
-
-def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
-    """Resolve the `keypoints` argument.
-
-    Args:
-        keypoints: JSON file(s), `Detections`, an array (B, K, 3), or None.
-        estimate: B bodies; people of a file are matched to them.
-        given: The photos and the lens that was taken out of them.
-
-    Returns:
-        The detections of the bodies, or None; and what was decided.
-
-    Raises:
-        InputError: It is none of these, or of another photo or number of bodies.
-    """
-    if keypoints is None:
-        return None, ()
-    found, notes = _detections(keypoints, estimate, given)
-    check_shape("keypoints", found.pixel, "B K 2", B=len(estimate))
-    check_finite("keypoints.confidence", found.confidence)
-    found = Detections(found.name, found.pixel.to(estimate.camera.focal), found.confidence.to(estimate.camera.focal))
-    if given.lens is not None:
-        known = found.confidence > 0
-        straight = given.lens.undistort_points(found.pixel.nan_to_num(0.0))
-        found = replace(found, pixel=torch.where(known[..., None], straight.to(found.pixel), 0.0))
-    return found, notes
-
-
-def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
-    if isinstance(keypoints, Detections):
-        return keypoints, ()
-    if isinstance(keypoints, np.ndarray | Tensor):
-        array = as_tensor(keypoints)
-        array = array[None] if array.dim() == 2 else array
-        if array.dim() != 3 or array.shape[2] != 3 or array.shape[1] not in SETS_BY_SIZE:
-            raise InputError(
-                "keypoints", f"an array (B, K, 3) with K one of {sorted(SETS_BY_SIZE)}", str(tuple(array.shape))
-            )
-        return Detections(SETS_BY_SIZE[array.shape[1]], array[..., :2], array[..., 2]), ()
-    paths = [keypoints] if isinstance(keypoints, str | Path) else keypoints
-    if not isinstance(paths, Sequence) or not all(isinstance(path, str | Path) for path in paths):
-        raise InputError("keypoints", "JSON file(s), Detections or an array (B, K, 3)", type(keypoints).__name__)
-    if len(paths) != len(given.photos):
-        raise InputError("keypoints", f"{len(given.photos)} file(s), one a photo", str(len(paths)))
-    return _from_files([Path(path) for path in paths], estimate, given.photos)
-
-
-def _from_files(paths: list[Path], estimate: Estimate, photos: Sequence[Photo]) -> tuple[Detections, tuple[str, ...]]:
-    """Read one file a photo and match its people to the bodies in that photo."""
-    from refine.formats.openpose import match_people, read_keypoints
-
-    files = [read_keypoints(path).checked(photo.size) for path, photo in zip(paths, photos, strict=True)]
-    if len({file.name for file in files}) > 1:  # in some photos nobody's hands or face was found
-        files = [file.whole() for file in files]
-    name = files[0].name
-    projected = estimate.keypoints_2d(name).cpu()
-    pixel = torch.zeros(projected.shape)
-    confidence = torch.zeros(projected.shape[:2])
-    notes = []
-    for index, file in enumerate(files):
-        rows = (estimate.image_index.cpu() == index).nonzero()[:, 0]
-        person = match_people(projected[rows], file.pixel, file.confidence)
-        for row, chosen in zip(rows.tolist(), person.tolist(), strict=True):
-            if chosen >= 0:
-                pixel[row], confidence[row] = file.pixel[chosen], file.confidence[chosen]
-            else:
-                notes.append(f"Body {row}: no person in {paths[index].name} lies near it; it has no keypoints.")
-        spare = len(file.pixel) - int((person >= 0).sum())
-        if spare:
-            notes.append(
-                f"{paths[index].name}: {spare} detected {'person matches' if spare == 1 else 'people match'} no body."
-            )
-    return Detections(name, pixel, confidence), tuple(notes)
-
-
-def _per_body(camera: Camera, image_index: Tensor) -> Camera:
-    """One camera a body from one for all, or one a photo."""
-    index = torch.zeros_like(image_index) if len(camera) == 1 else image_index
-    return camera[index.cpu()]

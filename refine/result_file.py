@@ -1,6 +1,7 @@
 """The npz a result is kept in, version 1; one row a body, metres, radians, pixels, camera frame, nothing pickled.
 
-version, body (name of the model), body_file (where it was loaded from, or ""), image_index (B,), notes (N,)
+version, body (name of the model), image_index (B,), notes (N,)
+body_file, body_kid_template (where it was loaded from, or "")   body_flat_hand_mean   what its file was read with
 pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)        refined
 focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
 estimate/...                                                                     the same before refining
@@ -50,6 +51,8 @@ def save(result: Result, path: str | Path) -> None:
         "version": np.array(VERSION),
         "body": np.array(result.body.name),
         "body_file": np.array(result.body.provenance.get("file", "")),
+        "body_kid_template": np.array(result.body.provenance.get("kid_template", "")),
+        "body_flat_hand_mean": np.array(result.body.flat_hand_mean),
         "image_index": as_array(result.image_index),
         "notes": np.array(result.notes, dtype=np.str_),
         "estimate/notes": np.array(result.estimate.notes, dtype=np.str_),
@@ -174,14 +177,44 @@ def _body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path
 
     if isinstance(body_model, SkinnedBody):
         body = body_model
+    elif body_model is None and not str(arrays.get("body_file", "")):
+        body = load_body("anny")
+        if body.name != str(arrays["body"]):
+            advice = "Give the model the result was made with: body_model=..."
+            raise InputError("body_model", f"{arrays['body']}, which came from no file", "none", advice)
     else:
-        body = load_body(body_model or str(arrays["body_file"]) or "anny")
+        body = _from_file(arrays, body_model or str(arrays["body_file"]))
     joints, shapes = arrays["pose"].shape[1], arrays["shape"].shape[1]
     dtype = torch.from_numpy(arrays["pose"]).dtype
     if (len(body.joint_names), body.shape_basis.shape[2]) != (joints, shapes):
         got = f"{body.name} with {len(body.joint_names)} joints and {body.shape_basis.shape[2]} coefficients"
         raise InputError("body_model", f"{arrays['body']} with {joints} joints and {shapes} shape coefficients", got)
     return body.to(dtype=dtype)
+
+
+def _from_file(arrays: Mapping[str, np.ndarray], name_or_path: str | Path) -> SkinnedBody:
+    """Load the model as it was loaded when the result was made."""
+    from refine.body.find_model import GENDERS
+    from refine.body.load import families, load_body
+
+    path, kid = Path(name_or_path).expanduser(), str(arrays.get("body_kid_template", ""))
+    family = families().get(str(name_or_path))
+    if family is not None and not hasattr(family, "LAYOUT"):
+        return load_body(name_or_path)
+    for file in (path, Path(kid)):
+        if family is None and not file.exists():
+            advice = "Give the model's file or folder, or the model itself: body_model=..."
+            raise InputError("body_model", f"the file of {arrays['body']}", f"{file}, which is not here", advice)
+    shapes, expressions = arrays["shape"].shape[1], arrays["expression"].shape[1]
+    gender = str(arrays["body"]).rpartition(" ")[2]
+    return load_body(
+        name_or_path,
+        gender="neutral" if path.is_file() or gender not in GENDERS else gender,
+        betas=shapes - bool(kid),
+        expressions=expressions,
+        flat_hand_mean=bool(arrays.get("body_flat_hand_mean", True)),
+        kid_template=kid or None,
+    )
 
 
 def _flatten(prefix: str, value: object) -> dict[str, np.ndarray]:

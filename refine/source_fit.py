@@ -75,6 +75,8 @@ def _direct(source: Source, body: SkinnedBody) -> Fitted:
         translation = source_pelvis(source).to(like) - at_origin
     bodies = Bodies(pose, shape, expression, translation)
     notes = [f"The {source.model} parameters are used as they are, on {body.name}."]
+    if adds_mean(source, body):
+        notes.append(f"Hand poses are added to the mean hand of {body.name} (flat_hand_mean=False).")
     if source.betas.shape[1] > rest.shape.shape[1]:
         notes.append(
             f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut to them."
@@ -84,7 +86,7 @@ def _direct(source: Source, body: SkinnedBody) -> Fitted:
     )
 
 
-def _hand_coefficients(source: Source) -> dict[int, np.ndarray]:
+def hand_coefficients(source: Source) -> dict[int, np.ndarray]:
     """Return hands stored as coefficients of the model's hand space, (B, C) by side (0 left, 1 right)."""
     stored = {side: source.arrays.get(f"{name}_hand_pose") for side, name in enumerate(("left", "right"))}
     rows = {side: as_array(hand).reshape(len(source), -1) for side, hand in stored.items() if hand is not None}
@@ -92,23 +94,27 @@ def _hand_coefficients(source: Source) -> dict[int, np.ndarray]:
 
 
 def _with_hand_coefficients(source: Source, body: SkinnedBody, pose: Tensor) -> Tensor:
-    """Put hands that are stored as coefficients into the pose; the model's mean hand belongs to them, always."""
+    """Put hands that are stored as coefficients into the pose, without the mean hand."""
     if "full_pose" in source.arrays:
         return pose
-    for side, values in _hand_coefficients(source).items():
+    for side, values in hand_coefficients(source).items():
         joints = slice(pose.shape[1] - 30 + 15 * side, pose.shape[1] - 15 + 15 * side)
         basis = body.hand_basis[side, : values.shape[1]]
         flat = torch.as_tensor(values).to(basis)[:, : len(basis)] @ basis
-        turn = flat.reshape(-1, 15, 3) + body.mean_pose[joints] * (not adds_mean(source, body))
+        turn = flat.reshape(-1, 15, 3)  # the mean hand is added to all of the pose, by the caller
         pose = torch.cat((pose[:, : joints.start], rotation.exp(turn), pose[:, joints.stop :]), 1)
     return pose
 
 
+def hands_are_relative(source: Source) -> bool:
+    """Say whether the source has hand poses that may stand on a mean hand: axis-angles and coefficients may, matrices not."""
+    hands = [source.arrays.get(f"{side}_hand_pose") for side in ("left", "right")]
+    return any(hand is not None and as_array(hand).size != 135 * len(source) for hand in hands)
+
+
 def adds_mean(source: Source, body: SkinnedBody) -> bool:
-    """Say whether the model's mean hand pose is still to be added: to axis-angle hands it is, to matrices and full poses not."""
-    hand = source.arrays.get("left_hand_pose")
-    whole = hand is None or as_array(hand).size == 135 * len(source) or "full_pose" in source.arrays
-    return bool(body.mean_pose.any()) and not whole
+    """Say whether the model's mean hand pose is still to be added: a full pose has it already."""
+    return bool(body.mean_pose.any()) and hands_are_relative(source) and "full_pose" not in source.arrays
 
 
 def _padded(values: Tensor, like: Tensor) -> Tensor:
@@ -135,7 +141,7 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         f"; they lie {1000 * float(distance.mean()):.0f} mm apart on average" if bool(distance.isfinite().all()) else ""
     )
     notes = [f"The pose of {source.model} is transferred to {body.name}: {how}{said}."]
-    if _hand_coefficients(source):
+    if hand_coefficients(source):
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
     for row in (scale != 1).nonzero()[:, 0].tolist():
         notes.append(

@@ -25,11 +25,16 @@ from refine.camera import Camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_pose import FIRST_HAND_JOINT, copy_pose, joint_slices, rest_pelvis, source_pelvis
 
-AGED_BETAS = 11
-"""Ten shape coefficients are what every model file has, and SMPL+A's age may follow; more are asked for by their number."""
+NOTED_FOCAL = 0.01
+OTHER_LENS = (
+    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, which is not "
+    "undone, also when the result is written back for the estimate's own camera."
+)
+"""Said where the focal lengths differ by more than a hundredth."""
 
 ROUNDING = 1e-6
 """Differences below this (rotation entries, coefficients, relative position) are rounding in float32, not refinement."""
@@ -55,7 +60,7 @@ def to_body(
             cameras is neither one nor that of the bodies.
     """
     _check(source)
-    body = _body_of(source) if body is None else body
+    body = own_body(source) if body is None else body
     fitted = fit_bodies(source, body)
     count = len(source)
     if len(camera) not in (1, count):
@@ -80,19 +85,21 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
         The estimate with that camera, its translation moved along.
 
     Raises:
-        InputError: The number of cameras is neither one nor that of the bodies.
+        InputError: The number of cameras is neither one nor that of the bodies, or one of them has a `camera_from_world`.
     """
     count = len(estimate)
     if len(camera) not in (1, count):
         raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
     camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype).checked()
+    if camera.camera_from_world is not None or estimate.camera.camera_from_world is not None:
+        advice = "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."
+        raise InputError("camera", "bodies and camera in the camera's frame", "a camera_from_world", advice)
     pelvis = estimate.joints[:, 0]
     moved = _reproject(pelvis, estimate.camera, camera) - pelvis
-    if camera.camera_from_world is not None:
-        moved = (camera.camera_from_world[:, :, :3].mT @ moved[..., None])[..., 0]
     bodies = replace(estimate.bodies, translation=estimate.bodies.translation + moved)
-    return replace(estimate, state=State(bodies, camera))
+    ratio = float((camera.focal / estimate.camera.focal).log().abs().max()) if count else 0.0
+    return replace(estimate, state=State(bodies, camera), notes=estimate.notes + (OTHER_LENS,) * (ratio > NOTED_FOCAL))
 
 
 def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
@@ -118,6 +125,8 @@ def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
             ..., 0
         ]
     moved = pelvis - body.posed(bodies).joints[:, 0]
+    if estimate.source.model == body.model:  # `transl` is exact, a pelvis without stored joints only the mean body's
+        moved = torch.where(back.moved.to(like.device)[:, None], moved, torch.zeros_like(moved))
     bodies = replace(bodies, translation=bodies.translation + moved)
     return replace(estimate, body=body, state=State(bodies, camera), notes=estimate.notes + fitted.notes)
 
@@ -137,12 +146,14 @@ class RefinedSource:
         pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the bit.
         pelvis: (B, 3) m, in the refined estimate's camera frame and the source's scale.
         translation: (B, 3) m, the `transl` that puts the source's own pelvis there.
-        changed: (B,) whether anything moved by more than rounding.
+        moved: (B,) whether the pelvis moved by more than rounding.
+        changed: (B,) whether anything did.
     """
 
     pose: Float[Tensor, "B J 3 3"]
     pelvis: Float[Tensor, "B 3"]
     translation: Float[Tensor, "B 3"]
+    moved: Bool[Tensor, "B"]
     changed: Bool[Tensor, "B"]
 
 
@@ -170,6 +181,7 @@ def refined_source(refined: Estimate) -> RefinedSource:
     started = body.posed(start.bodies).joints[:, 0]
     moved = ((pelvis - started).abs() > ROUNDING * (1 + started.abs())).any(1)
     shaped = ((now.shape - start.bodies.shape).abs() > ROUNDING).any(1)
+    shaped |= ((now.expression - start.bodies.expression).abs() > ROUNDING).any(1)
     own = source_pelvis(source)
     there = torch.where(moved[:, None], (pelvis * start.scale[:, None]).to(like), own)
     translation = there - rest_pelvis(source)
@@ -177,14 +189,15 @@ def refined_source(refined: Estimate) -> RefinedSource:
         translation = torch.where(moved[:, None], translation, source.translation)
     if source.model == body.model:
         translation = now.translation.to(like)
-    return RefinedSource(pose, there, translation, moved | shaped | turned.any(1))
+    return RefinedSource(pose, there, translation, moved, moved | shaped | turned.any(1))
 
 
 def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
     """Return a refined estimate as SMPL(-X) parameters, in the source's own layout.
 
     Rotations as the source had them (axis-angle or matrices, with or without a batch axis; axis-angle (B, 3 J) where it stored
-    none by these names). `betas` are the *source's*: another model's shape has no meaning in it, and stands under `built_in_shape`.
+    none by these names, and for refined hands that were coefficients). On the source's own model `betas` and `expression` are refined too; else
+    they are the *source's*: another model's shape has no meaning in it, and stands under `built_in_shape`.
     With joints X and global rotations G of the source, its rest offsets are G[parent]^T (X[j] - X[parent]); its rest pelvis is the stored
     pelvis minus the stored `transl` (`rest_pelvis`), and `transl` is the refined pelvis minus that.
 
@@ -196,32 +209,31 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
         `built_in_shape` (B, S) where the body is not of the source's family. Unrefined: the source's numbers exactly.
     """
     source, back = refined.source, refined_source(refined)
+    same_family = source.model == refined.body.model
     result: dict[str, np.ndarray] = {}
     for name, joints in joint_slices(source.model).items():
         stored = source.arrays.get(name)
         count = joints.stop - joints.start
-        if stored is None and name not in ("global_orient", "body_pose"):
-            continue
         turned = as_array((back.pose[:, joints] != source.pose[:, joints]).flatten(2).any(2))  # (B, n)
-        values = (
-            as_array(stored).reshape(len(source), -1) if stored is not None else _axis_angle(source.pose[:, joints])
-        )
-        if values.shape[1] not in (3 * count, 9 * count):
-            result[name] = as_array(stored)  # hand coefficients: they came in another basis and go back as they came
+        if stored is None and name not in ("global_orient", "body_pose") and not turned.any():
             continue
-        matrices = values.shape[1] == 9 * count
-        fresh = (
-            as_array(back.pose[:, joints]).reshape(len(source), -1) if matrices else _axis_angle(back.pose[:, joints])
-        )
+        fresh = _axis_angle(back.pose[:, joints])
+        if same_family and "hand" in name:
+            fresh = _hand(refined, joints)
+        values = as_array(stored).reshape(len(source), -1) if stored is not None else fresh
+        if values.shape[1] not in (3 * count, 9 * count):  # coefficients of the hand space; what was turned has left it
+            result[name] = fresh if same_family and turned.any() else as_array(stored)
+            continue
+        if values.shape[1] == 9 * count:
+            fresh = as_array(back.pose[:, joints]).reshape(len(source), -1)
         each = np.repeat(turned, values.shape[1] // count, 1)  # (B, 3 n) or (B, 9 n)
         values = np.where(each, fresh, values).astype(values.dtype)
         result[name] = values if stored is None else values.reshape(as_array(stored).shape)
-    same_family = source.model == refined.body.model
-    result["betas"] = _coefficients(source, "betas", refined.bodies.shape if same_family else None, back.changed)
-    if "expression" in source.arrays or source.expression.shape[1]:
-        result["expression"] = _coefficients(
-            source, "expression", refined.bodies.expression if same_family else None, back.changed
-        )
+    shape, expression = (refined.bodies.shape, refined.bodies.expression) if same_family else (None, None)
+    result["betas"] = _coefficients(source, "betas", shape, back.changed)
+    faces = _coefficients(source, "expression", expression, back.changed)
+    if "expression" in source.arrays or faces.shape[-1]:
+        result["expression"] = faces
     result["transl"] = _transl(source, back)
     if not same_family:
         result["built_in_shape"] = as_array(refined.bodies.shape)
@@ -231,6 +243,12 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
 def _axis_angle(pose: Tensor) -> np.ndarray:
     """Return rotations (B, n, 3, 3) as (B, 3 n) rad."""
     return as_array(rotation.log(pose).flatten(1))
+
+
+def _hand(refined: Estimate, joints: slice) -> np.ndarray:
+    """Return a hand's axis-angle pose (B, 45) as its model takes it: on top of the mean hand, if it has one."""
+    pose = rotation.log(refined.bodies.pose[:, joints]) - refined.body.mean_pose[joints]
+    return as_array(pose.flatten(1))
 
 
 def _transl(source: Source, back: RefinedSource) -> np.ndarray:
@@ -249,9 +267,12 @@ def _coefficients(source: Source, name: str, refined: Tensor | None, changed: Te
     own = as_array(getattr(source, name))
     values = own
     if refined is not None and bool(changed.any()):
-        width = min(refined.shape[1], own.shape[1])
+        fresh = as_array(refined)
+        if own.shape[1] < fresh.shape[1] and fresh[:, own.shape[1] :].any():  # the body found more than the source had
+            own = np.pad(own, ((0, 0), (0, fresh.shape[1] - own.shape[1])))
+        width = min(fresh.shape[1], own.shape[1])
         values = own.copy()
-        values[:, :width] = np.where(as_array(changed)[:, None], as_array(refined[:, :width]), own[:, :width])
+        values[:, :width] = np.where(as_array(changed)[:, None], fresh[:, :width], own[:, :width])
     if stored is None:
         return values
     stored = as_array(stored)
@@ -273,20 +294,3 @@ def _check(source: Source) -> None:
                 raise InputError(f"{where}: {name}", f"{len(source)} bodies, as in pose", str(len(value)), "")
             check_finite(f"{where}: {name}", value)
     source_pelvis(source)
-
-
-def _body_of(source: Source) -> SkinnedBody:
-    """Return the source's own model where its file is on this machine, else the built-in body."""
-    from refine.body.find_model import find_model
-    from refine.body.load import load_body
-    from refine.discover import modules
-
-    family = modules("refine.body", "refine.body_models", having="LAYOUT").get(source.model)
-    try:
-        path = find_model(family.LAYOUT, source.gender) if family is not None else None
-    except InputError:
-        path = None
-    if path is None:
-        return load_body("anny")
-    many = source.betas.shape[1] if source.betas.shape[1] > AGED_BETAS else None
-    return load_body(path, gender=source.gender, betas=many, expressions=source.expression.shape[1] or None)

@@ -6,9 +6,13 @@ What is wanted is seldom the Jacobian itself but a few rows of it, `rows @ point
 whitened pixel by its point. Since r . (g x lever) = g . (lever x r), the rows are crossed with the levers first and turned
 once: a third of the memory traffic. Memory order: columns first, points last, so that every loop runs along points.
 
+Pose correctives P_k of joint k move the corners of a point at rest, by vec(R_k - I), and by vec(R_k [e_i]x) per unit of step i.
+They are 81 numbers a joint and point, so they are gathered anew at every step, once for both.
+
 Source: derived here; the levers of a kinematic tree are as in Featherstone, Rigid Body Dynamics Algorithms, sec. 4.1.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +25,10 @@ from refine.bodies import Unknowns
 if TYPE_CHECKING:
     from refine.body.skinned_body import SkinnedBody
     from refine.body.skinning import PosedBody
+
+CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
+"""Bytes of pose correctives that are gathered at once, by device: what a core's caches hold (512 points of SMPL are 3.8 MB, those of
+SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more, at any batch."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ def surface_points(
     """
     corner = body.faces[triangle]
     share = (body.dense_weights[corner] * barycentric[..., None]).permute(2, 0, 3, 1).contiguous()
-    basis = torch.cat((body.shape_basis, body.expression_basis), 2)[corner].permute(0, 4, 2, 3, 1)
+    basis = torch.cat((body.shape_basis[corner], body.expression_basis[corner]), 4).permute(0, 4, 2, 3, 1)
     template = body.template[corner].permute(0, 2, 3, 1).flatten(1, 2)
     return SurfacePoints(corner, share, share.sum(0), template.contiguous(), basis.flatten(2, 3).contiguous())
 
@@ -71,12 +79,15 @@ class PointJacobian:
         points: The points.
         unknowns: The columns.
         lever: (B, K, 3, N) m, one for each free joint.
+        corrective: (B, Q, 9, N) m per unit step, how the pose correctives move the corners at rest; Q = 3 for each free joint
+            but the root, 0 for a body without correctives.
     """
 
     posed: "PosedBody"
     points: SurfacePoints
     unknowns: Unknowns
     lever: Float[Tensor, "B K 3 N"]
+    corrective: Float[Tensor, "B Q 9 N"]
 
     def times(self, rows: Float[Tensor, "B N D 3"]) -> Float[Tensor, "B N D P"]:
         """Return rows @ point_by_step.
@@ -97,7 +108,7 @@ class PointJacobian:
             turn = self.posed.rotations[:, free].mT  # (B, K, 3 steps, 3 axes)
             pose = (turn.flatten(0, 1) @ crossed.flatten(3).flatten(0, 1)).reshape(count, 3 * len(free), depth, size)
             out[:, unknowns.pose_columns] = pose
-        if unknowns.shape or unknowns.expression or self.posed.body.pose_basis.shape[2]:
+        if unknowns.shape or unknowns.expression or self.corrective.shape[1]:
             self._add_rest_columns(along, out)
         if unknowns.translation:
             out[:, unknowns.translation_columns] = along.transpose(1, 2)
@@ -123,29 +134,17 @@ class PointJacobian:
             basis = points.basis[:, first : first + width]  # (B, width, 9, N)
             rigid = moved[..., first : first + width].permute(0, 3, 2, 1).flatten(1, 2) @ points.by_joint
             rigid = rigid.unflatten(1, (width, 3))  # (B, width, 3, N)
-            block = along[:, None, :, 0] * rigid[:, :, None, 0]  # (B, width, D, N)
+            block = out[:, columns]
+            torch.mul(along[:, None, :, 0], rigid[:, :, None, 0], out=block)
             for axis in (1, 2):
                 block.addcmul_(along[:, None, :, axis], rigid[:, :, None, axis])
             for entry in range(9):
                 block.addcmul_(seen[:, None, :, entry], basis[:, :, None, entry])
-            out[:, columns] = block
-        if posed.body.pose_basis.shape[2]:
-            self._add_correctives(seen, out)
-
-    def _add_correctives(self, seen: Tensor, out: Tensor) -> None:
-        """Add rows @ Σ_c b_c A_c P_c vec(R_k [e_i]x) to the rotation columns of the joints that have correctives (all but the root)."""
-        generators = torch.zeros(3, 3, 3, dtype=out.dtype, device=out.device)
-        for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-            generators[i, k, j], generators[i, j, k] = 1.0, -1.0
-        rows = seen.permute(0, 3, 1, 2)  # (B, N, D, 9)
-        for place, joint in enumerate(self.unknowns.joints):
-            if joint == 0:
-                continue
-            basis = self.posed.body.pose_basis[..., 9 * (joint - 1) : 9 * joint]  # (V, 3, 9)
-            by_entry = rows @ basis[self.points.corner].flatten(2, 3)  # (B, N, D, 9)
-            entry_by_step = (self.posed.bodies.pose[:, joint, None] @ generators).flatten(2).mT  # (B, 9, 3)
-            columns = by_entry @ entry_by_step[:, None]  # (B, N, D, 3 steps)
-            out[:, 3 * place : 3 * place + 3] += columns.permute(0, 3, 2, 1)
+        if self.corrective.shape[1]:
+            pose = unknowns.pose_columns
+            block = out[:, pose.stop - self.corrective.shape[1] : pose.stop]  # the root is the first joint, if free
+            for entry in range(9):
+                block.addcmul_(seen[:, None, :, entry], self.corrective[:, :, None, entry])
 
 
 def point_jacobian(
@@ -161,7 +160,7 @@ def point_jacobian(
     Returns:
         point (B, N, 3) m, and the Jacobian in factors.
     """
-    rest = rest_of(posed, points)  # (B, 9, N)
+    rest, corrective = _rest_by_step(posed, points, unknowns)  # (B, 9, N), (B, Q, 9, N)
     # Part of the point that each joint carries, moved by that joint: m_j. A loop over corners, along points.
     corners = rest.unflatten(1, (3, 3))
     carried = points.share[0][:, :, None] * corners[:, 0, None]
@@ -174,19 +173,52 @@ def point_jacobian(
     below = posed.body.descendants[free]  # (K, J)
     lever = (below @ carried.flatten(2)).unflatten(2, (3, carried.shape[3]))  # (B, K, 3, N)
     lever.addcmul_(posed.joints[:, free][..., None], (below @ points.by_joint)[:, :, None], value=-1)
-    return point.mT, PointJacobian(posed, points, unknowns, lever)
+    return point.mT, PointJacobian(posed, points, unknowns, lever, corrective)
 
 
-def rest_of(posed: "PosedBody", points: SurfacePoints) -> Float[Tensor, "B 9 N"]:
-    """Return the rest positions of the points' corners, m, correctives included: (B, corner by axis, N)."""
+def _rest_by_step(posed: "PosedBody", points: SurfacePoints, unknowns: Unknowns) -> tuple[Tensor, Tensor]:
+    """Return the rest positions of the points' corners (B, 9, N) m and how pose correctives move them, (B, Q, 9, N) m per step."""
     bodies = posed.bodies
     coefficients = torch.cat((bodies.shape, bodies.expression), 1)
     rest = points.template + (coefficients[:, None] @ points.basis.flatten(2)).reshape(points.template.shape)
-    if posed.body.pose_basis.shape[2]:
-        basis = posed.body.pose_basis[points.corner].flatten(1, 3)  # (B, N * 9, D)
-        corrective = (basis @ posed.pose_feature[..., None]).reshape(len(rest), rest.shape[2], 9)
-        rest = rest + corrective.mT
-    return rest
+    if not posed.body.pose_basis.shape[2]:
+        return rest, rest.new_empty(len(rest), 0, *rest.shape[1:])
+    joints = [joint for joint in unknowns.joints if joint]  # the root has no correctives
+    # (B, K, 4, 9): a fourth row of zeros, because matrix products of three rows take three times as long as of four.
+    entries = torch.nn.functional.pad(_entries_by_step(bodies.pose[:, joints]), (0, 0, 0, 1))
+    table = posed.body.pose_basis.flatten(0, 1)  # (3 V, D)
+    row = (3 * points.corner.mT[:, :, None] + torch.arange(3, device=table.device)[:, None]).flatten(1)  # (B, 9 N)
+    by_step = table.new_empty(len(rest), len(joints), 3, row.shape[1])
+    each = row.shape[1] * table.shape[1] * table.element_size()
+    chunk = max(1, CORRECTIVES_AT_ONCE.get(table.device.type, CORRECTIVES_AT_ONCE["other"]) // max(1, each))
+    room = table.new_empty(min(chunk, len(row)) * row.shape[1], table.shape[1])
+    for first in range(0, len(row), chunk):
+        some = slice(first, first + chunk)
+        chosen = row[some]
+        basis = torch.index_select(table, 0, chosen.flatten(), out=room[: chosen.numel()]).unflatten(0, chosen.shape)
+        rest[some] += (basis @ posed.pose_feature[some, :, None]).reshape(rest[some].shape)
+        by_joint = basis.unflatten(2, (-1, 9)).permute(0, 2, 3, 1)  # (b, J - 1, 9, 9 N)
+        for place, joint, length in _runs(joints):
+            run = slice(place, place + length)
+            by_step[some, run] = (entries[some, run] @ by_joint[:, joint - 1 : joint - 1 + length])[:, :, :3]
+    return rest, by_step.reshape(len(rest), 3 * len(joints), *rest.shape[1:])
+
+
+def _entries_by_step(pose: Tensor) -> Tensor:
+    """Return vec(R [e_i]x), how the entries of rotations (B, K, 3, 3) change with a step, as (B, K, 3 steps, 9)."""
+    generators = torch.zeros(3, 3, 3, dtype=pose.dtype, device=pose.device)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        generators[i, k, j], generators[i, j, k] = 1.0, -1.0
+    return (pose[:, :, None] @ generators).flatten(3)
+
+
+def _runs(joints: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield the runs of consecutive joints as (place of the first, its joint, length): a run is a view where a selection is a copy."""
+    start = 0
+    for place in range(1, len(joints) + 1):
+        if place == len(joints) or joints[place] != joints[place - 1] + 1:
+            yield start, joints[start], place - start
+            start = place
 
 
 def joint_jacobian(posed: "PosedBody", unknowns: Unknowns) -> Float[Tensor, "B J 3 P"]:

@@ -229,6 +229,8 @@ def load_official_body(
         provenance={
             "model": f"{layout.title}, {path.name}, under the licence accepted at {layout.page}",
             "landmarks": LANDMARK_SOURCE,
+            "file": str(path.absolute()),
+            "kid_template": "" if kid_template is None else str(kid_template.absolute()),
         },
     )
 

@@ -40,7 +40,10 @@ ROTATION_TOLERANCE = 1e-2
 FAR_M = 1.0
 """Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within 0.4 m)."""
 
-NOTE = "Refined: rotations, transl and joints are new, betas are the source's; vertices and full_pose are left out."
+NOTE = (
+    "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and the source's "
+    "else; vertices and full_pose are left out."
+)
 
 
 def recognises(path: Path) -> bool:
@@ -183,7 +186,7 @@ def camera_of(source: Source) -> Camera | None:
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate as an npz file of the same names, shapes and dtypes.
 
-    Rotations and `transl` are refined, betas are the source's, and unknown keys stay. Stored joints are carried along
+    Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are carried along
     (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so. Where nothing was refined all is as it was read.
 
     Args:
@@ -205,7 +208,7 @@ def write(refined: Estimate, path: Path) -> None:
     if bool(back.changed.any()):
         fresh = source_parameters(refined)
         content = {name: value for name, value in content.items() if name not in DERIVED}
-        content |= {name: value for name, value in fresh.items() if name in content or name == "transl"}
+        content |= {name: value for name, value in fresh.items() if name in content or (name in NAMES and value.size)}
         if source.joints is not None:
             joints = joints_after(source.joints, refined, back)
             joints = joints - joints[:, :1] + back.pelvis[:, None]

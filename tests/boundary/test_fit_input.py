@@ -136,3 +136,38 @@ def test_an_estimate_that_carries_gradients_is_refined_without_them(people: Case
     tracked = replace(people.estimate, state=replace(state, bodies=replace(state.bodies, pose=pose)))
     result = refine.fit(people.photos, tracked, keypoints=people.detections)
     assert result.accepted.all() and not result.bodies.pose.requires_grad
+
+
+def changed(people: Case, **parts: torch.Tensor) -> refine.Estimate:
+    """The estimate with some of its bodies' parts replaced."""
+    state = people.estimate.state
+    return replace(people.estimate, state=replace(state, bodies=replace(state.bodies, **parts)))
+
+
+def test_an_estimate_with_numbers_that_are_none_is_refused(people: Case) -> None:
+    bodies = people.estimate.bodies
+    refused("translation: expected finite", people.photos, changed(people, translation=bodies.translation * torch.nan))
+    refused("pose: expected rotation matrices", people.photos, changed(people, pose=2 * bodies.pose))
+    camera = people.estimate.camera
+    negative = replace(people.estimate, state=replace(people.estimate.state, camera=replace(camera, focal=-camera.focal)))
+    refused("focal: expected values above zero", people.photos, negative)
+
+
+def test_cameras_of_another_number_are_refused(people: Case) -> None:
+    camera = people.estimate.camera[torch.zeros(3, dtype=torch.long)]
+    refused("camera: expected one camera", people.photos, people.estimate, camera=camera)
+
+
+def test_a_camera_in_another_frame_than_the_bodies_is_refused(people: Case) -> None:
+    camera = replace(people.estimate.camera, camera_from_world=torch.eye(4)[None, :3])
+    refused("camera_from_world", people.photos, people.estimate, camera=camera)
+
+
+def test_an_array_of_keypoints_of_another_image_size_is_refused(people: Case) -> None:
+    points = torch.cat((people.detections.pixel * 3, people.detections.confidence[..., None]), -1)
+    refused("keypoints of the call: expected points in an image", people.photos, people.estimate, keypoints=points)
+
+
+def test_detections_with_another_number_of_points_are_refused(people: Case) -> None:
+    wrong = refine.Detections("coco17", people.detections.pixel, people.detections.confidence)
+    refused("keypoints", people.photos, people.estimate, keypoints=wrong)
