@@ -13,6 +13,7 @@ source/...   the regressor's own words; source/arrays/... its file, nested keys 
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from refine.atomic import write_bytes
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import Camera
+from refine.check import check_finite
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
@@ -33,6 +35,9 @@ from refine.solve import StopReason
 VERSION = 1
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
 SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d")
+READ_ERRORS = (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
+"""What numpy, zipfile and a missing key raise on a file that is broken or of another kind."""
+
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender")
 
 
@@ -99,18 +104,23 @@ def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         version = int(arrays["version"])
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            "path",
-            "a result npz written by refine",
-            f"{path} ({error})",
-            "Estimates of regressors are read with refine.read.",
-        ) from error
+    except READ_ERRORS as error:
+        advice = "Estimates of regressors are read with refine.read."
+        raise InputError("path", "a result npz written by refine", f"{path} ({error})", advice) from error
     if version > VERSION:
         raise InputError("path", f"a result of version {VERSION} or earlier", f"version {version}", "Update refine.")
-    missing = [key for key in (*STATE_KEYS, "stop", "image_index", "estimate/pose") if key not in arrays]
-    if missing:
-        raise InputError("path", "a complete result npz", f"{path} without {', '.join(missing)}")
+    try:
+        return _result(arrays, body_model)
+    except InputError:
+        raise
+    except READ_ERRORS as error:
+        raise InputError("path", "a complete result npz", f"{path}, in which {error} is missing or damaged") from error
+
+
+def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> Result:
+    """Put a result together from its arrays."""
+    for key in STATE_KEYS:
+        check_finite(key, torch.from_numpy(arrays[key]))
     body = _body(arrays, body_model)
     estimate = Estimate(
         body,

@@ -93,7 +93,9 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
     camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype).checked()
     if camera.camera_from_world is not None or estimate.camera.camera_from_world is not None:
-        advice = "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."
+        advice = (
+            "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."
+        )
         raise InputError("camera", "bodies and camera in the camera's frame", "a camera_from_world", advice)
     pelvis = estimate.joints[:, 0]
     moved = _reproject(pelvis, estimate.camera, camera) - pelvis

@@ -10,6 +10,7 @@ Source: numpy.lib.format (NEP 1).
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from refine.body.pickled_arrays import ArrayReader
 from refine.body.safe_pickle import StandIn, unpickle
 from refine.errors import InputError
 
-READ_ERRORS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile)
+READ_ERRORS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """What zipfile and numpy raise on a truncated or foreign file."""
 
 TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."

@@ -16,8 +16,8 @@ from torch import Tensor
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.check import check_shape
+from refine.solve.autodiff import linearize
 from refine.terms import LeastSquares, Term
-from refine.terms.autodiff import linearize
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ class AnalyticTerm(Protocol):
 
 @runtime_checkable
 class ResidualTerm(Protocol):
-    """A term without a Jacobian of its own: forward-mode differentiation gives it one (`refine.terms.autodiff`)."""
+    """A term without a Jacobian of its own: forward-mode differentiation gives it one (`refine.solve.autodiff`)."""
 
     kernel: Kernel
 

@@ -149,7 +149,9 @@ def test_an_estimate_with_numbers_that_are_none_is_refused(people: Case) -> None
     refused("translation: expected finite", people.photos, changed(people, translation=bodies.translation * torch.nan))
     refused("pose: expected rotation matrices", people.photos, changed(people, pose=2 * bodies.pose))
     camera = people.estimate.camera
-    negative = replace(people.estimate, state=replace(people.estimate.state, camera=replace(camera, focal=-camera.focal)))
+    negative = replace(
+        people.estimate, state=replace(people.estimate.state, camera=replace(camera, focal=-camera.focal))
+    )
     refused("focal: expected values above zero", people.photos, negative)
 
 
@@ -171,3 +173,40 @@ def test_an_array_of_keypoints_of_another_image_size_is_refused(people: Case) ->
 def test_detections_with_another_number_of_points_are_refused(people: Case) -> None:
     wrong = refine.Detections("coco17", people.detections.pixel, people.detections.confidence)
     refused("keypoints", people.photos, people.estimate, keypoints=wrong)
+
+
+def test_a_damaged_result_file_is_refused_whatever_is_damaged(people: Case, tmp_path: Path) -> None:
+    refine.fit(people.photos, people.estimate, keypoints=people.detections).save(tmp_path / "whole.npz")
+    whole = dict(np.load(tmp_path / "whole.npz"))
+    for key in (
+        "pose",
+        "focal",
+        "stop",
+        "notes",
+        "cost",
+        "source/pose",
+        "source/format",
+        "body",
+        "estimate/shape",
+        "image_index",
+    ):
+        np.savez(tmp_path / "part.npz", **{name: array for name, array in whole.items() if name != key})
+        with pytest.raises(refine.InputError):
+            refine.load(tmp_path / "part.npz")
+    for key, value in (
+        ("pose", np.full_like(whole["pose"], np.nan)),
+        ("stop", np.array(["NOWHERE"])),
+        ("version", np.array("one")),
+    ):
+        np.savez(tmp_path / "part.npz", **{**whole, key: value})
+        with pytest.raises(refine.InputError):
+            refine.load(tmp_path / "part.npz")
+    data = bytearray((tmp_path / "whole.npz").read_bytes())
+    for place in range(200, len(data) - 200, len(data) // 40):
+        hurt = bytearray(data)
+        hurt[place] ^= 0xFF
+        (tmp_path / "part.npz").write_bytes(bytes(hurt))
+        try:
+            refine.load(tmp_path / "part.npz")  # a flipped bit in a stored name may go unseen
+        except refine.InputError:
+            continue

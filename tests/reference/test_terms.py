@@ -12,10 +12,10 @@ from refine.body import PosedBody
 from refine.camera import Camera
 from refine.correspondence import Correspondences
 from refine.errors import InputError
+from refine.solve.autodiff import linearize
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
-from refine.terms.autodiff import linearize
 from refine.terms.keypoints import DetectorNoise, Keypoints, keypoints_from_detections, keypoints_from_sigma
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection
