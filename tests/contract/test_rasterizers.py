@@ -1,20 +1,16 @@
 """What every rasteriser that is found must do; one whose package is not installed is skipped with a reason."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M, Camera
-from refine.errors import InputError, MissingExtra
+from refine.errors import MissingExtra
 from refine.render import Rasterizer
 from refine.render.plain import PlainRasterizer
-from refine.render.rasterize import by_name, default_rasterizer, names, rasterize
-from refine.render.warp import WarpRasterizer
+from refine.render.rasterize import by_name, names, rasterize
+from tests.meshes import blob, camera_of, rectangle
 
 AGREEMENT = 0.999
 """Share of foreground pixels in which a rasteriser must name the same triangle as the plain one."""
@@ -28,39 +24,6 @@ def rasterizer(request: pytest.FixtureRequest) -> Rasterizer:
         return by_name(request.param)
     except MissingExtra as absent:
         pytest.skip(str(absent))
-
-
-def camera_of(height: int, width: int, focal=(100.0, 100.0), center=None, count: int = 1) -> Camera:
-    center = (width / 2, height / 2) if center is None else center
-    parts = (torch.tensor([value], dtype=torch.float32) for value in (focal, center, (height, width)))
-    return Camera(*(part.repeat(count, 1) for part in parts))
-
-
-def rectangle(left: float, top: float, right: float, bottom: float, depth: float, camera: Camera) -> Tensor:
-    """Corners (4, 3) m of the upright rectangle at a depth that is seen between the given pixel coordinates."""
-    pixel = torch.tensor([[left, top], [right, top], [right, bottom], [left, bottom]])
-    flat = (pixel - camera.center[0]) / camera.focal[0] * depth
-    return torch.cat((flat, torch.full((4, 1), depth)), 1)
-
-
-def blob(seed: int, rings: int = 24, spokes: int = 32) -> tuple[Tensor, Tensor]:
-    """A closed bumpy ellipsoid about the origin: vertices (V, 3) m and faces (F, 3), outwards."""
-    draw = torch.Generator().manual_seed(seed)
-    down = torch.linspace(0, torch.pi, rings + 1)[1:-1, None]
-    around = torch.arange(spokes) * (2 * torch.pi / spokes)
-    x, y, z = down.sin() * around.cos(), -down.cos().expand(-1, spokes), down.sin() * around.sin()
-    shell = torch.stack((x, y, z), -1).reshape(-1, 3)
-    poles = torch.tensor([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0]])
-    vertices = torch.cat((shell, poles)) * torch.tensor([0.4, 0.8, 0.3])
-    vertices = vertices * (1 + 0.05 * torch.randn(len(vertices), 1, generator=draw))
-    first = torch.arange((rings - 2) * spokes).reshape(rings - 2, spokes)
-    a, b, c, d = first, first.roll(-1, 1), first + spokes, first.roll(-1, 1) + spokes
-    sides = torch.stack((a, b, d, a, d, c), -1).reshape(-1, 3)
-    ring = torch.arange(spokes)
-    top = torch.stack((torch.full_like(ring, len(shell)), ring.roll(-1), ring), 1)
-    last = ring + (rings - 2) * spokes
-    bottom = torch.stack((torch.full_like(ring, len(shell) + 1), last, last.roll(-1)), 1)
-    return vertices, torch.cat((sides, top, bottom))
 
 
 def every_triangle_against_every_pixel(vertices: Tensor, faces: Tensor, camera: Camera, height: int, width: int):
@@ -80,47 +43,6 @@ def assert_agree(ids: Tensor, expected: Tensor) -> None:
     foreground = (expected >= 0) | (ids >= 0)
     assert foreground.sum() > 100
     assert (ids == expected)[foreground].float().mean() >= AGREEMENT
-
-
-def test_the_default_is_warp_and_names_are_those_of_the_files():
-    assert isinstance(default_rasterizer(), WarpRasterizer)
-    assert {"plain", "warp", "pytorch3d"} <= set(names())
-    with pytest.raises(InputError, match="plain"):
-        by_name("no such thing")
-
-
-def test_a_missing_package_is_named_with_its_install_command(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "pytorch3d.renderer.mesh.rasterize_meshes", None)
-    with pytest.raises(MissingExtra, match=r"pip install .*pytorch3d"):
-        by_name("pytorch3d")
-
-
-def test_warp_refuses_a_device_it_does_not_know():
-    with pytest.raises(InputError, match="PlainRasterizer"):
-        WarpRasterizer().triangles(torch.zeros(1, 4, 3, device="meta"), QUAD, camera_of(4, 4), 4, 4)
-
-
-@pytest.mark.slow
-def test_standard_output_stays_the_callers():
-    program = (
-        "import sys, torch; from refine.camera import Camera; from refine.render.rasterize import default_rasterizer;"
-        "assert 'warp' not in sys.modules; size = torch.ones(1, 2);"
-        "default_rasterizer().triangles(torch.ones(1, 3, 3), torch.tensor([[0, 1, 2]]), Camera(size, size, size), 4, 4);"
-        "assert 'warp' in sys.modules"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == ""
-
-
-def test_scenes_that_do_not_fit_together_are_refused():
-    vertices, camera = torch.rand(2, 4, 3), camera_of(4, 4, count=2)
-    with pytest.raises(InputError, match="faces"):
-        rasterize(PlainRasterizer(), vertices, QUAD + 1, camera, 4, 4)
-    with pytest.raises(InputError, match=r"camera\.focal"):
-        rasterize(PlainRasterizer(), vertices, QUAD, camera[torch.tensor([0])], 4, 4)
-    with pytest.raises(InputError, match="height, width"):
-        rasterize(PlainRasterizer(), vertices, QUAD, camera, 4, -1)
 
 
 def test_it_satisfies_the_protocol(rasterizer: Rasterizer):

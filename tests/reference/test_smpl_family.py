@@ -14,10 +14,10 @@ import torch
 from refine import rotation
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
-from refine.body.find_model import find_model, gender_in_name
+from refine.body.find_model import find_model
 from refine.body.keypoint_names import SMPLX55
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
-from refine.body.load import families, load_body
+from refine.body.load import load_body
 from refine.body.smplh import LAYOUT as SMPLH
 from refine.body.smplx import LAYOUT as SMPLX
 from refine.errors import InputError
@@ -262,34 +262,6 @@ def test_models_are_found_by_family_and_gender(
     assert load_body("smplh", gender="male").name == "smplh male"
     with pytest.raises(InputError, match=r"only male.*https://mano\.is\.tue\.mpg\.de"):
         find_model(SMPLH, "neutral")
-
-
-def test_the_layout_of_amass_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "smplh" / "female" / "model.npz"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    assert find_model(SMPLH, "female", [tmp_path]) == find_model(SMPLH, "female", [tmp_path / "smplh"]) == path
-    assert gender_in_name(path) == "female"
-
-
-def test_a_missing_model_names_the_folders_and_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REFINE_BODY_MODELS", str(tmp_path / "licensed"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"licensed.*\.refine.body_models.*https://smpl-x\.is\.tue\.mpg\.de"):
-        load_body("smplx")
-
-
-def test_the_families_are_the_modules_of_the_folder() -> None:
-    assert {"smpl", "smplh", "smplx"} <= set(families())
-    with pytest.raises(InputError, match="smplx"):
-        load_body("smplz")
-
-
-def test_the_built_in_body_is_loaded_by_name(builtin_body: SkinnedBody) -> None:
-    torch.testing.assert_close(load_body("anny").template, builtin_body.template)
-    with pytest.raises(InputError, match="'anny' without gender"):
-        load_body("anny", betas=10)
 
 
 def test_asking_for_more_than_the_file_holds_is_a_mistake(
