@@ -68,7 +68,7 @@ class PosedBody:
         triangle = points.triangle[on_surface].expand(count, -1)
         barycentric = points.barycentric[on_surface].expand(count, -1, -1)
         from_joints = points.joint_weights @ self.joints
-        surface = self._surface_points(triangle, barycentric)
+        surface = self.surface_position(triangle, barycentric)
         return from_joints.index_add(1, on_surface, surface)
 
     def surface(
@@ -182,8 +182,18 @@ class PosedBody:
                 )
         return point
 
-    def _surface_points(self, triangle: Tensor, barycentric: Tensor) -> Tensor:
-        """Surface points (B, N, 3) alone, differentiable."""
+    def surface_position(
+        self, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
+    ) -> Float[Tensor, "B N 3"]:
+        """Return surface points alone, by plain skinning, differentiable.
+
+        Args:
+            triangle: (B, N) index into the body's faces.
+            barycentric: (B, N, 3) weights of its corners.
+
+        Returns:
+            (B, N, 3) m, in the frame of the translation.
+        """
         corner = self.body.faces[triangle]  # (B, N, 3)
         motion = torch.cat((self.rotations, self.rest_offsets[..., None]), -1)  # (B, J, 3, 4)
         joint = self.body.weight_joints[corner]  # (B, N, 3, K)

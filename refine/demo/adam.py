@@ -101,7 +101,7 @@ def cost(body: SkinnedBody, state: State, evidence: Reprojection, priors: Sequen
     """Return the robust cost (B,) of a state, differentiable; only the matched points are skinned."""
     posed = body.posed(state.bodies)
     matches = evidence.matches
-    point = posed._surface_points(matches.triangle, matches.barycentric)
+    point = posed.surface_position(matches.triangle, matches.barycentric)
     offset = state.camera.project(point) - matches.target
     residual = (matches.sqrt_information @ offset[..., None])[..., 0]
     total = evidence.kernel.rho(residual.square().sum(-1)).sum(1)

@@ -23,7 +23,7 @@ from refine.camera import Camera
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.whiten import isotropic, whiten
+from refine.terms.whiten import isotropic, product
 
 OKS_SIGMA = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
@@ -150,8 +150,8 @@ class Keypoints:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
         point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
         pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns)
-        residual, jacobian = whiten(self.sqrt_information, pixel - self.target, pixel_by_step)
-        return Linearization(residual, jacobian, self.kernel)
+        residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
+        return Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
 
 
 def keypoints_from_sigma(

@@ -9,13 +9,11 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1 (pinhol
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
-from torch import Tensor
-
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.correspondence import Correspondences
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.whiten import product
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,3 @@ class Reprojection:
             jacobian[..., unknowns.focal_column] = product(whiten, (pixel - state.camera.center[:, None])[..., None])
         residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
         return Linearization(residual, jacobian, self.kernel)
-
-
-def product(left: Float[Tensor, "B N 2 2"], right: Float[Tensor, "B N 2 C"]) -> Float[Tensor, "B N 2 C"]:
-    """Return left @ right written out: a batch of thousands of 2x2 products is slow as a batched matrix product."""
-    return left[..., :1] * right[..., :1, :] + left[..., 1:] * right[..., 1:, :]

@@ -1,8 +1,8 @@
-"""Whitening: a residual and its Jacobian times a lower-triangular 2x2 square root of information, written out by element.
+"""Whitening: what is known in pixels, times the 2x2 square root of its information, gives residuals in standard deviations.
 
-    (r_x, r_y)  ->  (w00 r_x,  w10 r_x + w11 r_y)
+    residual = W offset,    jacobian = W offset_by_step
 
-Two products of small matrices, kept as four passes along the points: batched 2x2 products are slower by several times.
+The products are written out: a batch of thousands of 2x2 products is several times slower as a batched matrix product.
 """
 
 import torch
@@ -10,26 +10,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def whiten(
-    sqrt_information: Float[Tensor, "B N 2 2"], offset: Float[Tensor, "B N 2"], offset_by_step: Float[Tensor, "B N 2 P"]
-) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 P"]]:
-    """Whiten offsets in the photo.
+def product(left: Float[Tensor, "B N 2 2"], right: Float[Tensor, "B N 2 C"]) -> Float[Tensor, "B N 2 C"]:
+    """Return left @ right.
 
     Args:
-        sqrt_information: (B, N, 2, 2) 1/px, lower triangular.
-        offset: (B, N, 2) px.
-        offset_by_step: (B, N, 2, P) px per unit step.
+        left: (B, N, 2, 2), e.g. 1/px.
+        right: (B, N, 2, C), e.g. px per unit step.
 
     Returns:
-        residual (B, N, 2) and jacobian (B, N, 2, P), in standard deviations (per unit step).
+        (B, N, 2, C).
     """
-    first, cross, second = sqrt_information[..., 0, 0], sqrt_information[..., 1, 0], sqrt_information[..., 1, 1]
-    residual = torch.stack((first * offset[..., 0], cross * offset[..., 0] + second * offset[..., 1]), -1)
-    jacobian = torch.empty_like(offset_by_step)
-    torch.mul(first[..., None], offset_by_step[..., 0, :], out=jacobian[..., 0, :])
-    torch.mul(second[..., None], offset_by_step[..., 1, :], out=jacobian[..., 1, :])
-    jacobian[..., 1, :].addcmul_(cross[..., None], offset_by_step[..., 0, :])
-    return residual, jacobian
+    return left[..., :1] * right[..., :1, :] + left[..., 1:] * right[..., 1:, :]
 
 
 def isotropic(sigma: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2 2"]:
