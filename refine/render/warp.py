@@ -2,13 +2,15 @@
 
 Each thread walks the pixels of its triangle's bounding box and keeps the nearest hit by an atomic minimum on (depth, index) packed in
 64 bits. The edge functions are those of `refine.render.plain`; of a triangle that crosses the near plane, the box is taken around the
-part in front of it. Compiled on first use into Warp's kernel cache, once a machine and device. (Without an NVIDIA driver Warp says so
-once on standard error, and cannot be told not to.)
+part in front of it. Compiled on first use into Warp's kernel cache, once a machine and device.
 
 Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4; depth and index in
 one atomic as in Schütz, Kerbl and Wimmer, Software Rasterization of 2 Billion Points in Real Time, HPG 2022, sec. 3.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, no_type_check
@@ -85,6 +87,24 @@ def _launch(points: Tensor, faces: Tensor, lens: Tensor, nearest: Tensor) -> Non
     wp.launch(kernel, dim=(len(points), len(faces)), inputs=arrays, device=device, stream=stream)
 
 
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Drop what native code writes to file 2: on a machine without an NVIDIA driver Warp warns there, and cannot be asked not to."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # the process has no standard error
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 @cache
 @no_type_check  # inside a kernel Python is another language, with types of its own
 def _kernel() -> "wp.Kernel":
@@ -99,7 +119,8 @@ def _kernel() -> "wp.Kernel":
         wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
     else:
         wp.config.quiet = True
-    wp.init()
+    with _standard_error_closed():
+        wp.init()
 
     near, flat = wp.constant(wp.float64(NEAR_M)), wp.constant(wp.float64(FLAT))
     zero, half, one = (wp.constant(wp.float64(value)) for value in (0.0, 0.5, 1.0))

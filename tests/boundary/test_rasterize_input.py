@@ -33,7 +33,7 @@ def test_warp_refuses_a_device_it_does_not_know():
 
 
 @pytest.mark.slow
-def test_standard_output_stays_the_callers():
+def test_standard_output_and_error_stay_the_callers():
     program = (
         "import sys, torch; from refine.camera import Camera; from refine.render.rasterize import default_rasterizer;"
         "assert 'warp' not in sys.modules; size = torch.ones(1, 2);"
@@ -42,7 +42,7 @@ def test_standard_output_stays_the_callers():
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == ""
+    assert done.stdout == "" and done.stderr == ""
 
 
 def test_scenes_that_do_not_fit_together_are_refused():
