@@ -13,7 +13,7 @@ from torch import Tensor
 
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
-from refine.check import check_positive
+from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
@@ -37,6 +37,8 @@ class GaussianShape:
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, S_free, 1), unitless, and its Jacobian (B, S_free, 1, P) per unit step."""
         shape = state.bodies.shape[:, : unknowns.shape]
+        if self.mean is not None:
+            check_shape("GaussianShape.mean", self.mean, "B S", B=len(shape), S=state.bodies.shape.shape[1])
         away = shape if self.mean is None else shape - self.mean[:, : unknowns.shape]
         jacobian = shape.new_zeros(len(shape), unknowns.shape, 1, unknowns.size)
         eye = torch.eye(unknowns.shape, dtype=shape.dtype, device=shape.device)

@@ -129,6 +129,7 @@ class NearTranslation:
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, 1, 3), unitless, and its Jacobian (B, 1, 3, P) per unit step."""
         here = state.bodies.translation
+        check_shape("NearTranslation.translation", self.translation, "B 3", B=len(here))
         sigma = here.new_tensor(self.sigma_m)
         jacobian = here.new_zeros(len(here), 1, 3, unknowns.size)
         if unknowns.translation:

@@ -38,6 +38,7 @@ class NearFocal:
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, 1, 1), unitless, and its Jacobian (B, 1, 1, P) per unit step of log-focal."""
+        check_shape("NearFocal.focal", self.focal, "B 2", B=len(state))
         away = (state.camera.focal / self.focal).log().mean(1)  # (B,)
         jacobian = away.new_zeros(len(away), 1, 1, unknowns.size)
         jacobian[..., unknowns.focal_column] = 1 / self.sigma

@@ -89,18 +89,18 @@ def fit(
         )
         informed = (term.sqrt_information != 0).flatten(2).any(2)
         terms.insert(0, term)
-    own = default_priors(estimate) if priors is None else tuple(priors)
+    own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)
     rounds = refiner.refine(photos, estimate, terms, own, callback)
     if detections is not None and informed is not None:
         doubtful = ambiguous(estimate, detections, informed)
         if bool(doubtful.any()):
             other = turned(estimate)
             again = replace(refiner, unknowns=rounds[-1].unknowns).refine(
-                photos, other, terms, default_priors(other) if priors is None else own, callback
+                photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
             )
             rounds, taken = _cheaper(rounds, again, doubtful)
             notes += tuple(
-                f"Body {row}: seen from the side, both orientations were tried and the estimate's was turned around."
+                f"Person {row + 1}: seen from the side, both orientations were tried and the estimate's was turned around."
                 for row in taken
             )
     for note in notes:

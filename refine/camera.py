@@ -43,7 +43,7 @@ class Camera:
         camera_from_world: (B, 3, 4) m, or None where the bodies already live in the camera frame.
 
     Raises:
-        InputError: Shapes disagree, a focal length or size is not above zero, a value is not finite.
+        InputError: Shapes disagree. (Values are looked at by `checked`, at the public door.)
     """
 
     focal: Float[Tensor, "B 2"]

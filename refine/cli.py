@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from refine.result import Result
 
 app = typer.Typer(
-    help="3D human bodies that really lie on the people in the image.", no_args_is_help=True, add_completion=False
+    help="3D human bodies that really lie on the people in the image.",
+    no_args_is_help=True,
+    invoke_without_command=True,
+    add_completion=False,
 )
 
 NOTHING_REFINED, BAD_INPUT = 1, 2
@@ -24,6 +27,18 @@ NOTHING_REFINED, BAD_INPUT = 1, 2
 
 PIPE_COLUMNS = 160
 """Width of the table where there is no terminal."""
+
+
+@app.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """3D human bodies that really lie on the people in the image."""
+    if version:
+        import refine
+
+        typer.echo(refine.__version__)
+        raise typer.Exit
 
 
 @app.command()
@@ -52,12 +67,11 @@ def fit(
         str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
-    verbose: Annotated[bool, typer.Option(help="Say what is decided on the way.")] = False,
 ) -> None:
     """Refine the people of one photo; write the result, the source's own format, an overlay, a report and meshes."""
     import refine
 
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     _check_folder(out)
     result = refine.fit(photo, init, keypoints=keypoints, camera=camera, body_model=body_model)
     _write_all(result, out, photo.stem, init.suffix)
@@ -105,13 +119,11 @@ def _print_table(result: "Result") -> None:
     for row in range(len(result)):
         joint = int(result.turned[row].argmax())
         table.add_row(
-            str(row), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
+            str(row + 1), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
             f"{result.body.joint_names[joint]} {float(result.turned[row, joint]):.0f}°", result.stop[row].name,
         )  # fmt: skip
     # Rich cuts a table to 80 columns where there is no terminal; a file or a pipe has room.
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
-    for note in result.notes:
-        typer.echo(note, err=True)
 
 
 def _number(value: object) -> str:
@@ -127,3 +139,7 @@ def main() -> None:
     except (InputError, MissingExtra) as error:
         typer.echo(f"refine: {error}", err=True)
         raise SystemExit(BAD_INPUT) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -104,9 +104,8 @@ def correspond(
     center = torch.stack((pixel % width, pixel // width), -1).to(offset) + 0.5  # (B, N, 2) px of the crop
     target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
-    independent = (total / matching.correlation_px**2).clamp(max=matching.count)
-    # Beyond the discount for correlation, matches that repeat a pixel must not count it twice.
-    share = (torch.minimum(independent, total.to(independent)) / matching.count).sqrt()[..., None, None]
+    independent = (total / matching.correlation_px**2).clamp(max=matching.count)  # at most total: nothing counts twice
+    share = (independent / matching.count).sqrt()[..., None, None]
     information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share / scale
     return Correspondences(
         fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),

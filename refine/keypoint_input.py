@@ -116,7 +116,9 @@ def _from_files(paths: list[Path], estimate: Estimate, photos: Sequence[Photo]) 
             if chosen >= 0:
                 pixel[row], confidence[row] = file.pixel[chosen], file.confidence[chosen]
             else:
-                notes.append(f"Body {row}: no person in {paths[index].name} lies near it; it has no keypoints.")
+                notes.append(
+                    f"Person {row + 1}: nobody in {paths[index].name} lies near, so there are no keypoints. Are they of this photo at this size?"
+                )
         spare = len(file.pixel) - int((person >= 0).sum())
         if spare:
             notes.append(

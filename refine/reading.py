@@ -135,6 +135,8 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
             estimate = on_body(estimate, body_for(estimate.source, named))
         several = camera is not None and len(camera) > 1
         return with_camera(estimate, given.for_bodies(estimate.image_index)) if several else estimate
+    if isinstance(getattr(init, "refined", None), Estimate):
+        raise InputError("init", "an estimate", "a Result", "To refine it further give result.refined.")
     body = model_of(body_model) if named is None else body_for(parameters.source_of(init), named)
     if camera is not None:
         source = parameters.source_of(init)
@@ -153,6 +155,8 @@ def checked(estimate: Estimate) -> Estimate:
     for name in ("pose", "shape", "expression", "translation"):
         check_finite(f"estimate.bodies.{name}", getattr(bodies, name))
     error = (bodies.pose @ bodies.pose.mT - torch.eye(3).to(bodies.pose)).abs().flatten(1).amax(1)
+    if bool((torch.linalg.det(bodies.pose) < 0).any()):
+        raise InputError("estimate.bodies.pose", "rotation matrices", "a reflection (determinant -1)")
     if bool((error > ROTATION_TOLERANCE).any()):
         worst = int(error.argmax())
         raise InputError(

@@ -118,6 +118,7 @@ class Refiner:
                     )
                 )
             columns = self.unknowns or choose_unknowns(body, state, terms)
+            columns.check_bodies(state.bodies)
             seen = observed(body, state, terms, columns)
             solution = self.solver.solve(body, state, [*terms, *priors], columns)
             solution = _withhold(solution, state, lost, seen)

@@ -16,7 +16,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.detections import Detections
 from refine.errors import InputError
-from refine.estimate import Estimate
+from refine.estimate import Estimate, Source
 from refine.photo import Photo
 from refine.solve import Solution, StopReason
 
@@ -69,6 +69,11 @@ class Result:
         return replace(self.estimate, state=self.state)
 
     @property
+    def source(self) -> Source:
+        """The regressor's own words."""
+        return self.estimate.source
+
+    @property
     def body(self) -> SkinnedBody:
         """The model that was refined."""
         return self.estimate.body
@@ -90,7 +95,7 @@ class Result:
 
     @cached_property
     def vertices(self) -> Float[Tensor, "B V 3"]:
-        """(B, V, 3) m, camera frame."""
+        """(B, V, 3) m, camera frame. A person whose size the model does not reach stands nearer or farther, at another scale (`notes`)."""
         return self.refined.vertices
 
     @cached_property
@@ -211,16 +216,17 @@ class Result:
     def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]
         from refine.viz.report import CostRow, Moved, ReportBody
 
-        turned = self.turned[row]
-        most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
-        moved = tuple(Moved(self.body.joint_names[joint], float(turned[joint])) for joint in most)
-        cost = [CostRow("all terms", float(self.cost_before[row]), float(self.cost[row]))]
-        if self.rounds:
-            first, last = self.rounds[0], self.rounds[-1]
-            parts = zip(
-                last.term_names, first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist(), strict=True
-            )
-            cost += [CostRow(*part) for part in parts]
+        moved: tuple[Moved, ...] = ()
+        cost: list[CostRow] = []
+        if bool(self.accepted[row]):
+            turned = self.turned[row]
+            most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
+            moved = tuple(Moved(self.body.joint_names[joint], float(turned[joint])) for joint in most)
+            cost = [CostRow("all terms", float(self.cost_before[row]), float(self.cost[row]))]
+            if self.rounds:
+                first, last = self.rounds[0], self.rounds[-1]
+                before, after = first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist()
+                cost += [CostRow(*part) for part in zip(last.term_names, before, after, strict=True)]
         return ReportBody(
             f"Person {number}",
             self.stop[row].value,

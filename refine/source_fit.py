@@ -145,7 +145,7 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
     for row in (scale != 1).nonzero()[:, 0].tolist():
         notes.append(
-            f"Body {row} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches: "
+            f"Person {row + 1} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches: "
             f"its distance is divided by that, which leaves the picture as it is."
         )
     return Fitted(bodies, scale, distance, tuple(notes))

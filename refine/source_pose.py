@@ -83,7 +83,10 @@ def source_pelvis(source: Source) -> Float[Tensor, "B 3"]:
         return source.joints[:, 0]
     if source.translation is None:
         raise InputError(
-            "source", "a translation or joints", "neither", "Store `transl`, or `joints` in the camera frame."
+            str(source.path or "init"),
+            "a translation or joints",
+            "neither",
+            "Store `transl`, or `joints` in the camera frame.",
         )
     return source.translation + rest_pelvis(source)
 

@@ -1,4 +1,4 @@
-"""Linear blend skinning and its analytic Jacobian, for sampled surface points as well as for the whole mesh.
+"""Linear blend skinning: of the whole mesh, of keypoints, and of sampled surface points with their Jacobian (`refine/body/jacobian.py`).
 
     joints      X_k = X_parent + G_parent (J_k - J_parent),   G_k = G_parent R_k,   X_0 = J_0 + translation
     point       x   = Σ_j [ G_j (q_j - ω_j J_j) + ω_j X_j ],   ω_j = Σ_c b_c w_cj,   q_j = Σ_c b_c w_cj p_c

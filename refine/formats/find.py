@@ -80,6 +80,8 @@ def _what_it_is(path: Path) -> str:
         return "an empty file"
     if head == b"PK\x03\x04":
         names = member_names(path)
+        if {"stop", "estimate/pose"} <= {name.removesuffix(".npy") for name in names}:
+            return "a result of refine, which refine.load reads"
         return f"an npz file with {', '.join(names[:8])}" if names else "a truncated zip or npz file"
     return f"a {path.suffix or 'nameless'} file of {path.stat().st_size} bytes"
 

@@ -6,6 +6,7 @@ PyTorch3D wants vertices already projected into its own frame, x left, y up, the
 
 It cuts triangles at the near plane itself and numbers the faces of all bodies through. It works in single precision, leaves out
 pixels whose centre lies exactly on an edge, and triangles below an area of 1e-8 in its frame (2e-4 px of a 256 px image).
+The contract tests passed against PyTorch3D 0.7.9, built from source for the CPU with torch 2.13.0.
 
 Source: PyTorch3D 0.7.9, docs/notes/cameras.md (frames), `rasterize_meshes` (arguments).
 """

@@ -112,8 +112,9 @@ class DetectorNoise:
     def _share(self, name: str) -> float:
         plain = name.lower().replace("_", "")
         oks = next((value for part, value in OKS_SIGMA.items() if plain.endswith(part)), None)
-        oks = OKS_SIGMA["shoulder"] if oks is None and plain in ("neck",) else oks
-        share = max(self.sigma_floor, self.oks_share * (SMALL_PART_SIGMA if oks is None else oks))
+        if oks is None:  # joints of trunk and neck have no constant: as the shoulders
+            oks = SMALL_PART_SIGMA if _small_part(name) else OKS_SIGMA["shoulder"]
+        share = max(self.sigma_floor, self.oks_share * oks)
         return share * (self.loose_factor if plain.endswith(LOOSE_PARTS) else 1.0)
 
 
@@ -148,6 +149,7 @@ class Keypoints:
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
+        check_shape("Keypoints.target", self.target, "B K 2", B=len(state))
         point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
         pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns)
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]

@@ -40,6 +40,7 @@ class Points3D:
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, K, 3), unitless, and its Jacobian (B, K, 3, P) per unit step."""
+        check_shape("Points3D.target", self.target, "B K 3", B=len(state))
         point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
         scale = (1 / self.sigma_m)[..., None]
         known = scale > 0  # the target of an unknown point may be anything, NaN included

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
+from refine.check import check_shape
 from refine.correspondence import Correspondences
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.whiten import product
@@ -31,6 +32,7 @@ class Reprojection:
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 2), unitless, and its Jacobian (B, N, 2, P) per unit step."""
+        check_shape("Reprojection.matches.target", self.matches.target, "B N 2", B=len(state))
         point, point_by_step = posed.surface_at(self.matches.on(posed.body), unknowns)
         pixel, pixel_by_point = state.camera.project_with_derivative(point)  # (B, N, 2) px, (B, N, 2, 3) px/m
         whiten = self.matches.sqrt_information  # (B, N, 2, 2) 1/px

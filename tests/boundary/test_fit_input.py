@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import refine
+from priors import NearTranslation
 from refine.body import SkinnedBody
 from tests.people import Case, case
 
@@ -81,7 +82,7 @@ def test_a_file_without_people_leaves_the_estimate_as_it_is(people: Case, tmp_pa
     path = tmp_path / "keypoints.json"
     path.write_text(json.dumps({"version": 1.3, "people": []}))
     result = refine.fit(people.photos, people.estimate, keypoints=path)
-    assert result.stop[0] == refine.StopReason.NO_EVIDENCE and any("no person" in note for note in result.notes)
+    assert result.stop[0] == refine.StopReason.NO_EVIDENCE and any("nobody in" in note for note in result.notes)
 
 
 def test_nan_confidence_is_refused(people: Case) -> None:
@@ -118,9 +119,35 @@ def test_evidence_of_another_number_of_bodies_is_refused(people: Case) -> None:
     from refine.terms.points3d import Points3D
 
     points = people.estimate.body.keypoint_set("coco17")
-    term = Points3D(points, torch.zeros(3, 17, 3), torch.ones(3, 17))
-    with pytest.raises((refine.InputError, RuntimeError)):
-        refine.fit(people.photos, people.estimate, evidence=[term])
+    two = replace(people.estimate, state=people.estimate.state[[0, 0]], image_index=torch.zeros(2, dtype=torch.long))
+    for count in (1, 3):
+        term = Points3D(points, torch.zeros(count, 17, 3), torch.ones(count, 17))
+        refused("Points3D.target", people.photos, two, evidence=[term])
+        refused(
+            "NearTranslation",
+            people.photos,
+            two,
+            keypoints=np.zeros((2, 17, 3), np.float32),
+            priors=[NearTranslation(torch.zeros(count, 3))],
+        )
+
+
+def test_columns_the_model_lacks_are_refused(people: Case) -> None:
+    for unknowns in (refine.Unknowns((0, 70)), refine.Unknowns((0,), 99), refine.Unknowns((0,), 0, 5)):
+        refused(
+            "unknowns",
+            people.photos,
+            people.estimate,
+            keypoints=people.detections,
+            refiner=refine.Refiner(unknowns=unknowns),
+        )
+
+
+def test_a_result_is_not_taken_for_an_estimate(people: Case, tmp_path: Path) -> None:
+    result = refine.fit(people.photos, people.estimate, keypoints=people.detections)
+    refused("result.refined", people.photos, result)
+    result.save(tmp_path / "result.npz")
+    refused("refine.load", people.photos, tmp_path / "result.npz", camera="diagonal")
 
 
 def test_nobody_at_all_is_no_error(people: Case) -> None:

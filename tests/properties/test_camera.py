@@ -19,7 +19,7 @@ EXACT_PX = 1e-9
 """float64: pixels of a few thousand, a dozen roundings."""
 
 EXACT_JACOBIAN = 1e-8
-"""What the analytic Jacobian may differ from autograd's by (the issue's figure)."""
+"""What the analytic Jacobian may differ from autograd's by."""
 
 seeds = st.integers(0, 2**31)
 

@@ -3,7 +3,7 @@
     held-out error      mean |vertex - best 16 components|            over bodies the components were not made from
     skinning error      mean |vertex by 55 joints - by 163 bones|     same rotations, pelvis joints laid on each other
 
-Source: linear least squares and linear blend skinning; the figures themselves are asked for by the project's first issue.
+Source: linear least squares and linear blend skinning.
 """
 
 from pathlib import Path
