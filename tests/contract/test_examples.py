@@ -68,3 +68,9 @@ def test_the_unseen_knee_is_less_certain() -> None:
 def test_a_term_of_ones_own_is_obeyed() -> None:
     without, with_it = load(4).main()
     assert with_it < 5.0 < without  # sigma is 10 mm
+
+
+def test_a_texture_from_two_photos_dresses_the_third(tmp_path: Path) -> None:
+    away = load(5).main(out=tmp_path / "out")
+    assert away["confident"] < 15 and away["confident"] < away["guessed"]  # of 255
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"texture.npz", "texture.png", "worn.jpg"}
