@@ -1,50 +1,25 @@
-"""Textures: what is baked from pictures is what the pictures were made with, and nothing is believed that was not seen."""
+"""Baking: what is seen is recovered, what is not seen is not believed, wrong frames are outvoted."""
 
-import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import cv2
 import jaxtyping
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-import refine
-from refine import rotation
-from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.demo.people import people
-from refine.demo.scene import as_estimate, photograph
+from refine.demo.scene import as_estimate
 from refine.disturbance import disturb
-from refine.errors import InputError
-from refine.personal_texture import bake_textures, frames_of
-from refine.photo import Photo, read_photos
-from refine.render.atlas import Atlas, uv_atlas, uv_layout
-from refine.render.bake import CUT, GRAZING, Frames, bake, combine
+from refine.personal_texture import bake_textures
+from refine.render.atlas import Atlas, uv_atlas
+from refine.render.bake import CUT, GRAZING, bake, combine
 from refine.render.plain import PlainRasterizer
-from refine.render.rasterize import default_rasterizer, rasterize
-from refine.render.texture import Fill, Texture, concatenate, render_texture, texture_of
-from refine.render.texture_file import load_texture, save_texture
-from refine.render.texture_fill import (
-    MEAN_TRUST,
-    MIRROR_TRUST,
-    filled_by_part_means,
-    filled_by_symmetry,
-    mean_texture,
-    part_mean_texture,
-)
-from refine.view import render_view
-
-SIDE = 256
-"""Of maps and pictures here."""
-
-PSNR_DB = 32.0
-"""Promised of a texture baked from pictures of itself, where it is believed: two bilinear look-ups at about one texel a pixel."""
+from refine.render.texture import Fill, Texture, render_texture, texture_of
+from tests.textures import PSNR_DB, SIDE, patterned, pictures, psnr, turned_frames
 
 
 @pytest.fixture
@@ -58,47 +33,6 @@ def unchecked() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def atlas(builtin_body: SkinnedBody) -> Atlas:
     return uv_atlas(builtin_body, (SIDE, SIDE))
-
-
-def patterned(atlas: Atlas, wave_m: float = 0.1) -> Texture:
-    """Waves through the resting body: continuous over the seams of the charts, as clothes are."""
-    point = (atlas.barycentric[..., None] * atlas.body.template[atlas.corners]).sum(1)[: atlas.inside]  # (T', 3) m
-    turned = point @ torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)))[0]
-    return texture_of(atlas.body, atlas.spread(0.5 + 0.4 * torch.sin(2 * math.pi / wave_m * turned)[None]))
-
-
-def turned_frames(body: SkinnedBody, texture: Texture, turns: tuple[float, ...] = (0.0,)) -> Frames:
-    """The resting body seen from several sides (rad about the vertical; 0 from the front), wearing a texture before grey."""
-    count = len(turns)
-    bodies = body.rest_bodies(count)
-    about_y = torch.tensor([[0.0, angle, 0.0] for angle in turns])
-    upright = rotation.exp(torch.tensor([math.pi, 0.0, 0.0]))
-    pose = bodies.pose.clone()
-    pose[:, 0] = upright @ rotation.exp(about_y)
-    vertices = body.posed(
-        replace(bodies, pose=pose, translation=torch.tensor([0.0, 0.1, 2.6]).repeat(count, 1))
-    ).vertices
-    side = 2 * SIDE
-    camera = Camera(*(torch.full((count, 2), size) for size in (1.3 * side, side / 2, float(side))))
-    fragments = rasterize(default_rasterizer(), vertices, body.faces, camera, side, side)
-    shown, _ = render_texture(fragments, body, texture)
-    pixels = torch.where((fragments.triangle >= 0)[..., None], shown, 0.5)
-    return Frames(pixels, vertices, camera, fragments)
-
-
-def pictures(atlas: Atlas, state: State) -> list[Photo]:
-    """People in broad stripes, each before a wall of a colour of its own."""
-    height, width = (int(side) for side in state.camera.size[0])
-    vertices = atlas.body.posed(state.bodies).vertices
-    fragments = rasterize(default_rasterizer(), vertices, atlas.body.faces, state.camera, height, width)
-    shown, _ = render_texture(fragments, atlas.body, patterned(atlas, 0.4))
-    wall = torch.rand(len(state), 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    lit = torch.where((fragments.triangle >= 0)[..., None], shown, wall)
-    return [Photo(picture) for picture in (255 * lit + 0.5).to(torch.uint8).numpy()]
-
-
-def psnr(one: Tensor, other: Tensor) -> float:
-    return float(-10 * torch.log10((one - other).square().mean()))
 
 
 def test_every_texel_inside_lies_on_its_triangle(builtin_body: SkinnedBody, atlas: Atlas) -> None:
@@ -286,241 +220,3 @@ def test_close_to_an_outline_an_uncertain_estimate_is_not_believed(builtin_body:
     assert (believed[rim] == 0).all() and (sure[rim] > 0).sum() > 1000
     assert (believed[~near(10)] > 0).sum() > 1000
     assert sure[near(1)].max() < 0.5 < sure[~near(8)].max()
-
-
-def test_the_opposite_side_fills_what_was_not_seen_and_is_marked(builtin_body: SkinnedBody, atlas: Atlas) -> None:
-    baked = bake(turned_frames(builtin_body, patterned(atlas), (0.5 * math.pi,)), atlas)
-    full = filled_by_symmetry(baked, atlas)
-    seen = baked.filled == Fill.SEEN
-    assert torch.equal(full.pixels[seen], baked.pixels[seen]) and torch.equal(full.filled[seen], baked.filled[seen])
-    mirrored = (full.filled == Fill.MIRRORED).flatten()
-    assert mirrored.sum() > 0.5 * seen.sum()
-    assert (baked.filled.flatten()[mirrored] == Fill.EMPTY).all()
-    # Whole body: a texel's opposite lies at the mirrored place, and its own opposite is itself or a neighbour.
-    rest = (atlas.barycentric[..., None] * builtin_body.template[atlas.corners]).sum(1)
-    place = torch.full((SIDE * SIDE,), -1)
-    place[atlas.index] = torch.arange(len(atlas.index))
-    here = place[mirrored.nonzero()[:, 0]]
-    there = atlas.mirror[here]
-    away = (rest[here] * torch.tensor([-1.0, 1, 1]) - rest[there]).norm(dim=1)
-    assert away.mean() < 0.005 and away.max() < 0.02
-    flat = baked.pixels.flatten(0, 2)[atlas.index]
-    assert torch.equal(full.pixels.flatten(0, 2)[mirrored], flat[there])
-    sure = baked.confidence.flatten()[atlas.index]
-    assert torch.allclose(full.confidence.flatten()[mirrored], MIRROR_TRUST * sure[there])
-
-
-def test_part_means_fill_the_rest_and_are_marked(builtin_body: SkinnedBody, atlas: Atlas) -> None:
-    by_part = torch.rand(len(builtin_body.part_names), 3, generator=torch.Generator().manual_seed(0))
-    worn = texture_of(builtin_body, atlas.spread(by_part[atlas.part[: atlas.inside]][None]))
-    baked = bake(turned_frames(builtin_body, worn), atlas)
-    full = filled_by_part_means(baked, atlas)
-    used = atlas.spread(torch.ones(1, atlas.inside, 1))[..., 0] > 0
-    assert (full.filled[used] != Fill.EMPTY).all() and (full.filled[~used] == Fill.EMPTY).all()
-    guessed = full.filled == Fill.PART_MEAN
-    assert (full.confidence[guessed] <= MEAN_TRUST).all()
-    seen = atlas.part[(baked.filled.flatten()[atlas.index] == Fill.SEEN)].bincount(minlength=len(by_part))
-    known = torch.zeros_like(guessed).flatten()
-    known[atlas.index] = (seen > 50)[atlas.part]
-    compare = guessed & known.unflatten(0, (SIDE, SIDE))[None]
-    assert (full.pixels[compare] - worn.pixels[compare]).abs().mean() < 0.03
-    flat = part_mean_texture(baked, atlas)
-    assert set(flat.filled.unique().tolist()) == {Fill.EMPTY, Fill.PART_MEAN}
-    chest = atlas.index[atlas.part == builtin_body.part_names.index("chest")]
-    assert len(flat.pixels.flatten(0, 2)[chest].unique(dim=0)) == 1
-
-
-def test_nothing_seen_stays_nothing(builtin_body: SkinnedBody, atlas: Atlas) -> None:
-    frames = turned_frames(builtin_body, patterned(atlas))
-    nothing = bake(replace(frames, trust=torch.zeros(frames.pixels.shape[:3])), atlas)
-    assert (nothing.confidence == 0).all() and (nothing.filled == Fill.EMPTY).all()
-    full = filled_by_part_means(filled_by_symmetry(nothing, atlas), atlas)
-    assert (full.filled == Fill.EMPTY).all() and (full.pixels == 0).all()
-    shown, confidence = render_texture(frames.fragments, builtin_body, full)
-    assert (shown == 0).all() and (confidence == 0).all()
-
-
-def test_the_mean_of_people_weighs_by_confidence(builtin_body: SkinnedBody) -> None:
-    black, white = (texture_of(builtin_body, torch.full((1, 8, 8, 3), value)) for value in (0.0, 1.0))
-    unsure = replace(white, confidence=torch.full((1, 8, 8), 0.25))
-    mean = mean_texture(concatenate([black, unsure]))
-    assert torch.allclose(mean.pixels, torch.tensor(0.2)) and torch.allclose(mean.confidence, torch.tensor(0.625))
-    assert (mean.filled == Fill.SEEN).all()
-    empty = replace(white, confidence=torch.zeros(1, 8, 8), filled=torch.zeros(1, 8, 8, dtype=torch.uint8))
-    assert (mean_texture(empty).filled == Fill.EMPTY).all()
-    with pytest.raises(InputError, match="texture"):
-        mean_texture(white[:0])
-
-
-def test_one_map_can_dress_everybody(builtin_body: SkinnedBody, atlas: Atlas) -> None:
-    worn = patterned(atlas)
-    frames = turned_frames(builtin_body, worn, (0.0, 1.0))
-    each, _ = render_texture(frames.fragments, builtin_body, worn[[0, 0]])
-    one, _ = render_texture(frames.fragments, builtin_body, worn)
-    assert torch.equal(one, each)
-    with pytest.raises(InputError, match="1 map or 2"):
-        render_texture(frames.fragments, builtin_body, worn[[0, 0, 0]])
-
-
-def test_a_saved_texture_comes_back_as_it_was(builtin_body: SkinnedBody, atlas: Atlas, tmp_path: Path) -> None:
-    baked = bake(turned_frames(builtin_body, patterned(atlas)), atlas)
-    full = filled_by_symmetry(baked, atlas)
-    files = save_texture(full, tmp_path / "someone.npz")
-    assert sorted(tmp_path.iterdir()) == sorted(files)
-    for name in ("someone.npz", "someone.png", "someone"):
-        again = load_texture(tmp_path / name, builtin_body)
-        for part in ("pixels", "confidence", "filled"):
-            assert torch.equal(getattr(again, part), getattr(full, part))
-        assert again.layout == full.layout
-    picture = cv2.imread(str(files[1]))[..., ::-1].astype(np.float32) / 255
-    assert np.abs(picture - full.pixels[0].numpy()).max() <= 0.5 / 255 + 1e-6
-
-
-def test_a_texture_of_another_layout_is_refused(builtin_body: SkinnedBody, atlas: Atlas, tmp_path: Path) -> None:
-    other = replace(builtin_body, uv=1 - builtin_body.uv)
-    assert uv_layout(other) != uv_layout(builtin_body)
-    assert uv_layout(builtin_body.to(dtype=torch.float64)) == uv_layout(builtin_body)
-    worn = patterned(atlas)
-    frames = turned_frames(builtin_body, worn)
-    with pytest.raises(InputError, match="UV layout"):
-        render_texture(frames.fragments, other, worn)
-    save_texture(worn, tmp_path / "worn.npz")
-    with pytest.raises(InputError, match="UV layout"):
-        load_texture(tmp_path / "worn.npz", other)
-    with pytest.raises(InputError, match="atlas"):
-        filled_by_symmetry(worn, uv_atlas(other, (SIDE, SIDE)))
-    with pytest.raises(InputError, match="atlas"):
-        filled_by_part_means(worn, uv_atlas(builtin_body, (64, 64)))
-    with pytest.raises(InputError, match=r"textures\[1\]"):
-        concatenate([worn, replace(worn, layout="other")])
-    bare = replace(builtin_body, uv=builtin_body.uv[:0], uv_faces=builtin_body.uv_faces[:0])
-    with pytest.raises(InputError, match="texture coordinates"):
-        uv_atlas(bare)
-
-
-def test_files_that_are_no_textures_are_refused(
-    builtin_body: SkinnedBody, atlas: Atlas, tmp_path: Path, unchecked: None
-) -> None:
-    with pytest.raises(InputError, match="path"):
-        load_texture(tmp_path / "none.npz", builtin_body)
-    (files, _) = save_texture(patterned(atlas), tmp_path / "worn")
-    content = files.read_bytes()
-    for broken in (b"", content[: len(content) // 2], b"no zip at all"):
-        files.write_bytes(broken)
-        with pytest.raises(InputError, match="texture npz"):
-            load_texture(files, builtin_body)
-    with np.load(io.BytesIO(content)) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    for changed, match in (
-        ({"version": np.array(99)}, "version"),
-        ({"pixels": arrays["pixels"] + 2}, "0..1"),
-        ({"pixels": (255 * arrays["pixels"]).astype(np.uint8)}, "floating-point"),
-        ({"pixels": arrays["pixels"] * np.nan}, "finite"),
-        ({"confidence": arrays["confidence"][:-1]}, "shape"),
-        ({"filled": arrays["filled"] + np.uint8(9)}, "marks"),
-        ({"layout": arrays["pixels"]}, "layout"),
-    ):
-        np.savez(files, **{**arrays, **changed})
-        with pytest.raises(InputError, match=match):
-            load_texture(files, builtin_body)
-    with pytest.raises(InputError, match="one map"):
-        save_texture(patterned(atlas)[[0, 0]], tmp_path / "two")
-    with pytest.raises(InputError, match="folder"):
-        save_texture(patterned(atlas), tmp_path / "nowhere" / "worn")
-
-
-def test_bad_frames_and_maps_are_refused(builtin_body: SkinnedBody, atlas: Atlas, unchecked: None) -> None:
-    worn = patterned(atlas)
-    frames = turned_frames(builtin_body, worn, (0.0, 1.0))
-    with pytest.raises(InputError, match="at least one frame"):
-        frames[:0]
-    with pytest.raises(InputError, match=r"frames\.fragments"):
-        replace(frames, pixels=frames.pixels[:, ::2])
-    with pytest.raises(InputError, match=r"frames\.vertices"):
-        replace(frames, vertices=frames.vertices[:1])
-    with pytest.raises(InputError, match=r"frames\.trust"):
-        replace(frames, trust=torch.ones(2, 4, 4))
-    with pytest.raises(InputError, match=r"frames\.sigma_m"):
-        replace(frames, sigma_m=torch.ones(2, 4))
-    with pytest.raises(InputError, match=r"frames\.vertices"):
-        bake(replace(frames, vertices=frames.vertices[:, :-1]), atlas)
-    with pytest.raises(InputError, match=r"frames\.pixels"):
-        bake(replace(frames, pixels=frames.pixels * math.nan), atlas)
-    with pytest.raises(InputError, match=r"frames\.vertices"):
-        bake(replace(frames, vertices=frames.vertices * math.nan), atlas)
-    for person in ([0], [0, 2], [-1, 0]):
-        with pytest.raises(InputError, match="person"):
-            bake(frames, atlas, torch.tensor(person))
-    for size in ((4, 64), (64, 9000)):
-        with pytest.raises(InputError, match="size"):
-            uv_atlas(builtin_body, size)
-    with pytest.raises(InputError, match=r"texture\.confidence"):
-        replace(worn, confidence=worn.confidence[:, 1:])
-    with pytest.raises(InputError, match=r"0\.\.1"):
-        texture_of(builtin_body, torch.full((1, 8, 8, 3), 255.0))
-    with pytest.raises(InputError, match="at least one texture"):
-        concatenate([])
-
-
-def test_a_person_baked_from_a_photo_looks_like_the_photo(builtin_body: SkinnedBody, atlas: Atlas) -> None:
-    state = people(builtin_body, 1)
-    photos, estimate = [Photo(photograph(builtin_body, state, 0))], as_estimate(builtin_body, state, "true")
-    baked = bake_textures(photos, estimate, atlas, sigma_m=0.0)
-    view = render_view(photos, estimate, crop_px=256)
-    shown, confidence = render_texture(view.fragments, builtin_body, baked)
-    pixels = torch.from_numpy(view.pixels()) / 255
-    sure = confidence > 0.3
-    assert (sure.sum() / (view.fragments.triangle >= 0).sum()) > 0.6
-    assert psnr(shown[sure], pixels[sure]) > 25
-    with pytest.raises(InputError, match="photos"):
-        bake_textures([], estimate, atlas)
-    with pytest.raises(InputError, match="estimate"):
-        bake_textures(photos, as_estimate(builtin_body, estimate.state[:0], "nobody"), atlas)
-
-
-def test_nothing_is_taken_from_beyond_the_border_or_from_who_stands_in_front(
-    builtin_body: SkinnedBody, atlas: Atlas
-) -> None:
-    state = people(builtin_body, 1)
-    photos, estimate = pictures(atlas, state), as_estimate(builtin_body, state, "true")
-    behind = replace(estimate.state.bodies, translation=estimate.state.bodies.translation * 1.3)
-    bodies = replace(
-        behind,
-        **{
-            part: torch.cat((getattr(estimate.state.bodies, part), getattr(behind, part)))
-            for part in ("pose", "shape", "expression", "translation")
-        },
-    )
-    pair = replace(
-        as_estimate(builtin_body, replace(estimate.state, bodies=bodies, camera=estimate.camera[[0, 0]]), "pair"),
-        image_index=torch.tensor([0, 0]),
-    )
-    baked = bake_textures(photos, pair, atlas)
-    alone = bake_textures(photos, estimate, atlas)
-    changed = (baked.confidence[0] - alone.confidence[0]).abs() > 1e-3  # rounding may move a pixel of the outline
-    assert changed.sum() < 0.01 * (alone.confidence > 0).sum(), "who stands in front loses nothing"
-    assert baked.confidence[1].sum() < 0.2 * alone.confidence.sum()
-    # The same person moved half out of the photo.
-    shift = estimate.state.bodies.translation + torch.tensor([0.0, 1.2, 0.0])
-    low = replace(estimate, state=replace(estimate.state, bodies=replace(estimate.state.bodies, translation=shift)))
-    view = render_view(photos, low, crop_px=256)
-    frames = frames_of(view)
-    texture = bake(frames, atlas)
-    point = (atlas.barycentric[..., None] * low.vertices[0][atlas.corners]).sum(1)
-    row = low.camera.project(point[None])[0, :, 1]
-    confidence = texture.confidence.flatten()[atlas.index]
-    assert (confidence[row > photos[0].size[0] + 2] == 0).all() and (row > photos[0].size[0] + 2).sum() > 1000
-    assert (confidence > 0).sum() > 500
-
-
-def test_the_real_pair_looks_like_itself(real_data: Callable[[str], Path]) -> None:
-    folder = real_data("bev_pair")
-    photos = read_photos(folder / "image_1.jpg")
-    estimate = refine.read(folder / "image_1_0.08.npz")
-    baked = bake_textures(photos, estimate, uv_atlas(estimate.body))
-    view = render_view(photos, estimate, crop_px=256)
-    shown, confidence = render_texture(view.fragments, estimate.body, baked)
-    pixels = torch.from_numpy(view.pixels()) / 255
-    sure = confidence > 0.1
-    assert (sure.flatten(1).sum(1) > 1000).all()
-    assert psnr(shown[sure], pixels[sure]) > 25
