@@ -1,0 +1,162 @@
+"""The network's weights: which there are, and how a file of them is read and written.
+
+    file = safetensors( 16-bit weights, 32-bit statistics ),   metadata = format, shape of the network, preprocessing, where it comes from
+
+`WEIGHTS` is the only table of weights there is. A file in it must be the one it names, byte for byte; a file given by path must be
+of this format version and have been trained on the same preprocessing. Nothing is downloaded.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from displacement_net.model import DisplacementNet, Settings, fold
+from displacement_net.preprocessing import description
+from refine.atomic import write_bytes
+from refine.errors import InputError
+
+FORMAT = "displacement_net 1"
+"""Name and version of the file format; another version is refused."""
+
+FOLDER = Path(__file__).parent / "weights"
+"""Where the files of the table lie."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One row of the table.
+
+    Attributes:
+        name: What `load` is asked for; the file is `FOLDER/name.safetensors`.
+        sha256: Of the file.
+        bytes: Its size.
+        licence: Under which it may be used.
+        trained_on: Data, samples, hours and command.
+        figures: Hold-out figures by name, with their unit in the name.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+    licence: str
+    trained_on: str
+    figures: Mapping[str, float]
+
+
+WEIGHTS: tuple[Weights, ...] = ()
+"""All weights that ship with the library."""
+
+
+def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER) -> DisplacementNet:
+    """Read a network.
+
+    Args:
+        name_or_path: A name of the table, or a file written by `save`.
+        table: Rows to look names up in.
+        folder: Where their files lie.
+
+    Returns:
+        The network in single precision on the CPU, in evaluation mode, normalisations folded into its convolutions.
+
+    Raises:
+        InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or another
+            shape than it says; or it is not the file the table means.
+    """
+    rows = {row.name: row for row in table}
+    row = rows.get(str(name_or_path))
+    path = folder / f"{row.name}.safetensors" if row else Path(name_or_path).expanduser()
+    if not path.is_file():
+        known = ", ".join(rows) or "none yet"
+        raise InputError(
+            "weights", f"a name of the catalogue ({known}) or a .safetensors file", f"no file at {name_or_path}"
+        )
+    data = path.read_bytes()
+    if row and hashlib.sha256(data).hexdigest() != row.sha256:
+        raise InputError(
+            "weights", f"{path.name} with the catalogue's sha256", "another file", "Reinstall the library."
+        )
+    tensors, words = _read(path.name, data)
+    return fold(_network(path.name, tensors, words)).requires_grad_(False)
+
+
+def save(path: str | Path, network: DisplacementNet, words: Mapping[str, str]) -> tuple[str, int]:
+    """Write a network's weights: 16-bit floats, statistics of the normalisations in 32.
+
+    Args:
+        path: The file.
+        network: Trained, its normalisations not folded.
+        words: What else is to stand in the metadata: licence, data, command, figures.
+
+    Returns:
+        sha256 and size in bytes of the file, as the table wants them.
+
+    Raises:
+        InputError: The network is folded, a weight is not finite in 16 bits, or the file cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    if not any(name.endswith("running_var") for name, _ in network.named_buffers()):
+        raise InputError("network", "a network as it was trained", "one whose normalisations are folded")
+    tensors = {}
+    for name, value in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        exact = name.endswith(("running_mean", "running_var", "sharpness"))
+        tensors[name] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
+        if not bool(tensors[name].isfinite().all()):
+            raise InputError("network", "weights that are finite in 16 bits", f"{name} that is not")
+    metadata = {**words, "format": FORMAT, "settings": json.dumps(asdict(network.settings)), **description()}
+    data = to_bytes(tensors, metadata=metadata)
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest(), len(data)
+
+
+def _read(name: str, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return a file's tensors and metadata.
+
+    Raises:
+        InputError: It is no file of this format and version.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as from_bytes
+
+    try:
+        tensors = from_bytes(data)
+        # The header is JSON behind its length in eight bytes (the safetensors format); the library reads it from paths only.
+        words = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+    except (SafetensorError, ValueError) as error:
+        raise InputError("weights", "a safetensors file", f"{name}: {error}") from error
+    if words.get("format") != FORMAT:
+        raise InputError(
+            "weights",
+            f"a file of format {FORMAT!r}",
+            f"{name} of format {words.get('format')!r}",
+            "Use weights made for this version of the library.",
+        )
+    for key, value in description().items():
+        if words.get(key) != value:
+            raise InputError("weights", f"a file trained with {key} {value}", f"{name}, trained with {words.get(key)}")
+    return tensors, words
+
+
+def _network(name: str, tensors: Mapping[str, Tensor], words: Mapping[str, str]) -> DisplacementNet:
+    """Fill a network.
+
+    Raises:
+        InputError: The tensors are not those of the shape the file states.
+    """
+    try:
+        stored = json.loads(words["settings"])
+        network = DisplacementNet(Settings(**{**stored, "widths": tuple(stored["widths"])}))
+        state = {key: value.float() for key, value in tensors.items()}
+        counted = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
+        network.load_state_dict({**state, **counted})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError("weights", "the tensors of the network its metadata states", f"{name}: {first}") from error
+    return network

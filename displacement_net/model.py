@@ -1,0 +1,255 @@
+"""The displacement network: photo and rendering in, for every pixel an offset, the square root of its information and a visibility out.
+
+    plain         U( photo, rendering )                            one encoder sees both
+    correlating   U( f(photo), g(rendering), f . g within r )      two encoders, and how well each rendered pixel fits its surroundings
+
+    unit                 = S / 16 px,                      S the side of the crop, so that a displacement has one size at every resolution
+    offset               = unit (o_x, o_y)
+    sqrt_information     = [[exp a, 0], [c, exp b]] / unit        lower triangular, one over the standard deviation where c = 0
+
+The six numbers of a pixel come from half the resolution (each of its pixels says four times six), and an untrained network says no
+displacement. Images are normally channels-last, where convolutions on a CPU are fastest.
+
+Source: Ronneberger et al., U-Net, MICCAI 2015 (encoder, decoder, skips); Sun et al., PWC-Net, CVPR 2018, sec. 3 (two encoders and a
+local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Dorta et al., CVPR 2018 (a triangular root of the precision).
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from displacement_net.displacement import Displacement
+
+CROP_FRACTION = 16
+"""A unit of the network's output is this fraction of the crop's side: 16 px of 256, about a medium estimate's displacement."""
+LOG_RANGE = 3.5
+"""Bound on the logarithm of the information's diagonal: no standard deviation below 0.3 px of 256, and none above 370 px."""
+FIRST_SIGMA = 0.7
+"""Standard deviation an untrained network states, in units: what doing nothing is off by."""
+OUTPUTS = 6
+"""o_x, o_y, a, b, c and the logit of being visible."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The shape of the network; stored with its weights."""
+
+    photo_channels: int = 3
+    """Channels of the photo, first in the input."""
+
+    rendering_channels: int = 12
+    """Channels of the rendering, after the photo's."""
+
+    widths: tuple[int, ...] = (24, 48, 96, 128, 192)
+    """Features at 1/2, 1/4, ... of the crop; the last sees the whole person."""
+
+    correlation_radius: int = 0
+    """Farthest fit that is looked at, in pixels of 1/8 of the crop (a person's height is about 27 of 256's); 0: the plain design."""
+
+    correlation_features: int = 48
+    """Features that are compared; without effect in the plain design."""
+
+    crop_px: int = 128
+    """Side of the crops it was trained at; other sides work, this one fits best."""
+
+    @property
+    def multiple(self) -> int:
+        """Sides of crops must be a multiple of this, px."""
+        return int(2 ** len(self.widths))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says, before a decision about visibility; differentiable.
+
+    Attributes:
+        offset: (B, S, S, 2) px, from the rendered to the observed position.
+        sqrt_information: (B, S, S, 2, 2) 1/px, lower triangular with a positive diagonal.
+        visible: (B, S, S) logit of the point being seen in the photo: neither hidden nor outside.
+    """
+
+    offset: Float[Tensor, "B S S 2"]
+    sqrt_information: Float[Tensor, "B S S 2 2"]
+    visible: Float[Tensor, "B S S"]
+
+
+class Convolution(nn.Sequential):
+    """Convolution, normalisation, rectifier."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        )
+
+
+class Encoder(nn.Module):
+    """Features at 1/2, 1/4, ... of the crop."""
+
+    def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.first = Convolution(inputs, widths[0], 2)
+        self.down = nn.ModuleList(
+            nn.Sequential(Convolution(coarse, fine, 2), Convolution(fine, fine))
+            for coarse, fine in itertools.pairwise(widths)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S)."""
+        features = [self.first(image.contiguous(memory_format=torch.channels_last))]
+        for step in self.down:
+            features.append(step(features[-1]))
+        return features
+
+
+class Decoder(nn.Module):
+    """From the coarsest features back to 1/2 of the crop, adding the encoder's features at each level."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        steps = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.narrow = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for coarse, fine in steps)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(Convolution(fine, fine), Convolution(fine, fine)) for _, fine in steps
+        )
+
+    def forward(self, coarse: Tensor, skips: list[Tensor]) -> Tensor:
+        """Return (B, widths[0], S / 2, S / 2); skips run from coarse to fine."""
+        for narrow, smooth, skip in zip(self.narrow, self.smooth, skips, strict=True):
+            coarse = smooth(functional.interpolate(narrow(coarse), scale_factor=2.0, mode="nearest") + skip)
+        return coarse
+
+
+class DisplacementNet(nn.Module):
+    """The network, in either design.
+
+    Attributes:
+        settings: Its shape.
+        sharpness: What stated roots of information are multiplied by, found on people it was not trained with.
+    """
+
+    LEVEL = 2
+    """Where the two designs part: features at 1/8 of the crop are compared."""
+
+    sharpness: Tensor
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.settings = settings = settings or Settings()
+        widths, inputs = settings.widths, settings.photo_channels + settings.rendering_channels
+        self.register_buffer("sharpness", torch.ones(()))
+        if settings.correlation_radius:
+            head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
+            # Two encoders of half the width each cost what one of the full width does at the finest level, and half below.
+            half = tuple(width // 2 for width in head)
+            self.photo = Encoder(settings.photo_channels, half)
+            self.rendering = Encoder(settings.rendering_channels, half)
+            self.compared = nn.ModuleList(nn.Conv2d(half[-1], settings.correlation_features, 1) for _ in range(2))
+            window = (2 * settings.correlation_radius + 1) ** 2
+            self.join = Convolution(2 * half[-1] + window, widths[self.LEVEL])
+            self.deep = nn.ModuleList(
+                nn.Sequential(Convolution(coarse, fine, 2), Convolution(fine, fine))
+                for coarse, fine in itertools.pairwise(tail)
+            )
+        else:
+            self.both = Encoder(inputs, widths)
+        self.decoder = Decoder(widths)
+        self.head = nn.Conv2d(widths[0], 4 * OUTPUTS, 1)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
+        _channels_last(self)
+
+    def forward(self, channels: Float[Tensor, "B C S S"]) -> Prediction:
+        """Look at crops.
+
+        Args:
+            channels: (B, C, S, S), see `displacement_net.preprocessing`; S a multiple of `settings.multiple`.
+
+        Returns:
+            The prediction, in the type of the channels, at least single precision.
+        """
+        features = self._correlated(channels) if self.settings.correlation_radius else self.both(channels)
+        fine = self.decoder(features[-1], features[-2::-1])
+        numbers = functional.pixel_shuffle(self.head(fine).float(), 2).permute(0, 2, 3, 1)  # (B, S, S, 6)
+        unit = channels.shape[-1] / CROP_FRACTION
+        across = numbers[..., 4]
+        log = LOG_RANGE * torch.tanh(numbers[..., 2:4] / LOG_RANGE)
+        diagonal = log.exp()
+        rows = torch.stack((diagonal[..., 0], torch.zeros_like(across), across, diagonal[..., 1]), -1)
+        root = rows.unflatten(-1, (2, 2)) * (self.sharpness / (FIRST_SIGMA * unit))
+        return Prediction(unit * numbers[..., :2], root, numbers[..., 5])
+
+    def _correlated(self, channels: Tensor) -> list[Tensor]:
+        """Return the features of the correlating design, fine to coarse."""
+        photo = self.photo(channels[:, : self.settings.photo_channels])
+        rendering = self.rendering(channels[:, self.settings.photo_channels :])
+        fit = correlation(
+            self.compared[1](rendering[-1]), self.compared[0](photo[-1]), self.settings.correlation_radius
+        )
+        features = [torch.cat(pair, 1) for pair in zip(photo, rendering, strict=True)]
+        features[-1] = self.join(torch.cat((features[-1], fit), 1))
+        for step in self.deep:
+            features.append(step(features[-1]))
+        return features
+
+    @torch.no_grad()
+    def displacement(self, channels: Float[Tensor, "B C S S"], threshold: float = 0.5) -> Displacement:
+        """Return the displacement field of crops.
+
+        Args:
+            channels: See `forward`.
+            threshold: A point less likely to be visible than this says nothing.
+
+        Returns:
+            (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo.
+        """
+        said = self(channels)
+        seen = said.visible.sigmoid() > threshold
+        return Displacement(
+            torch.where(seen[..., None], said.offset, 0.0),
+            torch.where(seen[..., None, None], said.sqrt_information, 0.0),
+        )
+
+
+def correlation(
+    rendering: Float[Tensor, "B F H W"], photo: Float[Tensor, "B F H W"], radius: int
+) -> Float[Tensor, "B R H W"]:
+    """Compare every pixel of the rendering with the photo around the same place.
+
+    Args:
+        rendering: (B, F, H, W) features.
+        photo: (B, F, H, W) features.
+        radius: Farthest shift, px, along each axis.
+
+    Returns:
+        (B, (2 radius + 1)², H, W) mean products; shift (dx, dy) at index (dy + radius) (2 radius + 1) + dx + radius, zero outside.
+    """
+    count, features, height, width = rendering.shape
+    # All pairs in one product, of which the window is kept: at 1/8 of a crop that is faster than shifting the picture.
+    pairs = rendering.flatten(2).mT @ photo.flatten(2) / features**0.5  # (B, H W, H W)
+    reach = torch.arange(-radius, radius + 1, device=photo.device)
+    row = torch.arange(height, device=photo.device)[:, None, None, None] + reach[:, None]  # (H, 1, R, 1)
+    column = torch.arange(width, device=photo.device)[:, None, None] + reach  # (W, 1, R)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)  # (H, W, R, R)
+    place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).reshape(1, height * width, -1)
+    window = pairs.gather(2, place.expand(count, -1, -1)) * inside.reshape(1, height * width, -1)
+    return window.mT.unflatten(2, (height, width)).contiguous(memory_format=torch.channels_last)
+
+
+def fold(network: DisplacementNet) -> DisplacementNet:
+    """Put each normalisation into the convolution before it, for inference; the network is changed and returned, in evaluation mode."""
+    network.eval()
+    for block in network.modules():
+        if isinstance(block, Convolution) and isinstance(block[1], nn.BatchNorm2d) and isinstance(block[0], nn.Conv2d):
+            block[0] = nn.utils.fuse_conv_bn_eval(block[0], block[1])
+            block[1] = nn.Identity()
+    _channels_last(network)
+    return network
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Lay weights out so that a convolution on a CPU need not do it at each call."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

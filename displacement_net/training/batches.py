@@ -1,0 +1,180 @@
+"""Batches: what the network is shown at each step and the truth about it, made where they are needed, in order.
+
+    batch of steps 2 m and 2 m + 1 on process r of R  <-  source.batch(seed = first + (m R + r) count, count),  then its mirror image
+
+A mirrored photo of a person is a photo of a mirrored person, and bodies are symmetric, so that the second batch costs nothing to make;
+its seeds say all, so that a run that was stopped sees exactly what it would have seen. Anything with `batch(seed, count) -> Shown` is a source: the
+synthetic people of this package, or a rendered or real set with ground truth.
+"""
+
+import itertools
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from displacement_net.loss import Truth
+from displacement_net.preprocessing import CHANNELS, network_input
+
+HOLDOUT_SEED = 2**40
+"""First seed of the hold-out, which no training reaches."""
+
+
+@runtime_checkable
+class Shown(Protocol):
+    """What a sample must say to be learnt from; `displacement_net.training.samples.Samples` says it, and more."""
+
+    @property
+    def image(self) -> Float[Tensor, "B 3 S S"]:
+        """RGB in 0..1, black outside the photo."""
+        ...
+
+    @property
+    def normals(self) -> Float[Tensor, "B 3 S S"]:
+        """Unit normals of the rendered estimate, camera frame."""
+        ...
+
+    @property
+    def depth(self) -> Float[Tensor, "B 1 S S"]:
+        """Its depth, m; only differences matter."""
+        ...
+
+    @property
+    def colors(self) -> Float[Tensor, "B 3 S S"]:
+        """Its rest-pose colours, 0..1."""
+        ...
+
+    @property
+    def texture(self) -> Float[Tensor, "B 3 S S"]:
+        """Its textured rendering, RGB in 0..1."""
+        ...
+
+    @property
+    def confidence(self) -> Float[Tensor, "B 1 S S"]:
+        """What that is worth, 0..1; zero where no texture is known."""
+        ...
+
+    @property
+    def offset(self) -> Float[Tensor, "B S S 2"]:
+        """Px, from each rendered pixel to where its surface point lies in the crop."""
+        ...
+
+    @property
+    def foreground(self) -> Bool[Tensor, "B S S"]:
+        """Where the estimate is rendered."""
+        ...
+
+    @property
+    def visible(self) -> Bool[Tensor, "B S S"]:
+        """Where the surface point is seen in the photo: neither hidden nor outside."""
+        ...
+
+
+@runtime_checkable
+class SampleSource(Protocol):
+    """Where samples come from."""
+
+    def batch(self, seed: int, count: int) -> Shown:
+        """Return `count` samples, the same for the same seed and count."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the network is shown, (B, 15, S, S), and what is true of it."""
+
+    channels: Float[Tensor, "B C S S"]
+    truth: Truth
+
+    def to(self, device: torch.device) -> "Batch":
+        """Move to a device."""
+        truth = self.truth
+        moved = Truth(truth.offset.to(device), truth.rendered.to(device), truth.visible.to(device))
+        return Batch(self.channels.to(device), moved)
+
+
+def batch_of(samples: Shown) -> Batch:
+    """Return samples as the network sees them.
+
+    Args:
+        samples: B samples.
+    """
+    last = (0, 2, 3, 1)
+    channels = network_input(
+        samples.image.permute(last),
+        samples.normals.permute(last),
+        samples.depth[:, 0],
+        samples.colors.permute(last),
+        samples.foreground,
+        torch.cat((samples.texture, samples.confidence), 1).permute(last),
+    )
+    return Batch(channels, Truth(samples.offset, samples.foreground, samples.visible))
+
+
+def mirrored(batch: Batch) -> Batch:
+    """Return the batch seen in a mirror that swaps left and right.
+
+    Args:
+        batch: B crops of a body whose rest-pose colours are symmetric: what is x on one side is 1 - x on the other.
+    """
+    sign = torch.ones(len(CHANNELS))
+    sign[[CHANNELS.index("normal_x"), CHANNELS.index("rest_x")]] = -1  # the colour is centred, see `preprocessing`
+    truth = batch.truth
+    return Batch(
+        (batch.channels * sign.to(batch.channels)[:, None, None]).flip(3),
+        Truth(
+            truth.offset.flip(2) * truth.offset.new_tensor((-1.0, 1.0)), truth.rendered.flip(2), truth.visible.flip(2)
+        ),
+    )
+
+
+class Pairs(Dataset[tuple[Batch, Batch]]):
+    """Batches and their mirror images; the source is made on first use, by the process that asks: a worker need not be sent it."""
+
+    def __init__(self, make_source: Callable[[], SampleSource], count: int, first_seed: int, rank: int, world: int):
+        self.make_source, self.count, self.first_seed = make_source, count, first_seed
+        self.rank, self.world = rank, world
+        self._source: SampleSource | None = None
+
+    def __getitem__(self, pair: int) -> tuple[Batch, Batch]:
+        """Return the batches of steps 2 pair and 2 pair + 1."""
+        self._source = self._source or self.make_source()
+        seed = self.first_seed + (pair * self.world + self.rank) * self.count
+        batch = batch_of(self._source.batch(seed, self.count))
+        return batch, mirrored(batch)
+
+
+def batches(
+    make_source: Callable[[], SampleSource],
+    count: int,
+    *,
+    first_step: int = 0,
+    first_seed: int = 0,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+) -> Generator[Batch, None, None]:
+    """Return batches without end, those of `first_step` and after.
+
+    Args:
+        make_source: Makes the source; must be importable by name if there are workers.
+        count: B.
+        first_step: Where to begin.
+        first_seed: Which people.
+        rank: This process among those that train together.
+        world: How many these are.
+        workers: Processes that make samples ahead; 0: they are made in between, by this one.
+    """
+    # A fresh interpreter for each worker: a fork would inherit the threads and the device of this one.
+    loader = DataLoader(
+        Pairs(make_source, count, first_seed, rank, world),
+        batch_size=None,
+        sampler=itertools.count(first_step // 2),
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+    )
+    yield from itertools.islice(itertools.chain.from_iterable(loader), first_step % 2, None)

@@ -1,0 +1,111 @@
+"""Estimates as regressors err: from no error at all to a wrong limb, magnitudes log-uniform.
+
+    pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,  pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
+
+Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of `refine.disturbance`, whose medium
+estimate has a scale of 0.77; here the scale is log-uniform over `SCALES` and exactly zero for a share, because later rounds and
+good estimates must be in the training set. Now and then a limb is wrong, or left and right are swapped. The estimate's camera may have
+another focal length than the photo's (regressors assume one): the body then stands farther away by the same factor.
+
+Source: the proportions: `refine.disturbance`; swapped limbs and assumed focal lengths: Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3;
+Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refine import rotation
+from refine.bodies import Bodies, State
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
+
+SCALES = (0.02, 1.8)
+"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm."""
+PERFECT = 0.06
+"""Share of estimates without any error."""
+WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
+"""Share of estimates with one limb far off, and the standard deviation per axis of its upper two joints, rad."""
+SWAPPED = 0.03
+"""Share of estimates whose arms or legs are swapped."""
+OTHER_FOCAL, FOCAL_FACTORS = 0.4, (0.7, 8.0)
+"""Share of estimates under another focal length, and the factors it is drawn from, log-uniform: HMR's crops see 5000 px of 224."""
+LIMBS = (
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+)  # fmt: skip
+SWAPS = (
+    ("collar", "shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "foot"),
+)  # fmt: skip
+NEAREST_M = 0.6
+"""An estimate's pelvis is never nearer to the camera, m."""
+FARTHEST_M = 80.0
+"""Nor farther: single precision would tell."""
+
+
+def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> State:
+    """Return what a regressor might say of true bodies.
+
+    Args:
+        body: The model.
+        true: B bodies with their cameras, camera frame.
+        rng: Draws everything, the same on every device.
+
+    Returns:
+        B disturbed bodies with the cameras they are seen by.
+    """
+    bodies, count, joints = true.bodies, len(true), len(body.joint_names)
+    like = bodies.pose
+
+    def drawn(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(like)
+
+    low, high = np.log(SCALES)
+    scale = np.exp(rng.uniform(low, high, count)) * (rng.random(count) >= PERFECT)
+    turn = rng.standard_normal((count, joints, 3)) * joint_sigma_rad(body.joint_names).numpy()[:, None]
+    turn *= scale[:, None, None]
+    _wrong_limbs(turn, scale, body.joint_names, rng)
+    shape = bodies.shape + drawn(SIGMA_SHAPE * scale[:, None] * rng.standard_normal((count, bodies.shape.shape[1])))
+    pelvis = body.posed(bodies).joints[:, 0]
+    across = SIGMA_ACROSS_M * rng.standard_normal((count, 3)) * scale[:, None] * (1.0, 1.0, 0.0)
+    recede = np.exp(SIGMA_LOG_DEPTH * scale * rng.standard_normal(count))[:, None]
+    pelvis = (pelvis + drawn(across)) * drawn(recede)
+    pose = _swapped(bodies.pose, body.joint_names, scale, rng) @ rotation.exp(drawn(turn))
+    camera, factor = _assumed(true.camera, rng, scale)
+    pelvis = torch.cat((pelvis[:, :2], (pelvis[:, 2:] * factor).clamp(NEAREST_M, FARTHEST_M)), 1)
+    moved = Bodies(pose, shape, bodies.expression, bodies.translation)
+    at_rest = body.posed(moved).joints[:, 0] - bodies.translation
+    return State(replace(moved, translation=pelvis - at_rest), camera)
+
+
+def _wrong_limbs(turn: np.ndarray, scale: np.ndarray, names: tuple[str, ...], rng: np.random.Generator) -> None:
+    """Turn the joints of one limb of some bodies much too far; `turn` (B, J, 3) rad is changed."""
+    wrong = (rng.random(len(turn)) < WRONG_LIMB) & (scale > 0)
+    limb = rng.integers(len(LIMBS), size=len(turn))
+    far = WRONG_LIMB_RAD * rng.standard_normal((len(turn), 2, 3))
+    for row in np.flatnonzero(wrong):
+        turn[row, [names.index(name) for name in LIMBS[limb[row]]]] += far[row]
+
+
+def _swapped(pose: Tensor, names: tuple[str, ...], scale: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Give some bodies the rotations of the other side's limbs, mirrored."""
+    swap = (rng.random(len(pose)) < SWAPPED) & (scale > 0)
+    which = rng.integers(len(SWAPS), size=len(pose))
+    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0])).to(pose)
+    pose = pose.clone()
+    for row in np.flatnonzero(swap):
+        for name in SWAPS[which[row]]:
+            left, right = names.index(f"left_{name}"), names.index(f"right_{name}")
+            pose[row, [left, right]] = mirror @ pose[row, [right, left]] @ mirror
+    return pose
+
+
+def _assumed(camera: Camera, rng: np.random.Generator, scale: np.ndarray) -> tuple[Camera, Tensor]:
+    """Return the cameras regressors assume, and how much farther away bodies stand under them, (B, 1)."""
+    low, high = np.log(FOCAL_FACTORS)
+    factor = np.exp(rng.uniform(low, high, len(scale)))
+    factor = np.where((rng.random(len(scale)) < OTHER_FOCAL) & (scale > 0), factor, 1.0)
+    by = torch.from_numpy(factor)[:, None].to(camera.focal)
+    return Camera(camera.focal * by, camera.center, camera.size), by

@@ -1,0 +1,262 @@
+"""Samples: photos of synthetic people, estimates of them rendered as the network will see them, and the true displacement.
+
+    offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) - pixel centre
+
+`python -m displacement_net.training.sheet` measures the speed and draws some.
+
+Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from displacement_net.training import casting
+from displacement_net.training.assets import Assets
+from displacement_net.training.camera_noise import photographed
+from displacement_net.training.colors import draw_colors, make_bank
+from displacement_net.training.errors_of_regressors import estimate_of
+from displacement_net.training.lighting import background, read_places
+from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects
+from displacement_net.training.scene import Light, compose, render_people
+from displacement_net.training.seen_textures import TEXTURE_CASES, draw_cases, seen_texture
+from displacement_net.training.training_body import TrainingBody, vertices_of
+from displacement_net.training.truth import body_normals, true_displacement
+from displacement_net.training.wardrobe import Look, draw_looks
+from refine.bodies import State
+from refine.camera import NEAR_M, Camera
+from refine.crop import Crop, crop_around, square_around
+from refine.errors import InputError
+from refine.render import Rasterizer, shade
+from refine.render.rasterize import default_rasterizer, rasterize
+
+__all__ = ["TEXTURE_CASES", "Sampler", "Samples"]
+
+LOOKS = 40
+"""Looks a sampler keeps; colours and prints are drawn anew for every person."""
+SHARED, GROUPS = 4, 24
+"""People of a batch that wear the same look in different colours are posed and rendered together: at least so many, in at most so many groups."""
+REPLICATED = 0.25
+"""Share of photos whose border's colours go on outside; the others are black there."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """B samples of S x S pixels.
+
+    Attributes:
+        image: (B, 3, S, S) crop of the photo, sRGB in 0..1, black (or replicated) outside the photo.
+        normals: (B, 3, S, S) unit normals of the rendered estimate, camera frame; zeros on the background.
+        depth: (B, 1, S, S) m, depth of the rendered surface less that of the estimate's pelvis; zeros on the background.
+        colors: (B, 3, S, S) `SkinnedBody.vertex_colors` of the rendered surface; zeros on the background.
+        mask: (B, 1, S, S) one where the estimate is rendered.
+        texture: (B, 3, S, S) the estimate rendered with what is known of the person's looks, sRGB in 0..1; zeros where nothing is.
+        confidence: (B, 1, S, S) how much the texture is worth, 0..1; zeros where there is none.
+        texture_case: (B,) index into `TEXTURE_CASES`.
+        offset: (B, S, S, 2) px of the crop, (x, y) from the rendered pixel to where its surface point lies in the photo; zeros on the background.
+        foreground: (B, S, S) the estimate is rendered here.
+        inside: (B, S, S) the surface point lies inside the photo and in front of the camera. (It may lie outside the crop.)
+        visible: (B, S, S) ... inside the crop too, and nothing hides it: not the person itself, nor others, nor objects. Implies inside.
+        true: B bodies as they are, in the camera frame of their photos, with the photos' cameras.
+        estimate: B bodies as they were rendered, with the cameras regressors assumed for the same photos.
+        crop: Where the crops lie in their photos.
+    """
+
+    image: Float[Tensor, "B 3 S S"]
+    normals: Float[Tensor, "B 3 S S"]
+    depth: Float[Tensor, "B 1 S S"]
+    colors: Float[Tensor, "B 3 S S"]
+    mask: Float[Tensor, "B 1 S S"]
+    texture: Float[Tensor, "B 3 S S"]
+    confidence: Float[Tensor, "B 1 S S"]
+    texture_case: Int[Tensor, "B"]
+    offset: Float[Tensor, "B S S 2"]
+    foreground: Bool[Tensor, "B S S"]
+    inside: Bool[Tensor, "B S S"]
+    visible: Bool[Tensor, "B S S"]
+    true: State
+    estimate: State
+    crop: Crop
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+
+class Sampler:
+    """Makes batches of samples; the same seed and count give the same batch. Frozen after it is built."""
+
+    def __init__(
+        self,
+        training: TrainingBody,
+        assets: Assets,
+        *,
+        size: int = 128,
+        device: torch.device | str = "cpu",
+        looks: int = LOOKS,
+        seed: int = 0,
+        backgrounds: tuple[np.ndarray, ...] = (),
+        rasterizer: Rasterizer | None = None,
+    ) -> None:
+        """Dress `looks` people and measure the panoramas; takes some seconds.
+
+        Args:
+            training: The base mesh.
+            assets: Clothes, skins, places.
+            size: S, px, a multiple of 8.
+            device: Where everything is computed.
+            looks: How many combinations of garments to keep.
+            seed: Of the looks.
+            backgrounds: The user's own photos (H, W, 3) uint8 sRGB, used in half of the samples; may be empty.
+            rasterizer: None: the fastest one installed.
+
+        Raises:
+            InputError: The size is no multiple of 8.
+        """
+        if size < 8 or size % 8:
+            raise InputError("size", "a multiple of 8 px", str(size))
+        rng = np.random.default_rng((seed, 1))
+        self.size, self.device = size, torch.device(device)
+        self.body = training.body.to(device=self.device)
+        self.rasterizer = rasterizer or default_rasterizer()
+        self._looks = tuple(_moved(look, self.device) for look in draw_looks(training, assets, looks, rng))
+        self._bank = make_bank(assets, seed).to(self.device)
+        self._places = read_places(assets.panoramas).to(self.device)
+        self._recordings = assets.recordings
+        self._normals = body_normals(self.body)
+        self._backgrounds = _squares(backgrounds, 2 * size).to(self.device)
+
+    def batch(self, seed: int, count: int) -> Samples:
+        """Make a batch.
+
+        Args:
+            seed: Draws everything.
+            count: B.
+
+        Raises:
+            InputError: The seed is negative, or nothing is asked for.
+        """
+        if seed < 0 or count < 1:
+            raise InputError("seed, count", "a seed of 0 or more and at least one sample", f"{seed}, {count}")
+        with torch.no_grad():
+            return self._batch(np.random.default_rng((seed, count)), count)
+
+    def _batch(self, rng: np.random.Generator, count: int) -> Samples:
+        size = self.size
+        scene = casting.cast(self.body, self._recordings, count, rng)
+        people = len(scene.photo)
+        true = State(scene.bodies[slice(0, count)], scene.camera)
+        estimate = estimate_of(self.body, true, rng)
+        posed = self.body.posed(scene.bodies)
+        guessed = self.body.posed(estimate.bodies)
+        vertices, true_vertices = (vertices_of(self.body, each) for each in (guessed, self.body.posed(true.bodies)))
+        own = estimate.camera
+        center, side = square_around(own.project(vertices), seen=vertices[..., 2] > NEAR_M, within=own.size)
+        crop = crop_around(center, side, side=size, image_index=torch.arange(count, device=self.device))
+        fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(own), size, size)
+
+        light = Light(
+            self._places,
+            torch.from_numpy(rng.integers(len(self._places.picture), size=count)).to(self.device),
+            casting.pano_from_camera(scene.camera_from_level, rng),
+        )
+        together = max(SHARED, -(-people // GROUPS))
+        drawn = rng.integers(len(self._looks), size=-(-people // together))
+        worn = rng.permutation(np.repeat(drawn, together)[:people])
+        colors = draw_colors(self._bank, people, rng)
+        camera = crop.camera(scene.camera)
+        layer = render_people(
+            self._looks, worn, posed, colors, self._bank, light, scene.photo, camera, size, self.rasterizer, rng
+        )
+        seen_people, others = compose(layer, scene.photo, count)
+        front, opacity = draw_objects(self._bank.prints, count, size, FRONT, WITH_FRONT, rng)
+        picture = self._picture(seen_people, light, camera, rng)
+        picture = picture * (1 - opacity[..., None]) + front * opacity[..., None]
+        within = _within(crop, scene.camera.size)
+        image = _bordered(photographed(picture.permute(0, 3, 1, 2), rng), within, rng)
+
+        truth = true_displacement(
+            self.body, true_vertices, camera, fragments, crop, scene.camera.size, others, opacity, self.rasterizer
+        )
+        case = draw_cases(count, rng)
+        mine = replace(colors, **{name: value[:count] for name, value in vars(colors).items()})
+        texture, confidence = seen_texture(
+            self.body,
+            self._looks,
+            worn[:count],
+            mine,
+            self._bank,
+            fragments,
+            image,
+            truth.offset,
+            case,
+            rng,
+        )
+        seen = fragments.triangle >= 0
+        normals = torch.nn.functional.normalize(
+            shade.interpolate(fragments, self.body.faces, self._normals(vertices)), dim=-1
+        )
+        depth = torch.where(seen, fragments.depth - guessed.joints[:, 0, 2, None, None], 0.0)
+        rest = shade.interpolate(fragments, self.body.faces, self.body.vertex_colors.expand(count, -1, -1))
+        return Samples(
+            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest.permute(0, 3, 1, 2).contiguous(),
+            seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen, truth.inside,
+            truth.visible, true, estimate, crop,
+        )  # fmt: skip
+
+    def _picture(self, people: Tensor, light: Light, camera: Camera, rng: np.random.Generator) -> Tensor:
+        """Lay people (B, S, S, 4) over places and clutter: (B, S, S, 3)."""
+        count, size = len(people), self.size
+        ray = casting.rays(camera, size) @ light.pano_from_camera[:, None].mT
+        behind = background(light.places, light.index, ray)
+        if len(self._backgrounds):
+            theirs = self._backgrounds[
+                torch.from_numpy(rng.integers(len(self._backgrounds), size=count)).to(self.device)
+            ]
+            row, column = rng.integers(size + 1, size=2)
+            cut = theirs[:, row : row + size, column : column + size]
+            chosen = torch.from_numpy(rng.random(count) < 0.5).to(self.device)[:, None, None, None]
+            behind = torch.where(chosen, cut, behind)
+        clutter, there = draw_objects(self._bank.prints, count, size, BEHIND, WITH_BEHIND, rng)
+        behind = behind * (1 - there[..., None]) + clutter * there[..., None]
+        return behind * (1 - people[..., 3:]) + people[..., :3]
+
+
+def _moved(look: Look, device: torch.device) -> Look:
+    """Return a look on another device."""
+    hair = None if look.hair is None else look.hair.to(device)
+    material, cloth, worn, worn_material = (
+        part.to(device) for part in (look.material, look.cloth, look.worn, look.worn_material)
+    )
+    return Look(look.piece.to(device), material, cloth, hair, look.textures, worn, worn_material)
+
+
+def _squares(photos: tuple[np.ndarray, ...], size: int) -> Tensor:
+    """Return photos as (M, size, size, 3) in 0..1."""
+    import cv2
+
+    cut = [cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos]
+    return torch.from_numpy(np.stack(cut)).float() / 255 if cut else torch.zeros(0, size, size, 3)
+
+
+def _within(crop: Crop, photo: Tensor) -> Tensor:
+    """Return the first and last column and row of each crop that lie inside the photo, (B, 4): left, top, right, bottom."""
+    corners = torch.stack((torch.zeros_like(photo), photo.flip(1)), 1)  # (B, 2, 2)
+    low, high = crop.to_crop(corners).unbind(1)
+    size = crop.side
+    return torch.cat((low.ceil().clamp(0, size - 1), (high.floor() - 1).clamp(0, size - 1)), 1).long()
+
+
+def _bordered(image: Tensor, within: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return images (B, 3, S, S), black or replicated outside the photo."""
+    size = image.shape[-1]
+    line = torch.arange(size, device=image.device).expand(len(image), -1)
+    column = torch.maximum(torch.minimum(line, within[:, 2:3]), within[:, 0:1])
+    row = torch.maximum(torch.minimum(line, within[:, 3:4]), within[:, 1:2])
+    index = torch.arange(len(image), device=image.device)[:, None, None]
+    repeated = image.permute(0, 2, 3, 1)[index, row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
+    inside = (column == line)[:, None, :] & (row == line)[:, :, None]
+    keep = torch.from_numpy(rng.random(len(image)) < REPLICATED).to(image.device)[:, None, None]
+    return repeated * (inside | keep)[:, None]

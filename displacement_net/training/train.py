@@ -1,0 +1,177 @@
+"""Trains the displacement network: `python -m displacement_net.training.train --minutes 30 --out DIR [--resume]`.
+
+The folder then holds the checkpoint, `training.csv` and `holdout.csv`, and at the end `network.safetensors`: what `catalog.load` reads.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Optional
+
+import torch
+import typer
+
+from displacement_net.catalog import save
+from displacement_net.model import Settings
+from displacement_net.training.assets import load_assets
+from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
+from displacement_net.training.checkpoints import Progress
+from displacement_net.training.holdout import Figures, calibrated
+from displacement_net.training.loop import Schedule, Trained, engine, train
+from displacement_net.training.samples import Sampler
+from displacement_net.training.split import split
+from displacement_net.training.training_body import load_training_body
+from refine.body import anny
+from refine.errors import InputError, MissingExtra
+
+LICENCE = "Apache-2.0"
+"""Of weights made with the assets this package reads (all CC0, or the CMU database's free use): the library's own."""
+
+
+def make_people(training_body: Path, assets: Path | None, size: int, device: str, hold_out: bool) -> SampleSource:
+    """Return the synthetic people.
+
+    Args:
+        training_body: What `python -m refine.body.build --training FILE` wrote.
+        assets: Folder of clothes, hair, skins, panoramas and motion; None: procedural ones.
+        size: Side of the crops, px.
+        device: Where they are made.
+        hold_out: Whether they wear what is kept from training (else only what is not).
+
+    Raises:
+        InputError: A file is missing or damaged.
+    """
+    body = load_training_body(anny.load(), training_body)
+    return Sampler(body, split(load_assets(assets), hold_out), size=size, device=device, seed=int(hold_out))
+
+
+def held_out(source: SampleSource, count: int, together: int) -> list[Batch]:
+    """Return the hold-out in batches.
+
+    Args:
+        source: Of people that are not trained with.
+        count: Samples.
+        together: Samples a batch.
+    """
+    starts = range(0, count, together)
+    return [batch_of(source.batch(HOLDOUT_SEED + start, min(together, count - start))) for start in starts]
+
+
+def export(folder: Path, trained: Trained, hold_out: list[Batch], command: str) -> Figures:
+    """Calibrate the network on the hold-out and write `network.safetensors` and `network.json`, the catalogue's row.
+
+    Args:
+        folder: Of the run.
+        trained: What came out.
+        hold_out: What it was measured on.
+        command: That trained it.
+
+    Returns:
+        The figures after calibration.
+    """
+    figures, progress = calibrated(trained.network, hold_out), trained.progress
+    said = f"{progress.samples} synthetic samples, {progress.step} steps, {progress.seconds / 3600:.2f} h; {command}"
+    numbers = {name: round(value, 4) for name, value in asdict(figures).items()}
+    words = {"licence": LICENCE, "trained_on": said, "figures": json.dumps(numbers)}
+    sha256, size = save(folder / "network.safetensors", trained.network, words)
+    row = {"sha256": sha256, "bytes": size, **words, "figures": numbers}
+    (folder / "network.json").write_text(json.dumps(row, indent=2) + "\n")
+    return figures
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the run; made if it is not there.")],
+    training_body: Annotated[
+        Path, typer.Option(help="The full base mesh: python -m refine.body.build --training FILE.")
+    ],
+    minutes: Annotated[Optional[float], typer.Option(help="Time to train, over all sittings.")] = None,  # noqa: UP045
+    steps: Annotated[Optional[int], typer.Option(help="Steps to train, over all sittings.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    size: Annotated[int, typer.Option(help="Side of the crops, px; a multiple of 32.")] = 128,
+    batch: Annotated[int, typer.Option(min=2, help="Samples a step and device.")] = 16,
+    rate: Annotated[float, typer.Option(help="Largest rate of the optimiser.")] = 1e-3,
+    correlation: Annotated[int, typer.Option(help="Radius of the correlation, 1/8 px; 0: the plain design.")] = 0,
+    hold_out: Annotated[int, typer.Option(min=1, help="Samples of the hold-out.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make samples ahead; 0: none.")] = 0,
+    threads: Annotated[Optional[int], typer.Option(help="Threads of this process; default: torch's.")] = None,  # noqa: UP045
+    devices: Annotated[str, typer.Option(help="GPUs to train on; auto: all.")] = "auto",
+    precision: Annotated[Optional[str], typer.Option(help="Fabric's precision; default: by device.")] = None,  # noqa: UP045
+    assets: Annotated[
+        Path, typer.Option(help="Folder of clothes, skins, panoramas, motion.", envvar="REFINE_ASSETS")
+    ] = Path("../shared/assets"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the first weights.")] = 0,
+) -> None:
+    """Train the displacement network on synthetic people."""
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        settings = replace(Settings(), crop_px=size, correlation_radius=correlation)
+        if size < settings.multiple or size % settings.multiple:
+            raise InputError("--size", f"a multiple of {settings.multiple}", str(size))
+        schedule = Schedule(minutes=minutes, steps=steps, peak=rate)
+        fabric = engine(devices, precision)
+        fabric.launch()
+        kept = held_out(make_people(training_body, assets, size, "cpu", True), hold_out, batch)
+        kept = [part.to(fabric.device) for part in kept]
+        stream = partial(
+            _stream, make=partial(make_people, training_body, assets, size, str(fabric.device), False), count=batch,
+            rank=fabric.global_rank, world=fabric.world_size, workers=workers,
+        )  # fmt: skip
+        with _Bar(f"{'correlating' if correlation else 'plain'} design, {size} px") as bar:
+            trained = train(fabric, settings, schedule, out, stream, kept, resume=resume, report=bar.report, seed=seed)
+        if fabric.is_global_zero:
+            figures = export(out, trained, kept, " ".join(["python -m displacement_net.training.train", *sys.argv[1:]]))
+            typer.echo(f"{out / 'network.safetensors'}: {_sentence(figures)}", err=True)
+    except (InputError, MissingExtra) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+def _stream(
+    first_step: int, *, make: Callable[[], SampleSource], count: int, rank: int, world: int, workers: int
+) -> Generator[Batch, None, None]:
+    """Return batches from a step on."""
+    return batches(make, count, first_step=first_step, rank=rank, world=world, workers=workers)
+
+
+def _sentence(figures: Figures) -> str:
+    """Say the figures in a line."""
+    return (
+        f"hold-out {figures.endpoint_px:.2f} px of 256, {figures.share:.3f} of doing nothing "
+        f"(below 1 px {figures.share_near:.2f}), visible right {figures.visible_right:.3f}, "
+        f"within one and two sigma {figures.one_sigma:.3f} and {figures.two_sigma:.3f}"
+    )
+
+
+class _Bar:
+    """A progress bar on standard error, with a line for each measurement."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}")
+        self._bar = Bar(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True))
+        self._task = self._bar.add_task(title, total=1.0, words="")
+
+    def __enter__(self) -> "_Bar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def report(self, progress: Progress, spent: float, loss: float, figures: Figures | None) -> None:
+        """Move the bar."""
+        words = f"step {progress.step}, {progress.samples / max(progress.seconds, 1e-9):.0f} samples/s, loss {loss:.2f}"
+        self._bar.update(self._task, completed=spent, words=words)
+        if figures:
+            self._bar.console.print(f"step {progress.step}: {_sentence(figures)}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,127 @@
+"""The displacement network as evidence: shows it a view, and hands back what it says in pixels of the view's crops.
+
+    view -> (photo, normals, depth, rest colours, mask, texture) -> network -> displacement
+
+Where the network was trained at another side than the view's crops, what it is shown is resized to its own and what it says back.
+
+Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from displacement_net.displacement import Displacement
+from displacement_net.model import DisplacementNet
+from displacement_net.preprocessing import MASK, network_input
+from refine.check import check_shape
+from refine.errors import InputError
+from refine.render import shade
+from refine.view import View
+
+RENDERED_SHARE = 0.5
+"""A pixel of the network's input is of the body if at least half of it is."""
+
+
+@dataclass(frozen=True)
+class NetworkDisplacer:
+    """A `refine.refiner.Displacer` that asks the network.
+
+    Attributes:
+        network: In evaluation mode, on the device of the views to come (`displacement_net.catalog.load`).
+
+    Raises:
+        InputError: A setting is out of range, or the texture is not (B, Y, X, 4).
+    """
+
+    network: DisplacementNet
+    texture: Tensor | None = None
+    """(B, Y, X, 4) RGB and confidence, 0..1, on the body's texture coordinates; None: how people look is not known."""
+    crop_px: int | None = None
+    """Side at which the network looks; None: the one it was trained at."""
+    threshold: float = 0.5
+    """A point less likely to be visible than this says nothing."""
+    together: int = 16
+    """Bodies it looks at together: memory grows with them."""
+
+    def __post_init__(self) -> None:
+        side, multiple = self.crop_px or self.network.settings.crop_px, self.network.settings.multiple
+        if side < multiple or side % multiple:
+            raise InputError("crop_px", f"a multiple of {multiple}", str(side))
+        if not 0 <= self.threshold < 1 or self.together < 1:
+            raise InputError(
+                "displacer", "threshold in 0..1 and together of at least 1", f"{self.threshold:g} and {self.together}"
+            )
+        if self.network.training:
+            raise InputError("network", "a network in evaluation mode", "one in training mode", "Call network.eval().")
+        if self.texture is not None:
+            check_shape("texture", self.texture, "B Y X 4")
+
+    @torch.no_grad()
+    def displace(self, view: View) -> Displacement:
+        """Return offsets (B, S, S, 2) in px of the view's crops with the square root of their information in 1/px.
+
+        Raises:
+            InputError: There is not one texture a body, or the body has no texture coordinates.
+        """
+        shown = view_channels(view, self.texture)  # (B, 15, S, S)
+        side = self.crop_px or self.network.settings.crop_px
+        small = _resized(shown, side)
+        said = [self.network.displacement(part, self.threshold) for part in small.split(self.together)]
+        rendered = view.fragments.triangle >= 0
+        if not said:
+            empty = view.fragments.barycentric.new_zeros(*rendered.shape, 2)
+            return Displacement(empty, empty[..., None] * empty[..., None, :])
+        offset = torch.cat([part.offset for part in said])
+        root = torch.cat([part.sqrt_information for part in said])
+        if shown.shape[-1] != side:
+            offset, root = _enlarged(offset, root, small[:, MASK] >= RENDERED_SHARE, shown.shape[-1])
+        like = view.fragments.barycentric
+        return Displacement(
+            torch.where(rendered[..., None], offset.to(like), 0.0),
+            torch.where(rendered[..., None, None], root.to(like), 0.0),
+        )
+
+
+def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:
+    """Return what the network is shown of a view, in single precision.
+
+    Args:
+        view: B crops of S px with their renderings.
+        texture: (B, Y, X, 4) RGB and confidence, 0..1; None: unknown.
+    """
+    body, fragments = view.estimate.body, view.fragments
+    like = fragments.barycentric
+    photo = torch.from_numpy(view.pixels()).to(like.device).float() / 255
+    normals = shade.pixel_normals(fragments, body.faces, view.vertices)
+    rest = shade.interpolate(fragments, body.faces, body.vertex_colors.to(like).expand(len(like), -1, -1))
+    painted = None
+    if texture is not None:
+        check_shape("texture", texture, "B Y X 4", B=len(like))
+        painted = shade.texture_colors(fragments, body.uv.to(like), body.uv_faces, texture.to(like)).float()
+    return network_input(
+        photo, normals.float(), fragments.depth.float(), rest.float(), fragments.triangle >= 0, painted
+    )
+
+
+def _resized(shown: Tensor, side: int) -> Tensor:
+    """Return channels (B, C, side, side): averages where they shrink, bilinear where they grow."""
+    if shown.shape[-1] == side:
+        return shown
+    smaller = side < shown.shape[-1]
+    return functional.interpolate(shown, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
+
+
+def _enlarged(offset: Tensor, root: Tensor, rendered: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Return offsets and roots for crops of another side, from those of rendered pixels only: what is beside the body has no say."""
+    ratio = side / offset.shape[1]
+    informed = rendered & root.diagonal(dim1=-2, dim2=-1).gt(0).all(-1)  # (B, s, s)
+    said = torch.cat((offset * ratio, root.flatten(-2) / ratio), -1) * informed[..., None]
+    stack = torch.cat((said, informed[..., None].to(said)), -1).permute(0, 3, 1, 2)  # (B, 7, s, s)
+    large = functional.interpolate(stack, size=(side, side), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    share = large[..., 6:]
+    mean = torch.where(share >= RENDERED_SHARE, large[..., :6] / share.clamp(min=RENDERED_SHARE), 0.0)
+    return mean[..., :2], mean[..., 2:].unflatten(-1, (2, 2))
