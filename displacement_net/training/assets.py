@@ -207,7 +207,7 @@ def _mhclo(path: Path) -> tuple[dict[str, list[str]], list[list[float]], set[int
             hidden |= _ranges(parts)
         elif section == "verts" and (parts[0].lstrip("-").isdigit()):
             numbers = [float(part) for part in parts]
-            rows.append(numbers[:9] if len(numbers) >= 9 else [numbers[0]] * 3 + [1.0, 0, 0, 0, 0, 0])
+            rows.append(numbers[:9] if len(numbers) >= 9 else [numbers[0]] * 3 + [1.0] + [0.0] * 5)
         else:
             words[parts[0]] = parts[1:]
     return words, rows, hidden

@@ -86,7 +86,7 @@ def test_a_child_looks_the_same_and_its_distance_says_so(builtin_body: SkinnedBo
     told = source(scale=CHILD)
     assert told.joints is not None and told.translation is not None
     estimate = to_body(told, CAMERA, builtin_body)
-    assert estimate.notes[-1].startswith("Body 2 is 0.")
+    assert estimate.notes[-1].startswith("Person 3 is 0.")
     seen, stored = estimate.camera.project(estimate.joints[:, :22]), estimate.camera.project(told.joints[:, :22])
     assert float((seen - stored).norm(dim=-1).mean()) < 900 / 4 * 0.02 * CHILD  # 2 cm on an adult
     assert float(estimate.joints[:, 0, 2].min()) > 4.0 / 0.7
