@@ -18,6 +18,9 @@ from refine.camera import Camera
 from refine.check import check_shape
 from refine.errors import InputError
 
+BODY_JOINTS = 22
+"""The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
+
 Index = Tensor | Sequence[int] | slice
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import metrics, rotation
-from refine.bodies import State
+from refine.bodies import BODY_JOINTS, State
 from refine.body import SkinnedBody
 from refine.check import check_shape
 from refine.errors import InputError
@@ -58,9 +58,6 @@ SIGMA_ACROSS_M = 0.03
 """Of the pelvis across the view (regressors align the body in the photo to a few per cent of its height)."""
 SIGMA_LOG_DEPTH = 0.05
 """Of the logarithm of the distance: size and distance are hard to tell apart."""
-
-BODY_JOINTS = 22
-"""PA-MPJPE is taken over the first 22 joints, SMPL's without hands: 30 finger joints would outvote the body."""
 
 
 def disturb(body: SkinnedBody, state: State, strength: str, seeds: Sequence[int]) -> State:

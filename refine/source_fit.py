@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import rotation
-from refine.bodies import Bodies
+from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.estimate import Source, as_array
-from refine.source_pose import BODY_JOINTS, copy_pose, source_pelvis
+from refine.source_pose import copy_pose, source_pelvis
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""

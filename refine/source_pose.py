@@ -13,11 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.bodies import BODY_JOINTS
 from refine.errors import InputError
 from refine.estimate import Source
-
-BODY_JOINTS = 22
-"""Pelvis to wrists: the joints SMPL, SMPL-H, SMPL-X and the built-in body share, in one order."""
 
 FIRST_HAND_JOINT = {24: 22, 52: 22, 55: 25}
 """Index of the first left-hand joint by the number of joints: SMPL (one joint a hand), SMPL-H, SMPL-X and built-in."""

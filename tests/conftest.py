@@ -5,10 +5,12 @@ by default `../shared/data` beside the checkout, and are skipped where it is abs
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
+import jaxtyping
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -17,6 +19,9 @@ from jaxtyping import install_import_hook
 install_import_hook(("refine", "displacement_net", "priors"), "beartype.beartype")
 
 from refine.body import SkinnedBody  # noqa: E402
+
+if TYPE_CHECKING:
+    from refine.render.atlas import Atlas
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,3 +49,20 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """As users have it: without the tests' checks of signatures, which would speak before the library does."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def atlas(builtin_body: SkinnedBody) -> "Atlas":
+    """The built-in body's texture atlas at the size the texture tests use."""
+    from refine.render.atlas import uv_atlas
+    from tests.textures import SIDE
+
+    return uv_atlas(builtin_body, (SIDE, SIDE))

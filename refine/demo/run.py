@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from refine import metrics
+from refine.bodies import BODY_JOINTS
 from refine.correspondence import Matching
 from refine.demo.adam import Adam
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
-from refine.disturbance import BODY_JOINTS
 from refine.estimate import Estimate
 from refine.refiner import Refiner
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
+from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M
 from refine.errors import InputError
@@ -19,9 +19,6 @@ from refine.estimate import Estimate
 from refine.solve import StopReason
 from refine.solve.normal_equations import normal_equations
 from refine.terms import Term
-
-BODY_JOINTS = 22
-"""The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
 
 EXTRA_SIGMA_RAD = 0.3
 """Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""

@@ -2,12 +2,10 @@
 
 import io
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -23,19 +21,6 @@ from refine.render.texture_fill import (
     filled_by_symmetry,
 )
 from tests.textures import SIDE, patterned, turned_frames
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """As users have it: without the tests' checks of signatures."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="module")
-def atlas(builtin_body: SkinnedBody) -> Atlas:
-    return uv_atlas(builtin_body, (SIDE, SIDE))
 
 
 def test_a_saved_texture_comes_back_as_it_was(builtin_body: SkinnedBody, atlas: Atlas, tmp_path: Path) -> None:

@@ -1,12 +1,9 @@
 """Baking: what is seen is recovered, what is not seen is not believed, wrong frames are outvoted."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
-import jaxtyping
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -20,19 +17,6 @@ from refine.render.bake import CUT, GRAZING, bake, combine
 from refine.render.plain import PlainRasterizer
 from refine.render.texture import Fill, Texture, render_texture, texture_of
 from tests.textures import PSNR_DB, SIDE, patterned, pictures, psnr, turned_frames
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """As users have it: without the tests' checks of signatures."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="module")
-def atlas(builtin_body: SkinnedBody) -> Atlas:
-    return uv_atlas(builtin_body, (SIDE, SIDE))
 
 
 def test_every_texel_inside_lies_on_its_triangle(builtin_body: SkinnedBody, atlas: Atlas) -> None:

@@ -1,11 +1,10 @@
 """Filling, mixing and keeping textures, and a person from real and rendered photos."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 
@@ -29,19 +28,6 @@ from refine.render.texture_fill import (
 )
 from refine.view import render_view
 from tests.textures import SIDE, patterned, pictures, psnr, turned_frames
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """As users have it: without the tests' checks of signatures."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="module")
-def atlas(builtin_body: SkinnedBody) -> Atlas:
-    return uv_atlas(builtin_body, (SIDE, SIDE))
 
 
 def test_the_opposite_side_fills_what_was_not_seen_and_is_marked(builtin_body: SkinnedBody, atlas: Atlas) -> None:
