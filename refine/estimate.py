@@ -37,6 +37,10 @@ class Source:
         focal_rule: How the focal length was found, in words.
         path: The file, or None.
         gender: "neutral", "female" or "male".
+        images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
+        persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
+        sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
+        evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
     """
 
     format: str
@@ -52,6 +56,10 @@ class Source:
     focal_rule: str = ""
     path: Path | None = None
     gender: str = "neutral"
+    images: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
+    sigma_rad: Float[Tensor, "B J"] | None = None
+    evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.pose.shape[0]

@@ -40,6 +40,11 @@ class Given:
     lens: Lens | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def sizes(self) -> Tensor | None:
+        """(I, 2) px, height and width of the photos; None where there are none."""
+        return torch.tensor([photo.size for photo in self.photos], dtype=torch.float32) if self.photos else None
+
     def for_bodies(self, image_index: Tensor) -> Camera:
         """Return one camera a body.
 
@@ -130,7 +135,7 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
         return estimate if camera is None else with_camera(estimate, given.for_bodies(estimate.image_index))
     if isinstance(init, str | Path):
         first = None if camera is None else camera[:1]
-        estimate = find.read(init, model_of(body_model), camera=first)
+        estimate = find.read(init, model_of(body_model), camera=first, sizes=given.sizes)
         if named is not None and not suits(estimate.source, estimate.body):
             estimate = on_body(estimate, body_for(estimate.source, named))
         several = camera is not None and len(camera) > 1

@@ -34,11 +34,12 @@ from refine.solve import StopReason
 
 VERSION = 1
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
-SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d")
+SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
 READ_ERRORS = (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
 """What numpy, zipfile and a missing key raise on a file that is broken or of another kind."""
 
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender")
+SOURCE_NAMES = ("images", "persons")
 
 
 def save(result: Result, path: str | Path) -> None:
@@ -72,6 +73,8 @@ def save(result: Result, path: str | Path) -> None:
             if getattr(source, key) is not None
         },
         **{f"source/{key}": np.array(getattr(source, key)) for key in SOURCE_WORDS},
+        **{f"source/{key}": np.array(getattr(source, key), dtype=np.str_) for key in SOURCE_NAMES},
+        **{f"source/evidence/{key}": as_array(value) for key, value in source.evidence.items()},
         "source/path": np.array(str(source.path or "")),
         **_flatten("source/arrays", source.arrays),
     }
@@ -148,6 +151,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         return torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None
 
     word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS}
+    names = {key: tuple(arrays.get(f"source/{key}", np.array([], np.str_)).tolist()) for key in SOURCE_NAMES}
     pose, betas, expression = (torch.from_numpy(arrays[f"source/{key}"]) for key in SOURCE_TENSORS[:3])
     return Source(
         format=word["format"],
@@ -163,6 +167,14 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         focal_rule=word["focal_rule"],
         path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
         gender=word["gender"],
+        images=names["images"],
+        persons=names["persons"],
+        sigma_rad=tensor("sigma_rad"),
+        evidence={
+            key.removeprefix("source/evidence/"): torch.from_numpy(array)
+            for key, array in arrays.items()
+            if key.startswith("source/evidence/")
+        },
     )
 
 

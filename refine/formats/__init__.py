@@ -7,6 +7,9 @@ the format's name. It states its camera habits in its docstring and converts the
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from jaxtyping import Float
+from torch import Tensor
+
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Estimate
@@ -26,13 +29,21 @@ class Format(Protocol):
         """
         ...
 
-    def read(self, path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+    def read(
+        self,
+        path: Path,
+        body: SkinnedBody | None = None,
+        camera: Camera | None = None,
+        sizes: Float[Tensor, "I 2"] | None = None,
+    ) -> Estimate:
         """Read a file.
 
         Args:
             path: The file.
             body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
             camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
+            sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all. Only looked at where the file does not
+                know them and its camera depends on them.
 
         Raises:
             InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is given.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -62,13 +63,19 @@ def recognises(path: Path) -> bool:
     return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
 
 
-def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+def read(
+    path: Path,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
+) -> Estimate:
     """Read BEV's result of one photo.
 
     Args:
         path: The npz file.
         body: The model to put the estimate on; None: the built-in body.
         camera: Replaces the camera recovered from the file.
+        sizes: Not looked at: the file's own numbers tell.
 
     Returns:
         The estimate of all people of the file.

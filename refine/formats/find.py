@@ -6,6 +6,9 @@ read(path) = the one format that recognises the file . read(path)
 from pathlib import Path
 from types import ModuleType
 
+from jaxtyping import Float
+from torch import Tensor
+
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.discover import modules
@@ -19,7 +22,12 @@ def formats() -> dict[str, ModuleType]:
 
 
 def read(
-    path: str | Path, body: SkinnedBody | None = None, *, camera: Camera | None = None, format: str | None = None
+    path: str | Path,
+    body: SkinnedBody | None = None,
+    *,
+    camera: Camera | None = None,
+    format: str | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
 ) -> Estimate:
     """Read what a regressor stored.
 
@@ -28,6 +36,7 @@ def read(
         body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
         camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
         format: The format's name, where the file should not be asked.
+        sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not know them.
 
     Returns:
         The estimate, camera frame of the photo, m and px.
@@ -41,10 +50,10 @@ def read(
         raise InputError(str(path), "a regressor's result file", got, "Check the path.")
     known = formats()
     if format is not None:
-        return _named(format).read(path, body, camera)
+        return _named(format).read(path, body, camera, sizes)
     for module in known.values():
         if module.recognises(path):
-            return module.read(path, body, camera)
+            return module.read(path, body, camera, sizes)
     raise InputError(str(path), f"a file of a known format ({', '.join(known)})", _what_it_is(path), _advice(known))
 
 

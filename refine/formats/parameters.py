@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from refine import rotation
@@ -51,13 +52,19 @@ def recognises(path: Path) -> bool:
     return {"global_orient", "body_pose"} <= set(member_names(path))
 
 
-def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+def read(
+    path: Path,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
+) -> Estimate:
     """Read an npz file of SMPL(-X) parameters.
 
     Args:
         path: The file.
         body: The model to put the estimate on; None: the built-in body.
         camera: The camera, where the file holds none; replaces the file's.
+        sizes: Not looked at: the file's own numbers tell.
 
     Returns:
         The estimate.

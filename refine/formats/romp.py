@@ -56,13 +56,19 @@ def recognises(path: Path) -> bool:
     return content is not None and {"cam", "pj2d_org", "global_orient", "body_pose"} <= set(content)
 
 
-def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None) -> Estimate:
+def read(
+    path: Path,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
+) -> Estimate:
     """Read ROMP's result of one photo.
 
     Args:
         path: The npz file.
         body: The model to put the estimate on; None: the built-in body.
         camera: Replaces the camera recovered from the file.
+        sizes: Not looked at: the file's own numbers tell.
 
     Returns:
         The estimate of all people of the file.
