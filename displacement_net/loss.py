@@ -3,6 +3,7 @@
     e = offset - truth,   s = sqrt(1 + |L e|²)             L the square root of the information a pixel states
     likelihood   p(e) = c² / (2 pi (1 + c)) |det L| exp(c (1 - s)),    c³ = 3 c + 3
     loss         mean over visible pixels of  -stop(|det L|^-½) log p(e)  +  huber(e)   +   cross-entropy of being visible
+                 + what the photo's pixels show:  cross-entropy of being the person + mean |rest-pose colour - truth| over the person
 
 The likelihood is the bivariate hyperbolic law: Gaussian near zero, exponential far away, so that a wild pixel pulls with a bounded
 force. The c above makes its variance exactly one per coordinate: 72 % of errors lie within one standard deviation and 95 % within two.
@@ -36,6 +37,8 @@ VISIBLE_SHARE = 1.0
 """Of the cross-entropy: a nat about visibility counts as one about place."""
 HIDDEN_SHARE = 0.1
 """Of a hidden pixel's end-point term against a visible one's: what the rest of the body tells about it is worth learning, softly."""
+PERSON_SHARE, COLOR_SHARE = 0.5, 4.0
+"""Of what the photo shows, and of its colours against its outline: half the range of colours off costs what not knowing the outline does."""
 ONE_SIGMA = math.erf(math.sqrt(0.5))
 """Share of a Gaussian within one standard deviation."""
 
@@ -48,11 +51,13 @@ class Truth:
         offset: (B, S, S, 2) px, from the rendered to the true position.
         rendered: (B, S, S) where the estimate is rendered; nothing is asked elsewhere.
         visible: (B, S, S) rendered points the photo shows: neither hidden nor outside.
+        person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours, 0..1; None: not known.
     """
 
     offset: Float[Tensor, "B S S 2"]
     rendered: Bool[Tensor, "B S S"]
     visible: Bool[Tensor, "B S S"]
+    person: Float[Tensor, "B 4 S S"] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,14 @@ class Loss:
         likelihood: Mean negative log-likelihood of visible pixels, in units of the network's output (nats).
         endpoint: Mean Huber distance, units.
         visible: Mean cross-entropy, nats.
+        person: What the photo shows, zero where that is not known or not said.
     """
 
     total: Float[Tensor, ""]
     likelihood: Float[Tensor, ""]
     endpoint: Float[Tensor, ""]
     visible: Float[Tensor, ""]
+    person: Float[Tensor, ""]
 
 
 def loss(said: Prediction, truth: Truth) -> Loss:
@@ -97,7 +104,19 @@ def loss(said: Prediction, truth: Truth) -> Loss:
     endpoint = _mean(distance, shown + HIDDEN_SHARE * hidden)
     entropy = functional.binary_cross_entropy_with_logits(said.visible, shown.to(said.visible), reduction="none")
     visible = _mean(entropy, truth.rendered.to(entropy))
-    return Loss(balanced + ENDPOINT_SHARE * endpoint + VISIBLE_SHARE * visible, likelihood, endpoint, visible)
+    person = _person(said, truth)
+    total = balanced + ENDPOINT_SHARE * endpoint + VISIBLE_SHARE * visible + PERSON_SHARE * person
+    return Loss(total, likelihood, endpoint, visible, person)
+
+
+def _person(said: Prediction, truth: Truth) -> Tensor:
+    """Return the loss of what the photo's pixels show."""
+    if said.person is None or truth.person is None:
+        return said.visible.new_zeros(())
+    there = truth.person[:, 0]
+    outline = functional.binary_cross_entropy_with_logits(said.person[:, 0], there)
+    apart = (said.person[:, 1:] - (truth.person[:, 1:] - 0.5)).abs().mean(1)
+    return outline + COLOR_SHARE * _mean(apart, there)
 
 
 def negative_log_likelihood(

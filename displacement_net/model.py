@@ -7,11 +7,14 @@
     offset               = unit (o_x, o_y)
     sqrt_information     = [[exp a, 0], [c, exp b]] / unit        lower triangular, one over the standard deviation where c = 0
 
+In training a further head says what every pixel of the photo shows: whether it is the estimated person, and where on the person's
+rest-pose surface it lies. Nobody asks for that later; it teaches the features what people look like, long before offsets can.
+
 The six numbers of a pixel come from half the resolution (each of its pixels says four times six), and an untrained network says no
 displacement. Images are normally channels-last, where convolutions on a CPU are fastest.
 
 Source: Ronneberger et al., U-Net, MICCAI 2015 (encoder, decoder, skips); Sun et al., PWC-Net, CVPR 2018, sec. 3 (two encoders and a
-local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Dorta et al., CVPR 2018 (a triangular root of the precision).
+local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Güler et al., DensePose, CVPR 2018 (what a pixel shows); Dorta et al., CVPR 2018 (a triangular root of the precision).
 """
 
 import itertools
@@ -32,6 +35,8 @@ FIRST_SIGMA = 0.7
 """Standard deviation an untrained network states, in units: what doing nothing is off by."""
 OUTPUTS = 6
 """o_x, o_y, a, b, c and the logit of being visible."""
+SHOWN = 4
+"""The logit of being the person, and the three rest-pose colours."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Settings:
     rendering_channels: int = 12
     """Channels of the rendering, after the photo's."""
 
-    widths: tuple[int, ...] = (24, 48, 96, 128, 192)
+    widths: tuple[int, ...] = (32, 64, 112, 160, 224)
     """Features at 1/2, 1/4, ... of the crop; the last sees the whole person."""
 
     correlation_radius: int = 0
@@ -70,11 +75,13 @@ class Prediction:
         offset: (B, S, S, 2) px, from the rendered to the observed position.
         sqrt_information: (B, S, S, 2, 2) 1/px, lower triangular with a positive diagonal.
         visible: (B, S, S) logit of the point being seen in the photo: neither hidden nor outside.
+        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½; None outside training.
     """
 
     offset: Float[Tensor, "B S S 2"]
     sqrt_information: Float[Tensor, "B S S 2 2"]
     visible: Float[Tensor, "B S S"]
+    person: Float[Tensor, "B 4 S S"] | None = None
 
 
 class Convolution(nn.Sequential):
@@ -158,6 +165,7 @@ class DisplacementNet(nn.Module):
             self.both = Encoder(inputs, widths)
         self.decoder = Decoder(widths)
         self.head = nn.Conv2d(widths[0], 4 * OUTPUTS, 1)
+        self.person = nn.Conv2d(widths[0], 4 * SHOWN, 1)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
         _channels_last(self)
@@ -180,7 +188,8 @@ class DisplacementNet(nn.Module):
         diagonal = log.exp()
         rows = torch.stack((diagonal[..., 0], torch.zeros_like(across), across, diagonal[..., 1]), -1)
         root = rows.unflatten(-1, (2, 2)) * (self.sharpness / (FIRST_SIGMA * unit))
-        return Prediction(unit * numbers[..., :2], root, numbers[..., 5])
+        person = functional.pixel_shuffle(self.person(fine).float(), 2) if self.training else None
+        return Prediction(unit * numbers[..., :2], root, numbers[..., 5], person)
 
     def _correlated(self, channels: Tensor) -> list[Tensor]:
         """Return the features of the correlating design, fine to coarse."""

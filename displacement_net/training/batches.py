@@ -73,6 +73,11 @@ class Shown(Protocol):
         """Where the surface point is seen in the photo: neither hidden nor outside."""
         ...
 
+    @property
+    def person(self) -> Float[Tensor, "B 4 S S"] | None:
+        """One where the photo shows the person, and there the rest-pose colours, 0..1; None: not known."""
+        ...
+
 
 @runtime_checkable
 class SampleSource(Protocol):
@@ -93,7 +98,8 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """Move to a device."""
         truth = self.truth
-        moved = Truth(truth.offset.to(device), truth.rendered.to(device), truth.visible.to(device))
+        person = None if truth.person is None else truth.person.to(device)
+        moved = Truth(truth.offset.to(device), truth.rendered.to(device), truth.visible.to(device), person)
         return Batch(self.channels.to(device), moved)
 
 
@@ -112,7 +118,7 @@ def batch_of(samples: Shown) -> Batch:
         samples.foreground,
         torch.cat((samples.texture, samples.confidence), 1).permute(last),
     )
-    return Batch(channels, Truth(samples.offset, samples.foreground, samples.visible))
+    return Batch(channels, Truth(samples.offset, samples.foreground, samples.visible, samples.person))
 
 
 def mirrored(batch: Batch) -> Batch:
@@ -127,9 +133,18 @@ def mirrored(batch: Batch) -> Batch:
     return Batch(
         (batch.channels * sign.to(batch.channels)[:, None, None]).flip(3),
         Truth(
-            truth.offset.flip(2) * truth.offset.new_tensor((-1.0, 1.0)), truth.rendered.flip(2), truth.visible.flip(2)
+            truth.offset.flip(2) * truth.offset.new_tensor((-1.0, 1.0)),
+            truth.rendered.flip(2),
+            truth.visible.flip(2),
+            None if truth.person is None else _mirrored_person(truth.person),
         ),
     )
+
+
+def _mirrored_person(person: Tensor) -> Tensor:
+    """Return what the photo's pixels show, (B, 4, S, S), in the mirror."""
+    there, x, y, z = person.flip(3).split(1, 1)
+    return torch.cat((there, there - x, y, z), 1)  # zero stays zero beside the person
 
 
 class Pairs(Dataset[tuple[Batch, Batch]]):

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from displacement_net.training.motion import Recordings, draw_poses
+from displacement_net.training.training_body import ADULT_SHAPES
 from refine import rotation
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
@@ -35,6 +36,8 @@ NEAREST_M = 1.1
 """Nobody's middle is nearer to the camera than this."""
 SHAPE_LIMIT = 2.5
 """Shape coefficients are normal, cut here."""
+CHILDREN = 0.1
+"""Share of people who are children, anywhere between an adult and the mean child of the training body."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Cast:
     camera_from_level: Float[Tensor, "B 3 3"]
 
 
-def cast(body: SkinnedBody, recordings: Recordings, count: int, rng: np.random.Generator) -> Cast:
+def cast(
+    body: SkinnedBody, recordings: Recordings, count: int, rng: np.random.Generator, children: float = CHILDREN
+) -> Cast:
     """Draw people and cameras.
 
     Args:
@@ -62,6 +67,7 @@ def cast(body: SkinnedBody, recordings: Recordings, count: int, rng: np.random.G
         recordings: Poses to draw from.
         count: B, photos.
         rng: Draws everything, the same on every device.
+        children: Their share; without effect where the body knows no children.
 
     Returns:
         The cast, of the body's type, on its device.
@@ -74,6 +80,8 @@ def cast(body: SkinnedBody, recordings: Recordings, count: int, rng: np.random.G
     local = draw_poses(recordings, body.joint_names, len(photo), rng)
     local[:, 0] = level[photo] @ local[:, 0]
     shape = rng.standard_normal((len(photo), body.shape_basis.shape[2])).clip(-SHAPE_LIMIT, SHAPE_LIMIT)
+    child = rng.random(len(photo)) < children
+    shape[:, ADULT_SHAPES:] = (child * rng.uniform(0.2, 1.1, len(photo)))[:, None]
     posed = body.posed(
         Bodies(
             local.to(like),

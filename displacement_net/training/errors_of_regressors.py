@@ -17,14 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from displacement_net.training.training_body import ADULT_SHAPES
 from refine import rotation
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
 
-SCALES = (0.02, 1.8)
-"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm."""
+SCALES = (0.1, 2.0)
+"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are above 0.45."""
 PERFECT = 0.06
 """Share of estimates without any error."""
 WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
@@ -39,6 +40,8 @@ LIMBS = (
 SWAPS = (
     ("collar", "shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "foot"),
 )  # fmt: skip
+CHILD_SHARE = (0.2, 1.0)
+"""How much of a child an estimate sees in one, uniform: regressors know adults' bodies, and put them farther away."""
 NEAREST_M = 0.6
 """An estimate's pelvis is never nearer to the camera, m."""
 FARTHEST_M = 80.0
@@ -68,16 +71,30 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
     turn *= scale[:, None, None]
     _wrong_limbs(turn, scale, body.joint_names, rng)
     shape = bodies.shape + drawn(SIGMA_SHAPE * scale[:, None] * rng.standard_normal((count, bodies.shape.shape[1])))
+    younger = np.where(scale > 0, rng.uniform(*CHILD_SHARE, count), 1.0)
+    shape[:, ADULT_SHAPES:] = bodies.shape[:, ADULT_SHAPES:] * drawn(younger)[:, None]
     pelvis = body.posed(bodies).joints[:, 0]
     across = SIGMA_ACROSS_M * rng.standard_normal((count, 3)) * scale[:, None] * (1.0, 1.0, 0.0)
     recede = np.exp(SIGMA_LOG_DEPTH * scale * rng.standard_normal(count))[:, None]
     pelvis = (pelvis + drawn(across)) * drawn(recede)
+    pelvis = pelvis * (_height(body, shape) / _height(body, bodies.shape))[:, None]  # a larger body stands farther away
     pose = _swapped(bodies.pose, body.joint_names, scale, rng) @ rotation.exp(drawn(turn))
     camera, factor = _assumed(true.camera, rng, scale)
     pelvis = torch.cat((pelvis[:, :2], (pelvis[:, 2:] * factor).clamp(NEAREST_M, FARTHEST_M)), 1)
     moved = Bodies(pose, shape, bodies.expression, bodies.translation)
     at_rest = body.posed(moved).joints[:, 0] - bodies.translation
     return State(replace(moved, translation=pelvis - at_rest), camera)
+
+
+def _height(body: SkinnedBody, shape: Tensor) -> Tensor:
+    """Distance (B,) m from head to left ankle at rest, of the child in a shape alone: an adult's size is seen."""
+    names, young = body.joint_names, shape[:, ADULT_SHAPES:]
+    ends = body.joint_template[[names.index("head"), names.index("left_ankle")]]
+    grown = torch.einsum(
+        "eks,bs->bek", body.joint_basis[[names.index("head"), names.index("left_ankle")], :, ADULT_SHAPES:], young
+    )
+    tall: Tensor = (ends + grown).diff(dim=1).norm(dim=-1)[:, 0]
+    return tall
 
 
 def _wrong_limbs(turn: np.ndarray, scale: np.ndarray, names: tuple[str, ...], rng: np.random.Generator) -> None:

@@ -35,7 +35,7 @@ FLOOR = 0.01
 """Of the rate at the end, against its peak."""
 CLIP = 5.0
 """Longest gradient; longer ones are shortened (a few times a healthy one's length after the first hundred steps)."""
-PARTS = ("total", "likelihood", "endpoint", "visible")
+PARTS = ("total", "likelihood", "endpoint", "visible", "person")
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,12 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, channels: Tensor, offset: Tensor, rendered: Tensor, visible: Tensor) -> Tensor:
-        """Return the four parts of the loss, `PARTS`, as one tensor; the engine passes tensors on, not frozen dataclasses."""
-        parts = loss(self.network(channels), Truth(offset, rendered, visible))
-        return torch.stack((parts.total, parts.likelihood, parts.endpoint, parts.visible))
+    def forward(
+        self, channels: Tensor, offset: Tensor, rendered: Tensor, visible: Tensor, person: Tensor | None
+    ) -> Tensor:
+        """Return the parts of the loss, `PARTS`, as one tensor; the engine passes tensors on, not frozen dataclasses."""
+        parts = loss(self.network(channels), Truth(offset, rendered, visible, person))
+        return torch.stack([getattr(parts, name) for name in PARTS])
 
 
 def engine(devices: str = "auto", precision: str | None = None) -> "Fabric":
@@ -183,7 +185,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate
         truth = batch.truth
-        parts = objective(batch.channels, truth.offset, truth.rendered, truth.visible)
+        parts = objective(batch.channels, truth.offset, truth.rendered, truth.visible, truth.person)
         now = parts.detach().float().cpu()
         if not bool(now.isfinite().all()):
             raise FloatingPointError(f"the loss of step {progress.step} is not finite: {now.tolist()}")

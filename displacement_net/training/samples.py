@@ -2,11 +2,13 @@
 
     offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) - pixel centre
 
+A photo costs as much as two estimates of it, so several are made of each, which share the first one's crop.
 `python -m displacement_net.training.sheet` measures the speed and draws some.
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,23 +24,29 @@ from displacement_net.training.errors_of_regressors import estimate_of
 from displacement_net.training.lighting import background, read_places
 from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects
 from displacement_net.training.scene import Light, compose, render_people
-from displacement_net.training.seen_textures import TEXTURE_CASES, draw_cases, seen_texture
+from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture
 from displacement_net.training.training_body import TrainingBody, vertices_of
-from displacement_net.training.truth import body_normals, true_displacement
+from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.wardrobe import Look, draw_looks
 from refine.bodies import State
+from refine.body import SkinnedBody
 from refine.camera import NEAR_M, Camera
 from refine.crop import Crop, crop_around, square_around
 from refine.errors import InputError
-from refine.render import Rasterizer, shade
+from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
 
 __all__ = ["TEXTURE_CASES", "Sampler", "Samples"]
+
+Estimates = Callable[[SkinnedBody, State, np.random.Generator], State]
+"""What a regressor might say of true bodies, drawn by seed."""
 
 LOOKS = 40
 """Looks a sampler keeps; colours and prints are drawn anew for every person."""
 SHARED, GROUPS = 4, 24
 """People of a batch that wear the same look in different colours are posed and rendered together: at least so many, in at most so many groups."""
+PER_PHOTO = 2
+"""Estimates that are made of each photo."""
 REPLICATED = 0.25
 """Share of photos whose border's colours go on outside; the others are black there."""
 
@@ -60,6 +68,7 @@ class Samples:
         foreground: (B, S, S) the estimate is rendered here.
         inside: (B, S, S) the surface point lies inside the photo and in front of the camera. (It may lie outside the crop.)
         visible: (B, S, S) ... inside the crop too, and nothing hides it: not the person itself, nor others, nor objects. Implies inside.
+        person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours of what it shows.
         true: B bodies as they are, in the camera frame of their photos, with the photos' cameras.
         estimate: B bodies as they were rendered, with the cameras regressors assumed for the same photos.
         crop: Where the crops lie in their photos.
@@ -77,6 +86,7 @@ class Samples:
     foreground: Bool[Tensor, "B S S"]
     inside: Bool[Tensor, "B S S"]
     visible: Bool[Tensor, "B S S"]
+    person: Float[Tensor, "B 4 S S"]
     true: State
     estimate: State
     crop: Crop
@@ -99,6 +109,10 @@ class Sampler:
         seed: int = 0,
         backgrounds: tuple[np.ndarray, ...] = (),
         rasterizer: Rasterizer | None = None,
+        per_photo: int = PER_PHOTO,
+        estimates: Estimates = estimate_of,
+        cases: tuple[float, ...] = SHARES,
+        children: float = casting.CHILDREN,
     ) -> None:
         """Dress `looks` people and measure the panoramas; takes some seconds.
 
@@ -111,12 +125,18 @@ class Sampler:
             seed: Of the looks.
             backgrounds: The user's own photos (H, W, 3) uint8 sRGB, used in half of the samples; may be empty.
             rasterizer: None: the fastest one installed.
+            per_photo: Estimates of each photo; the second and following ones lie in the first one's crop.
+            estimates: What disturbs true bodies (body, state, rng).
+            cases: How often each of `TEXTURE_CASES` is drawn.
+            children: Their share among the people.
 
         Raises:
-            InputError: The size is no multiple of 8.
+            InputError: The size is no multiple of 8, or one of the numbers cannot be.
         """
         if size < 8 or size % 8:
             raise InputError("size", "a multiple of 8 px", str(size))
+        if per_photo < 1 or len(cases) != len(TEXTURE_CASES) or min(cases) < 0 or sum(cases) <= 0:
+            raise InputError("per_photo, cases", f"1 or more, {len(TEXTURE_CASES)} shares", f"{per_photo}, {cases}")
         rng = np.random.default_rng((seed, 1))
         self.size, self.device = size, torch.device(device)
         self.body = training.body.to(device=self.device)
@@ -126,6 +146,8 @@ class Sampler:
         self._places = read_places(assets.panoramas).to(self.device)
         self._recordings = assets.recordings
         self._normals = body_normals(self.body)
+        self._per_photo, self._estimates, self._children = per_photo, estimates, children
+        self._cases = tuple(share / sum(cases) for share in cases)
         self._backgrounds = _squares(backgrounds, 2 * size).to(self.device)
 
     def batch(self, seed: int, count: int) -> Samples:
@@ -144,48 +166,59 @@ class Sampler:
             return self._batch(np.random.default_rng((seed, count)), count)
 
     def _batch(self, rng: np.random.Generator, count: int) -> Samples:
-        size = self.size
-        scene = casting.cast(self.body, self._recordings, count, rng)
+        size, photos = self.size, -(-count // self._per_photo)
+        of = torch.arange(count, device=self.device) % photos  # (B,) the photo each estimate is of
+        scene = casting.cast(self.body, self._recordings, photos, rng, self._children)
         people = len(scene.photo)
-        true = State(scene.bodies[slice(0, count)], scene.camera)
-        estimate = estimate_of(self.body, true, rng)
+        true = State(scene.bodies[of], scene.camera[of])
+        estimate = self._estimates(self.body, true, rng)
         posed = self.body.posed(scene.bodies)
         guessed = self.body.posed(estimate.bodies)
-        vertices, true_vertices = (vertices_of(self.body, each) for each in (guessed, self.body.posed(true.bodies)))
-        own = estimate.camera
-        center, side = square_around(own.project(vertices), seen=vertices[..., 2] > NEAR_M, within=own.size)
-        crop = crop_around(center, side, side=size, image_index=torch.arange(count, device=self.device))
+        vertices = vertices_of(self.body, guessed)
+        true_vertices = vertices_of(self.body, self.body.posed(scene.bodies[slice(0, photos)]))
+        own, first = estimate.camera, slice(0, photos)
+        center, side = square_around(
+            own[first].project(vertices[first]), seen=vertices[first, :, 2] > NEAR_M, within=own.size[first]
+        )
+        photo_crop = crop_around(center, side, side=size, image_index=torch.arange(photos, device=self.device))
+        crop = crop_around(center[of], side[of], side=size, image_index=of)
         fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(own), size, size)
 
         light = Light(
             self._places,
-            torch.from_numpy(rng.integers(len(self._places.picture), size=count)).to(self.device),
+            torch.from_numpy(rng.integers(len(self._places.picture), size=photos)).to(self.device),
             casting.pano_from_camera(scene.camera_from_level, rng),
         )
         together = max(SHARED, -(-people // GROUPS))
         drawn = rng.integers(len(self._looks), size=-(-people // together))
         worn = rng.permutation(np.repeat(drawn, together)[:people])
         colors = draw_colors(self._bank, people, rng)
-        camera = crop.camera(scene.camera)
+        camera = photo_crop.camera(scene.camera)
         layer = render_people(
             self._looks, worn, posed, colors, self._bank, light, scene.photo, camera, size, self.rasterizer, rng
         )
-        seen_people, others = compose(layer, scene.photo, count)
-        front, opacity = draw_objects(self._bank.prints, count, size, FRONT, WITH_FRONT, rng)
+        seen_people, others = compose(layer, scene.photo, photos)
+        front, opacity = draw_objects(self._bank.prints, photos, size, FRONT, WITH_FRONT, rng)
         picture = self._picture(seen_people, light, camera, rng)
         picture = picture * (1 - opacity[..., None]) + front * opacity[..., None]
-        within = _within(crop, scene.camera.size)
-        image = _bordered(photographed(picture.permute(0, 3, 1, 2), rng), within, rng)
+        within = _within(crop, true.camera.size)
+        # Each estimate comes with its own copy of the photo, as another camera would have taken it.
+        image, in_photo = _bordered(photographed(picture.permute(0, 3, 1, 2)[of], rng), within, rng)
 
+        shown = rasterize(self.rasterizer, true_vertices, self.body.faces, camera, size, size)
+        there = shown.depth.isfinite() & (shown.depth <= others + OTHERS_SLACK_M) & (opacity < 0.5)
+        person = torch.cat((there[..., None], self._rest_colors(shown) * there[..., None]), -1).permute(0, 3, 1, 2)
+        person = person[of] * in_photo[:, None]
         truth = true_displacement(
-            self.body, true_vertices, camera, fragments, crop, scene.camera.size, others, opacity, self.rasterizer
-        )
-        case = draw_cases(count, rng)
-        mine = replace(colors, **{name: value[:count] for name, value in vars(colors).items()})
+            self.body, true_vertices[of], camera[of], fragments, crop, true.camera.size,
+            shown.depth[of], others[of], opacity[of],
+        )  # fmt: skip
+        case = draw_cases(count, rng, self._cases)
+        mine = replace(colors, **{name: value[of] for name, value in vars(colors).items()})
         texture, confidence = seen_texture(
             self.body,
             self._looks,
-            worn[:count],
+            worn[of.cpu().numpy()],
             mine,
             self._bank,
             fragments,
@@ -199,12 +232,17 @@ class Sampler:
             shade.interpolate(fragments, self.body.faces, self._normals(vertices)), dim=-1
         )
         depth = torch.where(seen, fragments.depth - guessed.joints[:, 0, 2, None, None], 0.0)
-        rest = shade.interpolate(fragments, self.body.faces, self.body.vertex_colors.expand(count, -1, -1))
+        rest = self._rest_colors(fragments)
         return Samples(
             image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest.permute(0, 3, 1, 2).contiguous(),
             seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen, truth.inside,
-            truth.visible, true, estimate, crop,
+            truth.visible, person, true, estimate, crop,
         )  # fmt: skip
+
+    def _rest_colors(self, fragments: Fragments) -> Tensor:
+        """Return the rest-pose colours (B, S, S, 3) of what pixels see."""
+        colors = self.body.vertex_colors.expand(len(fragments.triangle), -1, -1)
+        return shade.interpolate(fragments, self.body.faces, colors)
 
     def _picture(self, people: Tensor, light: Light, camera: Camera, rng: np.random.Generator) -> Tensor:
         """Lay people (B, S, S, 4) over places and clutter: (B, S, S, 3)."""
@@ -249,8 +287,8 @@ def _within(crop: Crop, photo: Tensor) -> Tensor:
     return torch.cat((low.ceil().clamp(0, size - 1), (high.floor() - 1).clamp(0, size - 1)), 1).long()
 
 
-def _bordered(image: Tensor, within: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return images (B, 3, S, S), black or replicated outside the photo."""
+def _bordered(image: Tensor, within: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return images (B, 3, S, S), black or replicated outside the photo, and what is inside (B, S, S)."""
     size = image.shape[-1]
     line = torch.arange(size, device=image.device).expand(len(image), -1)
     column = torch.maximum(torch.minimum(line, within[:, 2:3]), within[:, 0:1])
@@ -259,4 +297,4 @@ def _bordered(image: Tensor, within: Tensor, rng: np.random.Generator) -> Tensor
     repeated = image.permute(0, 2, 3, 1)[index, row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
     inside = (column == line)[:, None, :] & (row == line)[:, :, None]
     keep = torch.from_numpy(rng.random(len(image)) < REPLICATED).to(image.device)[:, None, None]
-    return repeated * (inside | keep)[:, None]
+    return repeated * (inside | keep)[:, None], inside

@@ -24,9 +24,9 @@ SHARES = (0.34, 0.1, 0.18, 0.28, 0.1)
 """How often each case is drawn."""
 
 
-def draw_cases(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw (B,) indices into `TEXTURE_CASES`."""
-    return rng.choice(len(TEXTURE_CASES), count, p=SHARES)
+def draw_cases(count: int, rng: np.random.Generator, shares: tuple[float, ...] = SHARES) -> np.ndarray:
+    """Draw (B,) indices into `TEXTURE_CASES`, each as often as its share says."""
+    return rng.choice(len(TEXTURE_CASES), count, p=shares)
 
 
 def seen_texture(

@@ -2,14 +2,17 @@
 
     hold-out  <-  every fifth of each kind, at least one;   training  <-  the others;   of a kind with a single one both have it
 
-Recorded poses are shared by both: they are widened and recombined, and drawn anew for every sample.
+Recordings of motion are split likewise, whole recordings and not frames: neighbouring frames are alike.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+
 from displacement_net.training.assets import Assets
+from displacement_net.training.motion import Recordings
 
 EVERY = 5
 """Of each kind, this many make one for the hold-out."""
@@ -30,7 +33,14 @@ def split(assets: Assets, hold_out: bool) -> Assets:
         hair=_part(assets.hair, hold_out),
         skins=_part(assets.skins, hold_out),
         panoramas=_part(assets.panoramas, hold_out),
+        recordings=_recordings(assets.recordings, hold_out),
     )
+
+
+def _recordings(recordings: Recordings, hold_out: bool) -> Recordings:
+    names = tuple(np.unique(recordings.sequence).tolist())
+    chosen = np.isin(recordings.sequence, _part(names, hold_out))
+    return Recordings(recordings.pose[chosen], recordings.sequence[chosen])
 
 
 def _part(things: Sequence[T], hold_out: bool) -> tuple[T, ...]:

@@ -11,7 +11,7 @@ Source: `python -m refine.body.build --training FILE`; linear blend skinning: Lo
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ from refine.errors import InputError
 
 BASE_VERTICES = 19158
 """Vertices of MakeHuman's base mesh hm08, helpers included."""
+ADULT_SHAPES = 16
+"""Shape coefficients of the built-in body. People of the training have one more: 0 an adult, 1 the mean child."""
 TURNED_RAD = {
     "left_hip": (0.064, 0.007, -0.110), "left_knee": (0.022, 0.008, -0.136), "left_ankle": (0.089, 0.293, -0.032),
     "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0), "spine3": (-0.087, 0.0, 0.0),
@@ -64,9 +66,9 @@ class TrainingBody:
     """The full base mesh.
 
     Attributes:
-        body: The built-in body, which is estimated.
+        body: The people: the built-in body, and where the file knows children one coefficient more, from adult (0) to child (1).
         template: (V, 3) m, all vertices of the base mesh, T pose.
-        shape_basis: (V, 3, S) m per unit coefficient of the built-in body's shape.
+        shape_basis: (V, 3, S) m per unit coefficient of the people's shape.
         weights: (V, J) skinning weights.
         base_vertices: (W,) which of these the built-in body's vertices are.
     """
@@ -140,6 +142,11 @@ def load_training_body(body: SkinnedBody, path: Path) -> TrainingBody:
     weights[kept] = body.dense_weights  # the same to the last bit, so that dressed and estimated bodies agree
     basis[kept] = body.shape_basis
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
+    if "child_template" in stored:
+        grown_up = stored["child_template"] - template  # (V, 3) from adult to child
+        basis = torch.cat((basis, grown_up[..., None]), 2)
+        joints_too = torch.cat((body.joint_basis, (stored["child_joints"] - body.joint_template)[..., None]), 2)
+        body = replace(body, shape_basis=basis[kept], joint_basis=joints_too)
     return TrainingBody(body, template, basis, weights, kept)
 
 

@@ -18,8 +18,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M, Camera
 from refine.crop import Crop
-from refine.render import Fragments, Rasterizer, shade
-from refine.render.rasterize import rasterize
+from refine.render import Fragments, shade
 
 OWN_SLACK_M, OTHERS_SLACK_M = 0.02, 0.01
 """How far behind the nearest surface a point still counts as seen: of the own body (the pixel grid is coarse), of others (cloth is in front of skin)."""
@@ -43,9 +42,9 @@ def true_displacement(
     fragments: Fragments,
     crop: Crop,
     photo_size: Float[Tensor, "B 2"],
+    own: Float[Tensor, "B S S"],
     others: Float[Tensor, "B S S"],
     opacity: Float[Tensor, "B S S"],
-    rasterizer: Rasterizer,
 ) -> Truth:
     """Measure where rendered surface points really are.
 
@@ -56,9 +55,9 @@ def true_displacement(
         fragments: (B, S, S) what the crops' pixels see of the estimates.
         crop: Where the crops lie in the photos.
         photo_size: (B, 2) px, height and width of the photos.
+        own: (B, S, S) m, depth of the true bodies in the crops, infinite where they are not.
         others: (B, S, S) m, depth of other people in the crops, infinite where there are none.
         opacity: (B, S, S) of things in front.
-        rasterizer: Finds the triangles.
     """
     size = crop.side
     count = len(vertices)
@@ -81,7 +80,6 @@ def true_displacement(
 
     at = pixel.floor().long().clamp(0, size - 1)
     spot = (body_index, at[:, 1], at[:, 0])
-    own = rasterize(rasterizer, vertices, body.faces, camera, size, size).depth
     # The farthest surface among the neighbouring pixels: on a slope the pixel's own depth may be nearer than the point's.
     known = torch.where(own.isfinite(), own, -torch.inf)
     farthest = torch.nn.functional.max_pool2d(known[:, None], 3, 1, 1)[:, 0]

@@ -168,7 +168,8 @@ def seen_part(
     others = changed.get("others", torch.full((1, SIZE, SIZE), torch.inf))
     opacity = changed.get("opacity", torch.zeros(1, SIZE, SIZE))
     photo = changed.get("photo", torch.full((1, 2), float(SIZE)))
-    truth = true_displacement(body, true, camera, fragments, crop, photo, others, opacity, default_rasterizer())
+    own = rasterize(default_rasterizer(), true, body.faces, camera, SIZE, SIZE).depth
+    truth = true_displacement(body, true, camera, fragments, crop, photo, own, others, opacity)
     return (fragments.triangle >= 0)[0], truth.inside[0], truth.visible[0]
 
 

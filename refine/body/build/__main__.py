@@ -34,6 +34,8 @@ SAMPLES = 1500
 """Bodies the components are made from: held-out bodies are met to 0.73 mm with 400, to 0.68 mm with 1500."""
 HELD_OUT = 200
 """Bodies the components are judged by."""
+CHILDREN_YEARS = (3.0, 9.0)
+"""Ages of the mean child that is written beside the full base mesh."""
 POSES = 100
 """Poses the merged rig is judged by."""
 SCRIPT_VERSION = "1"
@@ -66,9 +68,14 @@ def main() -> None:
     landmarks = find_landmarks(source)
     write(asked.out, body_tensors(source, space, landmarks, full=False), words)
     if asked.training:
+        children, child_joints = draw_t_posed(source, HELD_OUT, asked.seed + 3, CHILDREN_YEARS)
+        child = {
+            "child_template": children.double().mean(0).float(),
+            "child_joints": child_joints.mean(0).float(),
+        }
         write(
             asked.training,
-            body_tensors(source, space, landmarks, full=True),
+            {**body_tensors(source, space, landmarks, full=True), **child},
             {**words, "name": "anny55 full base mesh"},
         )
     print(json.dumps(figures))
