@@ -48,12 +48,15 @@ class Weights:
     figures: Mapping[str, float]
 
 
+DEFAULT = "people-1"
+"""The weights `refine.fit` uses."""
+
 WEIGHTS: tuple[Weights, ...] = ()
 """All weights that ship with the library."""
 
 
 def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER) -> DisplacementNet:
-    """Read a network.
+    """Read a network for use.
 
     Args:
         name_or_path: A name of the table, or a file written by `save`.
@@ -67,6 +70,13 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
         InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or another
             shape than it says; or it is not the file the table means.
     """
+    return fold(load_trainable(name_or_path, table=table, folder=folder)).requires_grad_(False)
+
+
+def load_trainable(
+    name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER
+) -> DisplacementNet:
+    """Read a network to train it further: as `load`, but in training mode with its normalisations apart."""
     rows = {row.name: row for row in table}
     row = rows.get(str(name_or_path))
     path = folder / f"{row.name}.safetensors" if row else Path(name_or_path).expanduser()
@@ -81,7 +91,7 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
             "weights", f"{path.name} with the catalogue's sha256", "another file", "Reinstall the library."
         )
     tensors, words = _read(path.name, data)
-    return fold(_network(path.name, tensors, words)).requires_grad_(False)
+    return _network(path.name, tensors, words)
 
 
 def save(path: str | Path, network: DisplacementNet, words: Mapping[str, str]) -> tuple[str, int]:

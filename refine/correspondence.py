@@ -1,13 +1,16 @@
 """Correspondences: sampled points of the surface and where the photo says they are.
 
     target = photo_from_crop (pixel + offset),    sqrt_information = share * W_crop / scale,   scale px of photo per px of crop
-    share² = min(1, independent / N),             independent = information-carrying pixels / correlation_px²
+    q(pixel) ~ sqrt(sharpness) / sqrt(pixels of its part),     share² = min(1, 1 / (N q correlation_px²))
 
-The last line is the effective number of independent matches: a network's errors on neighbouring pixels hang together, so N
-matches do not tell N times as much as one. It is applied here, once, and nowhere else.
+N pixels are drawn with density q, which prefers pixels that are sure and parts that are small (an arm has a tenth of the trunk's
+pixels, and its pose is as much in doubt), and each stands for 1 / (N q) pixels, so that all of them together say what the whole field
+says: for an even field share² = independent / N with independent = information-carrying pixels / correlation_px². That is the
+effective number of independent matches: a network's errors on neighbouring pixels hang together, so N matches do not tell N times
+as much as one. It is applied here, once, and nowhere else.
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2),
-1946 (effective number of observations of an autocorrelated series).
+1946 (effective number of observations of an autocorrelated series); Kahn and Marshall, J. Oper. Res. Soc. Am. 1(5), 1953 (importance sampling).
 """
 
 from dataclasses import dataclass, field
@@ -74,15 +77,20 @@ class Matching:
 
 
 def correspond(
-    fragments: Fragments, displacement: Displacement, photo_from_crop: Float[Tensor, "B 2 3"], matching: Matching
+    fragments: Fragments,
+    displacement: Displacement,
+    photo_from_crop: Float[Tensor, "B 2 3"],
+    matching: Matching,
+    parts: Int[Tensor, "F"] | None = None,
 ) -> Correspondences:
-    """Carry a displacement field to points of the surface, evenly spread over the pixels that carry information.
+    """Carry a displacement field to points of the surface, spread over the body's parts and over the pixels that carry information.
 
     Args:
         fragments: (B, H, W) what each pixel of the crops sees.
         displacement: (B, H, W) offsets in px of the crops.
         photo_from_crop: (B, 2, 3) the similarity from pixels of each crop to pixels of its photo.
         matching: How many, and how far errors hang together.
+        parts: (F,) the body part of each triangle, from 0; None: the body is one part.
 
     Returns:
         N matches a body. A body with fewer informed pixels repeats them with the information shared out, one with none has
@@ -91,12 +99,11 @@ def correspond(
     informed = displacement.sqrt_information.diagonal(dim1=-2, dim2=-1).gt(0).any(-1) & (fragments.triangle >= 0)
     informed &= displacement.offset.isfinite().all(-1) & displacement.sqrt_information.isfinite().all(-1).all(-1)
     count, height, width = informed.shape
-    order = informed.flatten(1).cumsum(1)  # (B, H W): how many informed pixels up to here
-    total = order[:, -1:]  # (B, 1)
-    # Systematic sampling: the pixel of rank (n + ½) / N of all informed ones.
+    density = _density(informed, displacement.sqrt_information, fragments.triangle, parts)  # (B, H W)
+    order = density.cumsum(1)
+    # Systematic sampling: the pixel in which (n + ½) / N of the whole density is reached.
     places = (torch.arange(matching.count, device=order.device) + 0.5) / matching.count
-    rank = (places * total).floor().long() + 1  # (B, N)
-    pixel = torch.searchsorted(order, rank).clamp(max=height * width - 1)  # (B, N)
+    pixel = torch.searchsorted(order, places * order[:, -1:], right=True).clamp(max=height * width - 1)  # (B, N)
     rows = torch.arange(count, device=order.device)[:, None]
     found = informed.flatten(1)[rows, pixel]  # (B, N)
 
@@ -104,8 +111,9 @@ def correspond(
     center = torch.stack((pixel % width, pixel // width), -1).to(offset) + 0.5  # (B, N, 2) px of the crop
     target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
-    independent = (total / matching.correlation_px**2).clamp(max=matching.count)  # at most total: nothing counts twice
-    share = (independent / matching.count).sqrt()[..., None, None]
+    stands_for = 1 / (matching.count * density[rows, pixel]).clamp(min=1e-12)  # (B, N) pixels
+    # At most one: nothing counts more than it says, and with fewer pixels than matches nothing counts twice.
+    share = (stands_for / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)[..., None, None]
     information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share / scale
     return Correspondences(
         fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),
@@ -113,3 +121,16 @@ def correspond(
         target.masked_fill(~found[..., None], 0.0),
         information.masked_fill(~found[..., None, None], 0.0),
     )
+
+
+def _density(
+    informed: Tensor, sqrt_information: Tensor, triangle: Tensor, parts: Int[Tensor, "F"] | None
+) -> Float[Tensor, "B S"]:
+    """Return how likely each pixel (B, H W) is to be drawn, float64, summing to one where there is any information."""
+    sharpness = sqrt_information.diagonal(dim1=-2, dim2=-1).double().clamp(min=0).prod(-1).sqrt()  # (B, H, W) 1/px
+    sharpness = torch.where(informed, sharpness.sqrt().clamp(min=1e-6), 0.0).flatten(1)
+    if parts is not None:
+        part = parts[triangle.clamp(min=0).long()].flatten(1)
+        pixels = sharpness.new_zeros(len(part), int(parts.max()) + 1).scatter_add(1, part, informed.flatten(1).double())
+        sharpness = sharpness / pixels.gather(1, part).clamp(min=1).sqrt()
+    return sharpness / sharpness.sum(1, keepdim=True).clamp(min=1e-30)

@@ -8,12 +8,14 @@ Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from displacement_net.catalog import DEFAULT, load
 from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet
 from displacement_net.preprocessing import MASK, network_input
@@ -31,7 +33,7 @@ class NetworkDisplacer:
     """A `refine.refiner.Displacer` that asks the network.
 
     Attributes:
-        network: In evaluation mode, on the device of the views to come (`displacement_net.catalog.load`).
+        network: In evaluation mode (`displacement_net.catalog.load`), best on the device of the views to come.
 
     Raises:
         InputError: A setting is out of range, or the texture is not (B, Y, X, 4).
@@ -70,13 +72,14 @@ class NetworkDisplacer:
         shown = view_channels(view, self.texture)  # (B, 15, S, S)
         side = self.crop_px or self.network.settings.crop_px
         small = _resized(shown, side)
-        said = [self.network.displacement(part, self.threshold) for part in small.split(self.together)]
+        network, place = self.network, self.network.sharpness.device
+        said = [network.displacement(part.to(place), self.threshold) for part in small.split(self.together)]
         rendered = view.fragments.triangle >= 0
         if not said:
             empty = view.fragments.barycentric.new_zeros(*rendered.shape, 2)
             return Displacement(empty, empty[..., None] * empty[..., None, :])
-        offset = torch.cat([part.offset for part in said])
-        root = torch.cat([part.sqrt_information for part in said])
+        offset = torch.cat([part.offset for part in said]).to(small)
+        root = torch.cat([part.sqrt_information for part in said]).to(small)
         if shown.shape[-1] != side:
             offset, root = _enlarged(offset, root, small[:, MASK] >= RENDERED_SHARE, shown.shape[-1])
         like = view.fragments.barycentric
@@ -84,6 +87,16 @@ class NetworkDisplacer:
             torch.where(rendered[..., None], offset.to(like), 0.0),
             torch.where(rendered[..., None, None], root.to(like), 0.0),
         )
+
+
+@cache
+def shipped_displacer() -> NetworkDisplacer:
+    """Return the network that ships with the library, read once, on the CPU.
+
+    Raises:
+        InputError: Its file is missing or is not the one the catalogue means.
+    """
+    return NetworkDisplacer(load(DEFAULT))
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:

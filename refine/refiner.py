@@ -70,13 +70,21 @@ class Refiner:
     crop_px: int = 256
     """Side of the square crops that are rendered."""
 
+    still_px: float = 0.5
+    """Rounds end when no joint moved by more than this, px of its crop: what a CNN's offsets are good to."""
+
     def __post_init__(self) -> None:
         if self.displacer is not None and not isinstance(self.displacer, Displacer):
-            raise InputError(
-                "refiner.displacer", "an object with a method displace(view)", type(self.displacer).__name__
-            )
+            raise InputError("refiner.displacer", "an object with displace(view)", type(self.displacer).__name__)
         if self.rounds < 1 or self.crop_px < 1:
             raise InputError("refiner", "rounds and crop_px of at least 1", f"{self.rounds} and {self.crop_px}")
+
+    @classmethod
+    def default(cls) -> "Refiner":
+        """Return the method with the network that ships with the library, on the CPU."""
+        from refine.network import shipped_displacer
+
+        return cls(displacer=shipped_displacer())
 
     @torch.no_grad()
     def refine(
@@ -107,15 +115,12 @@ class Refiner:
         lost = out_of_sight(estimate)
         solutions: list[Solution] = []
         for number in range(self.rounds if self.displacer else 1):
-            terms = list(evidence)
+            terms, view = list(evidence), None
             if self.displacer:
                 view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
+                said, parts = self.displacer.displace(view), body.vertex_parts[body.faces[:, 0]]
                 terms.append(
-                    Reprojection(
-                        correspond(
-                            view.fragments, self.displacer.displace(view), view.crop.image_from_crop, self.matching
-                        )
-                    )
+                    Reprojection(correspond(view.fragments, said, view.crop.image_from_crop, self.matching, parts))
                 )
             columns = self.unknowns or choose_unknowns(body, state, terms)
             columns.check_bodies(state.bodies)
@@ -126,6 +131,8 @@ class Refiner:
             state = solution.state
             if callback:
                 callback(number, solution)
+            if view and bool((view.moved_px(state) < self.still_px).all()):
+                break
         return tuple(solutions)
 
 

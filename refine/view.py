@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from refine.bodies import State
 from refine.camera import NEAR_M, Camera
 from refine.crop import Crop, crop_around, sample_opencv, square_around
 from refine.estimate import Estimate
@@ -41,6 +42,21 @@ class View:
     def pixels(self) -> UInt8[np.ndarray, "B S S 3"]:
         """Cut the crops out of the photos: (B, S, S, 3) RGB, black outside."""
         return sample_opencv(self.photos, self.crop)
+
+    def moved_px(self, state: State) -> Float[torch.Tensor, "B"]:
+        """Return how far the joint that moved farthest is from where it was when the view was rendered.
+
+        Args:
+            state: The same bodies, moved.
+
+        Returns:
+            (B,) px of the crops; 0 for a body that did not move, wherever it stands.
+        """
+        was, now = (
+            self.crop.to_crop(each.camera.project(self.estimate.body.posed(each.bodies).joints))
+            for each in (self.estimate.state, state)
+        )
+        return torch.where(now == was, 0.0, (now - was).nan_to_num(torch.inf)).norm(dim=-1).amax(1)
 
 
 def render_view(

@@ -140,6 +140,7 @@ def train(
     resume: bool = False,
     report: Callable[[Progress, float, float, Figures | None], None] | None = None,
     seed: int = 0,
+    start: DisplacementNet | None = None,
 ) -> Trained:
     """Train a network.
 
@@ -154,6 +155,7 @@ def train(
         report: Called on the first process after each step with the progress, the share of the budget spent, the loss, and
             the figures where they were measured.
         seed: Of the first weights.
+        start: First weights in their place, of the same shape: a network that was trained before.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.
@@ -166,6 +168,9 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DisplacementNet(settings).to(fabric.device)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+        network.sharpness.fill_(1.0)
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, schedule)
     progress = _begin(folder, network, average, optimizer, resume)

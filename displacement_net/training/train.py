@@ -14,12 +14,12 @@ from typing import Annotated, Optional
 import torch
 import typer
 
-from displacement_net.catalog import save
+from displacement_net.catalog import load_trainable, save
 from displacement_net.model import Settings
 from displacement_net.training.assets import load_assets
 from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
 from displacement_net.training.checkpoints import Progress
-from displacement_net.training.holdout import Figures, calibrated
+from displacement_net.training.holdout import Figures, calibrated, measure
 from displacement_net.training.loop import Schedule, Trained, engine, train
 from displacement_net.training.samples import Sampler
 from displacement_net.training.split import split
@@ -61,18 +61,21 @@ def held_out(source: SampleSource, count: int, together: int) -> list[Batch]:
 
 
 def export(folder: Path, trained: Trained, hold_out: list[Batch], command: str) -> Figures:
-    """Calibrate the network on the hold-out and write `network.safetensors` and `network.json`, the catalogue's row.
+    """Calibrate the network on one half of the hold-out, measure it on the other, and write `network.safetensors` and `network.json`.
+
+    The latter is the catalogue's row. With a single batch both halves are the same.
 
     Args:
         folder: Of the run.
         trained: What came out.
-        hold_out: What it was measured on.
+        hold_out: People it was not trained with.
         command: That trained it.
 
     Returns:
         The figures after calibration.
     """
-    figures, progress = calibrated(trained.network, hold_out), trained.progress
+    calibrated(trained.network, hold_out[::2])
+    figures, progress = measure(trained.network, hold_out[1::2] or hold_out), trained.progress
     said = f"{progress.samples} synthetic samples, {progress.step} steps, {progress.seconds / 3600:.2f} h; {command}"
     numbers = {name: round(value, 4) for name, value in asdict(figures).items()}
     words = {"licence": LICENCE, "trained_on": said, "figures": json.dumps(numbers)}
@@ -103,12 +106,23 @@ def main(
         Path, typer.Option(help="Folder of clothes, skins, panoramas, motion.", envvar="REFINE_ASSETS")
     ] = Path("../shared/assets"),
     seed: Annotated[int, typer.Option(min=0, help="Of the first weights.")] = 0,
+    start: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Begin with these weights (a name of the catalogue or a file); their shape goes before --correlation."
+        ),
+    ] = None,
+    first_seed: Annotated[
+        int, typer.Option(min=0, help="Which people: another number at another sitting with --start.")
+    ] = 0,
 ) -> None:
     """Train the displacement network on synthetic people."""
     if threads:
         torch.set_num_threads(threads)
     try:
-        settings = replace(Settings(), crop_px=size, correlation_radius=correlation)
+        first = None if start is None else load_trainable(start)
+        shape = replace(Settings(), correlation_radius=correlation) if first is None else first.settings
+        settings = replace(shape, crop_px=size)
         if size < settings.multiple or size % settings.multiple:
             raise InputError("--size", f"a multiple of {settings.multiple}", str(size))
         schedule = Schedule(minutes=minutes, steps=steps, peak=rate)
@@ -118,10 +132,12 @@ def main(
         kept = [part.to(fabric.device) for part in kept]
         stream = partial(
             _stream, make=partial(make_people, training_body, assets, size, str(fabric.device), False), count=batch,
-            rank=fabric.global_rank, world=fabric.world_size, workers=workers,
+            rank=fabric.global_rank, world=fabric.world_size, workers=workers, first_seed=first_seed,
         )  # fmt: skip
         with _Bar(f"{'correlating' if correlation else 'plain'} design, {size} px") as bar:
-            trained = train(fabric, settings, schedule, out, stream, kept, resume=resume, report=bar.report, seed=seed)
+            trained = train(
+                fabric, settings, schedule, out, stream, kept, resume=resume, report=bar.report, seed=seed, start=first
+            )
         if fabric.is_global_zero:
             figures = export(out, trained, kept, " ".join(["python -m displacement_net.training.train", *sys.argv[1:]]))
             typer.echo(f"{out / 'network.safetensors'}: {_sentence(figures)}", err=True)
@@ -131,10 +147,17 @@ def main(
 
 
 def _stream(
-    first_step: int, *, make: Callable[[], SampleSource], count: int, rank: int, world: int, workers: int
+    first_step: int,
+    *,
+    make: Callable[[], SampleSource],
+    count: int,
+    rank: int,
+    world: int,
+    workers: int,
+    first_seed: int = 0,
 ) -> Generator[Batch, None, None]:
     """Return batches from a step on."""
-    return batches(make, count, first_step=first_step, rank=rank, world=world, workers=workers)
+    return batches(make, count, first_step=first_step, first_seed=first_seed, rank=rank, world=world, workers=workers)
 
 
 def _sentence(figures: Figures) -> str:

@@ -247,11 +247,19 @@ def test_a_texture_is_shown_with_its_confidence(builtin_body: SkinnedBody) -> No
 def test_the_whole_method_runs_with_the_network(network: DisplacementNet, builtin_body: SkinnedBody) -> None:
     people, view = seen(builtin_body)
     photos = [Photo(pixels) for pixels in view.photos]
-    refiner = Refiner(displacer=NetworkDisplacer(network), rounds=2, crop_px=64)
+    refiner = Refiner(displacer=NetworkDisplacer(network), rounds=2, crop_px=64, still_px=0.0)
     solutions = refiner.refine(photos, people.estimate, [], [])
     assert len(solutions) == 2
     assert bool((solutions[0].steps > 0).all()), "what the network says is evidence"
     assert bool(solutions[-1].state.bodies.translation.isfinite().all())
+
+
+def test_rounds_end_when_nothing_moves_any_more(builtin_body: SkinnedBody) -> None:
+    people, view = seen(builtin_body)
+    photos = [Photo(pixels) for pixels in view.photos]
+    settled = NetworkDisplacer(DisplacementNet(PLAIN).eval())  # untrained: every point is where it should be
+    assert len(Refiner(displacer=settled, crop_px=64).refine(photos, people.estimate, [], [])) == 1
+    assert not bool(view.moved_px(people.estimate.state).any())
 
 
 def test_a_network_that_knows_the_way_leads_the_body_there(builtin_body: SkinnedBody) -> None:

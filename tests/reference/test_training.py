@@ -49,6 +49,7 @@ class Disc:
     offset: Tensor
     foreground: Tensor
     visible: Tensor
+    person: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,42 @@ def test_sharpness_makes_one_sigma_that_of_a_gaussian() -> None:
     assert math.isnan(coverage(error[:0], stated[:0]).one_sigma)
 
 
+def test_what_the_photo_shows_is_a_lesson_of_its_own() -> None:
+    draw = torch.Generator().manual_seed(4)
+    person = torch.rand(2, 4, SIDE, SIDE, generator=draw)
+    person[:, 0] = (person[:, 0] > 0.5).float()
+    person[:, 1:] *= person[:, :1]
+    nothing = torch.zeros(2, SIDE, SIDE, dtype=torch.bool)
+    zero = torch.zeros(2, SIDE, SIDE, 2)
+    said = said_about(zero)
+    truth = Truth(zero, nothing, nothing, person)
+    right = torch.cat((40 * (person[:, :1] - 0.5), person[:, 1:] - 0.5), 1)
+    assert float(loss(replace(said, person=right), truth).total) < 1e-6
+    beside = right.clone()
+    beside[:, 1:] = torch.where(person[:, :1] > 0, beside[:, 1:], 7.0)
+    assert float(loss(replace(said, person=beside), truth).person) < 1e-6  # colours beside the person do not matter
+    assert float(loss(replace(said, person=right + 0.1), truth).person) > 0.1
+    assert float(loss(said, truth).person) == 0  # not said
+    network = DisplacementNet(SETTINGS)
+    channels = torch.zeros(2, 15, SIDE, SIDE)
+    shown = network.train()(channels).person
+    assert shown is not None
+    assert shown.shape == (2, 4, SIDE, SIDE)
+    assert network.eval()(channels).person is None
+
+
+def test_a_mirror_image_of_a_mirror_image_is_the_sample_itself() -> None:
+    batch = batch_of(Shifted().batch(3, 2))
+    person = torch.rand(2, 4, SIDE, SIDE)
+    person[:, 0] = (person[:, 0] > 0.5).float()
+    person[:, 1:] *= person[:, :1]
+    batch = replace(batch, truth=replace(batch.truth, person=person))
+    twice = mirrored(mirrored(batch))
+    torch.testing.assert_close(twice.channels, batch.channels)
+    torch.testing.assert_close(twice.truth.offset, batch.truth.offset)
+    torch.testing.assert_close(twice.truth.person, person)
+
+
 def test_samples_become_channels_and_truth() -> None:
     samples = Shifted().batch(3, 2)
     batch = batch_of(samples)
@@ -435,11 +472,22 @@ def test_a_checkpoint_of_another_network_is_refused(run: Callable[..., Trained],
 
 def test_a_run_ends_with_a_calibrated_file(run: Callable[..., Trained], tmp_path: Path) -> None:
     trained = run("run", 60, peak=3e-3)
-    figures = command.export(tmp_path / "run", trained, held(), "a test")
-    assert figures.one_sigma == pytest.approx(math.erf(0.5**0.5), abs=0.01)
+    kept = held(16)  # four batches: the first and third calibrate, the others measure
+    figures = command.export(tmp_path / "run", trained, kept, "a test")
+    assert figures.one_sigma == pytest.approx(math.erf(0.5**0.5), abs=0.08)
     network = catalog.load(tmp_path / "run" / "network.safetensors")
-    assert measure(network, held()).share == pytest.approx(figures.share, abs=0.02)
-    assert calibrated(trained.network, held()).sharpness == pytest.approx(1, abs=0.01)
+    assert measure(network, kept[1::2]).share == pytest.approx(figures.share, abs=0.02)
+    assert calibrated(trained.network, kept[::2]).sharpness == pytest.approx(1, abs=0.01)
+
+
+def test_training_goes_on_from_weights_of_an_earlier_sitting(run: Callable[..., Trained], tmp_path: Path) -> None:
+    trained = run("first", 40, peak=3e-3)
+    command.export(tmp_path / "first", trained, held(), "a test")
+    start = catalog.load_trainable(tmp_path / "first" / "network.safetensors")
+    before = measure(trained.network, held()).share
+    again = train(engine(), SETTINGS, Schedule(steps=1, peak=1e-6), tmp_path / "second", stream, held(), start=start)
+    assert again.figures.share == pytest.approx(before, abs=0.02)
+    assert float(again.network.sharpness) == 1
 
 
 def test_the_hold_out_wears_what_training_never_sees() -> None:

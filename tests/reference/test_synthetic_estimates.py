@@ -1,0 +1,117 @@
+"""What may be asked of the synthetic people: several estimates of a photo, other errors, other textures, children, and what the photo shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from displacement_net.training.assets import procedural_assets
+from displacement_net.training.casting import cast
+from displacement_net.training.errors_of_regressors import estimate_of
+from displacement_net.training.motion import Recordings
+from displacement_net.training.samples import Sampler
+from displacement_net.training.seen_textures import TEXTURE_CASES
+from displacement_net.training.split import split
+from displacement_net.training.training_body import ADULT_SHAPES
+from refine.bodies import State
+from refine.body import SkinnedBody
+from refine.errors import InputError
+from refine.render import shade
+from refine.render.rasterize import default_rasterizer, rasterize
+from tests.reference.test_synthetic_people import stand_in
+
+SIZE = 64
+
+
+def as_they_are(body: SkinnedBody, true: State, rng: np.random.Generator) -> State:
+    """Estimates without an error."""
+    return true
+
+
+def with_children(body: SkinnedBody) -> SkinnedBody:
+    """A body with one coefficient more, that halves its size."""
+    basis = torch.cat((body.shape_basis, -0.5 * body.template[..., None]), 2)
+    return replace(
+        body, shape_basis=basis, joint_basis=torch.cat((body.joint_basis, -0.5 * body.joint_template[..., None]), 2)
+    )
+
+
+def test_the_photo_shows_the_person_where_a_perfect_estimate_is_visible(builtin_body: SkinnedBody) -> None:
+    sampler = Sampler(
+        stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, estimates=as_they_are, children=0.0
+    )
+    samples = sampler.batch(1, 12)
+    there = samples.person[:, 0] > 0
+    assert bool((samples.person[:, 1:].amax(1) > 0)[there].all())
+    assert not samples.person[:, 1:].permute(0, 2, 3, 1)[~there].any()
+    assert float((there & samples.visible).sum() / samples.visible.sum()) > 0.95
+    both = (there & samples.visible)[:, None].expand(-1, 3, -1, -1)
+    apart = (samples.person[:, 1:] - samples.colors)[both].abs()
+    assert float(apart.max()) < 1e-4  # the same surface point, so the same colour
+    assert float(samples.offset[samples.visible].abs().max()) < 0.02
+
+
+def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person(builtin_body: SkinnedBody) -> None:
+    sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=2)
+    samples = sampler.batch(5, 8)
+    first, second = slice(0, 4), slice(4, 8)
+    assert torch.equal(samples.true.bodies.pose[first], samples.true.bodies.pose[second])
+    assert torch.equal(samples.crop.crop_from_image[first], samples.crop.crop_from_image[second])
+    assert not torch.equal(samples.estimate.bodies.pose[first], samples.estimate.bodies.pose[second])
+    assert torch.equal(samples.person[first, 0] > 0, samples.person[second, 0] > 0)
+    alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 8)
+    assert not torch.equal(alone.true.bodies.pose[first], alone.true.bodies.pose[second])
+
+
+def test_texture_cases_are_drawn_as_often_as_asked(builtin_body: SkinnedBody) -> None:
+    only = tuple(float(name == "other frames") for name in TEXTURE_CASES)
+    sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, cases=only)
+    samples = sampler.batch(0, 6)
+    assert bool((samples.texture_case == TEXTURE_CASES.index("other frames")).all())
+    assert float(samples.confidence.max()) > 0
+    for wrong in ((1.0,), (0.0,) * len(TEXTURE_CASES), (-1.0, 2.0, 0.0, 0.0, 0.0)):
+        with pytest.raises(InputError, match="cases"):
+            Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, cases=wrong)
+
+
+def test_estimates_of_children_see_them_partly_as_adults_that_stand_farther_away(builtin_body: SkinnedBody) -> None:
+    body, rng = with_children(builtin_body), np.random.default_rng(0)
+    recordings = Recordings(np.zeros((4, 22, 3)), np.arange(4))
+    scene = cast(body, recordings, 200, rng, children=0.5)
+    young = scene.bodies.shape[:200, ADULT_SHAPES]
+    assert 0.4 < float((young > 0).float().mean()) < 0.6
+    true = State(scene.bodies[slice(0, 200)], scene.camera)
+    estimate = estimate_of(body, true, np.random.default_rng(1))
+    told = estimate.bodies.shape[:, ADULT_SHAPES]
+    assert not told[young == 0].any()
+    assert bool((told <= young + 1e-6).all()) and bool((told[young > 0] >= 0.19 * young[young > 0]).all())
+
+    def focal_size(state: State) -> torch.Tensor:
+        tall = 1 - 0.5 * state.bodies.shape[:, ADULT_SHAPES]  # this body's size
+        return state.camera.focal[:, 0] * tall / body.posed(state.bodies).joints[:, 0, 2]
+
+    ratio = focal_size(estimate) / focal_size(true)
+    assert 0.9 < float(ratio[young > 0].median()) < 1.1  # as large in the photo as they are
+
+
+def test_whole_recordings_are_held_out() -> None:
+    assets = procedural_assets()
+    sequence = np.repeat(np.arange(12), 5)
+    assets = replace(assets, recordings=Recordings(np.zeros((60, 22, 3)), sequence))
+    kept, shown = (set(split(assets, hold_out).recordings.sequence.tolist()) for hold_out in (True, False))
+    assert kept and shown and not kept & shown
+    assert kept | shown == set(range(12))
+
+
+def test_what_the_photo_shows_ends_where_somebody_stands_in_front(builtin_body: SkinnedBody) -> None:
+    sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, estimates=as_they_are)
+    samples = sampler.batch(7, 24)
+    body = sampler.body
+    camera = samples.crop.camera(samples.true.camera)
+    alone = rasterize(default_rasterizer(), body.posed(samples.true.bodies).vertices, body.faces, camera, SIZE, SIZE)
+    silhouette = shade.interpolate(alone, body.faces, body.vertex_colors.expand(24, -1, -1)).sum(-1) > 0
+    there = samples.person[:, 0] > 0
+    assert not (there & ~silhouette).any()
+    hidden = (silhouette & ~there).flatten(1).sum(1) / silhouette.flatten(1).sum(1).clamp(min=1)
+    assert 0 < int((hidden > 0.1).sum()) < 24, "some are partly hidden or cut off, not all"
