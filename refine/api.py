@@ -4,8 +4,9 @@ photos, estimate, detections  <-  what the caller gave      evidence, priors  <-
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoint_input import detections_of
+from refine.look import Look, look
 from refine.orientation import ambiguous, turned
-from refine.photo import read_photos
+from refine.photo import Photo, read_photos
 from refine.reading import Given, camera_of, check_photos, estimate_of
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
@@ -105,7 +107,15 @@ def fit(
             )
     for note in notes:
         LOGGER.info(note)
-    return summarise(estimate, rounds, detections, informed, notes, photos)
+    return summarise(estimate, rounds, detections, informed, notes, photos, _asking(refiner, photos))
+
+
+def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Look] | None:
+    """Return what asks the displacer about bodies in the photos again, for pictures; None where there is no displacer."""
+    if refiner.displacer is None:
+        return None
+    displace = refiner.displacer.displace
+    return partial(look, photos, displace=displace, rasterizer=refiner.rasterizer, crop_px=refiner.crop_px)
 
 
 def _check_arguments(evidence: object, priors: object, refiner: object, callback: object) -> None:

@@ -1,6 +1,6 @@
 """What refining ends in: bodies before and after, why each stopped, what it cost, and ways to write all that down."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from refine.camera import Camera
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.look import Look
 from refine.photo import Photo
 from refine.solve import Solution, StopReason
 
@@ -40,6 +41,7 @@ class Result:
         detections: The keypoints the bodies were held against, or None.
         notes: One sentence for each thing that was decided on the way.
         photos: The photos, for pictures; empty after loading.
+        look: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
     """
 
     estimate: Estimate
@@ -53,6 +55,7 @@ class Result:
     detections: Detections | None = None
     notes: tuple[str, ...] = ()
     photos: tuple[Photo, ...] = ()
+    look: Callable[[Estimate], Look] | None = None
 
     def __len__(self) -> int:
         return len(self.state)
@@ -191,8 +194,15 @@ class Result:
 
         return overlay(self._photo(image), self.estimate, self.refined, image=image, detections=self.detections)
 
+    @cached_property
+    def looks(self) -> tuple[Look, Look] | None:
+        """What the displacer says of the estimate and of the result, asked at the first call; None where there is none to ask."""
+        return None if self.look is None else (self.look(self.estimate), self.look(self.refined))
+
     def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
         """Return a page with a close-up of every person, misfit and cost before and after, and the joints that turned most.
+
+        Where a displacer was asked, below each person what it asks of the estimate, how unsure it is, and the residuals before and after.
 
         Args:
             image: Which photo.
@@ -211,7 +221,8 @@ class Result:
         page = ReportPage(
             "refine", verdict, tuple(self._report_body(row, n) for n, row in enumerate(chosen, 1)), self.notes
         )
-        return report(self._photo(image), self.estimate, self.refined, page, image=image, detections=self.detections)
+        shown = self._photo(image), self.estimate, self.refined, page
+        return report(*shown, image=image, detections=self.detections, looks=self.looks)
 
     def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]
         from refine.viz.report import CostRow, Moved, ReportBody
@@ -265,6 +276,7 @@ def summarise(
     informed: Tensor | None,
     notes: tuple[str, ...],
     photos: tuple[Photo, ...],
+    look: Callable[[Estimate], Look] | None = None,
 ) -> Result:
     """Gather the rounds of a refinement into a result.
 
@@ -275,13 +287,14 @@ def summarise(
         informed: (B, K) which of them carry information, or None.
         notes: What was decided on the way.
         photos: The photos.
+        look: Asks what the displacer says, or None.
 
     Returns:
         The result; costs are of the first round's start and the last round's end.
     """
     last = rounds[-1]
-    result = Result(
+    return Result(
         estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
         misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
+        look,
     )  # fmt: skip
-    return result

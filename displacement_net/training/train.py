@@ -16,36 +16,16 @@ import typer
 
 from displacement_net.catalog import load_trainable, save
 from displacement_net.model import Settings
-from displacement_net.training.assets import load_assets
 from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
 from displacement_net.training.checkpoints import Progress
 from displacement_net.training.holdout import Figures, calibrated, measure
+from displacement_net.training.labels import read_labels
 from displacement_net.training.loop import Schedule, Trained, engine, train
-from displacement_net.training.samples import Sampler
-from displacement_net.training.split import split
-from displacement_net.training.training_body import load_training_body
-from refine.body import anny
+from displacement_net.training.sources import make_people, make_source
 from refine.errors import InputError, MissingExtra
 
 LICENCE = "Apache-2.0"
 """Of weights made with the assets this package reads (all CC0, or the CMU database's free use): the library's own."""
-
-
-def make_people(training_body: Path, assets: Path | None, size: int, device: str, hold_out: bool) -> SampleSource:
-    """Return the synthetic people.
-
-    Args:
-        training_body: What `python -m refine.body.build --training FILE` wrote.
-        assets: Folder of clothes, hair, skins, panoramas and motion; None: procedural ones.
-        size: Side of the crops, px.
-        device: Where they are made.
-        hold_out: Whether they wear what is kept from training (else only what is not).
-
-    Raises:
-        InputError: A file is missing or damaged.
-    """
-    body = load_training_body(anny.load(), training_body)
-    return Sampler(body, split(load_assets(assets), hold_out), size=size, device=device, seed=int(hold_out))
 
 
 def held_out(source: SampleSource, count: int, together: int) -> list[Batch]:
@@ -105,6 +85,10 @@ def main(
     assets: Annotated[
         Path, typer.Option(help="Folder of clothes, skins, panoramas, motion.", envvar="REFINE_ASSETS")
     ] = Path("../shared/assets"),
+    backgrounds: Annotated[Optional[Path], typer.Option(help="Folder of your own photos to put people into.")] = None,  # noqa: UP045
+    labels: Annotated[Optional[Path], typer.Option("--set", help="Labels of a set, npz in BEDLAM's layout.")] = None,  # noqa: UP045
+    images: Annotated[Optional[Path], typer.Option(help="Folder of the set's images.")] = None,  # noqa: UP045
+    set_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the set in every batch.")] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Of the first weights.")] = 0,
     start: Annotated[
         Optional[str],  # noqa: UP045
@@ -130,8 +114,11 @@ def main(
         fabric.launch()
         kept = held_out(make_people(training_body, assets, size, "cpu", True), hold_out, batch)
         kept = [part.to(fabric.device) for part in kept]
+        if labels is not None:
+            read_labels(labels)  # what is wrong with them is said before the workers start
+        people = partial(make_people, training_body, assets, size, str(fabric.device), False, backgrounds)
         stream = partial(
-            _stream, make=partial(make_people, training_body, assets, size, str(fabric.device), False), count=batch,
+            _stream, make=partial(make_source, people, labels, images, set_share, size, str(fabric.device)), count=batch,
             rank=fabric.global_rank, world=fabric.world_size, workers=workers, first_seed=first_seed,
         )  # fmt: skip
         with _Bar(f"{'correlating' if correlation else 'plain'} design, {size} px") as bar:

@@ -4,7 +4,7 @@
 
 for the points seen in the pixels of a regular grid; drawn to the scale of the picture, coloured by their length.
 
-Source: Smith and van der Walt's perceptually uniform colour map viridis (2015) for the lengths.
+Source: none; the colours are `refine.viz.ramp`'s.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from refine.viz import canvas
 from refine.viz.canvas import BEFORE_COLOR, LegendEntry, Picture
 from refine.viz.layers import Layers, Meshes, check_photo, layers, meshes_of, whole_view
 from refine.viz.overlay import BEFORE_DASH_PX, MAX_SIDE, MIN_SIDE, check_same_people, draw_outlines
+from refine.viz.ramp import bar, viridis
 
 GRID_PX = 24
 """Distance of arrows in the picture: closer ones run into each other."""
@@ -72,8 +73,6 @@ def arrows(
         InputError: The photo is no RGB array or has another size than the cameras, before and after hold different people
             or have different meshes.
     """
-    import cv2
-
     check_photo(photo)
     check_same_people(before, after)
     view = whole_view(photo, min(MIN_SIDE, max_side), max_side)
@@ -84,21 +83,9 @@ def arrows(
     draw_outlines(picture, layer, range(len(start_meshes)), BEFORE_COLOR, BEFORE_DASH_PX)
     length = np.linalg.norm(moves.stop - moves.start, axis=1)
     longest = max(float(length.max(initial=0.0)), 1.0)
-    colors = _viridis(length / longest)
+    colors = viridis(length / longest)
     start, stop = view.pixels(moves.start), view.pixels(moves.stop)
-    for n in np.argsort(length):  # the long ones on top
-        color = (int(colors[n, 0]), int(colors[n, 1]), int(colors[n, 2]))
-        shaft = stop[n] - start[n]
-        pixels = float(np.linalg.norm(shaft))
-        if pixels < STILL_PX:
-            cv2.circle(picture, (round(start[n, 0] - 0.5), round(start[n, 1] - 0.5)), 2, color, -1, cv2.LINE_AA)
-            continue
-        along = shaft / pixels * min(HEAD_PX, pixels / 2)
-        across = 0.6 * np.array([-along[1], along[0]])
-        canvas.draw_line(picture, np.stack((start[n], stop[n])), color)
-        canvas.draw_line(
-            picture, np.stack((stop[n] - along + across, stop[n], stop[n] - along - across)), color, halo=False
-        )
+    draw_arrows(picture, start, stop, colors, np.argsort(length))  # the long ones on top
     return canvas.stack([picture, _scale_strip(picture.shape[1], longest, length)])
 
 
@@ -136,25 +123,38 @@ def surface_moves(before: Meshes, after: Meshes, layer: Layers) -> Moves:
     return Moves(person[drawable], ends[0][drawable], ends[1][drawable])
 
 
-def _viridis(share: np.ndarray) -> np.ndarray:
-    """Return (N, 3) RGB for shares in 0..1, from the upper part of the map, whose dark end would drown in the photo."""
+def draw_arrows(picture: Picture, start: np.ndarray, stop: np.ndarray, colors: np.ndarray, order: np.ndarray) -> None:
+    """Draw arrows on a picture; those too short for a head as dots.
+
+    Args:
+        picture: Drawn on.
+        start: (N, 2) px of the picture.
+        stop: (N, 2) px of the picture.
+        colors: (N, 3) RGB.
+        order: (N,) indices, the last one on top.
+    """
     import cv2
 
-    table = np.asarray(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS))[:, 0, ::-1]
-    return table[np.rint(255 * (0.3 + 0.7 * share)).astype(np.uint8)]
+    for n in order.tolist():
+        color = (int(colors[n, 0]), int(colors[n, 1]), int(colors[n, 2]))
+        shaft = stop[n] - start[n]
+        pixels = float(np.linalg.norm(shaft))
+        if pixels < STILL_PX:
+            cv2.circle(picture, (round(start[n, 0] - 0.5), round(start[n, 1] - 0.5)), 2, color, -1, cv2.LINE_AA)
+            continue
+        along = shaft / pixels * min(HEAD_PX, pixels / 2)
+        across = 0.6 * np.array([-along[1], along[0]])
+        canvas.draw_line(picture, np.stack((start[n], stop[n])), color)
+        head = np.stack((stop[n] - along + across, stop[n], stop[n] - along - across))
+        canvas.draw_line(picture, head, color, halo=False)
 
 
 def _scale_strip(width: int, longest: float, length: np.ndarray) -> Picture:
     """Return the strip that says which colour is how long."""
-    bar_width, bar_height = min(220, width // 3), 14
     middle = float(np.median(length)) if len(length) else 0.0
     said = [
         LegendEntry("outline before", BEFORE_COLOR, "dashed"),
         LegendEntry(f"arrows are to scale; median {middle:.1f} px, longest {longest:.1f} px of the photo"),
     ]
-    bar = canvas.blank(36, width)
-    ramp = _viridis(np.linspace(0, 1, bar_width))
-    bar[14 : 14 + bar_height, 44 : 44 + bar_width] = ramp
-    canvas.draw_text(bar, "0", (28, 10), 16)
-    canvas.draw_text(bar, f"{longest:.0f} px", (44 + bar_width + 8, 10), 16)
-    return canvas.stack([bar, canvas.legend(said, width)])
+    ramp = bar(width, min(220, width // 3), f"{longest:.0f} px")
+    return canvas.stack([ramp, canvas.legend(said, width)])

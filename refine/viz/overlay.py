@@ -154,19 +154,23 @@ def tint(ground: Picture, layer: Layers) -> Picture:
 
 def draw_outlines(picture: Picture, layer: Layers, people: Sequence[int], color: canvas.Color, dash: float) -> None:
     """Draw around what is visible of some people; nothing along the picture's border, where the body merely leaves it."""
+    for body in people:
+        draw_outline(picture, layer.person == body, color, dash)
+
+
+def draw_outline(picture: Picture, mask: np.ndarray, color: canvas.Color, dash: float, *, thickness: int = 2) -> None:
+    """Draw around a mask (H, W) of the picture; nothing along the picture's border."""
     import cv2
 
     height, width = picture.shape[:2]
-    for body in people:
-        mask = (layer.person == body).astype(np.uint8)
-        contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        for contour in contours:
-            points = contour[:, 0].astype(float)
-            if len(points) < SPECK_PX:
-                continue
-            inner = (points > 0).all(1) & (points < np.array([width - 1, height - 1])).all(1)
-            for run in _runs(_smooth(points) + 0.5, inner):
-                canvas.draw_line(picture, run, color, dash=dash)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    for contour in contours:
+        points = contour[:, 0].astype(float)
+        if len(points) < SPECK_PX:
+            continue
+        inner = np.asarray((points > 0).all(1) & (points < np.array([width - 1, height - 1])).all(1))
+        for run in _runs(_smooth(points) + 0.5, inner):
+            canvas.draw_line(picture, run, color, thickness=thickness, dash=dash)
 
 
 def marks_of(estimate: Estimate, detections: Detections, image: int) -> Marks:

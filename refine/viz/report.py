@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.look import Look
 from refine.render import Rasterizer
 from refine.viz import canvas
 from refine.viz.canvas import INK, PAPER, RULE, SOFT_INK, Picture
+from refine.viz.field import field_row
 from refine.viz.layers import box_view, boxes_of, check_photo
 from refine.viz.overlay import check_same_people, legend_entries, pair, side_of
 
@@ -90,6 +92,7 @@ def report(
     *,
     image: int = 0,
     detections: Detections | None = None,
+    looks: tuple[Look, Look] | None = None,
     rasterizer: Rasterizer | None = None,
 ) -> Picture:
     """Draw the page.
@@ -101,6 +104,7 @@ def report(
         page: The figures; one `ReportBody` for each body of this image.
         image: Which image of the estimate the photo is.
         detections: Keypoints to draw.
+        looks: What a displacer said of all bodies of the estimate and of the result, drawn below each person; None: nobody was asked.
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
@@ -117,17 +121,27 @@ def report(
     check_page(page, len(boxes[0]))
     blocks = [_header(page)]
     unseen: set[int] = set()
+    rows = (before.image_index == image).nonzero()[:, 0].tolist()
     for body, words in enumerate(page.bodies[:MAX_BODIES]):
         view = box_view(photo, [own[body] for own in boxes], CROP_HEIGHT, CROP_WIDTH)
         crops, hidden = pair(photo, sides[0], sides[1], view, subject=body, rasterizer=rasterizer)
         unseen |= {body} & set(hidden)
         blocks.append(_person(words, crops, body in hidden))
+        if looks is not None and body not in hidden:
+            blocks.append(_indented(field_row(photo, *looks, rows[body], PAGE_WIDTH - 2 * MARGIN)))
     notes = list(page.notes)
     if len(page.bodies) > MAX_BODIES:
         notes.append(f"{len(page.bodies) - MAX_BODIES} more people are not shown.")
     entries = legend_entries(len(page.bodies), sorted(unseen), detections is not None)
     key = canvas.legend(entries, PAGE_WIDTH, margin=MARGIN)
     return canvas.stack([*blocks, key, _paragraphs(notes)])
+
+
+def _indented(row: Picture) -> Picture:
+    """Return a picture with the page's margins around it, above none."""
+    block = canvas.blank(row.shape[0] + MARGIN, PAGE_WIDTH)
+    block[: row.shape[0], MARGIN : MARGIN + row.shape[1]] = row
+    return block
 
 
 def check_page(page: ReportPage, people: int) -> None:
@@ -202,7 +216,7 @@ def _misfit(page: Picture, words: ReportBody, y: int) -> int:
     """Write the misfit large, and whether it is better; return the next free row."""
     before, after = words.before_misfit_px, words.after_misfit_px
     if not (math.isfinite(before) and math.isfinite(after)):
-        canvas.draw_text(page, "Misfit: nothing was observed", (0, y), 20, color=SOFT_INK)
+        canvas.draw_text(page, "Misfit: no keypoints to measure it on", (0, y), 20, color=SOFT_INK)
         return y + 32
     better, worse = after < 0.99 * before, after > 1.01 * before
     color = GOOD if better else BAD if worse else PLAIN

@@ -1,0 +1,173 @@
+"""What a displacer said of one person, in four pictures: the displacement it asks for, how unsure it is, and the residuals before and after.
+
+    arrow at pixel x: x -> x + offset(x)          colour of a pixel: sigma in px of the photo, or |root offset| in standard deviations
+
+Source: none; a layout. What is drawn is `refine.look.Look`'s.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from refine.crop import Crop, sample_opencv
+from refine.look import Look
+from refine.viz import canvas
+from refine.viz.arrows import draw_arrows
+from refine.viz.canvas import AFTER_COLOR, BEFORE_COLOR, SOFT_INK, Picture
+from refine.viz.overlay import BEFORE_DASH_PX, draw_outline
+from refine.viz.ramp import bar, viridis
+
+GAP_PX = 14
+"""Between the pictures."""
+GRID_PX = 15
+"""Distance of arrows in the picture: most are short here, and limbs are thin."""
+DIM = 0.4
+"""The photo is darkened to this share below arrows and colours."""
+OPACITY = 0.75
+"""Share of the colours over the darkened photo."""
+SILENT = (150, 150, 150)
+"""Rendered pixels of which nothing is said: hidden, outside the photo."""
+MOST_SIGMAS = 4.0
+"""Bright end of the residuals' colours: one in 3,000 of right bodies' pixels lies beyond."""
+TYPICAL = 0.95
+"""The bright end of sizes in px is this quantile: a few wild pixels do not darken the rest."""
+TITLE, WORDS = 18, 16
+"""Sizes of text, px."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One body of a look in numpy: `informed` and `rendered` (S, S), `offset` (S, S, 2) px of the crop, `length`, `sigma` px of the photo, `residual`."""
+
+    crop: Crop
+    informed: np.ndarray
+    rendered: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    sigma: np.ndarray
+    residual: np.ndarray
+
+    @property
+    def side(self) -> int:
+        """S."""
+        return int(self.rendered.shape[0])
+
+    def mean(self, values: np.ndarray) -> float:
+        """Return the mean of values (S, S) where anything is said, NaN where nothing is."""
+        return float(values[self.informed].mean()) if self.informed.any() else float("nan")
+
+
+def field_row(photo: Picture, before: Look, after: Look, body: int, width: int) -> Picture:
+    """Draw what was said of a person at the estimate and at the result.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB, the photo the person is in.
+        before: What was said of the estimates.
+        after: What was said of the results, in the same order.
+        body: Which of them.
+        width: px of the row.
+
+    Returns:
+        (H', width, 3) uint8 RGB: four pictures with titles, colour bars and figures.
+    """
+    side = (width - 3 * GAP_PX) // 4
+    first, last = _seen(before, body), _seen(after, body)
+    longest, widest = _most(first.length, first), _most(first.sigma, first)
+    left = f"{first.mean(first.length):.1f} → {last.mean(last.length):.1f} px"
+    panels = [
+        _panel(
+            "Displacement asked of the estimate", _arrows(photo, first, longest, side),
+            f"{longest:.1f} px", f"mean {first.mean(first.length):.1f} px of the photo; arrows to scale",
+        ),
+        _panel(
+            "How unsure that is, 1 sigma", _heat(photo, first, first.sigma / widest, side, _before),
+            f"{widest:.1f} px", f"mean {first.mean(first.sigma):.1f} px of the photo; grey: nothing said",
+        ),
+        _panel(
+            "Residual before", _heat(photo, first, first.residual / MOST_SIGMAS, side, _before),
+            f"{MOST_SIGMAS:g} sigma", f"mean {first.mean(first.residual):.1f} sigma",
+        ),
+        _panel(
+            "Residual after", _heat(photo, last, last.residual / MOST_SIGMAS, side, _after),
+            f"{MOST_SIGMAS:g} sigma", f"mean {last.mean(last.residual):.1f} sigma; displacement {left}",
+        ),
+    ]  # fmt: skip
+    row = canvas.blank(panels[0].shape[0], width)
+    for number, panel in enumerate(panels):
+        row[:, number * (side + GAP_PX) : number * (side + GAP_PX) + side] = panel
+    return row
+
+
+def _seen(look: Look, body: int) -> _Seen:
+    """Bring one body of a look to numpy."""
+    part = Crop(look.crop.crop_from_image[[body]].cpu(), look.crop.side, look.crop.image_index[[body]].cpu() * 0)
+    names = (look.informed, look.rendered, look.displacement.offset, look.offset_px, look.sigma_px, look.residual)
+    informed, rendered, offset, moved, sigma, residual = (value[body].cpu().numpy() for value in names)
+    return _Seen(part, informed, rendered, offset, np.linalg.norm(moved, axis=-1), sigma, residual)
+
+
+def _most(values: np.ndarray, seen: _Seen) -> float:
+    """Return what the bright end of the colours means, at least a tenth of a pixel."""
+    return max(0.1, float(np.quantile(values[seen.informed], TYPICAL)) if seen.informed.any() else 0.0)
+
+
+def _ground(photo: Picture, seen: _Seen, side: int) -> Picture:
+    """Return the darkened photo in the crop, at the picture's size."""
+    scale = side / seen.side
+    crop = Crop(seen.crop.crop_from_image * scale, side, seen.crop.image_index)
+    return (DIM * sample_opencv([np.ascontiguousarray(photo)], crop)[0]).astype(np.uint8)
+
+
+def _enlarged(values: np.ndarray, side: int) -> np.ndarray:
+    """Return (side, side, ...) of values (S, S, ...), the nearest ones."""
+    index = ((np.arange(side) + 0.5) * len(values) / side).astype(int)
+    return values[index][:, index]
+
+
+def _before(picture: Picture, mask: np.ndarray) -> None:
+    """Draw the estimate's outline."""
+    draw_outline(picture, mask, BEFORE_COLOR, BEFORE_DASH_PX, thickness=1)
+
+
+def _after(picture: Picture, mask: np.ndarray) -> None:
+    """Draw the result's outline."""
+    draw_outline(picture, mask, AFTER_COLOR, 0.0, thickness=1)
+
+
+def _arrows(photo: Picture, seen: _Seen, longest: float, side: int) -> Picture:
+    """Draw arrows at a grid of pixels of which something is said."""
+    picture = _ground(photo, seen, side)
+    _before(picture, _enlarged(seen.rendered, side))
+    scale = side / seen.side
+    step = max(1, round(GRID_PX / scale))
+    y, x = np.nonzero(seen.informed[step // 2 :: step, step // 2 :: step])
+    row, column = y * step + step // 2, x * step + step // 2
+    start = (np.stack((column, row), 1) + 0.5) * scale
+    length = seen.length[row, column]
+    colors = viridis((length / longest).clip(0, 1))
+    draw_arrows(picture, start, start + seen.offset[row, column] * scale, colors, np.argsort(length))
+    return picture
+
+
+def _heat(
+    photo: Picture, seen: _Seen, share: np.ndarray, side: int, outline: Callable[[Picture, np.ndarray], None]
+) -> Picture:
+    """Colour the pixels of which something is said by shares (S, S) of the bright end; the others grey."""
+    picture = _ground(photo, seen, side)
+    informed, rendered = _enlarged(seen.informed, side), _enlarged(seen.rendered, side)
+    color = np.empty((side, side, 3))
+    color[:] = SILENT
+    color[informed] = viridis(_enlarged(share, side)[informed].clip(0, 1))
+    picture[rendered] = ((1 - OPACITY) * picture[rendered] + OPACITY * color[rendered]).astype(np.uint8)
+    outline(picture, rendered)
+    return picture
+
+
+def _panel(title: str, picture: Picture, most: str, words: str) -> Picture:
+    """Put a title above a picture, a colour bar and figures below."""
+    side = picture.shape[1]
+    head, foot = canvas.blank(30, side), canvas.blank(26, side)
+    canvas.draw_text(head, canvas.shorten(title, side, TITLE, bold=True), (0, 2), TITLE, bold=True)
+    canvas.draw_text(foot, canvas.shorten(words.replace("nan", "–"), side, WORDS), (0, 2), WORDS, color=SOFT_INK)
+    return canvas.stack([head, picture, bar(side, side // 2, most, margin=0), foot])
