@@ -7,9 +7,12 @@ result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.np
 from refine.api import fit, load, read
 from refine.bodies import Bodies, State, Unknowns
 from refine.camera import Camera
-from refine.detections import Detections
+from refine.conversion import Converted, convert
+from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate, Source
+from refine.keypoint_formats.find import read_keypoints
+from refine.plugin import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve import Solution, StopReason
@@ -19,6 +22,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Bodies",
     "Camera",
+    "Converted",
+    "DetectedPeople",
     "Detections",
     "Estimate",
     "InputError",
@@ -31,7 +36,11 @@ __all__ = [
     "StopReason",
     "Unknowns",
     "__version__",
+    "attach",
+    "convert",
+    "detach",
     "fit",
     "load",
     "read",
+    "read_keypoints",
 ]

@@ -5,7 +5,7 @@ photos, estimate, detections  <-  what the caller gave      evidence, priors  <-
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from refine.bodies import choose
 from refine.body import SkinnedBody
 from refine.camera import Camera
-from refine.detections import Detections
+from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoint_input import detections_of
@@ -35,13 +35,16 @@ LOGGER = logging.getLogger("refine")
 ImageLike = str | Path | np.ndarray
 """A file, or an RGB array (H, W, 3)."""
 
+TURNED = "seen from the side, both orientations were tried and the estimate's was turned around."
+"""Said of a person whose orientation was in doubt, and wrong."""
+
 
 @torch.no_grad()
 def fit(
     image: ImageLike | Sequence[ImageLike],
     init: Estimate | Mapping[str, object] | str | Path | object,
     *,
-    keypoints: Detections | str | Path | np.ndarray | Tensor | Sequence[str | Path] | None = None,
+    keypoints: Detections | DetectedPeople | str | Path | np.ndarray | Tensor | Sequence[object] | object | None = None,
     camera: Camera | str | Path | None = None,
     body_model: SkinnedBody | str | Path | None = None,
     evidence: Sequence[Term] = (),
@@ -56,7 +59,8 @@ def fit(
             orientation is applied.
         init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas, transl`, ...;
             axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a regressor's result file.
-        keypoints: 2D keypoints: a JSON file in OpenPose's layout (one a photo), `Detections` already matched to the bodies, or an
+        keypoints: 2D keypoints: a detector's file (OpenPose, MMPose, COCO, DWPose, MediaPipe; one a photo, or one with all of them) or what it
+            returned in memory, `DetectedPeople` (`refine.read_keypoints`), `Detections` already matched to the bodies, or an
             array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
         camera: A `Camera`, a focal rule ("diagonal", "fov60", "hmr2", ...) or a K.json file; None: the one `init` holds.
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
@@ -71,19 +75,69 @@ def fit(
     Raises:
         InputError: An argument is not what it should be; the message says which, what was expected, what came and what to do.
     """
-    from priors.default import default_priors
-
     _check_arguments(evidence, priors, refiner, callback)
     photos = read_photos(image)
     given = camera_of(camera, photos)
     photos = given.photos
     estimate = estimate_of(init, given, body_model)
     check_photos(estimate, photos)
-    refiner = refiner or Refiner()
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
-    terms, informed = list(evidence), None
     detections, said = detections_of(keypoints, estimate, given)
-    notes += said
+    refiner = refiner or Refiner()
+    fitted = fit_bodies_of_photos(
+        photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
+    )
+    notes += said + tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
+    for note in notes:
+        LOGGER.info(note)
+    asking = _asking(refiner, photos)
+    return summarise(estimate, fitted.rounds, detections, fitted.informed, notes, photos, asking)
+
+
+@dataclass(frozen=True)
+class FittedPhotos:
+    """What `fit` found.
+
+    Attributes:
+        rounds: One solution a round, at least one.
+        informed: (B, K) which keypoints carry information; None without keypoints.
+        turned: Rows whose orientation was turned around.
+    """
+
+    rounds: tuple[Solution, ...]
+    informed: Tensor | None
+    turned: tuple[int, ...] = ()
+
+
+@torch.no_grad()
+def fit_bodies_of_photos(
+    photos: tuple[Photo, ...],
+    estimate: Estimate,
+    detections: Detections | None,
+    *,
+    evidence: Sequence[Term] = (),
+    priors: Sequence[Term] | None = None,
+    refiner: Refiner | None = None,
+    callback: Callback | None = None,
+) -> FittedPhotos:
+    """Refine bodies whose photos, cameras and keypoints are read already: what `fit` does after reading.
+
+    Args:
+        photos: The images `estimate.image_index` points into.
+        estimate: B bodies.
+        detections: The keypoints of the B bodies, or None.
+        evidence: Further terms with the estimate's batch axis.
+        priors: Terms in place of the default ones.
+        refiner: The method's parts and settings.
+        callback: Called after each round.
+
+    Returns:
+        The rounds, and what was decided on the way.
+    """
+    from priors.default import default_priors
+
+    refiner = refiner or Refiner()
+    terms, informed = list(evidence), None
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)
         term = keypoints_from_detections(
@@ -93,21 +147,31 @@ def fit(
         terms.insert(0, term)
     own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)
     rounds = refiner.refine(photos, estimate, terms, own, callback)
-    if detections is not None and informed is not None:
-        doubtful = ambiguous(estimate, detections, informed)
-        if bool(doubtful.any()):
-            other = turned(estimate)
-            again = replace(refiner, unknowns=rounds[-1].unknowns).refine(
-                photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
+    if detections is None or informed is None:
+        return FittedPhotos(rounds, informed)
+    doubtful = ambiguous(estimate, detections, informed)
+    if not bool(doubtful.any()):
+        return FittedPhotos(rounds, informed)
+    # Terms of the caller are known for the whole batch only; without any, only those in doubt are solved again.
+    alone = not evidence and priors is None
+    rows = doubtful.nonzero()[:, 0] if alone else torch.arange(len(estimate), device=doubtful.device)
+    other = turned(estimate.rows(rows))
+    if alone:
+        some = estimate.rows(rows)
+        terms = [
+            keypoints_from_detections(
+                points,
+                detections.pixel[rows],
+                detections.confidence[rows],
+                some.camera,
+                some.keypoints_2d(detections.name),
             )
-            rounds, taken = _cheaper(rounds, again, doubtful)
-            notes += tuple(
-                f"Person {row + 1}: seen from the side, both orientations were tried and the estimate's was turned around."
-                for row in taken
-            )
-    for note in notes:
-        LOGGER.info(note)
-    return summarise(estimate, rounds, detections, informed, notes, photos, _asking(refiner, photos))
+        ]
+    again = replace(refiner, unknowns=rounds[-1].unknowns).refine(
+        photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
+    )
+    rounds, taken = _cheaper(rounds, again, rows, doubtful)
+    return FittedPhotos(rounds, informed, tuple(taken))
 
 
 def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Look] | None:
@@ -177,18 +241,20 @@ def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None
 
 
 def _cheaper(
-    first: tuple[Solution, ...], second: tuple[Solution, ...], doubtful: Tensor
+    first: tuple[Solution, ...], second: tuple[Solution, ...], rows: Tensor, doubtful: Tensor
 ) -> tuple[tuple[Solution, ...], list[int]]:
-    """Return the first rounds with the second's bodies put in where they are in doubt and the second's cost is lower."""
+    """Return the first rounds with the second's bodies (those of `rows`) put in where they are in doubt and the second's cost is lower."""
     one, two = first[-1], second[-1]
-    take = doubtful & (two.cost < one.cost)
+    place = torch.zeros(len(one.cost), dtype=torch.long, device=rows.device)  # (B,) where a row stands in the second
+    place[rows] = torch.arange(len(rows), device=rows.device)
+    take = doubtful & (two.cost[place] < one.cost)
     merged = replace(
         one,
-        state=choose(take, two.state, one.state),
-        cost=torch.where(take, two.cost, one.cost),
-        cost_by_term=torch.where(take[:, None], two.cost_by_term, one.cost_by_term),
-        steps=torch.where(take, two.steps, one.steps),
-        stop=tuple(b if t else a for a, b, t in zip(one.stop, two.stop, take.tolist(), strict=True)),
-        information=torch.where(take[:, None, None], two.information, one.information),
+        state=choose(take, two.state[place], one.state),
+        cost=torch.where(take, two.cost[place], one.cost),
+        cost_by_term=torch.where(take[:, None], two.cost_by_term[place], one.cost_by_term),
+        steps=torch.where(take, two.steps[place], one.steps),
+        stop=tuple(two.stop[p] if t else a for a, p, t in zip(one.stop, place.tolist(), take.tolist(), strict=True)),
+        information=torch.where(take[:, None, None], two.information[place], one.information),
     )
     return (*first[:-1], merged), take.nonzero()[:, 0].tolist()

@@ -1,12 +1,29 @@
-"""Detections: what a 2D detector says about the bodies of an estimate, already matched to them."""
+"""Detections: what a 2D detector says about the people of a photo, and about the bodies of an estimate once they are matched.
 
-from dataclasses import dataclass
+DetectedPeople (P people, in the detector's order)  --match-->  Detections (B bodies, in the estimate's order)
+"""
+
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.check import check_shape
+from refine.check import check_finite, check_shape
+from refine.errors import InputError
+
+SURE = 0.3
+"""Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer is 0.05,
+of most users of its files 0.2 to 0.5)."""
+
+OUTSIDE_SHARE = 0.5
+"""Share of sure points outside the image from which the points are taken to be another image's."""
+
+OUTSIDE_MARGIN = 0.1
+"""How far outside a point must lie, in image sizes: detectors put cut-off joints a little beyond the border."""
+
+BODY_OF_WHOLE = {"openpose137": ("body25", 25), "coco133": ("coco17", 17)}
+"""The body's own points of a whole-body set: its name, and how many come first."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +59,71 @@ class Detections:
         """
         distance = torch.where(informed, (projected - self.pixel).norm(dim=-1), 0.0)
         return distance.sum(1) / torch.where(informed.any(1), informed.sum(1), torch.nan)
+
+
+@dataclass(frozen=True)
+class DetectedPeople:
+    """What a 2D detector said about the people of one photo, not yet matched to bodies.
+
+    Attributes:
+        name: The keypoint set ("coco17", "coco133", "body25", "openpose137").
+        pixel: (P, K, 2) px of the photo, counted from its corner; zero where the detector lacks the point.
+        confidence: (P, K) 0 to 1, zero where the detector lacks the point.
+        origin: Where they came from, for messages: a file's name.
+        notes: A sentence for each thing that was decided on reading.
+
+    Raises:
+        InputError: Shapes disagree.
+    """
+
+    name: str
+    pixel: Float[Tensor, "P K 2"]
+    confidence: Float[Tensor, "P K"]
+    origin: str = "the call"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("keypoints.pixel", self.pixel, "P K 2")
+        check_shape("keypoints.confidence", self.confidence, "P K", **sizes)
+
+    def __len__(self) -> int:
+        return len(self.pixel)
+
+    def checked(self, size: tuple[int, int]) -> "DetectedPeople":
+        """Return itself where the points can be those of an image.
+
+        Args:
+            size: (height, width) of the image, px.
+
+        Raises:
+            InputError: A number is not finite, or half of the sure points lie far outside: they belong to an image of another size.
+        """
+        check_finite(f"keypoints of {self.origin}", self.confidence)
+        limit = torch.tensor([size[1], size[0]], dtype=self.pixel.dtype)
+        outside = ((self.pixel < -OUTSIDE_MARGIN * limit) | (self.pixel > (1 + OUTSIDE_MARGIN) * limit)).any(2)
+        sure = self.confidence >= SURE
+        if bool(sure.any()) and float((outside & sure).sum()) >= OUTSIDE_SHARE * float(sure.sum()):
+            reach = self.pixel[sure].amax(0)
+            raise InputError(
+                f"keypoints of {self.origin}",
+                f"points in an image of {size[1]} x {size[0]} px (width x height)",
+                f"points up to ({float(reach[0]):.0f}, {float(reach[1]):.0f})",
+                "Give the keypoints of this photo at this size, or scale them (OpenPose: --keypoint_scale 0).",
+            )
+        return self
+
+    def body_only(self) -> "DetectedPeople":
+        """Return the same people without hands and face."""
+        if self.name not in BODY_OF_WHOLE:
+            return self
+        name, count = BODY_OF_WHOLE[self.name]
+        return replace(self, name=name, pixel=self.pixel[:, :count], confidence=self.confidence[:, :count])
+
+    def whole(self) -> "DetectedPeople":
+        """Return the same people in the whole-body set of their body's, hands and face without confidence where there are none."""
+        from refine.body.keypoint_names import SETS
+
+        name = next((whole for whole, (body, _) in BODY_OF_WHOLE.items() if body == self.name), self.name)
+        missing = len(SETS[name]) - self.pixel.shape[1]
+        pixel = torch.nn.functional.pad(self.pixel, (0, 0, 0, missing))
+        return replace(self, name=name, pixel=pixel, confidence=torch.nn.functional.pad(self.confidence, (0, missing)))

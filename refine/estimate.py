@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import Bodies, State
+from refine.bodies import Bodies, Index, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
@@ -37,6 +37,8 @@ class Source:
         focal_rule: How the focal length was found, in words.
         path: The file, or None.
         gender: "neutral", "female" or "male".
+        hand_mean: What its hand poses stand on, "flat" or "mean" (the model's mean hand), as the adapter knows it from the regressor's source;
+            "" where nobody knows, and the stored joints must tell.
         images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
@@ -56,6 +58,7 @@ class Source:
     focal_rule: str = ""
     path: Path | None = None
     gender: str = "neutral"
+    hand_mean: str = ""
     images: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
     sigma_rad: Float[Tensor, "B J"] | None = None
@@ -63,6 +66,27 @@ class Source:
 
     def __len__(self) -> int:
         return self.pose.shape[0]
+
+    def rows(self, index: Index) -> "Source":
+        """Return what was said of some of the bodies, in the order of index; `arrays` and `images` stay the whole file's."""
+
+        def some(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[index]
+
+        chosen = torch.arange(len(self))[index].tolist()
+        return replace(
+            self,
+            pose=self.pose[index],
+            betas=self.betas[index],
+            expression=self.expression[index],
+            translation=some(self.translation),
+            joints=some(self.joints),
+            vertices=some(self.vertices),
+            keypoints_2d=some(self.keypoints_2d),
+            persons=tuple(self.persons[row] for row in chosen) if self.persons else (),
+            sigma_rad=some(self.sigma_rad),
+            evidence={name: value[index] for name, value in self.evidence.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,50 @@ class Estimate:
         """Return the same estimate on another device or in another floating-point type; the source stays where it is."""
         body, state = self.body.to(device, dtype), self.state.to(device, dtype)
         return replace(self, body=body, state=state, image_index=self.image_index.to(device=device))
+
+    def rows(self, index: Index) -> "Estimate":
+        """Return some of the bodies, to be refined by themselves.
+
+        Args:
+            index: Which, as a slice, a list or a tensor of rows, or a mask (B,).
+
+        Returns:
+            Those bodies, in the order of index; `image_index` still points into all photos, and the source's `arrays` stay the whole
+            file's, so that only the whole estimate can be written back (`with_rows`).
+        """
+        index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
+        return replace(
+            self, state=self.state[index], image_index=self.image_index[index], source=self.source.rows(_on_cpu(index))
+        )
+
+    def with_rows(self, index: Index, state: State) -> "Estimate":
+        """Return the estimate with some of its bodies and their cameras replaced: what `rows` took out, put back.
+
+        Args:
+            index: Which, as for `rows`; no row twice.
+            state: Their new bodies and cameras, in the order of index.
+        """
+        index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
+
+        def put(whole: Tensor, part: Tensor) -> Tensor:
+            whole = whole.clone()
+            whole[index] = part.to(whole)
+            return whole
+
+        bodies, camera = self.bodies, self.camera
+        fresh = Bodies(
+            put(bodies.pose, state.bodies.pose),
+            put(bodies.shape, state.bodies.shape),
+            put(bodies.expression, state.bodies.expression),
+            put(bodies.translation, state.bodies.translation),
+        )
+        seen = replace(
+            camera,
+            focal=put(camera.focal, state.camera.focal),
+            center=put(camera.center, state.camera.center),
+            size=put(camera.size, state.camera.size),
+        )
+        return replace(self, state=State(fresh, seen))
 
     @property
     def bodies(self) -> Bodies:
@@ -132,6 +200,11 @@ class Estimate:
             InputError: The body has no such set.
         """
         return self.camera.project(self.posed.keypoints(self.body.keypoint_set(name)))
+
+
+def _on_cpu(index: Index) -> Index:
+    """Return an index that can be used on the source, which stays on the CPU."""
+    return index.cpu() if isinstance(index, Tensor) else index
 
 
 def as_array(value: object) -> np.ndarray:

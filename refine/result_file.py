@@ -12,8 +12,6 @@ source/...   the regressor's own words; source/arrays/... its file, nested keys 
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,23 +20,18 @@ import torch
 from torch import Tensor
 
 from refine.atomic import write_bytes
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_finite
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.result import Result
+from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.solve import StopReason
 
-VERSION = 1
-STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
 SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
-READ_ERRORS = (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
-"""What numpy, zipfile and a missing key raise on a file that is broken or of another kind."""
 
-SOURCE_WORDS = ("format", "model", "focal_rule", "gender")
+SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons")
 
 
@@ -64,8 +57,8 @@ def save(result: Result, path: str | Path) -> None:
         "estimate/notes": np.array(result.estimate.notes, dtype=np.str_),
         "stop": np.array([reason.name for reason in result.stop]),
         "joints": as_array(result.joints),
-        **_state_arrays("", result.state),
-        **_state_arrays("estimate/", result.estimate.state),
+        **state_arrays("", result.state),
+        **state_arrays("estimate/", result.estimate.state),
         **{key: as_array(getattr(result, key)) for key in ("cost_before", "cost", "misfit_before", "misfit")},
         **{
             f"source/{key}": as_array(getattr(source, key))
@@ -124,10 +117,10 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
     """Put a result together from its arrays."""
     for key in STATE_KEYS:
         check_finite(key, torch.from_numpy(arrays[key]))
-    body = _body(arrays, body_model)
+    body = read_body(arrays, body_model)
     estimate = Estimate(
         body,
-        _state(arrays, "estimate/"),
+        read_state(arrays, "estimate/"),
         torch.from_numpy(arrays["image_index"]),
         _source(arrays),
         tuple(arrays["estimate/notes"].tolist()),
@@ -142,7 +135,7 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
     stop = tuple(StopReason[name] for name in arrays["stop"].tolist())
     notes = tuple(arrays["notes"].tolist())
     return Result(
-        estimate, _state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes
+        estimate, read_state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes
     )
 
 
@@ -150,7 +143,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
     def tensor(key: str) -> Tensor | None:
         return torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None
 
-    word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS}
+    word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS if key != "hand_mean"}
     names = {key: tuple(arrays.get(f"source/{key}", np.array([], np.str_)).tolist()) for key in SOURCE_NAMES}
     pose, betas, expression = (torch.from_numpy(arrays[f"source/{key}"]) for key in SOURCE_TENSORS[:3])
     return Source(
@@ -167,6 +160,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         focal_rule=word["focal_rule"],
         path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
         gender=word["gender"],
+        hand_mean=str(arrays.get("source/hand_mean", "")),  # older files have none
         images=names["images"],
         persons=names["persons"],
         sigma_rad=tensor("sigma_rad"),
@@ -175,67 +169,6 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
             for key, array in arrays.items()
             if key.startswith("source/evidence/")
         },
-    )
-
-
-def _state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:
-    parts = {key: getattr(state.bodies if hasattr(state.bodies, key) else state.camera, key) for key in STATE_KEYS}
-    if state.camera.camera_from_world is not None:
-        parts["camera_from_world"] = state.camera.camera_from_world
-    return {prefix + key: as_array(value) for key, value in parts.items()}
-
-
-def _state(arrays: Mapping[str, np.ndarray], prefix: str) -> State:
-    part = {key: torch.from_numpy(arrays[prefix + key]) for key in STATE_KEYS}
-    world = arrays.get(f"{prefix}camera_from_world")
-    bodies = Bodies(part["pose"], part["shape"], part["expression"], part["translation"])
-    return State(
-        bodies, Camera(part["focal"], part["center"], part["size"], None if world is None else torch.from_numpy(world))
-    )
-
-
-def _body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> SkinnedBody:
-    from refine.body.load import load_body
-
-    if isinstance(body_model, SkinnedBody):
-        body = body_model
-    elif body_model is None and not str(arrays.get("body_file", "")):
-        body = load_body("anny")
-        if body.name != str(arrays["body"]):
-            advice = "Give the model the result was made with: body_model=..."
-            raise InputError("body_model", f"{arrays['body']}, which came from no file", "none", advice)
-    else:
-        body = _from_file(arrays, body_model or str(arrays["body_file"]))
-    joints, shapes = arrays["pose"].shape[1], arrays["shape"].shape[1]
-    dtype = torch.from_numpy(arrays["pose"]).dtype
-    if (len(body.joint_names), body.shape_basis.shape[2]) != (joints, shapes):
-        got = f"{body.name} with {len(body.joint_names)} joints and {body.shape_basis.shape[2]} coefficients"
-        raise InputError("body_model", f"{arrays['body']} with {joints} joints and {shapes} shape coefficients", got)
-    return body.to(dtype=dtype)
-
-
-def _from_file(arrays: Mapping[str, np.ndarray], name_or_path: str | Path) -> SkinnedBody:
-    """Load the model as it was loaded when the result was made."""
-    from refine.body.find_model import GENDERS
-    from refine.body.load import families, load_body
-
-    path, kid = Path(name_or_path).expanduser(), str(arrays.get("body_kid_template", ""))
-    family = families().get(str(name_or_path))
-    if family is not None and not hasattr(family, "LAYOUT"):
-        return load_body(name_or_path)
-    for file in (path, Path(kid)):
-        if family is None and not file.exists():
-            advice = "Give the model's file or folder, or the model itself: body_model=..."
-            raise InputError("body_model", f"the file of {arrays['body']}", f"{file}, which is not here", advice)
-    shapes, expressions = arrays["shape"].shape[1], arrays["expression"].shape[1]
-    gender = str(arrays["body"]).rpartition(" ")[2]
-    return load_body(
-        name_or_path,
-        gender="neutral" if path.is_file() or gender not in GENDERS else gender,
-        betas=shapes - bool(kid),
-        expressions=expressions,
-        flat_hand_mean=bool(arrays.get("body_flat_hand_mean", True)),
-        kid_template=kid or None,
     )
 
 

@@ -121,6 +121,8 @@ def _stands_on_mean_hand(source: Source, body: SkinnedBody) -> bool:
     """Say whether the source's hand poses are added to the mean hand, which `body` has."""
     if not hands_are_relative(source):
         return False
+    if source.hand_mean:
+        return True
     coefficients = hand_coefficients(source)
     if "full_pose" in source.arrays:  # it has the mean, the hand poses beside it have not
         whole = as_tensor(source.arrays["full_pose"]).reshape(len(source), -1, 3)

@@ -108,6 +108,8 @@ def _with_hand_coefficients(source: Source, body: SkinnedBody, pose: Tensor) -> 
 
 def hands_are_relative(source: Source) -> bool:
     """Say whether the source has hand poses that may stand on a mean hand: axis-angles and coefficients may, matrices not."""
+    if source.hand_mean:
+        return source.hand_mean == "mean"
     hands = [source.arrays.get(f"{side}_hand_pose") for side in ("left", "right")]
     return any(hand is not None and as_array(hand).size != 135 * len(source) for hand in hands)
 
@@ -143,6 +145,10 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
     notes = [f"The pose of {source.model} is transferred to {body.name}: {how}{said}."]
     if hand_coefficients(source):
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
+    elif source.hand_mean == "mean":
+        notes.append(
+            f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too straight."
+        )
     for row in (scale != 1).nonzero()[:, 0].tolist():
         notes.append(
             f"Person {row + 1} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches: "

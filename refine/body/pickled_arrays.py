@@ -51,11 +51,11 @@ def _bytes(value: object) -> bytes:
     raise ValueError(f"expected raw bytes, got {type(value).__name__}")
 
 
-def _dtype(value: object) -> np.dtype[np.generic]:
+def _dtype(value: object, codes: str) -> np.dtype[np.generic]:
     code = (
         value.arguments[0] if isinstance(value, StandIn) and value.path == "numpy.dtype" and value.arguments else None
     )
-    if not isinstance(value, StandIn) or not isinstance(code, str) or not re.fullmatch(r"b1|[iu][1248]|f[248]", code):
+    if not isinstance(value, StandIn) or not isinstance(code, str) or not re.fullmatch(codes, code):
         raise ValueError(f"expected numbers of a plain type, got {str(code)[:20]}")
     order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
     if order not in ("<", ">", "=", "|"):
@@ -70,7 +70,15 @@ def _seen_as(raw: bytes, dtype: np.dtype[np.generic], shape: tuple[int, ...], or
 
 
 class ArrayReader(Reader):
-    """Reads the arrays of one file; shared parts are read once."""
+    """Reads the arrays of one file; shared parts are read once.
+
+    Attributes:
+        codes: The types of numbers an array may have, as a pattern of numpy's codes.
+        advice: What to do about an array that is none.
+    """
+
+    codes = r"b1|[iu][1248]|f[248]"
+    advice = "Download the model again from its own page."
 
     def __init__(self, name: str) -> None:
         """Start with a full budget.
@@ -100,8 +108,30 @@ class ArrayReader(Reader):
             return self.array(value)
         except Exception as error:  # sizes, indices and types that contradict each other fail in many ways
             got = f"{type(error).__name__}: {str(error)[:120]}"
-            advice = "Download the model again from its own page."
-            raise InputError(f"{self.name}: {key}", "an array of numbers", got, advice) from error
+            raise InputError(f"{self.name}: {key}", "an array of numbers", got, self.advice) from error
+
+    def bytes_of(self, key: str, value: object) -> bytes:
+        """Return raw bytes, however the protocol wrote them.
+
+        Args:
+            key: Their name in the file, for the message.
+            value: What `unpickle` made of them.
+
+        Raises:
+            InputError: They are something else.
+        """
+        try:
+            return _bytes(value)
+        except ValueError as error:
+            raise InputError(f"{self.name}: {key}", "bytes", str(error), self.advice) from error
+
+    def dtype(self, value: object) -> np.dtype[np.generic]:
+        """Return the type a record of one stands for, if an array may have it.
+
+        Raises:
+            ValueError: It may not.
+        """
+        return _dtype(value, self.codes)
 
     def afford(self, *shape: int) -> None:
         """Take an array's elements off the budget before it is made."""
@@ -126,12 +156,12 @@ class ArrayReader(Reader):
             if not isinstance(state, tuple) or len(state) < 4:
                 raise ValueError("an array without content")
             shape, dtype, order, raw = state[-4:]
-            return _seen_as(_bytes(raw), _dtype(dtype), _integers(shape), order)
+            return _seen_as(_bytes(raw), self.dtype(dtype), _integers(shape), order)
         if name == "scalar" and len(value.arguments) == 2:
-            return _seen_as(_bytes(value.arguments[1]), _dtype(value.arguments[0]), (), "C")
+            return _seen_as(_bytes(value.arguments[1]), self.dtype(value.arguments[0]), (), "C")
         if name == "_frombuffer" and len(value.arguments) == 4:
             raw, dtype, shape, order = value.arguments
-            return _seen_as(_bytes(raw), _dtype(dtype), _integers(shape), order)
+            return _seen_as(_bytes(raw), self.dtype(dtype), _integers(shape), order)
         if module.startswith("scipy.sparse"):
             return self._dense(name[:3], self.state(value))
         if module.split(".")[0] == "chumpy":

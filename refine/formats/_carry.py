@@ -14,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.bodies import BODY_JOINTS
 from refine.estimate import Estimate
+from refine.source_fit import fit_bodies
 from refine.source_pose import PARENTS
 from refine.transfer import RefinedSource
 
@@ -75,3 +77,29 @@ def joints_after(
         return joints
     own = refined.joints.detach().cpu().double()[:, : joints.shape[1]]
     return torch.cat((own - own[:, :1] + joints[:, :1], joints[:, own.shape[1] :]), 1)
+
+
+def points_after(stored: Float[Tensor, "B L 3"], refined: Estimate) -> Float[Tensor, "B L 3"]:
+    """Return stored points that are no whole skeleton in the refined pose: each moves rigidly with the nearest joint of the refined body.
+
+    Args:
+        stored: (B, L, 3) m, camera frame, as the source has them.
+        refined: The refined estimate, through the camera it was read with. A point lies a few centimetres from the joint that carries it,
+            so that the two skeletons' difference matters little.
+
+    Returns:
+        (B, L, 3) m, camera frame, float64.
+    """
+    body, start = refined.body, fit_bodies(refined.source, refined.body)
+    points, scale = stored.double(), start.scale.detach().cpu().double()[:, None, None]
+    parents = tuple(body.parent_list[:BODY_JOINTS])
+    was, now = (
+        scale * body.posed(bodies).joints[:, :BODY_JOINTS].detach().cpu().double()
+        for bodies in (start.bodies, refined.bodies)
+    )
+    before, after = (
+        global_rotations(bodies.pose.detach().cpu().double(), parents) for bodies in (start.bodies, refined.bodies)
+    )
+    near, row = torch.cdist(points, was).argmin(2), torch.arange(len(points))[:, None]  # (B, L)
+    turn = (after @ before.mT)[row, near]
+    return now[row, near] + (turn @ (points - was[row, near])[..., None])[..., 0]

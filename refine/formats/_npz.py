@@ -9,6 +9,8 @@ Source: numpy.lib.format (NEP 1).
 """
 
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,9 +22,13 @@ from refine.atomic import write_bytes
 from refine.body.pickled_arrays import ArrayReader
 from refine.body.safe_pickle import StandIn, unpickle
 from refine.errors import InputError
+from refine.formats._plain_data import ResultArrays
+from refine.formats._unpacked import refuse_bomb
 
-READ_ERRORS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-"""What zipfile and numpy raise on a truncated or foreign file."""
+READ_ERRORS = (
+    OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile and numpy raise on a truncated, encrypted or foreign file, and on one that claims an array beyond all memory."""
 
 TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
 
@@ -43,8 +49,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         InputError: The file cannot be read, is truncated, or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with zipfile.ZipFile(path) as members:
+            refuse_bomb(path, members)
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except READ_ERRORS as error:
         raise InputError(
             str(path), "an npz file of plain arrays", str(error) or "a broken file", TRUNCATED_ADVICE
@@ -66,6 +76,7 @@ def read_object(path: Path, name: str) -> object:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            refuse_bomb(path, archive)
             data = archive.read(f"{name}.npy")
         stream = io.BytesIO(data)
         version = np.lib.format.read_magic(stream)
@@ -75,12 +86,14 @@ def read_object(path: Path, name: str) -> object:
             _, _, dtype = np.lib.format.read_array_header_2_0(stream)
         if not dtype.hasobject:
             return np.load(io.BytesIO(data), allow_pickle=False)
+    except InputError:
+        raise
     except READ_ERRORS as error:
         raise InputError(
             str(path), f"an npz file with a member {name!r}", str(error) or "a broken file", TRUNCATED_ADVICE
         ) from error
     try:
-        return _plain(unpickle(stream.read(), str(path)), ArrayReader(str(path)), name)
+        return _plain(unpickle(stream.read(), str(path)), ResultArrays(str(path)), name)
     except InputError as error:  # it speaks of model files
         advice = "Nothing in it was run. Do not trust this file; run the regressor again."
         raise InputError(

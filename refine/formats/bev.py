@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.formats._npz import write_arrays
+from refine.formats._perspective import recover
 from refine.formats._simple_romp import (
     Results,
     axis_angles,
@@ -165,20 +166,9 @@ def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: 
 def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
     """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
     point = content["joints"].astype(np.float64) + content["cam_trans"][:, None]
-    seen = content["pj2d_org"].astype(np.float64)
     advice = "The file was changed after BEV wrote it, or is another program's."
-    if float(point[..., 2].min()) <= 0:
-        raise InputError(
-            str(path), "people in front of the camera", f"a joint at z = {point[..., 2].min():.2f} m", advice
-        )
-    ray = point[..., :2] / point[..., 2:]
-    ones, zeros = np.ones(ray[..., 0].size), np.zeros(ray[..., 0].size)
-    design = np.concatenate(
-        (np.stack((ray[..., 0].ravel(), ones, zeros), 1), np.stack((ray[..., 1].ravel(), zeros, ones), 1))
-    )
-    target = np.concatenate((seen[..., 0].ravel(), seen[..., 1].ravel()))
-    (focal, x, y), *_ = np.linalg.lstsq(design, target, rcond=None)
-    error = float(np.abs(design @ (focal, x, y) - target).max())
+    found = recover(str(path), point, content["pj2d_org"], advice)
+    focal, (x, y), error = found.focal, found.center, found.error
     if error > FITS_PX or min(focal, x, y) <= 0 or not math.isfinite(error):
         raise InputError(
             str(path), "pj2d_org that is the projection of joints + cam_trans", f"{error:.1f} px apart", advice

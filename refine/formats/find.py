@@ -14,6 +14,7 @@ from refine.camera import Camera
 from refine.discover import modules
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.formats._nearly import levels, looks_like, what_it_is
 
 
 def formats() -> dict[str, ModuleType]:
@@ -54,7 +55,9 @@ def read(
     for module in known.values():
         if module.recognises(path):
             return module.read(path, body, camera, sizes)
-    raise InputError(str(path), f"a file of a known format ({', '.join(known)})", _what_it_is(path), _advice(known))
+    raise InputError(
+        str(path), f"a file of a known format ({', '.join(known)})", what_it_is(path), _advice(known, path)
+    )
 
 
 def write(refined: Estimate, path: str | Path) -> None:
@@ -80,26 +83,12 @@ def _named(name: str) -> ModuleType:
     return known[name]
 
 
-def _what_it_is(path: Path) -> str:
-    """Say in words what an unrecognised file looks like."""
-    from refine.formats._npz import member_names
-
-    head = path.read_bytes()[:4] if path.stat().st_size else b""
-    if not head:
-        return "an empty file"
-    if head == b"PK\x03\x04":
-        names = member_names(path)
-        if {"stop", "estimate/pose"} <= {name.removesuffix(".npy") for name in names}:
-            return "a result of refine, which refine.load reads"
-        return f"an npz file with {', '.join(names[:8])}" if names else "a truncated zip or npz file"
-    return f"a {path.suffix or 'nameless'} file of {path.stat().st_size} bytes"
-
-
-def _advice(known: dict[str, ModuleType]) -> str:
-    """Say what each format looks like: the first sentence of its module."""
+def _advice(known: dict[str, ModuleType], path: Path) -> str:
+    """Say which format the file nearly is, and what each format looks like: the first sentence of its module."""
+    near = looks_like(known, levels(path))
     lines = [
         f"  {name}: {(module.__doc__ or '').strip().splitlines()[0]}"
         for name, module in known.items()
         if module.__doc__
     ]
-    return "\n".join(["Known formats:", *lines])
+    return "\n".join([*([near] if near else []), "Known formats:", *lines])

@@ -19,24 +19,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.focal import list_rules
+from refine.formats import smplerx
 from refine.formats._carry import joints_after
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._smpl_parts import rotations
 from refine.source_pose import joint_slices
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
 
 FACE_AND_HANDS = ("jaw_pose", "leye_pose", "reye_pose", "left_hand_pose", "right_hand_pose")
+KEYS = {"global_orient", "body_pose"}
 NAMES = ("global_orient", "body_pose", "betas", "transl", *FACE_AND_HANDS, "expression")
 DERIVED = ("vertices", "full_pose")
 """What the regressor's model made of its parameters: left out of a refined file, for they are not refined."""
-
-ROTATION_TOLERANCE = 1e-2
-"""How far R R^T may be from the identity (float16 and hand-rounded files stay below)."""
 
 FAR_M = 1.0
 """Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within 0.4 m)."""
@@ -48,8 +47,8 @@ NOTE = (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is an npz with `global_orient` and `body_pose`."""
-    return {"global_orient", "body_pose"} <= set(member_names(path))
+    """Say whether a file is an npz with `global_orient` and `body_pose`, but not SMPLer-X's of one person."""
+    return set(KEYS) <= set(member_names(path)) and not smplerx.recognises(path)
 
 
 def read(
@@ -137,13 +136,13 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     slices = joint_slices(model)
     pose = torch.eye(3).repeat(count, max(part.stop for part in slices.values()), 1, 1)
     if "full_pose" in arrays:
-        pose = _rotations(where, "full_pose", arrays["full_pose"], count, pose.shape[1])
+        pose = rotations(where, "full_pose", arrays["full_pose"], count, pose.shape[1])
     else:
         for name, part in slices.items():
             values = arrays.get(name)
             coefficients = name in FACE_AND_HANDS[3:] and _per_body(values, count) not in (45, 135)
             if values is not None and not coefficients:
-                pose[:, part] = _rotations(where, name, values, count, part.stop - part.start)
+                pose[:, part] = rotations(where, name, values, count, part.stop - part.start)
     translation = _rows(where, "transl", arrays.get("transl"), count, 3)
     points = {name: _points(where, name, arrays.get(name), count) for name in ("joints", "vertices")}
     joints_3d = points["joints"]
@@ -180,7 +179,10 @@ def camera_of(source: Source) -> Camera | None:
 
     def pair(name: str) -> Tensor:
         values = as_tensor(source.arrays[name])
-        values = values.reshape(-1, 1).expand(-1, 2) if values.numel() in (1, count) and values.dim() < 2 else values
+        one_each = (
+            values.dim() < 2 and values.numel() in (1, count) and values.numel() != 2
+        )  # two numbers are a pair, also of two bodies
+        values = values.reshape(-1, 1).expand(-1, 2) if one_each else values
         rows = _rows(where, name, values.reshape(-1, 2).expand(count, 2) if values.numel() == 2 else values, count, 2)
         assert rows is not None
         return rows
@@ -256,21 +258,6 @@ def _count(where: str, body_pose: np.ndarray) -> tuple[int, int]:
 def _per_body(values: object, count: int) -> float:
     """Return how many numbers a name has for one body."""
     return 0.0 if values is None else as_array(values).size / count
-
-
-def _rotations(where: str, name: str, values: object, count: int, joints: int) -> Tensor:
-    """Return (B, n, 3, 3) from axis-angle or matrices; the number of values tells which."""
-    each = _per_body(values, count)
-    if each == 3 * joints:
-        return rotation.exp(as_tensor(values).reshape(count, joints, 3))
-    if each == 9 * joints:
-        matrices = as_tensor(values).reshape(count, joints, 3, 3)
-        error = float((matrices @ matrices.mT - torch.eye(3)).abs().max())
-        if error > ROTATION_TOLERANCE or bool((torch.linalg.det(matrices) < 0).any()):
-            raise InputError(f"{where}: {name}", "rotation matrices", f"R R^T off the identity by {error:.2g}", "")
-        return matrices
-    wanted = f"{3 * joints} (axis-angle) or {9 * joints} (matrices) numbers for each of {count} bodies"
-    raise InputError(f"{where}: {name}", wanted, f"shape {as_array(values).shape}", "")
 
 
 def _rows(where: str, name: str, values: object, count: int, width: int) -> Tensor | None:

@@ -38,6 +38,9 @@ from refine.transfer import refined_source, to_body, with_camera
 
 SHAPES = {"cam": (3,), "smpl_thetas": (72,), "smpl_betas": (10,), "joints": (71, 3), "pj2d_org": (71, 2)}
 
+KEYS = {*SHAPES, "global_orient", "body_pose"}
+"""What ROMP stores of every photo."""
+
 LONG_DISTANCE_M = 400.0
 """Distance of the nearest body. A point 0.3 m behind the pelvis and 400 px off the axis is then off by 400 · 0.3/400 = 0.3 px."""
 

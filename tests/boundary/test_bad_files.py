@@ -12,9 +12,12 @@ import torch
 
 from refine.errors import InputError
 from refine.formats.find import read, write
-from refine.formats.openpose import read_keypoints
 from refine.formats.parameters import read_parameters
-from tests.regressor_files import bev_results, romp_results, smpl_parameters, write_bev, write_romp
+from refine.keypoint_formats.find import read_keypoints
+from tests.layouts import bev, romp
+from tests.layouts.bev import bev_results
+from tests.layouts.parameters import smpl_parameters
+from tests.layouts.romp import romp_results
 
 
 def saved(path: Path, **arrays: Any) -> Path:
@@ -26,7 +29,7 @@ def saved(path: Path, **arrays: Any) -> Path:
 def test_an_unknown_file_is_told_what_is_known(bytes_: bytes, tmp_path: Path) -> None:
     path = tmp_path / "estimate.npz"
     path.write_bytes(bytes_)
-    with pytest.raises(InputError, match=r"known format \(bev, parameters, romp\)"):
+    with pytest.raises(InputError, match=r"known format \(.*bev.*parameters.*romp"):
         read(path)
 
 
@@ -42,7 +45,7 @@ def test_an_npz_of_other_arrays_lists_what_it_has(tmp_path: Path) -> None:
         read(saved(tmp_path / "amass.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3))))
 
 
-@pytest.mark.parametrize("writer", [write_romp, write_bev])
+@pytest.mark.parametrize("writer", [romp.write, bev.write])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_truncated_file_is_refused(writer: Callable[[Path], Path], share: float, tmp_path: Path) -> None:
     path = writer(tmp_path / "estimate.npz")
@@ -53,7 +56,7 @@ def test_a_truncated_file_is_refused(writer: Callable[[Path], Path], share: floa
 
 
 def test_a_file_with_flipped_bytes_is_refused_or_read_but_never_crashes(tmp_path: Path) -> None:
-    path = write_romp(tmp_path / "estimate.npz")
+    path = romp.write(tmp_path / "estimate.npz")
     data = bytearray(path.read_bytes())
     draw = np.random.default_rng(0)
     refused = 0
@@ -183,7 +186,7 @@ def test_what_is_no_estimate_at_all_is_told_what_would_be_one() -> None:
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    estimate = read(write_bev(tmp_path / "estimate.npz"))
+    estimate = read(bev.write(tmp_path / "estimate.npz"))
     with pytest.raises(InputError):
         write(estimate, tmp_path / "no" / "such" / "folder.npz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["estimate.npz"]
@@ -198,7 +201,7 @@ PERSON = {"pose_keypoints_2d": [100.0, 50.0, 0.9] * 25}
         ("", "expected JSON"),
         ('{"people": [', "expected JSON"),
         ("[" * 100_000, "JSON"),
-        ("[1, 2]", 'an object with a list "people"'),
+        ("[1, 2]", "a known layout .*openpose.* got a list of int"),
         ('{"persons": []}', "keys persons"),
         ('{"people": [3]}', "people"),
         ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "75 or 54 numbers"),

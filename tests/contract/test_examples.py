@@ -74,3 +74,8 @@ def test_a_texture_from_two_photos_dresses_the_third(tmp_path: Path) -> None:
     away = load(5).main(out=tmp_path / "out")
     assert away["confident"] < 15 and away["confident"] < away["guessed"]  # of 255
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"texture.npz", "texture.png", "worn.jpg"}
+
+
+def test_an_attached_regressor_lies_better_in_its_own_tensors() -> None:
+    before, after = load(6).main()
+    assert after < 0.35 * before

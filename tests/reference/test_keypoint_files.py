@@ -1,4 +1,4 @@
-"""Keypoint files in OpenPose's layout, and who is who."""
+"""Keypoint files in OpenPose's layout, and who is who. The other layouts: `test_keypoint_formats.py`."""
 
 import itertools
 import json
@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
-from refine.formats.openpose import GATE, match_people, read_keypoints
+from refine.errors import InputError
+from refine.keypoint_formats.find import read_keypoints
+from refine.matching import GATE, match_people
 
 
 def write(path: Path, people: list[dict[str, list[float]]]) -> Path:
@@ -27,11 +30,44 @@ def person_at(x: float, y: float, seed: int = 0) -> torch.Tensor:
     return torch.tensor([x, y]) + torch.rand(25, 2, generator=draw) * torch.tensor([100.0, 200.0])
 
 
-def test_body25_is_read_in_its_order_and_counted_from_the_images_corner(tmp_path: Path) -> None:
+def test_body25_is_read_in_its_order_and_counts_from_the_images_corner_already(tmp_path: Path) -> None:
     file = read_keypoints(write(tmp_path / "k.json", [{"pose_keypoints_2d": numbered(25)}]))
     assert file.name == "body25" and len(file) == 1
-    assert file.pixel[0, 4].tolist() == [5.5, 50.5]
+    assert file.pixel[0, 4].tolist() == [5.0, 50.0]
     assert file.confidence[0].tolist() == [0.5] * 25
+
+
+def test_another_detectors_body_in_openposes_layout_counts_from_pixel_centres(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    path.write_text(json.dumps({"people": [{"pose_keypoints_2d": numbered(25)}]}))
+    assert read_keypoints(path).pixel[0, 4].tolist() == [5.5, 50.5]
+
+
+@pytest.mark.parametrize(
+    "beside", [{}, {"person_id": [-1]}, {"person_id": [3], "pose_keypoints_3d": [1.0] * 100, "face_keypoints_3d": []}]
+)
+@pytest.mark.parametrize("version", [1.1, 1.2, 1.3])
+def test_what_stands_beside_the_points_in_the_releases_is_not_read(
+    beside: dict[str, list[float]], version: float, tmp_path: Path
+) -> None:
+    person = {"pose_keypoints_2d": numbered(25), "face_keypoints_2d": [], "hand_left_keypoints_2d": [], **beside}
+    path = tmp_path / "k.json"
+    path.write_text(json.dumps({"version": version, "people": [person], "part_candidates": [{"0": [1.0, 2.0, 0.5]}]}))
+    file = read_keypoints(path)
+    assert file.name == "body25" and file.pixel[0, 4].tolist() == [5.0, 50.0]
+
+
+def test_the_keys_before_release_1_3_are_known(tmp_path: Path) -> None:
+    file = read_keypoints(
+        write(tmp_path / "k.json", [{"pose_keypoints": numbered(18), "face_keypoints": numbered(70)}])
+    )
+    assert file.name == "openpose137" and float(file.confidence[0, 67:].min()) == 0.5
+
+
+def test_points_that_are_shares_of_the_image_are_refused(tmp_path: Path) -> None:
+    values = [value for k in range(25) for value in (k / 25, 1 - k / 25, 0.9)]
+    with pytest.raises(InputError, match="keypoint_scale 0"):
+        read_keypoints(write(tmp_path / "k.json", [{"pose_keypoints_2d": values}]))
 
 
 def test_joints_that_were_not_found_have_no_confidence_and_no_place(tmp_path: Path) -> None:
@@ -45,7 +81,7 @@ def test_cocos_18_points_take_their_places_in_body25(tmp_path: Path) -> None:
     file = read_keypoints(write(tmp_path / "k.json", [{"pose_keypoints_2d": numbered(18)}]))
     assert file.pixel.shape == (1, 25, 2)
     # COCO-18: 8 right hip, 11 left hip, 14 right eye; BODY_25: 9, 12, 15.
-    assert [float(file.pixel[0, k, 0]) for k in (7, 9, 12, 15, 18)] == [8.5, 9.5, 12.5, 15.5, 18.5]
+    assert [float(file.pixel[0, k, 0]) for k in (7, 9, 12, 15, 18)] == [8.0, 9.0, 12.0, 15.0, 18.0]
     assert [k for k in range(25) if float(file.confidence[0, k]) == 0] == [8, *range(19, 25)]
 
 

@@ -1,0 +1,1 @@
+"""A small regressor and what refine needs to work with it."""

@@ -1,0 +1,88 @@
+"""`refine convert`: a result file on another body model, or as another file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from refine.errors import InputError
+
+if TYPE_CHECKING:
+    from refine.estimate import Estimate
+
+FILES = ("refine", "parameters")
+"""What can be written: refine's own npz, and an npz of SMPL(-X) parameters by their public names."""
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="A regressor's result file, or refine's own.", show_default=False)],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            help="A body model (anny, smpl, smplh, smplx, a model file or its folder), a file (refine, parameters), or one of each.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Optional[Path], typer.Option(help="The file to write.")] = None,  # noqa: UP045
+    format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
+    photo: Annotated[Optional[Path], typer.Option(help="The photo, for files that do not know its size.")] = None,  # noqa: UP045
+) -> None:
+    """Put the people of a file on another body model, or write them as another file; says in mm how far the surfaces lie apart."""
+    import torch
+
+    from refine.conversion import convert as to_model
+    from refine.formats.find import read
+    from refine.photo import read_photos
+
+    body, kind = _target(to)
+    sizes = None if photo is None else torch.tensor([one.size for one in read_photos(photo)], dtype=torch.float32)
+    estimate = read(file, format=format, sizes=sizes)
+    for note in estimate.notes:
+        typer.echo(note, err=True)
+    if body is not None:
+        done = to_model(estimate, body)
+        for note in done.notes:
+            typer.echo(note, err=True)
+        for person, away in enumerate(done.distance_m.tolist(), 1):
+            typer.echo(f"{person} {1000 * away:.2f} mm")
+        assert done.estimate is not None
+        estimate = done.estimate
+    name = "_".join((file.stem, *(() if body is None else (Path(body).stem,)), kind))
+    place = Path(f"{name}.npz") if out is None else out
+    if place.resolve() == file.resolve():
+        raise InputError("--out", "another file than the one that is read", str(place), "Name another.")
+    _write(estimate, kind, place, own=body is not None)
+    typer.echo(f"Written to {place}", err=True)
+
+
+def _target(to: list[str]) -> tuple[str | None, str]:
+    """Return the body model, if one is named, and what to write.
+
+    Raises:
+        InputError: Two of a kind are named.
+    """
+    files = [name for name in to if name in FILES]
+    bodies = [name for name in to if name not in FILES]
+    if len(files) > 1 or len(bodies) > 1:
+        got = ", ".join(to)
+        raise InputError("--to", f"one body model, one of {', '.join(FILES)}, or one of each", got, "Convert twice.")
+    return bodies[0] if bodies else None, files[0] if files else "refine"
+
+
+def _write(estimate: "Estimate", kind: str, place: Path, *, own: bool) -> None:
+    """Write an estimate as a file of a kind; `own`: in the words of the body it is on, not in those of its source."""
+    import torch
+
+    from refine.conversion.as_parameters import body_words, source_words
+    from refine.formats._npz import write_arrays
+    from refine.result import Result
+    from refine.solve import StopReason
+    from refine.source_pose import PARENTS
+
+    if kind == "parameters":
+        words = body_words(estimate) if own or estimate.source.model not in PARENTS else source_words(estimate)
+        write_arrays(place, words)
+        return
+    nothing = torch.full_like(estimate.bodies.translation[:, 0], torch.nan)
+    stop = (StopReason.NO_EVIDENCE,) * len(estimate)
+    Result(estimate, estimate.state, stop, nothing, nothing, nothing, nothing, notes=estimate.notes).save(place)

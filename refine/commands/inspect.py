@@ -1,0 +1,49 @@
+"""`refine inspect`: what a result file is, in words, and as a picture on its photo or on grey."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME_WIDTH = 14
+"""Columns of the facts' names."""
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A regressor's result file, or refine's own.", show_default=False)],
+    image: Annotated[
+        Path | None, typer.Option(help="The photo, for the picture and for files that do not know its size.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the picture (PNG or JPEG); none without.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(min=0, help="Which image of a file of many; the first with somebody.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
+) -> None:
+    """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it."""
+    from refine.errors import InputError
+    from refine.inspection import inspect as look
+    from refine.photo import read_photo
+    from refine.viz.export import write_image
+    from refine.viz.seen import grey_photo, seen
+
+    photo = None if image is None else read_photo(image)
+    found = look(file, size=None if photo is None else photo.size, format=format)
+    for name, words in found.facts:
+        typer.echo(f"{name:{NAME_WIDTH}}{words}")
+    typer.echo(f"{'missing':{NAME_WIDTH}}{'; '.join(found.missing) or 'nothing'}")
+    for number, words in enumerate(found.suspicious or ("nothing",)):
+        typer.echo(f"{'suspicious' if number == 0 else '':{NAME_WIDTH}}{words}")
+    for note in found.estimate.notes:
+        typer.echo(note, err=True)
+    if out is None:
+        return
+    chosen = found.first_image if frame is None else frame
+    rows = (found.estimate.image_index == chosen).nonzero()[:, 0].tolist()
+    if not rows:
+        raise InputError("--frame", "an image somebody is in", str(chosen), f"The first is {found.first_image}.")
+    height, width = found.estimate.camera.size[rows[0]].round().int().tolist()
+    ground = grey_photo(height, width) if photo is None else photo.pixels
+    caption = f"{file.name}: {found.estimate.source.format}" + ("" if photo is not None else ", no photo")
+    write_image(out, seen(ground, found.estimate, image=chosen, caption=caption))
+    typer.echo(f"Written to {out}", err=True)

@@ -1,0 +1,94 @@
+"""Progress on standard error, the table at the end on standard output."""
+
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED
+
+if TYPE_CHECKING:
+    from refine.folder.outcome import Summary
+    from refine.folder.run import Progress
+
+LISTED = 20
+"""Failures that are listed one by one; the log has them all."""
+
+PIPE_COLUMNS = 160
+"""Width of the table where there is no terminal."""
+
+
+@contextmanager
+def progress_bar(words: str) -> Iterator["Progress"]:
+    """Show a bar with the rate and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        line = bar.add_task(words, total=None, rate="")
+
+        def show(done: int, total: int) -> None:
+            task = bar.tasks[line]
+            if task.total is None:  # what was done before does not count into the rate
+                bar.reset(line, total=total, completed=done, rate="")
+                return
+            bar.update(line, completed=done)
+            bar.update(line, rate=f"{task.speed:.1f}/s" if task.speed else "")
+
+        yield show
+
+
+def print_summary(summary: "Summary", log: str) -> None:
+    """Print the table, and what failed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    files, counts = summary.files, summary.counts
+    before, after = (_median(getattr(one, name) for one in files) for name in ("misfit_before_px", "misfit_px"))
+    if before == "-" and files:  # track files: their parts hold the numbers
+        before, after = (
+            _median(getattr(one, name) for one in summary.outcomes) for name in ("misfit_before_px", "misfit_px")
+        )
+    table = Table(
+        "results",
+        REFINED,
+        UNCHANGED,
+        PARTLY,
+        FAILED,
+        "people",
+        "refined",
+        "misfit before px",
+        "after px",
+        "done now",
+        "seconds",
+    )
+    table.add_row(
+        str(len(files)), *(str(counts[status]) for status in (REFINED, UNCHANGED, PARTLY, FAILED)),
+        str(sum(one.people for one in files)), str(sum(one.refined for one in files)), before, after,
+        str(summary.done_now), f"{summary.seconds.get('wall', 0.0):.1f}",
+    )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+    print_failures(summary, log)
+
+
+def print_failures(summary: "Summary", log: str) -> None:
+    """Say on standard error which results failed, and where the log is."""
+    for one in summary.failed[:LISTED]:
+        typer.echo(f"{one.status}: {one.result}: {one.reason.splitlines()[0] if one.reason else ''}", err=True)
+    if len(summary.failed) > LISTED:
+        typer.echo(f"... and {len(summary.failed) - LISTED} more", err=True)
+    typer.echo(f"Log: {log}", err=True)
+
+
+def _median(rows: Iterator[tuple[float | None, ...]]) -> str:
+    """Return the median of all numbers, "-" where there are none."""
+    numbers = [value for row in rows for value in row if value is not None]
+    return f"{statistics.median(numbers):.1f}" if numbers else "-"

@@ -1,0 +1,57 @@
+"""`refine run`: a folder of results, refined and written under the same names."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from refine.commands.places import check_folder
+
+
+def run(
+    results: Annotated[str, typer.Argument(help="A result file, a folder of them, or a pattern.", show_default=False)],
+    images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results; an earlier run is resumed.", show_default=False)],
+    keypoints: Annotated[
+        str | None, typer.Option(help="Folder or pattern of 2D keypoints, or one file about all photos.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
+    camera: Annotated[
+        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+    ] = None,
+    body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option(help="Go on where an earlier run ended; --no-resume begins anew.")] = True,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do chunks with failures again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list which photo belongs to which result.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most results, the first ones.")] = None,
+    save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
+    device: Annotated[str, typer.Option(help="Where the solver works: cpu, cuda, cuda:1.")] = "cpu",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not named.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process; 1 if not named.")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, help="Results a chunk, the unit of work; 64.")] = None,
+    first_frame: Annotated[int | None, typer.Option(min=0, help="Number of a video's first frame in names.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="The Ray cluster's address: auto, or host:port.")] = None,
+) -> None:
+    """Refine a folder of regressors' results. Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed."""
+    from refine.commands.progress import print_summary, progress_bar
+    from refine.folder.run import run_folder
+    from refine.folder.store import LOG
+
+    if dry_run:
+        from refine.folder.dry_run import list_pairs
+
+        failures = list_pairs(
+            results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model,
+            first_frame=first_frame, limit=limit,
+        )  # fmt: skip
+        raise typer.Exit(3 if failures else 0)
+    check_folder(out)
+    with progress_bar("refine run") as progress:
+        summary = run_folder(
+            results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
+            jobs=jobs, threads=threads, chunk_size=chunk_size, first_frame=first_frame, limit=limit, resume=resume,
+            retry_failed=retry_failed, save_npz=save_npz, engine=engine, address=address, progress=progress,
+        )  # fmt: skip
+    print_summary(summary, str(out / LOG))
+    raise typer.Exit(summary.exit_status)

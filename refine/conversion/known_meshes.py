@@ -1,0 +1,91 @@
+"""Points with names in what other systems store: MHR's keypoints, and vertices of SMPL-X where its model file is not at hand.
+
+    joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);   hip = Bell's offset from the pelvis' bony points
+
+Vertex numbers are those published beside the models (`refine/body/landmarks_smpl.py` for their licence), and those of bony landmarks
+as repositories on marker placement list them; they agree with each other and were held against a stored SMPL-X mesh.
+
+Source: MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`; SMPL-X vertices: vchoutas/smplx `vertex_ids.py`, and the
+markers of SOMA and MoSh++ (nghorbani/soma); hip centre: Bell, Brand and Pedersen, Human Movement Science 8, 1989 (14 %, 30 %, 19 % of the pelvis' width).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.body.keypoint_names import SMPL22, SMPL24, SMPLH52, SMPLX55
+from refine.body.landmarks_smpl import SMPLX_VERTICES
+
+_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+
+
+def _hand(side: str) -> tuple[str, ...]:
+    return tuple(f"{side}_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1))
+
+
+MHR70 = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
+    *_hand("right"), "right_wrist", *_hand("left"), "left_wrist",
+    "left_olecranon", "right_olecranon", "left_cubital_fossa", "right_cubital_fossa", "left_acromion", "right_acromion", "c7",
+)  # fmt: skip
+"""MHR's 70 keypoints; a finger is its tip, then its joints towards the palm."""
+
+BY_COUNT = {22: SMPL22, 24: SMPL24, 52: SMPLH52, 55: SMPLX55, 70: MHR70}
+"""Names of joints by how many there are."""
+
+SMPLX_MESH = 10475
+
+_TWO_SIDES = {
+    "elbow": ((4302, 4369), (7040, 7105)),
+    "wrist": ((4848, 4721), (7584, 7457)),
+    "knee": ((3640, 3646), (6401, 6407)),
+    "ankle": ((5882, 8892), (8576, 8680)),
+}
+"""Vertices on the outer and inner side of a joint, left and right."""
+
+_PELVIS = {"asis": (5727, 8421), "psis": (5677, 8371)}
+"""Front and back points of the pelvis, left and right."""
+
+_ACROMION = (3878, 6629)
+
+BELL = (0.14, 0.30, 0.19)
+"""Of the distance between the front points: inwards, downwards, backwards from each."""
+
+SHOULDER_DROP = 0.2
+"""Of the distance between the acromions: how far the joint lies below its acromion."""
+
+
+def named_joints(joints: Float[Tensor, "B J 3"]) -> dict[str, Float[Tensor, "B 3"]]:
+    """Return joints by name, their number telling whose they are (`BY_COUNT`)."""
+    return dict(zip(BY_COUNT[joints.shape[1]], joints.unbind(1), strict=True))
+
+
+def smplx_points(vertices: Float[Tensor, "B 10475 3"]) -> dict[str, Float[Tensor, "B 3"]]:
+    """Return named points of SMPL-X meshes, joints guessed from the skin around them.
+
+    Args:
+        vertices: (B, 10475, 3) m.
+    """
+    points = {name: vertices[:, vertex] for name, vertex in SMPLX_VERTICES.items() if "pupil" not in name}
+    for part, both in _TWO_SIDES.items():
+        for side, pair in zip(("left", "right"), both, strict=True):
+            points[f"{side}_{part}"] = vertices[:, list(pair)].mean(1)
+    front, back = (vertices[:, list(_PELVIS[name])] for name in ("asis", "psis"))  # (B, 2, 3)
+    across = front[:, 0] - front[:, 1]  # to the left
+    width = across.norm(dim=1, keepdim=True)
+    left = across / width
+    forward = front.mean(1) - back.mean(1)
+    forward = forward - (forward * left).sum(1, keepdim=True) * left
+    forward = forward / forward.norm(dim=1, keepdim=True)
+    up = torch.linalg.cross(forward, left)
+    inward, down, backward = BELL
+    shoulders = vertices[:, list(_ACROMION)]
+    reach = (shoulders[:, 0] - shoulders[:, 1]).norm(dim=1, keepdim=True)
+    chest = shoulders.mean(1) - front.mean(1)
+    chest = chest / chest.norm(dim=1, keepdim=True)
+    for n, (side, sign) in enumerate((("left", 1.0), ("right", -1.0))):
+        points[f"{side}_hip"] = front[:, n] - width * (sign * inward * left + down * up + backward * forward)
+        points[f"{side}_shoulder"] = shoulders[:, n] - SHOULDER_DROP * reach * chest
+    return points

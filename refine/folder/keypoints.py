@@ -1,0 +1,178 @@
+"""The keypoint files of a run, which of them is a photo's, and whose points they are.
+
+photo "a/b.jpg"      b_keypoints.json, b.json, b.jpg.json, b.npz ...: in the same folder, else the only file of that name
+frame 12 of v.mp4    v_000000000012_keypoints.json (OpenPose), else the file whose last number is the frame's
+one file             about all photos (COCO results, a detector's results of a video)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from refine.detections import DetectedPeople, Detections
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.folder.photos import PhotoFile, frame_number
+from refine.folder.results import files_below, match_pattern
+
+ENDINGS = ("_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", ".json", ".npz", ".npy")
+"""What keypoint files add to their photo's name."""
+
+Said = tuple[int | None, str]
+"""A sentence, and the row of the body it is about."""
+
+
+@dataclass(frozen=True)
+class KeypointFiles:
+    """Keypoint files below one root."""
+
+    root: Path
+    names: tuple[str, ...]
+    about_all: bool = False
+    """Whether there is one file, which is about all photos."""
+
+    @cached_property
+    def _by_photo(self) -> dict[str, list[str]]:
+        """Files by the photo's stem or file name they may be of."""
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            file = PurePosixPath(name).name
+            ending = next((end for end in ENDINGS if file.endswith(end)), "")
+            found.setdefault(file[: len(file) - len(ending)], []).append(name)
+        return found
+
+    @cached_property
+    def _by_number(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for name in self.names:
+            stem = name.removesuffix("_keypoints.json")
+            number = frame_number(stem + ".json" if stem != name else name)
+            if number is not None:
+                found.setdefault(number, []).append(name)
+        return found
+
+    def of_photo(self, photo: PhotoFile) -> Path | None:
+        """Return the file about a photo, None where there is none.
+
+        Raises:
+            InputError: Several files have its name.
+        """
+        if self.about_all:
+            return self.root / self.names[0]
+        place = PurePosixPath(photo.name)
+        if photo.frame is not None:
+            stem = photo.path.stem
+            found = self._by_photo.get(f"{stem}_{photo.frame:012d}", []) or self._by_number.get(photo.frame, [])
+        else:
+            found = self._by_photo.get(place.stem, []) + self._by_photo.get(place.name, [])
+        near = [name for name in found if PurePosixPath(name).parent == place.parent]
+        found = near or found
+        if len(found) > 1:
+            advice = "Give keypoints and images the same folders below theirs."
+            raise InputError(f"{photo.name}: keypoints", "one file of that name", ", ".join(found[:4]), advice)
+        return self.root / found[0] if found else None
+
+
+def find_keypoints(given: str | Path) -> KeypointFiles:
+    """List keypoint files.
+
+    Args:
+        given: A folder (searched with all its folders), a pattern, or one file that is about all photos.
+
+    Raises:
+        InputError: There is nothing of the kind, or it cannot be read.
+    """
+    path = Path(given).expanduser()
+    if path.is_file():
+        return KeypointFiles(path.parent.absolute(), (path.name,), about_all=True)
+    if path.is_dir():
+        root, names = path.absolute(), files_below(path, "--keypoints")
+    else:
+        root, names = match_pattern(path)
+    names = tuple(name for name in names if name.endswith(ENDINGS))
+    if not names:
+        raise InputError("--keypoints", f"keypoint files (JSON) in {given}", "none", "Check the path.")
+    return KeypointFiles(root, names)
+
+
+def read_people(path: Path, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople:
+    """Read the people of a photo.
+
+    Raises:
+        InputError: The file is broken, not about this photo, or about one of another size.
+    """
+    from refine.keypoint_formats import Wanted
+    from refine.keypoint_formats.find import read_content
+
+    stat = path.stat()
+    content = _content(path, stat.st_size, stat.st_mtime_ns)
+    image = photo.frame if photo.frame is not None else photo.name
+    return read_content(content, Wanted(path.name, image, size)).checked(size)
+
+
+@lru_cache(maxsize=1)
+def _content(path: Path, size: int, modified_ns: int) -> object:
+    """Return a file's content; that of a file about all photos is asked for once a photo."""
+    from refine.keypoint_formats.find import load_keypoints
+
+    return load_keypoints(path)
+
+
+def family(people: Sequence[DetectedPeople | None]) -> str:
+    """Return the body's keypoint set that all photos' keypoints are or begin with, "" where there are none.
+
+    Raises:
+        InputError: They are of different detectors.
+    """
+    names = {one.body_only().name for one in people if one is not None}
+    if len(names) > 1:
+        raise InputError("keypoints", "photos with one detector's keypoints", f"sets {', '.join(sorted(names))}")
+    return next(iter(names), "")
+
+
+def match(
+    estimate: Estimate, people: Sequence[DetectedPeople | None]
+) -> tuple[Detections | None, dict[int, list[Said]]]:
+    """Match the people of photos to the bodies in them.
+
+    Args:
+        estimate: B bodies, `image_index` pointing into `people`.
+        people: One entry a photo, all of one `family`; None where nothing is known.
+
+    Returns:
+        The detections, or None where no photo has any; and what is to be said, by photo.
+    """
+    from refine.matching import match_people
+
+    known = [one for one in people if one is not None]
+    notes: dict[int, list[Said]] = {}
+    if not known:
+        return None, notes
+    if len({one.name for one in known}) > 1:  # nobody's hands or face was found in some photos
+        known = [one.whole() for one in known]
+    if known[0].name not in estimate.body.keypoint_sets:
+        known = [one.body_only() for one in known]
+    name, whole = known[0].name, iter(known)
+    projected = estimate.keypoints_2d(name).cpu()
+    pixel, confidence = torch.zeros(projected.shape), torch.zeros(projected.shape[:2])
+    index = estimate.image_index.cpu()
+    for photo, given in enumerate(people):
+        if given is None:
+            continue
+        one = next(whole)
+        rows = (index == photo).nonzero()[:, 0]
+        person = match_people(projected[rows], one.pixel, one.confidence)
+        said = notes.setdefault(photo, [(None, note) for note in given.notes])
+        for row, chosen in zip(rows.tolist(), person.tolist(), strict=True):
+            if chosen >= 0:
+                pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
+            else:
+                said.append((row, f"nobody in {one.origin} lies near, so there are no keypoints."))
+        spare = len(one) - int((person >= 0).sum())
+        if spare:
+            matches = "person matches" if spare == 1 else "people match"
+            said.append((None, f"{one.origin}: {spare} detected {matches} no body."))
+    return Detections(name, pixel.to(estimate.camera.focal), confidence.to(estimate.camera.focal)), notes

@@ -1,0 +1,141 @@
+"""What a run has to do, written down: sorted inputs cut into chunks, and all that decides the bytes that come out."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from refine.errors import InputError
+from refine.folder.settings import Settings
+
+VERSION = 1
+NAMED = 3
+"""Inputs that a message lists before it only counts."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One result file, or some photos of a long track file."""
+
+    result: str
+    """Name below the results' root, parts joined by "/"."""
+    size: int = 0
+    """Bytes, with `modified_ns` the file's stamp: what `make` and `rsync` go by."""
+    modified_ns: int = 0
+    first: int = 0
+    """First photo of the part."""
+    last: int = -1
+    """One behind the last photo of the part; -1: the file is taken as a whole."""
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a part of a file."""
+        return self.last >= 0
+
+    @property
+    def label(self) -> str:
+        """The name, with the photos of a part."""
+        return f"{self.result}[{self.first}:{self.last}]" if self.is_part else self.result
+
+
+@dataclass(frozen=True)
+class Task:
+    """One chunk: the unit that is done whole or not at all."""
+
+    chunk: int
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a run does."""
+
+    kind: str
+    """"run" or "watch"."""
+    described: Mapping[str, object]
+    """Settings, refiner and versions (`settings.described`)."""
+    items: tuple[Item, ...] = ()
+    chunk_size: int = 1
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The chunks: so many items one after the other; a part of a track file is one by itself."""
+        chunks: list[list[Item]] = []
+        for item in self.items:
+            full = not chunks or len(chunks[-1]) >= self.chunk_size or item.is_part or chunks[-1][-1].is_part
+            if full:
+                chunks.append([])
+            chunks[-1].append(item)
+        return tuple(Task(number, tuple(items)) for number, items in enumerate(chunks))
+
+    def text(self) -> str:
+        """Return the manifest as JSON, one line an item."""
+        head = {"version": VERSION, "kind": self.kind, "chunk_size": self.chunk_size, **self.described}
+        rows = ",\n  ".join(json.dumps(asdict(item), ensure_ascii=False) for item in self.items)
+        inside = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
+        return f'{inside},\n "items": [\n  {rows}\n ]\n}}\n'
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        InputError: It is damaged, or of a later version.
+    """
+    advice = "Name another --out, or start anew with --no-resume."
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if int(data["version"]) > VERSION:
+            raise InputError(str(path), f"a manifest of version {VERSION}", f"version {data['version']}", advice)
+        items = tuple(Item(**item) for item in data["items"])
+        described = {key: data[key] for key in ("settings", "refiner", "versions")}
+        return Manifest(str(data["kind"]), described, items, int(data["chunk_size"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(str(path), "a manifest written by refine", str(error), advice) from error
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """Say in what two manifests differ, a sentence each; empty where they are the same."""
+    found = [f"made by refine {old.kind}, now refine {new.kind}"] if old.kind != new.kind else []
+    plain = json.loads(json.dumps(new.described))
+    found += _differing(dict(old.described), plain)
+    before, now = ({(item.result, item.first): item for item in one.items} for one in (old, new))
+    changed = [name for name in before.keys() & now.keys() if before[name] != now[name]]
+    for names, words in (
+        (now.keys() - before.keys(), "new"),
+        (before.keys() - now.keys(), "gone or left out"),
+        (changed, "changed since"),
+    ):
+        if names:
+            found.append(f"{len(names)} result(s) {words}: {_listed(sorted(name for name, _ in names))}")
+    return found
+
+
+def with_stored_choices(settings: Settings, old: Manifest, asked: Sequence[str]) -> Settings:
+    """Return settings with thread count and chunk size of an earlier run, where the caller did not ask for others."""
+    from dataclasses import replace
+
+    stored = old.described.get("settings")
+    choices = stored if isinstance(stored, dict) else {}
+    kept = {
+        name: int(choices[name])
+        for name in ("threads", "chunk_size", "first_frame")
+        if name in choices and name not in asked
+    }
+    return replace(settings, **kept)  # type: ignore[arg-type]
+
+
+def _differing(old: Mapping[str, object], new: Mapping[str, object], prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        one, other = old.get(key), new.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += _differing(one, other, f"{prefix}{key} ")
+        elif one != other:
+            found.append(f"{prefix}{key} was {one}, is {other}")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

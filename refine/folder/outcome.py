@@ -1,0 +1,123 @@
+"""What became of each result: one line of the log, the summary's counts, the exit status."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+ALL_DONE, NOTHING_REFINED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
+"""Exit statuses."""
+
+REFINED, UNCHANGED, PARTLY, FAILED = "refined", "unchanged", "partly", "failed"
+"""At least one person moved; nobody did, and the file is written as it came; some of a file's photos failed; nothing is written."""
+
+NO_KEYPOINTS = "no keypoints for its photo"
+"""Why nobody moved where the only evidence is missing."""
+
+DIGITS = 3
+"""Decimals of pixels in the log."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a result, or of some photos of a long one."""
+
+    result: str
+    status: str
+    reason: str = ""
+    """Why it failed, or why nobody moved."""
+    format: str = ""
+    photos: tuple[str, ...] = ()
+    people: int = 0
+    refined: int = 0
+    stop: tuple[str, ...] = ()
+    """Why each body stopped (names of `refine.solve.StopReason`)."""
+    misfit_before_px: tuple[float | None, ...] = ()
+    misfit_px: tuple[float | None, ...] = ()
+    notes: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    """Files in the output folder."""
+    part: tuple[int, int] | None = None
+    """Photos of a part of a track file; its file is written when all parts are done."""
+    stamp: tuple[int, int] | None = field(default=None)
+    """Size and time of change of the result, where `refine watch` must know whether it saw this file."""
+
+    def line(self) -> str:
+        """Return the outcome as one line of JSON, without what is empty."""
+        content = {name: value for name, value in vars(self).items() if value not in ("", (), None)}
+        return json.dumps(content, ensure_ascii=False)
+
+
+def read_line(line: str) -> Outcome:
+    """Read a line of the log."""
+    content: dict[str, Any] = json.loads(line)
+    return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})  # type: ignore[arg-type]
+
+
+def rounded(value: float) -> float | None:
+    """Return pixels for the log; None for what is not a number."""
+    return round(value, DIGITS) if value == value else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run's outcomes, counted."""
+
+    outcomes: tuple[Outcome, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall-clock time of this call, and what reading, decoding, solving and writing took, which overlap."""
+    done_now: int = 0
+    """Results that this call did; the others were there before."""
+
+    @property
+    def files(self) -> tuple[Outcome, ...]:
+        """One outcome a result file: parts of track files are left out where the whole is there."""
+        return tuple(one for one in self.outcomes if one.part is None)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many results ended how."""
+        return Counter(one.status for one in self.files)
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """Results that failed, all of them or some of their photos."""
+        return tuple(one for one in self.files if one.status in (FAILED, PARTLY))
+
+    @property
+    def exit_status(self) -> int:
+        """0 where all went well, 1 where nobody was refined, 3 where some failed."""
+        if not sum(one.refined for one in self.files):
+            return NOTHING_REFINED
+        return SOME_FAILED if self.failed else ALL_DONE
+
+
+def whole_file(parts: Sequence[Outcome], written: tuple[str, ...]) -> Outcome:
+    """Return the outcome of a track file from its parts'."""
+    failed = [part for part in parts if part.status in (FAILED, PARTLY)]
+    refined = sum(part.refined for part in parts)
+    first = parts[0]
+    status = REFINED if refined else UNCHANGED
+    reason = ""
+    if failed:
+        status = PARTLY if len(failed) < len(parts) or refined else FAILED
+        one = failed[0]
+        reason = f"{len(failed)} of {len(parts)} parts: photos {one.part}: {one.reason}"
+    elif not refined:
+        reason = first.reason
+    people = sum(part.people for part in parts)
+    return Outcome(
+        first.result,
+        status,
+        reason,
+        first.format,
+        people=people,
+        refined=refined,
+        written=written if status != FAILED else (),
+    )
+
+
+def as_lines(outcomes: Iterable[Outcome]) -> str:
+    """Return outcomes as a log."""
+    return "".join(one.line() + "\n" for one in outcomes)

@@ -1,0 +1,127 @@
+"""What there is to do: the results found, long track files cut into parts, all of it in a manifest."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from refine.errors import InputError
+from refine.folder.batch import check_evidence
+from refine.folder.manifest import Item, Manifest
+from refine.folder.photos import find_photos, first_frame, frame_number
+from refine.folder.read import Reader
+from refine.folder.results import Results, find_results
+from refine.folder.settings import Settings, described
+from refine.folder.store import Store
+from refine.refiner import Refiner
+
+PEEK_BYTES = 2**20
+"""Files from this size on are read while planning, to see whether they hold the frames of a video."""
+
+
+def find_inputs(results: str | Path, out: Path, limit: int | None = None) -> Results:
+    """List the results of a run.
+
+    Args:
+        results: File, folder or pattern.
+        out: The output folder; results below it are those of earlier runs, and left out.
+        limit: Most results, the first ones.
+
+    Raises:
+        InputError: There are none, or what comes out would overwrite what goes in.
+    """
+    found = find_results(results)
+    if out.resolve() == found.root.resolve():
+        advice = "Results are written under the same names: name another folder."
+        raise InputError("--out", "another folder than that of the results", str(out), advice)
+    names = found.names
+    if out.resolve().is_relative_to(found.root.resolve()):
+        below = out.resolve().relative_to(found.root.resolve()).as_posix() + "/"
+        names = tuple(name for name in names if not name.startswith(below))
+    if not names:
+        raise InputError("RESULTS", "result files outside of --out", "none", "Name the folder the regressor wrote to.")
+    return replace(found, names=names[:limit])
+
+
+def settle(settings: Settings, found: Results, first: int | None) -> Settings:
+    """Return the settings with what only the inputs tell: which number a video's first frame has, and whether there is one result.
+
+    Raises:
+        InputError: The frame numbers may count from 0 or from 1.
+    """
+    photos = find_photos(settings.images)
+    settings = replace(settings, only_result=len(found.names) == 1)
+    if photos.video is None or first is not None:
+        return replace(settings, first_frame=first or 0)
+    names: tuple[str, ...] = found.names
+    if settings.only_result:
+        names = _stored_images(settings, names[0])
+    numbers = [number for number in map(frame_number, names) if number is not None]
+    return replace(settings, first_frame=first_frame(numbers, len(photos.frames(photos.video))))
+
+
+def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Results, old: Manifest | None) -> Manifest:
+    """Return what a run is to do.
+
+    Args:
+        kind: "run" or "watch".
+        settings: How.
+        refiner: The method.
+        found: The results.
+        old: An earlier manifest: files that did not change since are cut as they were, without being read again.
+
+    Raises:
+        InputError: There is neither evidence nor a network.
+    """
+    check_evidence(refiner, settings.keypoints)
+    reader: Reader | None = None
+    known: dict[tuple[str, int, int], list[Item]] = {}
+    if old is not None and old.chunk_size == settings.chunk_size:
+        for item in old.items:
+            known.setdefault((item.result, item.size, item.modified_ns), []).append(item)
+    items: list[Item] = []
+    for name in found.names:
+        stat = os.stat(Path(settings.results) / name)
+        stamp = (name, stat.st_size, stat.st_mtime_ns)
+        if stamp in known:
+            items += known[stamp]
+        elif stat.st_size < PEEK_BYTES:
+            items.append(Item(*stamp))
+        else:
+            reader = reader or Reader(settings)
+            items += _cut(Item(*stamp), reader, settings.chunk_size)
+    return Manifest(kind, described(settings, refiner), tuple(items), settings.chunk_size)
+
+
+def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store) -> None:
+    """Refuse to write over files that no run of ours has written.
+
+    Raises:
+        InputError: A file of a result's name is there.
+    """
+    from refine.folder.write import file_names
+
+    for item in manifest.items:
+        for name in file_names(item, settings):
+            if (store.out / name).exists():
+                advice = "Name an empty folder, or move the file away."
+                raise InputError("--out", "a folder without files of the results' names", f"{store.out / name}", advice)
+
+
+def _cut(item: Item, reader: Reader, size: int) -> list[Item]:
+    """Return a long track file as its parts, any other file as it is; why a file cannot be read is told when its turn comes."""
+    try:
+        index = reader.locate(item).estimate.image_index
+    except Exception:
+        return [item]
+    count = int(index.max()) + 1 if len(index) else 0
+    if count <= size:
+        return [item]
+    return [replace(item, first=start, last=min(start + size, count)) for start in range(0, count, size)]
+
+
+def _stored_images(settings: Settings, result: str) -> tuple[str, ...]:
+    """Return the photo names that a result stores; none where it cannot be read, which is told when its turn comes."""
+    try:
+        return Reader(settings).stored_images(result)
+    except Exception:
+        return ()

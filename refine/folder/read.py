@@ -1,0 +1,276 @@
+"""One result with its photos and keypoints, read and decoded, or the reason why that cannot be.
+
+The photos are looked for by the result's name first, since many formats need their sizes to be read at all; a photo that the result
+itself names goes before that. Nothing is decoded before its header has been held against `photo_size.MOST_SIDE`.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from refine.camera import Camera
+from refine.detections import DetectedPeople
+from refine.errors import InputError
+from refine.estimate import Estimate
+from refine.focal import RULES, camera_from_rule, read_intrinsics
+from refine.folder.bodies import BodyShelf
+from refine.folder.keypoints import find_keypoints, read_people
+from refine.folder.manifest import Item
+from refine.folder.photos import PhotoFile, find_photos
+from refine.folder.settings import Settings
+from refine.folder.video import VideoFrames, frame_size
+from refine.photo import Photo, read_photo
+from refine.photo_size import upright_size
+from refine.reading import check_photos, checked
+from refine.transfer import with_camera
+from refine.undistort import Lens
+
+PIECE_PHOTOS = 8
+"""Photos of one result that are read at a time; pieces share batches."""
+
+STAND_IN = torch.tensor([[1000.0, 1000.0]])
+"""px; the size a result is read with only to learn which photos it names."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """A result that was read, and where its photos are.
+
+    Attributes:
+        estimate: All bodies of the file.
+        photos: Photo by image index; what is missing was not found.
+    """
+
+    estimate: Estimate
+    photos: dict[int, PhotoFile]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A result, or a piece of one with many photos, ready to be solved.
+
+    Attributes:
+        item: Which.
+        estimate: All bodies of the file, cameras as asked.
+        rows: (R,) those of the piece, whose photos are here.
+        local: (R,) photo of each of these rows, as an index into `photos`.
+        photos: The decoded photos.
+        names: Their names, for the log.
+        people: What was detected in each photo, None where there is no file.
+        lenses: The lens that was taken out of each photo, or None.
+        missing: What could not be found, a sentence each.
+        notes: What was decided.
+        pieces: In how many pieces the result comes.
+    """
+
+    item: Item
+    estimate: Estimate
+    rows: Tensor
+    local: Tensor
+    photos: tuple[Photo, ...]
+    names: tuple[str, ...]
+    people: tuple[DetectedPeople | None, ...]
+    lenses: tuple[Lens | None, ...]
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    pieces: int = 1
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all photos together."""
+        return sum(photo.size[0] * photo.size[1] for photo in self.photos)
+
+
+@dataclass
+class Reader:
+    """Reads the results of one run; keeps what many of them need."""
+
+    settings: Settings
+    decoding: float = 0.0
+    """Seconds spent decoding photos."""
+    _last: tuple[str, Located] | None = field(default=None, repr=False)
+    _video: tuple[Path, VideoFrames] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        found = find_photos(settings.images)
+        self.photos = replace(found, first_frame=settings.first_frame, only_result=settings.only_result)
+        self.keypoints = None if settings.keypoints is None else find_keypoints(settings.keypoints)
+        self.shelf = BodyShelf(settings.body_model)
+
+    def pieces(self, item: Item) -> Iterator[Prepared]:
+        """Read a result, its photos and its keypoints, some photos at a time, so that a long track does not fill the memory.
+
+        Returns:
+            One piece or more; the last one completes `Prepared.pieces`.
+
+        Raises:
+            InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or broken are left
+                out and named instead.
+        """
+        located = self.locate(item)
+        estimate, found = located.estimate, located.photos
+        index = estimate.image_index
+        last = item.last if item.is_part else int(index.max()) + 1 if len(index) else 0
+        wanted = sorted({photo for photo in index.tolist() if item.first <= photo < last})
+        missing = [f"photo {photo} was not found" for photo in wanted if photo not in found]
+        if missing and len(missing) == len(wanted):
+            said = ", ".join(estimate.source.images[photo] for photo in wanted[:2] if estimate.source.images)
+            expected = f"its photo in {self.settings.images}"
+            raise InputError(item.label, expected, f"none of the name {said}" if said else "none of its name", "")
+        there = [photo for photo in wanted if photo in found]
+        groups = [there[start : start + PIECE_PHOTOS] for start in range(0, len(there), PIECE_PHOTOS)] or [[]]
+        for number, group in enumerate(groups):
+            piece = self._piece(item, located, group, alone=len(wanted) == 1)
+            lacking = (*missing, *piece.missing) if number == 0 else piece.missing
+            yield replace(piece, missing=lacking, pieces=len(groups))
+
+    def _piece(self, item: Item, located: Located, wanted: Sequence[int], alone: bool) -> Prepared:
+        """Read some photos of a result; where it has only one, what is wrong with it is raised."""
+        estimate, found = located.estimate, located.photos
+        rows: list[int] = []
+        local: list[int] = []
+        photos: list[Photo] = []
+        names: list[str] = []
+        people: list[DetectedPeople | None] = []
+        lenses: list[Lens | None] = []
+        missing: list[str] = []
+        for photo in wanted:
+            here = (estimate.image_index == photo).nonzero()[:, 0]
+            try:
+                image, lens = self._decode(found[photo])
+                check_photos(replace(estimate.rows(here), image_index=torch.zeros_like(here)), (image,))
+                detected = self._detected(found[photo], image.size)
+            except InputError as error:
+                if alone:
+                    raise
+                missing.append(f"photo {photo}: {error}")
+                continue
+            rows += here.tolist()
+            local += [len(photos)] * len(here)
+            photos.append(image)
+            names.append(found[photo].name)
+            people.append(detected)
+            lenses.append(lens)
+        notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
+        chosen, place = (torch.tensor(one, dtype=torch.long) for one in (rows, local))
+        return Prepared(
+            item,
+            estimate,
+            chosen,
+            place,
+            tuple(photos),
+            tuple(names),
+            tuple(people),
+            tuple(lenses),
+            tuple(missing),
+            notes,
+        )
+
+    def locate(self, item: Item) -> Located:
+        """Read a result and find its photos; the last one is remembered, for the next part of the same file.
+
+        Raises:
+            InputError: It cannot be read, or a photo of it cannot be told from others.
+        """
+        if self._last is None or self._last[0] != item.result:
+            located = self._locate(item.result)
+            self._last = (item.result, located)
+        return self._last[1]
+
+    def stored_images(self, result: str) -> tuple[str, ...]:
+        """Return the names of the photos that a result itself stores, by image index; none where it stores none."""
+        return self._read(result, STAND_IN).source.images
+
+    def _locate(self, result: str) -> Located:
+        guess = self.photos.of_result(result)
+        if not guess:
+            stored = self.stored_images(result)
+            several = [self.photos.stored(name) for name in stored]
+            known = [one for one in several if one is not None]
+            if not known:
+                got = f"none; the result names {stored[0]}" if stored else "none"
+                where = f"a photo of its name in {self.settings.images}"
+                raise InputError(result, where, got, "Photos are paired by the name in the result, or by the result's.")
+            sizes = self._sizes([one or known[0] for one in several])
+        else:
+            sizes = self._sizes(guess)
+        estimate = self._read(result, sizes)
+        photos = self._paired(result, estimate, guess)
+        count = int(estimate.image_index.max()) + 1 if len(estimate) else 0
+        some = next(iter(photos.values()), None)
+        if guess and any(photo not in guess for photo in photos.values()):  # it names others than those of its own name
+            sizes = self._sizes([photos.get(index, some) for index in range(count)])
+            estimate = self._read(result, sizes)
+        return Located(self.shelf.on_its_body(self._seen(estimate, sizes)), photos)
+
+    def _read(self, result: str, sizes: Tensor) -> Estimate:
+        from refine.formats import find
+
+        path = Path(self.settings.results) / result
+        first = None if self.settings.camera is None else self._camera(sizes[:1])[0]
+        return checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
+
+    def _paired(self, result: str, estimate: Estimate, guess: Sequence[PhotoFile]) -> dict[int, PhotoFile]:
+        """Return the photo of each image index: the one the result names, else the one of its place."""
+        names = estimate.source.images
+        needed = sorted(set(estimate.image_index.tolist()))
+        stored = {index: self.photos.stored(names[index]) for index in needed if index < len(names)}
+        found = {index: photo for index, photo in stored.items() if photo is not None}
+        if found or not guess:
+            return found
+        most = needed[-1] + 1 if needed else 0
+        if most > len(guess):
+            wanted = f"{most} photos, as many as it has images"
+            raise InputError(
+                f"{result}: photos", wanted, f"{len(guess)} ({guess[0].name}, ...)", "Are they of this result?"
+            )
+        return {index: guess[index] for index in needed}
+
+    def _sizes(self, photos: Sequence[PhotoFile | None]) -> Tensor:
+        """Return the sizes (I, 2) px of photos, upright, from their headers; one for all where they share a video."""
+        if photos and photos[0] is not None and photos[0].frame is not None:
+            return torch.tensor([frame_size(photos[0].path)], dtype=torch.float32)
+        known: list[tuple[int, int]] = [upright_size(one.path) for one in photos if one is not None]
+        return torch.tensor(known or STAND_IN.tolist(), dtype=torch.float32)
+
+    def _camera(self, sizes: Tensor) -> tuple[Camera, list[Lens | None]]:
+        """Return the asked camera of photos of these sizes, one each, and the lenses to take out."""
+        named = self.settings.camera
+        assert named is not None
+        if named in RULES or Path(named).suffix != ".json":
+            return camera_from_rule(named, sizes), [None] * len(sizes)
+        each = [read_intrinsics(named, (round(h), round(w))) for h, w in sizes.tolist()]
+        cameras, lenses = [camera for camera, _ in each], [lens for _, lens in each]
+        parts = (torch.cat([getattr(one, key) for one in cameras]).float() for key in ("focal", "center", "size"))
+        return Camera(*parts), lenses
+
+    def _seen(self, estimate: Estimate, sizes: Tensor) -> Estimate:
+        """Return the estimate through the asked camera, photo by photo."""
+        if self.settings.camera is None or not len(estimate):
+            return estimate
+        camera, _ = self._camera(sizes)
+        index = estimate.image_index.cpu() if len(camera) > 1 else torch.zeros(len(estimate), dtype=torch.long)
+        return with_camera(estimate, camera[index])
+
+    def _decode(self, photo: PhotoFile) -> tuple[Photo, Lens | None]:
+        start = time.perf_counter()
+        if photo.frame is not None:
+            if self._video is None or self._video[0] != photo.path:
+                self._video = (photo.path, VideoFrames(photo.path))
+            image = Photo(self._video[1].read(photo.frame), photo.path)
+        else:
+            image = read_photo(photo.path, "photo")
+        self.decoding += time.perf_counter() - start
+        if self.settings.camera is None:
+            return image, None
+        lens = self._camera(torch.tensor([image.size], dtype=torch.float32))[1][0]
+        return (image if lens is None else replace(image, pixels=lens.undistort(image.pixels))), lens
+
+    def _detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
+        path = None if self.keypoints is None else self.keypoints.of_photo(photo)
+        return None if path is None else read_people(path, photo, size)

@@ -1,0 +1,219 @@
+"""A folder of results, refined: planned, done chunk by chunk, resumed where it was ended.
+
+manifest  <-  results, settings, versions          chunks  <-  engine(manifest without what is committed)
+track files  <-  their parts                       log, summary  <-  what is committed
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from refine.errors import InputError
+from refine.folder.chunk import Finished
+from refine.folder.local_engine import run_here, run_in_processes
+from refine.folder.manifest import Manifest, Task, differences, read_manifest, with_stored_choices
+from refine.folder.outcome import FAILED, PARTLY, Outcome, Summary, as_lines
+from refine.folder.plan import check_nothing_is_there, find_inputs, make_manifest, settle
+from refine.folder.settings import CHUNK_SIZE, Settings
+from refine.folder.store import Store, disk_error, write_whole
+from refine.folder.video_file import assemble, forget_assembled
+from refine.refiner import Refiner
+
+Progress = Callable[[int, int], None]
+"""Told how many results are done, and of how many."""
+
+MOST_JOBS = 8
+"""Processes that are started unasked: each holds some 0.7 GB."""
+
+ENGINES = ("local", "ray")
+
+
+def run_folder(
+    results: str | Path,
+    images: str | Path,
+    out: str | Path,
+    *,
+    keypoints: str | Path | None = None,
+    format: str | None = None,
+    camera: str | Path | None = None,
+    body_model: str | Path | None = None,
+    refiner: Refiner | None = None,
+    device: str = "cpu",
+    jobs: int | None = None,
+    threads: int | None = None,
+    chunk_size: int | None = None,
+    first_frame: int | None = None,
+    limit: int | None = None,
+    resume: bool = True,
+    retry_failed: bool = False,
+    save_npz: bool = False,
+    engine: str = "local",
+    address: str | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Refine a folder of regressors' results; write them under the same names, each in its own format.
+
+    Args:
+        results: A file, a folder, or a pattern.
+        images: Folder, pattern, photo or video.
+        out: The output folder. What an earlier call has committed there is not done again.
+        keypoints: Folder or pattern of keypoint files, or one file about all photos.
+        format: The results' format; None: recognised file by file.
+        camera: A focal rule or a K.json file; None: what each result holds.
+        body_model: A model, its file or folder; None: as for `refine.fit`.
+        refiner: The method's parts and settings.
+        device: Where the solver works.
+        jobs: Processes on this machine; None: one for every core, at most 8, and one where the device is a GPU.
+        threads: Threads of each process; None: 1, which wastes the least, or what the folder was begun with.
+        chunk_size: Results a chunk; None: 64, or what the folder was begun with.
+        first_frame: The number that results give a video's first frame; None: told by the numbers.
+        limit: Most results, the first ones.
+        resume: Go on where an earlier call was ended; False: forget what it did and begin anew.
+        retry_failed: Do chunks again in which a result failed, say because its photo was missing.
+        save_npz: Write refine's own npz beside each result.
+        engine: "local" or "ray".
+        address: The Ray cluster's address.
+        progress: Told after each chunk.
+
+    Returns:
+        What became of each result; `exit_status` says it in a number.
+
+    Raises:
+        InputError: An input is missing or cannot be read; the folder was begun with other inputs or settings, or another run works in
+            it; the disk is full.
+    """
+    begin = time.perf_counter()
+    if engine not in ENGINES:
+        raise InputError("--engine", f"one of {', '.join(ENGINES)}", repr(engine))
+    check_device(device)
+    refiner = refiner or Refiner()
+    settings = Settings(
+        results="", images=str(Path(images).expanduser().absolute()),
+        keypoints=None if keypoints is None else str(Path(keypoints).expanduser().absolute()), format=format,
+        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
+        device=device, threads=threads or 1, chunk_size=chunk_size or CHUNK_SIZE, save_npz=save_npz,
+    )  # fmt: skip
+    found = find_inputs(results, Path(out), limit)
+    settings = replace(settings, results=str(found.root))
+    with Store(Path(out)) as store:
+        old = read_manifest(store.manifest) if resume and store.manifest.is_file() else None
+        asked = [name for name, value in (("threads", threads), ("chunk_size", chunk_size)) if value is not None]
+        if old is not None:
+            settings = with_stored_choices(settings, old, asked)
+        settings = settle(settings, found, first_frame)
+        manifest = make_manifest("run", settings, refiner, found, old)
+        if old is None:
+            store.forget()
+            check_nothing_is_there(manifest, settings, store)
+            store.begin(manifest.text())
+        else:
+            check_same(old, manifest, store)
+        done_before = _committed(manifest, store, retry_failed)
+        waiting = [task for task in manifest.tasks if task.chunk not in done_before]
+        total = len(manifest.items)
+        count = [total - sum(len(task.items) for task in waiting)]
+        if progress:
+            progress(count[0], total)
+        _rewrite_log(manifest, store, [])
+        seconds: dict[str, float] = {}
+
+        def done(finished: Finished) -> None:
+            forget_assembled(finished.task.items, store)
+            store.commit(finished.task.chunk, finished.folder)
+            _append(store.log, finished.outcomes)
+            count[0] += len(finished.task.items)
+            for name, value in finished.seconds.items():
+                seconds[name] = seconds.get(name, 0.0) + value
+            if progress:
+                progress(count[0], total)
+
+        if waiting:
+            _do(waiting, settings, refiner, store, done, jobs, engine, address)
+        outcomes = _rewrite_log(manifest, store, assemble(manifest, settings, store))
+    seconds["wall"] = time.perf_counter() - begin
+    return Summary(tuple(outcomes), seconds, sum(len(task.items) for task in waiting))
+
+
+def default_jobs(device: str) -> int:
+    """Return how many processes are started unasked."""
+    if device != "cpu":
+        return 1
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        cores = os.cpu_count() or 1
+    return min(cores, MOST_JOBS)
+
+
+def check_same(old: Manifest, new: Manifest, store: Store) -> None:
+    """Refuse to go on with other inputs or settings than a folder was begun with.
+
+    Raises:
+        InputError: They differ; the message says in what.
+    """
+    found = differences(old, new)
+    if found:
+        advice = "Name another --out, or begin anew with --no-resume (which deletes what was written here)."
+        raise InputError("--out", f"the inputs and settings {store.out} was begun with", "; ".join(found), advice)
+
+
+def _do(
+    waiting: Sequence[Task], settings: Settings, refiner: Refiner, store: Store, done: Callable[[Finished], None],
+    jobs: int | None, engine: str, address: str | None,
+) -> None:  # fmt: skip
+    """Have the chunks done by an engine."""
+    if engine == "ray":
+        from refine.folder.ray_engine import run_on_ray
+
+        run_on_ray(waiting, settings, refiner, store, done, address)
+        return
+    count = min(jobs or default_jobs(settings.device), len(waiting))
+    if count == 1:
+        run_here(waiting, settings, refiner, store, done)
+    else:
+        run_in_processes(waiting, settings, refiner, store, done, count)
+
+
+def _committed(manifest: Manifest, store: Store, retry_failed: bool) -> set[int]:
+    """Return the chunks that need not be done; with `retry_failed`, those with a failure are forgotten."""
+    done = store.done()
+    if retry_failed:
+        for chunk in sorted(done):
+            if any(outcome.status in (FAILED, PARTLY) for outcome in store.outcomes(chunk)):
+                store.drop(chunk)
+                done.remove(chunk)
+    return done
+
+
+def _rewrite_log(manifest: Manifest, store: Store, assembled: Sequence[Outcome]) -> list[Outcome]:
+    """Write the log anew from what is committed, in the manifest's order; a killed run may have left half a line."""
+    committed = set(store.chunk_numbers())
+    outcomes = [one for task in manifest.tasks if task.chunk in committed for one in store.outcomes(task.chunk)]
+    outcomes += assembled
+    write_whole(store.log, as_lines(outcomes).encode(), by=store.state / "work")
+    return outcomes
+
+
+def _append(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Add to the log while the run goes on, for who follows it."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(as_lines(outcomes))
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        InputError: It is not.
+    """
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError("--device", "a device of this machine (cpu, cuda, cuda:1)", f"{device} ({error})") from error

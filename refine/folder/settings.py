@@ -1,0 +1,90 @@
+"""What decides a run's bytes, beside its inputs: settings and versions. A run is continued only under the same ones."""
+
+import hashlib
+from dataclasses import dataclass, fields, is_dataclass
+from importlib import metadata
+from pathlib import Path
+
+from refine.errors import InputError
+from refine.refiner import Refiner
+
+CHUNK_SIZE = 64
+"""Results a chunk. A killed run redoes at most this many a process; larger batches are no faster on a CPU (measured up to 256)."""
+
+VERSIONED = ("torch", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's settings. Paths are strings, absolute, so that they can be written down and sent to another machine."""
+
+    results: str
+    """The folder that the results' names are relative to."""
+    images: str
+    """Folder, pattern, photo or video, as the caller named it."""
+    keypoints: str | None = None
+    """Folder, pattern or file; None: the refiner's own eyes are all the evidence."""
+    format: str | None = None
+    """The results' format; None: recognised file by file."""
+    camera: str | None = None
+    """A focal rule or a K.json file; None: the camera each result holds."""
+    body_model: str | None = None
+    """A model, its file or folder; None: the source's own where it is found, else the built-in."""
+    device: str = "cpu"
+    """Where the solver works ("cpu", "cuda", "cuda:1")."""
+    threads: int = 1
+    """Threads a process computes with; results depend on it in the last digits."""
+    chunk_size: int = CHUNK_SIZE
+    """Results a chunk, and photos a part of a long track file."""
+    first_frame: int = 0
+    """The number that results give a video's first frame."""
+    only_result: bool = False
+    """Whether there is one result; it belongs to the only photo whatever both are called."""
+    save_npz: bool = False
+    """Whether refine's own npz is written beside each result."""
+
+    def __post_init__(self) -> None:
+        if self.chunk_size < 1 or self.threads < 1:
+            raise InputError("--chunk-size, --threads", "at least 1", f"{self.chunk_size}, {self.threads}")
+
+
+def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
+    """Return settings, refiner and versions as JSON can hold them.
+
+    The camera file goes in by its content. Where the results lie does not matter, only what they are.
+    """
+    written = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "results"}
+    camera = Path(settings.camera) if settings.camera else None
+    if camera is not None and camera.suffix == ".json" and camera.is_file():
+        written["camera_sha256"] = hashlib.sha256(camera.read_bytes()).hexdigest()
+    return {"settings": written, "refiner": _plain(refiner), "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes the results."""
+    import refine
+
+    found = {"refine": refine.__version__}
+    for name in VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _plain(value: object) -> object:
+    """Return dataclasses as dictionaries, numbers and text as they are, anything else by the name of its class.
+
+    A displacer says who it is by its attribute `name`, where it has one.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(getattr(value, "name", None), str):
+        return f"{kind} {value.name}"  # type: ignore[attr-defined]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return kind

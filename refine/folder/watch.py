@@ -1,0 +1,176 @@
+"""A folder that a regressor is still writing to: new results are refined as they appear.
+
+A file is taken when its size and time of change have stayed the same between two looks; one that changes later is taken again. What is
+committed survives the end of the watch: it is not done again by the next one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from refine.errors import InputError
+from refine.folder.batch import check_evidence
+from refine.folder.chunk import Finished
+from refine.folder.local_engine import run_here
+from refine.folder.manifest import Item, Manifest, Task, read_manifest
+from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, UNCHANGED, Outcome, Summary, as_lines
+from refine.folder.results import files_below, may_be_result
+from refine.folder.run import check_device, check_same
+from refine.folder.settings import Settings, described
+from refine.folder.store import Store, write_whole
+from refine.refiner import Refiner
+
+PATIENCE_SECONDS = 10.0
+"""A result that fails is tried again until its file is so old: its photo or keypoints may come after it."""
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of change in ns."""
+
+
+def watch_folder(
+    results: str | Path,
+    images: str | Path,
+    out: str | Path,
+    *,
+    keypoints: str | Path | None = None,
+    format: str | None = None,
+    camera: str | Path | None = None,
+    body_model: str | Path | None = None,
+    refiner: Refiner | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    save_npz: bool = False,
+    every: float = 1.0,
+    once: bool = False,
+    idle: float | None = None,
+    told: Callable[[Outcome], None] | None = None,
+) -> Summary:
+    """Refine result files as they appear in a folder.
+
+    Args:
+        results: The folder the regressor writes to.
+        images: Folder or pattern of photos, or a video whose frames are counted from 0 in the results' names.
+        out: The output folder.
+        keypoints: Folder or pattern of keypoint files.
+        format: The results' format; None: recognised file by file.
+        camera: A focal rule or a K.json file.
+        body_model: A model, its file or folder.
+        refiner: The method's parts and settings.
+        device: Where the solver works.
+        threads: Threads to compute with.
+        save_npz: Write refine's own npz beside each result.
+        every: Seconds between two looks.
+        once: Refine what is there and end.
+        idle: End when nothing new has come for so many seconds; None: go on until interrupted.
+        told: Told of each result.
+
+    Returns:
+        What became of each result this folder has seen.
+
+    Raises:
+        InputError: The folder cannot be read, or the output folder was begun with other settings or is in use.
+    """
+    folder = Path(results).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError("DIR", "the folder the regressor writes to", f"{folder}, which is no folder", "Make it first.")
+    if Path(out).resolve() == folder.resolve():
+        raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
+    refiner = refiner or Refiner()
+    named = None if keypoints is None else str(Path(keypoints).expanduser().absolute())
+    check_evidence(refiner, named)
+    check_device(device)
+    settings = Settings(
+        results=str(folder), images=str(Path(images).expanduser().absolute()), keypoints=named, format=format,
+        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
+        device=device, threads=threads, save_npz=save_npz,
+    )  # fmt: skip
+    begin = time.perf_counter()
+    with Store(Path(out)) as store:
+        manifest = Manifest("watch", described(settings, refiner), (), settings.chunk_size)
+        if store.manifest.is_file():
+            check_same(read_manifest(store.manifest), manifest, store)
+        else:
+            store.begin(manifest.text())
+        count = _Watch(settings, refiner, store, told).go(every, once, idle)
+        outcomes = _latest(store)
+        write_whole(store.log, as_lines(outcomes).encode(), by=store.state / "work")
+    return Summary(tuple(outcomes), {"wall": time.perf_counter() - begin}, count)
+
+
+class _Watch:
+    def __init__(
+        self, settings: Settings, refiner: Refiner, store: Store, told: Callable[[Outcome], None] | None
+    ) -> None:
+        self._settings, self._refiner, self._store, self._told = settings, refiner, store, told
+        self._chunk = max(store.chunk_numbers(), default=-1) + 1
+        self._seen = {one.result: one.stamp for one in _latest(store)}
+        self._count = 0
+
+    def go(self, every: float, once: bool, idle: float | None) -> int:
+        """Look, wait, look again; return how many results were done."""
+        before: dict[str, Stamp] = {}
+        quiet_since = time.monotonic()
+        try:
+            while True:
+                now = self._look()
+                new = {name: stamp for name, stamp in now.items() if self._seen.get(name) != stamp}
+                ready = sorted(name for name, stamp in new.items() if once or before.get(name) == stamp)
+                for start in range(0, len(ready), self._settings.chunk_size):
+                    chunk = ready[start : start + self._settings.chunk_size]
+                    self._do([Item(name, *new[name]) for name in chunk], patient=not once)
+                if new:
+                    quiet_since = time.monotonic()
+                if once or (idle is not None and time.monotonic() - quiet_since >= idle):
+                    return self._count
+                before = now
+                time.sleep(every)
+        except KeyboardInterrupt:
+            return self._count
+
+    def _look(self) -> dict[str, Stamp]:
+        """Return the result files that are there, empty ones left out: those were only just begun."""
+        root, out = Path(self._settings.results), self._store.out
+        found = {}
+        for name in files_below(root, "DIR"):
+            path = root / name
+            if may_be_result(name) and not path.is_relative_to(out):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:  # gone since
+                    continue
+                if stat.st_size:
+                    found[name] = (stat.st_size, stat.st_mtime_ns)
+        return found
+
+    def _do(self, items: list[Item], patient: bool) -> None:
+        def done(finished: Finished) -> None:
+            stamped = tuple(
+                replace(one, stamp=(item.size, item.modified_ns))
+                for one, item in zip(finished.outcomes, items, strict=True)
+                if not (patient and _may_still_come(one, item))
+            )
+            if not stamped:
+                return
+            self._store.rewrite_outcomes(finished.folder, stamped)
+            self._store.commit(self._chunk, finished.folder)
+            for one in stamped:
+                self._seen[one.result] = one.stamp
+                self._count += 1
+                if self._told:
+                    self._told(one)
+
+        run_here([Task(self._chunk, tuple(items))], self._settings, self._refiner, self._store, done)
+        self._chunk += 1
+
+
+def _may_still_come(outcome: Outcome, item: Item) -> bool:
+    """Say whether what a result lacks may only be late."""
+    lacking = outcome.status in (FAILED, PARTLY) or (outcome.status == UNCHANGED and outcome.reason == NO_KEYPOINTS)
+    return lacking and time.time() - item.modified_ns / 1e9 < PATIENCE_SECONDS
+
+
+def _latest(store: Store) -> list[Outcome]:
+    """Return the last outcome of each result, by name."""
+    found = {one.result: one for chunk in store.chunk_numbers() for one in store.outcomes(chunk)}
+    return [found[name] for name in sorted(found)]

@@ -1,0 +1,104 @@
+"""Systems whose own model is not at hand and that store its surface: read by fitting ours to it, written by carrying theirs along.
+
+    point of theirs x:    x' = M' (M⁻¹ x + d' - d),   M = Σ_j w_j (G_j | X_j - G_j J_j)
+
+with the skinning weights w and the rest position d of the nearest point on the fitted body, before and after (primes) refining. Where
+nothing was refined M' = M and d' = d: the same point.
+
+Source: derived here; skinning as in Loper et al., SMPL, 2015, eq. 2-4.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import Bodies
+from refine.body import PosedBody
+from refine.conversion.converted import Converted
+from refine.conversion.surface import nearest_on_surface
+from refine.estimate import Estimate, Source
+from refine.source_fit import fit_bodies
+
+
+def carried(
+    points: Float[Tensor, "B N 3"], before: PosedBody, after: PosedBody, scale: Float[Tensor, "B"]
+) -> Float[Tensor, "B N 3"]:
+    """Return points that ride on the surface of bodies which moved.
+
+    Args:
+        points: (B, N, 3) m, where they were, in the source's scale.
+        before: The bodies they were seen with.
+        after: The same bodies, moved or shaped otherwise.
+        scale: (B,) size of the source's scene in units of the bodies'.
+
+    Returns:
+        (B, N, 3) m, float64, in the source's scale.
+    """
+    body = before.body
+    every = torch.arange(len(body.template), device=body.template.device)
+    seen = points.to(body.template.device).double() / scale.double()[:, None, None].to(body.template.device)
+    surface = before.vertices_at(every).double()
+    found = [nearest_on_surface(one, vertices, body.faces) for one, vertices in zip(seen, surface, strict=True)]
+    corner = body.faces[torch.stack([one.triangle for one in found])]  # (B, N, 3)
+    share = torch.stack([one.barycentric for one in found])  # (B, N, 3)
+    weights = (body.dense_weights.double()[corner] * share[..., None]).sum(2)  # (B, N, J)
+    was, now = ((weights @ _motions(posed)).unflatten(2, (3, 4)) for posed in (before, after))
+    shift = ((after.rest_corners(corner) - before.rest_corners(corner)).double() * share[..., None]).sum(2)
+    rest = torch.linalg.solve(was[..., :3], (seen - was[..., 3])[..., None]) + shift[..., None]
+    moved: Tensor = (now[..., :3] @ rest)[..., 0] + now[..., 3]
+    return moved.cpu() * scale.double()[:, None, None]
+
+
+def _motions(posed: PosedBody) -> Tensor:
+    """Return the rigid motion of each joint (B, J, 12), float64."""
+    return torch.cat((posed.rotations, posed.rest_offsets[..., None]), -1).flatten(2).double()
+
+
+def fitted_source(
+    done: Converted, format: str, points: Float[Tensor, "B K 3"], vertices: Float[Tensor, "B W 3"], path: Path,
+    arrays: Mapping[str, object],
+) -> Source:  # fmt: skip
+    """Return what was fitted as the source's words: the model's own joints first, then the stored points, all in the model's scale.
+
+    Args:
+        done: The fitted bodies.
+        format: The format's name.
+        points: (B, K, 3) m, stored points in the camera frame; K may be 0.
+        vertices: (B, W, 3) m, the stored surface in the camera frame.
+        path: The file.
+        arrays: Its content.
+    """
+    bodies, scale = done.bodies, done.scale[:, None, None].cpu()
+    joints = done.body.posed(bodies).joints.cpu()
+    return Source(
+        format=format,
+        model=done.body.model,
+        pose=bodies.pose.cpu(),
+        betas=bodies.shape.cpu(),
+        expression=bodies.expression.cpu(),
+        translation=bodies.translation.cpu(),
+        joints=torch.cat((joints, points.float() / scale), 1),
+        vertices=vertices.float() / scale,
+        arrays=arrays,
+        path=path,
+        hand_mean="flat",
+        evidence={"scale": done.scale.cpu()},
+    )
+
+
+def started(refined: Estimate) -> PosedBody:
+    """Return the refined estimate's bodies as they were before refining."""
+    return refined.body.posed(_like(fit_bodies(refined.source, refined.body).bodies, refined))
+
+
+def total_scale(refined: Estimate) -> Float[Tensor, "B"]:
+    """Return the size (B,) of the file's scene in units of the refined bodies': the fit's, and that of a further change of model."""
+    own = refined.source.evidence["scale"]
+    return own * fit_bodies(refined.source, refined.body).scale.to(own)
+
+
+def _like(bodies: Bodies, refined: Estimate) -> Bodies:
+    return bodies.to(refined.bodies.pose.device, refined.bodies.pose.dtype)

@@ -1,0 +1,214 @@
+"""The door to everything pickled: plain pickles, joblib's and torch's files, numpy's object files, read without executing anything.
+
+read_pickled(path) = plain data (`_plain_data`) of the records (`_pickle_machine`) of the file's bytes
+
+What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it one after the
+other: nobody changes it in place.
+
+Source: the modules named above.
+"""
+
+import functools
+import io
+import json
+import math
+import pickle
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refine.atomic import write_bytes
+from refine.errors import InputError
+from refine.formats._joblib import WRAPPER, compression, decompressed, read_wrapped
+from refine.formats._npz import TRUNCATED_ADVICE, member_names
+from refine.formats._pickle_machine import Machine
+from refine.formats._plain_data import PlainReader, ResultArrays, TensorArray
+from refine.formats._torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
+from refine.formats._unpacked import MAX_BYTES
+
+HEAD = 2**20
+"""How far into a file its kind is looked for; joblib's first array names itself within the first record."""
+
+SETTLED_S = 1.0
+"""A file younger than this may be written again without its time changing, and is read anew each time."""
+
+MAX_JSON_BYTES = 2**30
+"""Text of a JSON file."""
+
+
+def kind(path: Path) -> str:
+    """Say what a file is, by its content: "pickle", "joblib", "torch", "npy", "npz", "json", or "" for anything else."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD)
+            file.seek(-1, 2)
+            last = file.read(1)
+    except OSError:
+        return ""
+    if head.startswith(b"PK\x03\x04"):
+        return "torch" if archive_name(Path(path)) is not None else "npz" if member_names(Path(path)) else ""
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head.startswith(LEGACY_HEAD):
+        return "torch"
+    if compression(head):
+        return "joblib"
+    protocol = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    if last == b"." and (protocol or head[:1] in (b"(", b"]", b"}", b"c")):
+        return "joblib" if b"NumpyArrayWrapper" in head else "pickle"
+    return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
+
+
+def read_pickled(path: Path) -> Any:
+    """Read a pickle, a joblib, torch or numpy file as plain data, without executing anything in it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Dictionaries, lists, tuples, text, numbers and numpy arrays; torch's tensors as `TensorArray`. A numpy file of one object
+        is that object. Not to be changed in place.
+
+    Raises:
+        InputError: The file is something else, damaged, too large, or asks for anything but plain data.
+    """
+    path = Path(path)
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise InputError(str(path), "a file", error.strerror or str(error), "Check the path.") from error
+    if time.time() - state.st_mtime > SETTLED_S:
+        return _remembered(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    return _read(path)
+
+
+@functools.lru_cache(maxsize=1)
+def _remembered(path: Path, *_: int) -> object:
+    return _read(path)
+
+
+def _read(path: Path) -> object:
+    name, what = str(path), kind(path)
+    wanted = "a pickle, or a file of joblib, torch.save or numpy"
+    if path.stat().st_size > MAX_BYTES:
+        got = f"{path.stat().st_size / 2**20:.0f} MiB"
+        raise InputError(name, f"at most {MAX_BYTES / 2**20:.0f} MiB", got, "Split it.")
+    readers: dict[str, Callable[[], object]] = {
+        "torch": lambda: _read_torch(path),
+        "npy": lambda: _read_npy(path),
+        "joblib": lambda: _read_stream(decompressed(path.read_bytes(), name), name),
+        "pickle": lambda: _read_stream(path.read_bytes(), name),
+    }
+    if what not in readers:
+        got = f"a {what} file" if what else "something else"
+        raise InputError(name, wanted, got, "Check that it is the file the regressor wrote, and whole.")
+    try:
+        return PlainReader(name, inner_reader(name)).read(readers[what]())
+    except InputError:
+        raise
+    except (
+        Exception
+    ) as error:  # a broken file can fail in any way (truncation, bad stack, sizes that contradict each other)
+        got = f"{type(error).__name__}: {str(error)[:120]}"
+        raise InputError(name, f"a whole {what} file", got, ResultArrays.advice) from error
+
+
+def _read_stream(data: bytes, name: str) -> object:
+    stream = io.BytesIO(data)
+    return Machine(stream, name, built={WRAPPER: read_wrapped}).load()
+
+
+def _read_torch(path: Path) -> object:
+    return read_zip(path) if archive_name(path) is not None else read_legacy(path.read_bytes(), str(path))
+
+
+def _read_npy(path: Path) -> object:
+    """Return a plain array, or the object of an object array of no axes."""
+    data = path.read_bytes()
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(stream)
+    if dtype.hasobject:
+        array = PlainReader(str(path), inner_reader(str(path))).read(_read_stream(stream.read(), str(path)))
+        return array[()] if isinstance(array, np.ndarray) and array.shape == () else array
+    if math.prod(shape) * dtype.itemsize > len(data):
+        raise ValueError(f"an array of shape {shape} in {len(data)} bytes")
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is missing, too large, or no JSON.
+    """
+    try:
+        size = Path(path).stat().st_size
+        if size > MAX_JSON_BYTES:
+            raise InputError(str(path), f"at most {MAX_JSON_BYTES / 2**20:.0f} MiB of JSON", f"{size / 2**20:.0f} MiB")
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(str(path), "a JSON file", error.strerror or str(error), "Check the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(str(path), "JSON", str(error)[:120], TRUNCATED_ADVICE) from error
+
+
+def write_pickle(path: Path, content: object, protocol: int = 4) -> None:
+    """Write plain data as a pickle, whole or not at all; what was a tensor becomes one again."""
+    _write(path, pickle.dumps(_with_tensors(content), protocol))
+
+
+def write_joblib(path: Path, content: object, compress: int = 3) -> None:
+    """Write plain data as `joblib.load` reads it: a pickle, compressed with zlib unless `compress` is 0."""
+    data = pickle.dumps(_with_tensors(content), 4)
+    _write(path, zlib.compress(data, compress) if compress else data)
+
+
+def write_torch(path: Path, content: object) -> None:
+    """Write plain data with `torch.save`; what was a tensor becomes one again."""
+    import torch
+
+    stream = io.BytesIO()
+    torch.save(_with_tensors(content), stream)
+    _write(path, stream.getvalue())
+
+
+def write_object_npy(path: Path, content: object) -> None:
+    """Write plain data as `numpy.save` writes a dictionary: an object array of no axes."""
+    holder = np.empty((), object)
+    holder[()] = _with_tensors(content)
+    stream = io.BytesIO()
+    np.save(stream, holder, allow_pickle=True)
+    _write(path, stream.getvalue())
+
+
+def write_json(path: Path, content: object, indent: int | None = None) -> None:
+    """Write plain data as JSON, whole or not at all."""
+    _write(path, json.dumps(content, indent=indent, ensure_ascii=False).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_bytes(Path(path), data)
+
+
+def _with_tensors(value: Any) -> Any:
+    """Return the same data with torch's tensors where `TensorArray` stands."""
+    if isinstance(value, TensorArray):
+        import torch
+
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {name: _with_tensors(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_with_tensors(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        array = np.empty(value.shape, object)
+        for place in np.ndindex(*value.shape):
+            array[place] = _with_tensors(value[place])
+        return array
+    return value

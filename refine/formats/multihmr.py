@@ -1,0 +1,157 @@
+"""Multi-HMR's npy of one photo: SMPL-X vertices (P, 10475, 3) m in the camera frame, and nothing else.
+
+    u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
+
+The network sees the photo scaled into a padded square of S pixels with f = S / (2 tan 30°) and c = (S/2, S/2): the same camera. Its
+pixels count from the corner. The file holds neither the photo's size nor a `--fov` other than the demo's 60°.
+There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else the built-in body is fitted
+to the surface, from vertices with names. A zero hand pose is a flat hand (`flat_hand_mean=True`).
+
+A refined file holds the vertices carried along with the surface they lie on, in the same array: there is no room for anything else, so
+it is fitted anew when it is read.
+
+Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411 `blocks/smpl_layer.py` (hand mean).
+"""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.atomic import write_bytes
+from refine.bodies import Bodies
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.conversion import Converted, convert
+from refine.conversion.known_meshes import SMPLX_MESH
+from refine.errors import InputError
+from refine.estimate import Estimate, Source
+from refine.focal import camera_from_rule
+from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
+from refine.formats._given_sizes import needed_sizes
+from refine.source_body import own_body
+from refine.transfer import refined_source, to_body, with_camera
+
+ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."
+NEAR_M = 0.1
+"""People closer than this to the camera are none."""
+
+
+def recognises(path: Path) -> bool:
+    """Say whether a file is an npy of (P, 10475, 3) numbers."""
+    shape = _shape(path)
+    return shape is not None and len(shape) == 3 and shape[1:] == (SMPLX_MESH, 3)
+
+
+def read(
+    path: Path,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
+) -> Estimate:
+    """Read the people of one photo.
+
+    Args:
+        path: The npy file.
+        body: The model to put the estimate on; None: SMPL-X where its file is found, else the built-in body.
+        camera: Replaces the demo's; its size is the photo's where no other is given.
+        sizes: Height and width of the photo.
+
+    Returns:
+        The estimate of all people of the file.
+
+    Raises:
+        InputError: The file is broken or holds something else, or neither the photo's size nor a camera is given.
+    """
+    path = Path(path)
+    stored = _read(path)
+    vertices = torch.as_tensor(stored, dtype=torch.float32)
+    index = torch.zeros(len(vertices), dtype=torch.long)
+    size = needed_sizes(str(path), index, sizes, camera)
+    own = camera_from_rule("fov60", size)
+    fitted = _fit(vertices)
+    source = fitted_source(fitted, "multihmr", vertices[:, :0], vertices, path, {"vertices": stored})
+    rule = f"{float(own.focal[0, 0]):.0f} px, 60° across the longer side (Multi-HMR)"
+    estimate = to_body(replace(source, focal_rule=rule), own, body if body is not None else fitted.body)
+    estimate = replace(estimate, notes=estimate.notes + fitted.notes)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def write(refined: Estimate, path: Path) -> None:
+    """Write an estimate back as Multi-HMR's npy: the vertices of the people that changed carried along, the others' as they were.
+
+    Args:
+        refined: An estimate read by this module.
+        path: Where to.
+
+    Raises:
+        InputError: The estimate was read from another format.
+    """
+    source = refined.source
+    if source.format != "multihmr":
+        raise InputError(
+            "refined.source", "an estimate read from Multi-HMR", source.format, "Write it in its own format."
+        )
+    content = np.asarray(source.arrays["vertices"])
+    refined = with_camera(refined, camera_from_rule("fov60", refined.camera.size.cpu()))
+    changed = refined_source(refined).changed.cpu()
+    if bool(changed.any()):
+        moved = carried(torch.as_tensor(content), started(refined), refined.posed, total_scale(refined))
+        content = np.where(changed.numpy()[:, None, None], moved.numpy(), content).astype(content.dtype)
+    stream = io.BytesIO()
+    np.save(stream, content)
+    write_bytes(Path(path), stream.getvalue())
+
+
+def _fit(vertices: Tensor) -> Converted:
+    """Return the fitted bodies, each person by itself: who else is in the photo changes nothing."""
+    none = torch.zeros(1, 0)
+    placeless = Source("multihmr", "smplx", torch.eye(3).expand(1, 55, 3, 3), none, none, translation=torch.zeros(1, 3))
+    body = own_body(replace(placeless, hand_mean="flat"))
+    done = [convert(one[None], body) for one in vertices]
+    parts = ("pose", "shape", "expression", "translation")
+    bodies = Bodies(*(torch.cat([getattr(one.bodies, name) for one in done]) for name in parts))
+    distance, scale = (torch.cat([getattr(one, name) for one in done]) for name in ("distance_m", "scale"))
+    apart = ", ".join(f"{1000 * away:.1f}" for away in distance.tolist())
+    note = f"{body.name} is fitted to the stored vertices of SMPL-X; they lie {apart} mm apart on average."
+    return Converted(body, bodies, distance, scale, (note,))
+
+
+def _shape(path: Path) -> tuple[int, ...] | None:
+    """Return the shape of an npy file's array of floating-point numbers, None where it holds none."""
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(6) != b"\x93NUMPY":
+                return None
+            file.seek(0)
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = header(file)
+    except (OSError, ValueError, EOFError):
+        return None
+    return tuple(shape) if dtype.kind == "f" else None
+
+
+def _read(path: Path) -> np.ndarray:
+    """Read the vertices.
+
+    Raises:
+        InputError: They are truncated, of another shape, not finite, or behind the camera.
+    """
+    try:
+        stored = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(str(path), "an npy file of vertices", str(error) or "a broken file", ADVICE) from error
+    if stored.ndim != 3 or stored.shape[1:] != (SMPLX_MESH, 3) or not len(stored) or stored.dtype.kind != "f":
+        got = f"shape {stored.shape} of {stored.dtype}"
+        raise InputError(str(path), f"vertices (people, {SMPLX_MESH}, 3), at least one person", got, ADVICE)
+    if not np.isfinite(stored).all():
+        raise InputError(str(path), "finite vertices", f"{int((~np.isfinite(stored)).sum())} others", ADVICE)
+    nearest = float(stored[..., 2].mean(1).min())
+    if nearest < NEAR_M:
+        raise InputError(str(path), "people in front of the camera", f"one at z = {nearest:.2f} m", ADVICE)
+    return stored

@@ -1,0 +1,160 @@
+"""TRAM's `hps/hps_track_<k>.npy` of a video: one person's track, SMPL in the camera that stands in `camera.npy` in the folder above.
+
+    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = img_focal, c = img_center (px), T = pred_trans (m)
+    T_z = 2 f / (b s),   T_x = t_x + 2 (x - c_x) / (b s),   T_y likewise,   pred_cam = (s, t_x, t_y) in the box (x, y, b)
+
+The track's file has no intrinsics, which is the trap: without its `camera.npy` it needs a camera from the caller. `pred_trans` (N, 1, 3) is
+SMPL's `transl`. `pred_pose` (N, 144) are the first two *columns* of each matrix in `pred_rotmat`, row by row. The box of `pred_cam` is
+not stored and follows from the formula. `frame` says in which frame of the video a row is. Pixels count from the image's corner, twice
+the centre is the frame's size. SMPL has no hand mean.
+
+Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py` lines 130-275,
+`lib/utils/geometry.py` lines 129-143.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.body import SkinnedBody
+from refine.camera import Camera
+from refine.errors import InputError
+from refine.estimate import Estimate, Source
+from refine.formats._crop_camera import crop_after
+from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
+from refine.formats._pickled import read_pickled, write_object_npy
+from refine.formats._pickled_dict import holds, read_dict
+from refine.formats._plain_data import same_kind
+from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.transfer import refined_source, to_body, with_camera
+
+KEYS = {"pred_cam", "pred_pose", "pred_shape", "pred_rotmat", "pred_trans", "frame"}
+
+CAMERA = "camera.npy"
+
+ADVICE = "Write the files again with TRAM's own scripts/estimate_humans.py."
+
+
+def recognises(path: Path) -> bool:
+    """Say whether a file is TRAM's track: a numpy file of a dictionary with `pred_rotmat`, `pred_trans` and `frame`."""
+    return holds(path, ("npy",), KEYS)
+
+
+def read(
+    path: Path,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
+) -> Estimate:
+    """Read one person's track.
+
+    Args:
+        path: `hps_track_<k>.npy`, with `camera.npy` in the folder above it or beside it.
+        body: The model to put the estimate on; None: the built-in body.
+        camera: Replaces the file's camera; needed where `camera.npy` is missing, and is then taken to be TRAM's own.
+        sizes: Not looked at: the intrinsics tell.
+
+    Returns:
+        The estimate of the person in all frames.
+
+    Raises:
+        InputError: The file is broken, or there is no camera.
+    """
+    path = Path(path)
+    where, content = str(path), read_dict(path, KEYS, ADVICE)
+    transl = np.asarray(numbers(where, content, "pred_trans", None, 1, 3, advice=ADVICE))[:, 0]
+    count = len(transl)
+    if count == 0:
+        raise InputError(f"{where}: pred_trans", "at least one frame", "none", ADVICE)
+    numbers(where, content, "pred_cam", count, 3, advice=ADVICE)
+    numbers(where, content, "pred_pose", count, 144, advice=ADVICE)
+    stored = _stored_camera(path)
+    if stored is None and camera is None:
+        advice = f"Keep the folder as TRAM made it ({CAMERA} above hps/), or give a camera."
+        raise InputError(where, f"the intrinsics in {CAMERA} in the folder above", "no such file", advice)
+    own = camera if stored is None else _camera(where, stored, count)
+    assert own is not None
+    source = Source(
+        format="tram",
+        model="smpl",
+        pose=rotations(where, "pred_rotmat", content.get("pred_rotmat", ()), count, 24),
+        betas=torch.as_tensor(numbers(where, content, "pred_shape", count, None, advice=ADVICE)).float(),
+        expression=torch.zeros(count, 0),
+        translation=torch.as_tensor(transl).float(),
+        arrays={"track": content} if stored is None else {"track": content, "camera": stored},
+        focal_rule=focal_words(own, "TRAM"),
+        path=path,
+    )
+    index = torch.as_tensor(np.asarray(numbers(where, content, "frame", count, advice=ADVICE))).long()
+    estimate = to_body(source, own, body, index)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def write(refined: Estimate, path: Path) -> None:
+    """Write an estimate back as TRAM's track, and the camera's file in the folder above where there is none yet.
+
+    `pred_rotmat`, `pred_pose`, `pred_trans` and `pred_cam` are refined, `pred_shape` on SMPL's own file too. Frames that did not change
+    keep every number, and unknown keys stay.
+
+    Args:
+        refined: An estimate read by this module.
+        path: Where to.
+
+    Raises:
+        InputError: The estimate was read from another format.
+    """
+    source = refined.source
+    if source.format != "tram":
+        raise InputError("refined.source", "an estimate read from TRAM", source.format, "Write it in its own format.")
+    path, where, count = Path(path), str(source.path), len(source)
+    content: Any = source.arrays["track"]
+    stored = source.arrays.get("camera")
+    if stored is not None:
+        refined = with_camera(refined, _camera(where, stored, count))
+    back = refined_source(refined)
+    if bool(back.changed.any()):
+        crop, before, after = (
+            np.asarray(values, np.float64).reshape(count, 3)
+            for values in (content["pred_cam"], content["pred_trans"], back.translation.numpy())
+        )
+        turned = (back.pose != source.pose).flatten(2).any(2)[..., None].numpy()
+        six = back.pose[..., :2].flatten(2).numpy()  # (B, 24, 6): the first two columns, row by row
+        old = np.asarray(content["pred_pose"]).reshape(six.shape)
+        content = content | {
+            "pred_rotmat": put_rotations(content["pred_rotmat"], source.pose, back.pose),
+            "pred_pose": same_kind(np.where(turned, six, old), content["pred_pose"]),
+            "pred_trans": put_rows(back.moved, back.translation, content["pred_trans"]),
+            "pred_cam": put_rows(back.moved, crop_after(crop, before, after), content["pred_cam"]),
+            "pred_shape": put_shape(refined, back.changed, content["pred_shape"]),
+        }
+    write_object_npy(path, content)
+    if stored is not None and _stored_camera(path) is None:
+        write_object_npy(_places(path)[0], stored)
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """Return where the camera's file may lie: above the track's folder, as TRAM makes it, or beside the track."""
+    return path.absolute().parent.parent / CAMERA, path.parent / CAMERA
+
+
+def _stored_camera(path: Path) -> dict[str, Any] | None:
+    """Return the camera's file, None where there is none.
+
+    Raises:
+        InputError: There is one and it is broken.
+    """
+    for place in _places(path):
+        if place.is_file():
+            content = read_pickled(place)
+            shared_intrinsics(str(place), content, 1, "Write it again with TRAM's own scripts/estimate_camera.py.")
+            return dict(content)
+    return None
+
+
+def _camera(where: str, stored: object, count: int) -> Camera:
+    """Return the camera of each frame, all the same."""
+    return camera_of(where, *shared_intrinsics(f"{where}: {CAMERA}", stored, count, ADVICE), None)

@@ -1,0 +1,106 @@
+"""MediaPipe's 33 pose landmarks: the objects its solutions and tasks return, their dictionaries, and JSON of these.
+
+    pixel = (x W, y H)      confidence = visibility, where it has one, else 1
+
+Understood: an object or mapping with `pose_landmarks` (Python), `poseLandmarks` or `landmarks` (JavaScript) or `landmark` (protobuf as JSON), or a bare list;
+each landmark an object or mapping with x and y. The tasks return a list of people, the older solutions one person; None or an empty list is nobody.
+World landmarks (m) are not read. x and y are shares of the photo's width and height: the photo's size is needed.
+
+Pixels: shares span the whole image, 0 is its left border and 1 its right: they count from the corner. MediaPipe's own painter takes
+floor(x W) for the pixel's index.
+
+Source: ai.google.dev, MediaPipe API reference, NormalizedLandmark and PoseLandmarkerResult; google/mediapipe@4c3a97bb7d
+`mediapipe/python/solutions/drawing_utils.py` _normalized_to_pixel_coordinates.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from refine.detections import DetectedPeople
+from refine.errors import InputError
+from refine.keypoint_formats import Wanted
+from refine.keypoint_formats._numbers import numbers
+from refine.keypoint_formats._sets import people_of
+
+POINTS = 33
+LISTS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
+"""Names under which landmarks or people stand, in Python, JavaScript and protobuf."""
+
+
+def recognises(content: object) -> bool:
+    """Say whether it holds lists of 33 landmarks, or a result in which nobody was found."""
+    people = _people(content)
+    return people is not None and all(len(person) == POINTS for person in people)
+
+
+def images(content: object) -> int:
+    """Return 1: it is about one image."""
+    return 1
+
+
+def read(content: object, wanted: Wanted) -> DetectedPeople:
+    """Read the people of a photo.
+
+    Args:
+        content: The result, its landmarks, or JSON of them.
+        wanted: The photo; its size is needed.
+
+    Returns:
+        The people in MediaPipe's order, in the set "body25".
+
+    Raises:
+        InputError: The photo's size is not known, or a number is not finite.
+    """
+    name = f"keypoints of {wanted.origin}"
+    if wanted.size is None:
+        advice = "Give it: refine.read_keypoints(..., size=(height, width)), or call refine.fit with the photo."
+        raise InputError(name, "the photo's size, for MediaPipe's landmarks are shares of it", "none", advice)
+    height, width = wanted.size
+    people = _people(content) or []
+    rows = []
+    for index, person in enumerate(people):
+        values = [[_field(point, part) for part in ("x", "y", "visibility")] for point in person]
+        values = [[x, y, 1.0 if seen is None else seen] for x, y, seen in values]
+        points = numbers(f"{name}: person {index}", values, 3, (POINTS,))
+        rows.append(points * np.array([width, height, 1.0]))
+    return people_of(rows, "mediapipe33", wanted.origin)
+
+
+def _field(item: object, name: str) -> object:
+    """Return a field of a mapping or object, None where it has none."""
+    return item.get(name) if isinstance(item, dict) else getattr(item, name, None)
+
+
+def _has(item: object, name: str) -> bool:
+    return name in item if isinstance(item, dict) else hasattr(item, name)
+
+
+def _people(content: object) -> list[Sequence[object]] | None:
+    """Return the landmarks of each person, None where the content is something else."""
+    for name in LISTS:
+        if _has(content, name):
+            inner = _field(content, name)
+            return [] if inner is None else _people(inner) if _nested(inner) else []
+    if isinstance(content, str | bytes | dict) or not isinstance(content, Sequence) or not len(content):
+        return None
+    if _is_landmark(content[0]):
+        return [content]
+    people = []
+    for person in content:
+        marks = _field(person, "landmark") if _has(person, "landmark") else person
+        if isinstance(marks, str | bytes | dict) or not isinstance(marks, Sequence) or not marks:
+            return None
+        if not _is_landmark(marks[0]):
+            return None
+        people.append(marks)
+    return people
+
+
+def _nested(inner: object) -> bool:
+    """Say whether there is anything inside: another container or a list that is not empty."""
+    return any(_has(inner, name) for name in LISTS) or not isinstance(inner, Sequence) or len(inner) > 0
+
+
+def _is_landmark(item: object) -> bool:
+    return _has(item, "x") and _has(item, "y") and not _has(item, "keypoints")

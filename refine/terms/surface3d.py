@@ -1,0 +1,50 @@
+"""Surface3D: where another surface lies in space, against where the body puts points of its own.
+
+    residual[b, n] = sqrt_information[b, n] @ (point[b, n] - target[b, n])
+
+One row along the normal (D = 1) lets a point slide along the other surface, three rows (D = 3) hold it.
+
+Source: Chen and Medioni, Object modelling by registration of multiple range images, Image and Vision Computing 10(3), 1992 (point to plane).
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+from refine.body import PosedBody, SurfacePoints
+from refine.check import check_shape
+from refine.terms import GemanMcClure, Kernel, Linearization
+
+
+@dataclass(frozen=True)
+class Surface3D:
+    """Pulls surface points to positions in space, or to planes there.
+
+    Attributes:
+        points: N surface points of each body, gathered (`refine.body.surface_points`).
+        target: (B, N, 3) m, the frame of the bodies' translation.
+        sqrt_information: (B, N, D, 3) 1/m; zero: the point is silent.
+
+    Raises:
+        InputError: Shapes disagree.
+    """
+
+    points: SurfacePoints
+    target: Float[Tensor, "B N 3"]
+    sqrt_information: Float[Tensor, "B N D 3"]
+    kernel: Kernel = GemanMcClure(scale=3.0)
+    """Where a point stops pulling, in standard deviations: what has no counterpart (hair, a thumb elsewhere) must not bend the body."""
+
+    def __post_init__(self) -> None:
+        sizes = check_shape("surface3d.target", self.target, "B N 3")
+        check_shape("surface3d.sqrt_information", self.sqrt_information, "B N D 3", **sizes)
+        check_shape("surface3d.points.corner", self.points.corner, "B N 3", **sizes)
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return residual (B, N, D), unitless, and its Jacobian (B, N, D, P) per unit step."""
+        check_shape("Surface3D.target", self.target, "B N 3", B=len(state))
+        point, point_by_step = posed.surface_at(self.points, unknowns)
+        residual = (self.sqrt_information @ (point - self.target)[..., None])[..., 0]
+        return Linearization(residual, point_by_step.times(self.sqrt_information), self.kernel)

@@ -1,0 +1,70 @@
+"""A folder at scale: what `refine run` takes beyond solving and decoding, and whether its memory stays flat.
+
+    beyond = wall - solving - decoding,   in % of solving + decoding
+
+of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores. The run is a process
+of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the share says less.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from refine.body import anny
+from tests.benchmarks.measurement import Measurement
+from tests.folders import make_folder
+
+ITEMS = int(os.environ.get("REFINE_BENCHMARK_ITEMS", "2000"))
+"""Results of the large folder; the small one has a tenth."""
+
+SCALE = 3
+GIB = 2**30
+
+# The peak is that of this process alone (VmHWM).
+PROGRAM = """
+import sys
+from refine.folder.run import run_folder
+root, out = sys.argv[1:3]
+summary = run_folder(f"{root}/results", f"{root}/images", out, keypoints=f"{root}/keypoints", jobs=1, limit=int(sys.argv[3]))
+rows = open("/proc/self/status").read().splitlines()
+peak = 1024 * next(int(row.split()[1]) for row in rows if row.startswith("VmHWM"))
+seconds = summary.seconds
+print(summary.counts["refined"], seconds["wall"], seconds["solving"], seconds["decoding"], seconds["reading"], seconds["writing"], peak)
+"""
+
+
+def measure() -> list[Measurement]:
+    """Return run.folder.beyond, run.folder.rate and run.folder.memory."""
+    with tempfile.TemporaryDirectory(prefix="refine-benchmark-") as folder:
+        root = Path(folder)
+        make_folder(anny.load(), root, ITEMS, scale=SCALE)
+        *_, small = _run(root, root / "small", max(ITEMS // 10, 1))
+        done, wall, solving, decoding, reading, writing, large = _run(root, root / "large", ITEMS)
+    beyond = 100 * (wall - solving - decoding) / (solving + decoding)
+    took = f"{solving:.0f} s solving, {decoding:.0f} decoding, {reading:.0f} reading, {writing:.0f} writing, overlapped"
+    return [
+        Measurement(
+            "run.folder.beyond", beyond, "%", "lower", 0.5, f"{done:.0f} results in {wall:.0f} s: {took}", 15.0
+        ),
+        Measurement(
+            "run.folder.rate", done / wall, "/s", "higher", 0.3, "results of one person, 25 keypoints, one process"
+        ),
+        Measurement(
+            "run.folder.memory",
+            100 * (large / small - 1),
+            "%",
+            "lower",
+            1.0,
+            f"peak of {ITEMS} results over {max(ITEMS // 10, 1)}'s, {small / GIB:.2f} -> {large / GIB:.2f} GiB",
+            10.0,
+        ),
+    ]
+
+
+def _run(root: Path, out: Path, count: int) -> tuple[float, ...]:
+    command = [sys.executable, "-c", PROGRAM, str(root), str(out), str(count)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return tuple(map(float, done.stdout.split()))

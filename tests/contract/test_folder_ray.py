@@ -1,0 +1,70 @@
+"""`refine run --engine ray`: the same chunks on a cluster, the same bytes, also where a worker is killed."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from refine.body import SkinnedBody
+from refine.errors import MissingExtra
+from refine.folder.run import run_folder
+from tests.conftest import ROOT
+from tests.folders import contents, make_folder
+
+COUNT = 8
+
+# In a process of its own: Ray leaves threads and warnings behind, and its workers import the library without the tests' checks.
+PROGRAM = """
+import os, signal, sys, threading, time
+import ray
+from ray.cluster_utils import Cluster
+from refine.folder.run import run_folder
+
+root, kill = sys.argv[1], sys.argv[2] == "kill"
+# Two machines, as far as Ray knows, with one CPU each; the driver's has none.
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+seen = []
+
+def told(done, total):
+    seen.append(done)
+    if kill and len(seen) == 2:  # after the first chunk: one of the machines is gone
+        cluster.remove_node(nodes[0], allow_graceful=False)
+
+settings = dict(keypoints=f"{root}/keypoints", chunk_size=1, save_npz=True)
+summary = run_folder(f"{root}/results", f"{root}/images", f"{root}/ray", engine="ray", progress=told, **settings)
+assert summary.exit_status == 0 and summary.counts["refined"] == seen[-1], summary
+alive = [node for node in ray.nodes() if node["Alive"]]
+assert len(alive) == (2 if kill else 3), alive
+ray.shutdown()
+cluster.shutdown()
+run_folder(f"{root}/results", f"{root}/images", f"{root}/local", jobs=1, **settings)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed (pip install refine[ray])")
+@pytest.mark.parametrize("how", ["calm", "kill"])
+def test_a_cluster_writes_the_same_bytes_also_when_a_worker_is_killed(
+    builtin_body: SkinnedBody, tmp_path: Path, how: str
+) -> None:
+    people = make_folder(builtin_body, tmp_path, COUNT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(people.root), how],
+        env=environment, capture_output=True, text=True, timeout=580, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(contents(tmp_path / "local")) == 2 * COUNT + 2
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local")
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_the_way_to_install_it_is_named(builtin_body: SkinnedBody, tmp_path: Path) -> None:
+    people = make_folder(builtin_body, tmp_path, 1)
+    with pytest.raises(MissingExtra, match=r"refine\[ray\]"):
+        run_folder(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, engine="ray")

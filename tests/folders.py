@@ -1,0 +1,84 @@
+"""A folder as a regressor leaves it: results of the built-in body's people, small photos, and OpenPose's keypoints of where they really are."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from refine import rotation
+from refine.body import SkinnedBody
+from tests.people import case
+
+HEIGHT, WIDTH = 480, 400
+"""px, of `tests.people`'s camera."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """`results/`, `images/` and `keypoints/` below `root`; the results' names without suffix."""
+
+    root: Path
+    names: tuple[str, ...]
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def keypoints(self) -> Path:
+        return self.root / "keypoints"
+
+
+def make_folder(body: SkinnedBody, root: Path, count: int, seed: int = 0, scale: int = 1) -> Folder:
+    """Write `count` results with one person each, every third one in a folder of its own.
+
+    Args:
+        body: The built-in body.
+        root: Where to.
+        count: How many.
+        seed: Which people.
+        scale: Photos are so many times as large, for decoding that takes its time.
+    """
+    people = case(body, count, seed)
+    pose, where = people.estimate.bodies.pose, people.estimate.bodies.translation.numpy()
+    root_turn, limbs = rotation.log(pose[:, 0]).numpy(), rotation.log(pose[:, 1:22]).flatten(1).numpy()
+    focal, size = np.array([[480.0, 480.0]]) * scale, np.array([[HEIGHT, WIDTH]]) * scale
+    points = torch.cat((people.detections.pixel * scale - 0.5, torch.ones(count, 25, 1)), -1).flatten(1).tolist()
+    draw = np.random.default_rng(seed)
+    names = []
+    for row in range(count):
+        name = f"{'sub/' if row % 3 == 2 else ''}person_{row:05d}"
+        names.append(name)
+        for kind in ("results", "images", "keypoints"):
+            (root / kind / name).parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            root / "results" / f"{name}.npz",
+            global_orient=root_turn[row : row + 1],
+            body_pose=limbs[row : row + 1],
+            transl=where[row : row + 1],
+            focal=focal,
+            size=size,
+            somebody_elses=np.arange(3),
+        )
+        noise = draw.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
+        photo = cv2.resize(noise, (WIDTH * scale, HEIGHT * scale), interpolation=cv2.INTER_LINEAR)
+        cv2.imwrite(str(root / "images" / f"{name}.jpg"), photo)
+        written = {"version": 1.3, "people": [{"pose_keypoints_2d": points[row]}]}
+        (root / "keypoints" / f"{name}_keypoints.json").write_text(json.dumps(written))
+    return Folder(root, tuple(names))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder by name, the run's own state left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".refine" not in path.relative_to(folder).parts
+    }
