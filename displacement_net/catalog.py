@@ -55,6 +55,18 @@ WEIGHTS: tuple[Weights, ...] = ()
 """All weights that ship with the library."""
 
 
+def figures_of(name: str, table: tuple[Weights, ...] = WEIGHTS) -> Mapping[str, float]:
+    """Return the hold-out figures of weights of the table.
+
+    Raises:
+        InputError: There is no such row.
+    """
+    for row in table:
+        if row.name == name:
+            return row.figures
+    raise InputError("weights", f"a name of the catalogue ({', '.join(row.name for row in table)})", name)
+
+
 def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER) -> DisplacementNet:
     """Read a network for use.
 

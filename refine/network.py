@@ -15,11 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from displacement_net.catalog import DEFAULT, load
+from displacement_net.catalog import DEFAULT, figures_of, load
 from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet
 from displacement_net.preprocessing import MASK, network_input
 from refine.check import check_shape
+from refine.correspondence import Matching
 from refine.errors import InputError
 from refine.render import shade
 from refine.view import View
@@ -97,6 +98,11 @@ def shipped_displacer() -> NetworkDisplacer:
         InputError: Its file is missing or is not the one the catalogue means.
     """
     return NetworkDisplacer(load(DEFAULT))
+
+
+def shipped_matching() -> Matching:
+    """Return how matches are taken from what the shipped network says: its errors hang together as far as was measured."""
+    return Matching(correlation_px=figures_of(DEFAULT)["correlation_px"])
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:

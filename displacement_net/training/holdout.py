@@ -2,7 +2,13 @@
 
     endpoint = mean |offset - truth|,   nothing = mean |truth|         over visible rendered pixels of the whole hold-out
 
-The share endpoint / nothing is 1 for a network that says no displacement.
+The share endpoint / nothing is 1 for a network that says no displacement. How far errors hang together, so that matches are not counted
+twice (`refine.correspondence`):
+
+    rho(d) = mean of w(p) . w(p + d) / mean of |w(p)|²      w the whitened errors at visible pixels, cut at three standard deviations
+    correlation_px² = mean over pixels p of the sum over pixels q of the same body of rho(q - p)
+
+Source: Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2), 1946 (effective number of observations).
 """
 
 import math
@@ -10,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from displacement_net.loss import Coverage, coverage
 from displacement_net.model import DisplacementNet
@@ -17,6 +24,8 @@ from displacement_net.training.batches import Batch
 
 NEAR_PX = 1.0
 """Bound of the smallest displacements, px of a 256 crop."""
+CUT = 3.0
+"""Whitened errors are cut here, in standard deviations: the solver's kernels let go of what is beyond."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ class Figures:
         one_sigma: Share of coordinates within one standard deviation (0.683).
         two_sigma: Within two (0.954).
         sharpness: See `displacement_net.loss.Coverage`.
+        correlation_px: Side of a square in which errors hang together, px of a 256 crop.
         pixels: Visible pixels measured.
     """
 
@@ -45,6 +55,7 @@ class Figures:
     one_sigma: float
     two_sigma: float
     sharpness: float
+    correlation_px: float
     pixels: int
 
 
@@ -62,6 +73,7 @@ def measure(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
     was_training = network.training
     network.eval()
     errors, truths, roots, right, shown, rendered = [], [], [], 0, 0, 0
+    together, apart = torch.zeros(()), torch.zeros(())
     for batch in hold_out:
         said, truth = network(batch.channels), batch.truth
         at_256 = 256 / batch.channels.shape[-1]
@@ -69,11 +81,13 @@ def measure(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
         errors.append((said.offset - truth.offset)[where] * at_256)
         truths.append(truth.offset[where] * at_256)
         roots.append(said.sqrt_information[where] / at_256)
+        products, pairs = _autocorrelation(said.sqrt_information, said.offset - truth.offset, where)
+        together, apart = together + products, apart + pairs
         right += int((((said.visible > 0) == where) & truth.rendered).sum())
         shown, rendered = shown + int(where.sum()), rendered + int(truth.rendered.sum())
     network.train(was_training)
     if not shown:
-        return Figures(*(math.nan,) * 9, 0)
+        return Figures(*(math.nan,) * 10, 0)
     error, true = torch.cat(errors).norm(dim=-1), torch.cat(truths).norm(dim=-1)
     near = true < NEAR_PX
     calibration: Coverage = coverage(torch.cat(errors), torch.cat(roots))
@@ -87,8 +101,29 @@ def measure(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
         one_sigma=calibration.one_sigma,
         two_sigma=calibration.two_sigma,
         sharpness=calibration.sharpness,
+        correlation_px=_correlation_px(together, apart) * 256 / hold_out[0].channels.shape[-1],
         pixels=shown,
     )
+
+
+def _autocorrelation(root: Tensor, error: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the sums of products of whitened errors (2 S, 2 S) at each distance, wrapped around, and the numbers of pairs."""
+    white = (root @ error[..., None])[..., 0].nan_to_num().clamp(-CUT, CUT) * where[..., None]
+    size = (2 * where.shape[1], 2 * where.shape[2])  # twice the side: nothing meets itself around the corner
+    sums = [
+        torch.fft.irfft2(torch.fft.rfft2(values.double(), s=size).abs().square(), s=size).sum((0, 1))
+        for values in (white.permute(0, 3, 1, 2), where[:, None].double())
+    ]
+    return sums[0].cpu(), sums[1].cpu()
+
+
+def _correlation_px(products: Tensor, pairs: Tensor) -> float:
+    """Return the side of the square, px; NaN where there is no error at all."""
+    mean = torch.where(pairs > 0.5, products / pairs.clamp(min=0.5), 0.0)
+    if not float(mean[0, 0]) > 0:
+        return math.nan
+    area = float((mean / mean[0, 0] * pairs).sum() / pairs[0, 0])
+    return max(area, 1.0) ** 0.5
 
 
 def calibrated(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:

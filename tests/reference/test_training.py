@@ -255,6 +255,19 @@ def test_the_best_stated_information_is_calibrated(law: str) -> None:
         torch.testing.assert_close(torch.linalg.inv(stated.mT @ stated), mixing @ mixing.mT, rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize(("block", "expected"), [(1, 1.0), (8, 8.0), (64, 64.0)])
+def test_how_far_errors_hang_together_is_found_out(block: int, expected: float) -> None:
+    """Errors that are alike in squares of `block` pixels; 64 px crops, told in pixels of 256."""
+    draw = torch.Generator().manual_seed(block)
+    coarse = torch.randn(100, 64 // block, 64 // block, 2, generator=draw).clamp(-3, 3)
+    error = coarse.repeat_interleave(block, 1).repeat_interleave(block, 2)
+    everywhere = torch.ones(100, 64, 64, dtype=torch.bool)
+    batch = Batch(torch.zeros(100, 15, 64, 64), Truth(error, everywhere, everywhere))
+    untrained = DisplacementNet(SETTINGS)  # says that nothing moves, everywhere equally sure
+    found = measure(untrained, [batch]).correlation_px
+    assert found == pytest.approx(4 * expected, rel=0.12)
+
+
 def test_sharpness_makes_one_sigma_that_of_a_gaussian() -> None:
     draw = torch.Generator().manual_seed(2)
     error = 3 * torch.randn(20_000, 2, generator=draw)
