@@ -4,6 +4,7 @@ driver:  keeps two chunks a worker under way, writes what comes back into the wo
 worker:  makes a chunk in a temporary folder of its own and returns the files' bytes; one that dies is replaced by Ray, its chunk redone
 """
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -92,7 +93,9 @@ def run_on_ray(
                 done(replace(made, folder=folder))
     finally:
         for one in running:
-            ray.cancel(one, force=True)
+            # Where the cluster itself is gone there is nothing to cancel, and the error on its way says more.
+            with contextlib.suppress(Exception):
+                ray.cancel(one, force=True)
         if started:
             ray.shutdown()
 
