@@ -55,18 +55,6 @@ WEIGHTS: tuple[Weights, ...] = ()
 """All weights that ship with the library."""
 
 
-def figures_of(name: str, table: tuple[Weights, ...] = WEIGHTS) -> Mapping[str, float]:
-    """Return the hold-out figures of weights of the table.
-
-    Raises:
-        InputError: There is no such row.
-    """
-    for row in table:
-        if row.name == name:
-            return row.figures
-    raise InputError("weights", f"a name of the catalogue ({', '.join(row.name for row in table)})", name)
-
-
 def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER) -> DisplacementNet:
     """Read a network for use.
 
@@ -128,7 +116,7 @@ def save(path: str | Path, network: DisplacementNet, words: Mapping[str, str]) -
     for name, value in network.state_dict().items():
         if name.endswith("num_batches_tracked"):
             continue
-        exact = name.endswith(("running_mean", "running_var", "sharpness"))
+        exact = name.endswith(("running_mean", "running_var", "sharpness", "correlation_px"))
         tensors[name] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
         if not bool(tensors[name].isfinite().all()):
             raise InputError("network", "weights that are finite in 16 bits", f"{name} that is not")

@@ -33,6 +33,8 @@ LOG_RANGE = 3.5
 """Bound on the logarithm of the information's diagonal: no standard deviation below 0.3 px of 256, and none above 370 px."""
 FIRST_SIGMA = 0.7
 """Standard deviation an untrained network states, in units: what doing nothing is off by."""
+UNKNOWN_CORRELATION_PX = 32.0
+"""How far errors are taken to hang together before that was measured: a head's height."""
 OUTPUTS = 6
 """o_x, o_y, a, b, c and the logit of being visible."""
 SHOWN = 4
@@ -136,18 +138,21 @@ class DisplacementNet(nn.Module):
     Attributes:
         settings: Its shape.
         sharpness: What stated roots of information are multiplied by, found on people it was not trained with.
+        correlation_px: Side of a square in which its errors hang together, px of a 256 crop, found likewise.
     """
 
     LEVEL = 2
     """Where the two designs part: features at 1/8 of the crop are compared."""
 
     sharpness: Tensor
+    correlation_px: Tensor
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
         self.settings = settings = settings or Settings()
         widths, inputs = settings.widths, settings.photo_channels + settings.rendering_channels
         self.register_buffer("sharpness", torch.ones(()))
+        self.register_buffer("correlation_px", torch.tensor(UNKNOWN_CORRELATION_PX))
         if settings.correlation_radius:
             head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
             # Two encoders of half the width each cost what one of the full width does at the finest level, and half below.

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from displacement_net.catalog import DEFAULT, figures_of, load
+from displacement_net.catalog import DEFAULT, load
 from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet
 from displacement_net.preprocessing import MASK, network_input
@@ -63,6 +63,10 @@ class NetworkDisplacer:
         if self.texture is not None:
             check_shape("texture", self.texture, "B Y X 4")
 
+    def matching(self) -> Matching:
+        """Return how matches are taken from what this network says, in crops of 256 px: its errors hang together as far as was measured."""
+        return Matching(correlation_px=max(1.0, float(self.network.correlation_px)))
+
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:
         """Return offsets (B, S, S, 2) in px of the view's crops with the square root of their information in 1/px.
@@ -98,11 +102,6 @@ def shipped_displacer() -> NetworkDisplacer:
         InputError: Its file is missing or is not the one the catalogue means.
     """
     return NetworkDisplacer(load(DEFAULT))
-
-
-def shipped_matching() -> Matching:
-    """Return how matches are taken from what the shipped network says: its errors hang together as far as was measured."""
-    return Matching(correlation_px=figures_of(DEFAULT)["correlation_px"])
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:

@@ -82,9 +82,9 @@ class Refiner:
     @classmethod
     def default(cls) -> "Refiner":
         """Return the method with the network that ships with the library, on the CPU."""
-        from refine.network import shipped_displacer, shipped_matching
+        from refine.network import shipped_displacer
 
-        return cls(displacer=shipped_displacer(), matching=shipped_matching())
+        return cls(displacer=shipped_displacer(), matching=shipped_displacer().matching())
 
     @torch.no_grad()
     def refine(

@@ -17,9 +17,19 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import as_array
 
-VERSION = 1
+VERSION = 2
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
-READ_ERRORS = (OSError, ValueError, TypeError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What numpy, zipfile and a missing key raise on a file that is broken or of another kind."""
 
 

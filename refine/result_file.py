@@ -1,4 +1,4 @@
-"""The npz a result is kept in, version 1; one row a body, metres, radians, pixels, camera frame, nothing pickled.
+"""The npz a result is kept in, version 2; one row a body, metres, radians, pixels, camera frame, nothing pickled.
 
 version, body (name of the model), image_index (B,), notes (N,)
 body_file, body_kid_template (where it was loaded from, or "")   body_flat_hand_mean   what its file was read with
@@ -8,7 +8,10 @@ estimate/...                                                                    
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
 cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
-source/...   the regressor's own words; source/arrays/... its file, nested keys joined by /
+source/...   the regressor's own words
+source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/source_content.py`): what `Result.write_source` writes it again from
+
+Version 1 kept the file as source/arrays/..., nested keys joined by /, without what is no array; it is read as it is.
 """
 
 import io
@@ -28,11 +31,13 @@ from refine.estimate import Estimate, Source, as_array
 from refine.result import Result
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.solve import StopReason
+from refine.source_content import packed, unpacked
 
 SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
 
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons")
+SOURCE_FILE = "source/arrays/"
 
 
 def save(result: Result, path: str | Path) -> None:
@@ -69,7 +74,7 @@ def save(result: Result, path: str | Path) -> None:
         **{f"source/{key}": np.array(getattr(source, key), dtype=np.str_) for key in SOURCE_NAMES},
         **{f"source/evidence/{key}": as_array(value) for key, value in source.evidence.items()},
         "source/path": np.array(str(source.path or "")),
-        **_flatten("source/arrays", source.arrays),
+        **{f"{SOURCE_FILE}{key}": array for key, array in packed(source.arrays).items()},
     }
     if "coco17" in result.body.keypoint_sets:
         arrays["keypoints/coco17"] = as_array(result.keypoints_2d("coco17"))
@@ -156,7 +161,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         joints=tensor("joints"),
         vertices=tensor("vertices"),
         keypoints_2d=tensor("keypoints_2d"),
-        arrays=_nest(arrays, "source/arrays/"),
+        arrays=_nest(arrays, SOURCE_FILE) if int(arrays["version"]) < 2 else unpacked(arrays, SOURCE_FILE),
         focal_rule=word["focal_rule"],
         path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
         gender=word["gender"],
@@ -172,17 +177,8 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
     )
 
 
-def _flatten(prefix: str, value: object) -> dict[str, np.ndarray]:
-    """Return arrays by joined key; what is neither an array, a number nor text is left out."""
-    if isinstance(value, Mapping):
-        return {key: array for name, part in value.items() for key, array in _flatten(f"{prefix}/{name}", part).items()}
-    if isinstance(value, Tensor | np.ndarray | int | float | str | bool | np.generic | list | tuple):
-        array = as_array(value)
-        return {} if array.dtype == object else {prefix: array}
-    return {}
-
-
 def _nest(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, object]:
+    """Return a file's content as version 1 kept it."""
     nested: dict[str, object] = {}
     for key, array in arrays.items():
         if key.startswith(prefix):

@@ -127,13 +127,19 @@ def _correlation_px(products: Tensor, pairs: Tensor) -> float:
 
 
 def calibrated(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
-    """Set the network's `sharpness` so that the Gaussian's share of errors lies within one standard deviation; return the figures then.
+    """Set the network's `sharpness` so that the Gaussian's share of errors lies within one standard deviation, and its `correlation_px`.
 
     Args:
         network: Changed in place.
         hold_out: Batches that were not trained with.
+
+    Returns:
+        The figures then.
     """
     before = measure(network, hold_out)
     if math.isfinite(before.sharpness):
         network.sharpness.mul_(before.sharpness)
-    return measure(network, hold_out)
+    after = measure(network, hold_out)
+    if math.isfinite(after.correlation_px):
+        network.correlation_px.fill_(after.correlation_px)
+    return after

@@ -93,7 +93,7 @@ def read(
         if all("expression" in person for person in people)
         else torch.zeros(count, 0),
         translation=torch.zeros(count, 3),
-        arrays={"content": content, "camera": own} | coefficients_of(where, people, layout),
+        arrays={"content": content, "camera": _stored(own)} | coefficients_of(where, people, layout),
         focal_rule=f"{float(own.focal[0].mean()):.0f} px, "
         + ("1.2 min(H, W) (EasyMocap without a calibration)" if camera is None else "the given camera's"),
         path=path,
@@ -130,8 +130,8 @@ def write(refined: Estimate, path: Path) -> None:
             "refined.source", "an estimate read from EasyMocap", source.format, "Write it in its own format."
         )
     content: Any = source.arrays["content"]
-    camera = source.arrays["camera"]
-    assert isinstance(camera, Camera)
+    kept: Any = source.arrays["camera"]
+    camera = Camera(*(as_tensor(kept[name]) for name in CAMERA if name in kept))
     refined = with_camera(refined, replace(camera, camera_from_world=None))
     back = refined_source(refined)
     if bool(back.changed.any()):
@@ -184,6 +184,12 @@ def _world(camera: Camera) -> Float[Tensor, "B 3 4"]:
     """Return the cameras' place in the world; without one the world is the camera's frame."""
     given = camera.camera_from_world
     return torch.eye(4)[:3].expand(len(camera), 3, 4) if given is None else given.detach().cpu().float()
+
+
+def _stored(camera: Camera) -> dict[str, np.ndarray]:
+    """Return a camera as numbers, which a saved result keeps."""
+    parts = {name: getattr(camera, name) for name in CAMERA}
+    return {name: as_array(value) for name, value in parts.items() if value is not None}
 
 
 def _given(where: str, count: int, camera: Camera | None, sizes: Float[Tensor, "I 2"] | None) -> Camera:

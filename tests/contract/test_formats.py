@@ -27,6 +27,9 @@ from refine.formats import Format
 from refine.formats._npz import member_names, read_arrays, read_object
 from refine.formats._pickled import kind, read_json, read_pickled
 from refine.formats.find import formats, read, write
+from refine.result import Result
+from refine.result_file import load
+from refine.solve import StopReason
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, with_camera
 from tests.nested import assert_same
@@ -332,3 +335,21 @@ def test_a_format_refuses_to_write_the_estimate_of_another(file: Example) -> Non
             with pytest.raises(InputError, match=estimate.source.format):
                 module.write(estimate, file.out())
     assert not file.out().exists()
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(0, 1), slice(0)], ids=["all refined", "one refined", "none refined"]
+)
+def test_a_result_that_was_saved_writes_the_same_file_as_one_that_was_not(file: Example, rows: slice) -> None:
+    estimate = file.read()
+    changed = refined(estimate, rows)
+    stop, zero = (StopReason.CONVERGED,) * len(estimate), torch.zeros(len(estimate))
+    result = Result(estimate, changed.state, stop, zero, zero, zero, zero)
+    result.write_source(file.out())
+    result.save(file.folder / "result.npz")
+    load(file.folder / "result.npz").write_source(file.out("saved"))
+    assert kind(file.out("saved")) == kind(file.out())
+    assert_same(content(file.out("saved")), content(file.out()))
+    for path in file.folder.glob("out/**/*"):  # some formats are several files
+        if path.is_file() and path != file.out():
+            assert (file.folder / "saved" / path.relative_to(file.folder / "out")).read_bytes() == path.read_bytes()

@@ -491,6 +491,7 @@ def test_a_run_ends_with_a_calibrated_file(run: Callable[..., Trained], tmp_path
     network = catalog.load(tmp_path / "run" / "network.safetensors")
     assert measure(network, kept[1::2]).share == pytest.approx(figures.share, abs=0.02)
     assert calibrated(trained.network, kept[::2]).sharpness == pytest.approx(1, abs=0.01)
+    assert float(network.correlation_px) == pytest.approx(float(trained.network.correlation_px))
 
 
 def test_training_goes_on_from_weights_of_an_earlier_sitting(run: Callable[..., Trained], tmp_path: Path) -> None:
