@@ -66,7 +66,8 @@ def fit(
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
         evidence: Further terms with the estimate's batch axis.
         priors: Terms in place of the default ones (`priors.default_priors`).
-        refiner: The method's parts and settings.
+        refiner: The method's parts and settings; None: `Refiner()`, which goes by the keypoints and the evidence given, and where there is
+            neither, `Refiner.default()`, which asks the network that ships with the library. Give the latter to go by both.
         callback: Called after each round with its number and solution; from number 0 again where both orientations are tried.
 
     Returns:
@@ -83,7 +84,8 @@ def fit(
     check_photos(estimate, photos)
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
     detections, said = detections_of(keypoints, estimate, given)
-    refiner = refiner or Refiner()
+    own_evidence = keypoints is not None or bool(evidence)
+    refiner = refiner or (Refiner() if own_evidence else Refiner.default())
     fitted = fit_bodies_of_photos(
         photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
     )
@@ -136,7 +138,7 @@ def fit_bodies_of_photos(
     """
     from priors.default import default_priors
 
-    refiner = refiner or Refiner()
+    refiner = refiner or Refiner.default()
     terms, informed = list(evidence), None
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)

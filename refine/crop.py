@@ -92,7 +92,8 @@ def apply_affine(new_from_old: Float[Tensor, "B 2 3"], pixel: Float[Tensor, "B *
     Returns:
         (B, ..., 2) px.
     """
-    flat = pixel.reshape(pixel.shape[0], -1, 2)
+    points = math.prod(pixel.shape[1:-1])  # not -1, which nobody could tell of no bodies
+    flat = pixel.reshape(pixel.shape[0], points, 2)
     return (flat @ new_from_old[:, :, :2].mT + new_from_old[:, None, :, 2]).reshape(pixel.shape)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from displacement_net.catalog import DEFAULT, load
+from displacement_net.catalog import DEFAULT, WEIGHTS, load
 from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet
 from displacement_net.preprocessing import MASK, network_input
@@ -49,6 +49,8 @@ class NetworkDisplacer:
     """A point less likely to be visible than this says nothing."""
     together: int = 16
     """Bodies it looks at together: memory grows with them."""
+    name: str | None = None
+    """Which weights these are, for records of a run."""
 
     def __post_init__(self) -> None:
         side, multiple = self.crop_px or self.network.settings.crop_px, self.network.settings.multiple
@@ -101,7 +103,8 @@ def shipped_displacer() -> NetworkDisplacer:
     Raises:
         InputError: Its file is missing or is not the one the catalogue means.
     """
-    return NetworkDisplacer(load(DEFAULT))
+    row = next(row for row in WEIGHTS if row.name == DEFAULT)
+    return NetworkDisplacer(load(DEFAULT), name=f"{row.name} {row.sha256[:12]}")
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:

@@ -191,7 +191,9 @@ def attach(
         raise InputError(
             "model", "a model without an attachment", "one that has one", "Call refine.detach(model) first."
         )
-    hook = Attachment(found, refiner or Refiner(), batch, images, keypoints, body_model)
+    hook = Attachment(
+        found, refiner or (Refiner.default() if keypoints is None else Refiner()), batch, images, keypoints, body_model
+    )
     model.register_forward_hook(hook, with_kwargs=True)
     return model
 

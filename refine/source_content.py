@@ -27,11 +27,11 @@ LARGEST = 2**63
 """Whole numbers from here on are kept as hexadecimal text; JSON readers and Python limit the decimal kind."""
 
 
-def packed(content: object) -> dict[str, np.ndarray]:
-    """Return nested plain data as arrays that need no pickle.
+def packed(content: Mapping[Any, Any]) -> dict[str, np.ndarray]:
+    """Return a dictionary of nested plain data as arrays that need no pickle.
 
     Args:
-        content: Dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they like.
+        content: A dictionary of dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they like.
 
     Returns:
         `content` and `numbers/<n>`.
@@ -41,8 +41,8 @@ def packed(content: object) -> dict[str, np.ndarray]:
     return {"content": np.array(text.encode("ascii")), **packer.numbers()}
 
 
-def unpacked(arrays: Mapping[str, np.ndarray], prefix: str) -> Any:
-    """Return what was packed.
+def unpacked(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[Any, Any]:
+    """Return the dictionary that was packed.
 
     Args:
         arrays: A file's content.
@@ -52,7 +52,10 @@ def unpacked(arrays: Mapping[str, np.ndarray], prefix: str) -> Any:
         KeyError, ValueError, TypeError, IndexError, RecursionError: The file is damaged.
     """
     text = arrays[f"{prefix}content"].tobytes()
-    return _Unpacker(arrays, f"{prefix}numbers/").read(json.loads(text))
+    content = _Unpacker(arrays, f"{prefix}numbers/").read(json.loads(text))
+    if not isinstance(content, dict):
+        raise ValueError(f"{prefix}content, which is a {type(content).__name__} and no dictionary,")
+    return content
 
 
 class _Packer:
@@ -94,7 +97,7 @@ class _Packer:
         """Return the gathered numbers, an array for each dtype."""
         found = {}
         for place, dtype, parts in self._parts.values():
-            whole = np.empty(self._lengths[place], dtype)  # concatenate would pack a record's fields closer
+            whole = np.zeros(self._lengths[place], dtype)  # concatenate would pack a record's fields closer
             at = 0
             for part in parts:
                 whole[at : at + part.size] = part

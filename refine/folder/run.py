@@ -90,7 +90,7 @@ def run_folder(
     if engine not in ENGINES:
         raise InputError("--engine", f"one of {', '.join(ENGINES)}", repr(engine))
     check_device(device)
-    refiner = refiner or Refiner()
+    refiner = refiner or (Refiner.default() if keypoints is None else Refiner())
     settings = Settings(
         results="", images=str(Path(images).expanduser().absolute()),
         keypoints=None if keypoints is None else str(Path(keypoints).expanduser().absolute()), format=format,

@@ -76,7 +76,7 @@ def watch_folder(
         raise InputError("DIR", "the folder the regressor writes to", f"{folder}, which is no folder", "Make it first.")
     if Path(out).resolve() == folder.resolve():
         raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
-    refiner = refiner or Refiner()
+    refiner = refiner or (Refiner.default() if keypoints is None else Refiner())
     named = None if keypoints is None else str(Path(keypoints).expanduser().absolute())
     check_evidence(refiner, named)
     check_device(device)

@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -31,7 +32,7 @@ from refine import rotation
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
-from refine.estimate import Estimate, Source
+from refine.estimate import Estimate, Source, as_array
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._pickled import read_json, write_json
@@ -41,6 +42,7 @@ from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 
 HEAD_BYTES = 65536
+CAMERA = ("focal", "center", "size", "camera_from_world")
 FOCAL_SHARE = 1.2
 """Focal length over the photo's shorter side where nobody calibrated (`sv1p.py`)."""
 
@@ -131,7 +133,7 @@ def write(refined: Estimate, path: Path) -> None:
         )
     content: Any = source.arrays["content"]
     kept: Any = source.arrays["camera"]
-    camera = Camera(*(as_tensor(kept[name]) for name in CAMERA if name in kept))
+    camera = Camera(*(torch.as_tensor(kept[name]) for name in CAMERA if name in kept))
     refined = with_camera(refined, replace(camera, camera_from_world=None))
     back = refined_source(refined)
     if bool(back.changed.any()):

@@ -10,6 +10,7 @@ import torch
 import refine
 from refine import rotation
 from refine.body import SkinnedBody
+from refine.demo.scene import make_scene
 from refine.refiner import Refiner
 from refine.solve import StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
@@ -169,3 +170,20 @@ def test_every_public_view_has_the_promised_shape(result: refine.Result) -> None
         for name, points in (("coco17", 17), ("body25", 25), ("smpl24", 24), ("smplx55", 55), ("coco133", 133)):
             assert owner.keypoints_2d(name).shape == (count, points, 2)
     assert torch.allclose(camera(2).project(result.joints), result.keypoints_2d("smplx55"), atol=1e-3)
+
+
+def test_nothing_but_a_photo_and_an_estimate_is_needed(people: Case) -> None:
+    """Without keypoints the network that ships with the library is asked; with them only who asks for both."""
+    scene = make_scene(people.estimate.body, count=1)
+    alone = refine.fit(scene.photos[0].pixels, scene.estimate)
+    assert alone.accepted.all() and alone.looks is not None
+    assert not torch.equal(alone.bodies.pose, scene.estimate.bodies.pose)
+    assert refine.fit(people.photos, people.estimate, keypoints=people.detections).looks is None
+    both = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refine.Refiner.default())
+    assert both.looks is not None and float(both.misfit.mean()) < float(both.misfit_before.mean())
+
+
+def test_nobody_is_nobody_for_the_network_too(people: Case) -> None:
+    none = people.estimate
+    nobody = replace(none, state=none.state[:0], image_index=none.image_index[:0])
+    assert len(refine.fit(people.photos, nobody)) == 0
