@@ -19,6 +19,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.focal import camera_from_rule
 from refine.formats import find
+from refine.reading import SIZE_TOLERANCE_PX
 
 ASSUMED_SIZE = (1080, 1920)
 """(height, width) px where nobody knows the photo's: the most common of videos."""
@@ -37,6 +38,9 @@ HEIGHT_M = (0.4, 2.3)
 
 APART_PX = 2.0
 """Stored pixels that are farther than this from the projection of the stored joints were not made by this camera (relative to 1000 px)."""
+
+OFF_CENTER = 0.1
+"""A camera whose axis is farther than this part of the longer side from the photo's middle is likely of another photo, or of a crop."""
 
 SMALL_PX = 20.0
 """A person of whom less is seen is not worth a look."""
@@ -91,10 +95,11 @@ def inspect(path: str | Path, *, size: tuple[int, int] | None = None, format: st
         InputError: The file is missing, broken, of no known format, or holds nobody.
     """
     path = Path(path)
-    estimate, assumed = _read(path, size, format)
+    estimate, doubts = _read(path, size, format)
     if not len(estimate):
         raise InputError(str(path), "at least one person", "none")
-    return Inspection(path, estimate, _facts(path, estimate), _missing(estimate), assumed + _suspicious(estimate))
+    doubts += _photo_doubts(estimate, size) + _suspicious(estimate)
+    return Inspection(path, estimate, _facts(path, estimate), _missing(estimate), doubts)
 
 
 def _read(path: Path, size: tuple[int, int] | None, format: str | None) -> tuple[Estimate, tuple[str, ...]]:
@@ -199,6 +204,23 @@ def _suspicious(estimate: Estimate) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _photo_doubts(estimate: Estimate, size: tuple[int, int] | None) -> tuple[str, ...]:
+    """Say whether the photo at hand is not the one the file is about; nothing without a photo."""
+    if size is None:
+        return ()
+    camera = estimate.camera
+    given = camera.size.new_tensor(size)
+    made_on = camera.size[((camera.size - given).abs() > SIZE_TOLERANCE_PX).any(1)]
+    if len(made_on):
+        height, width = made_on[0].round().int().tolist()
+        return (f"The photo is {size[1]}x{size[0]} px, the file is about one of {width}x{height} px.",)
+    off = ((camera.center - given.flip(0) / 2).abs() / given.max()).amax(1) > OFF_CENTER
+    if bool(off.any()):
+        x, y = camera.center[off][0].tolist()
+        return (f"The camera's centre ({x:.0f}, {y:.0f}) is far from the middle of the photo: is it the file's photo?",)
+    return ()
+
+
 def _camera_doubts(estimate: Estimate) -> list[str]:
     source, camera = estimate.source, estimate.camera
     found = []
@@ -267,7 +289,10 @@ def _camera(camera: Camera) -> str:
 def _span(values: Tensor, unit: str, names: tuple[str, ...]) -> str:
     """Say the range of each column."""
     low, high = values.amin(0).tolist(), values.amax(0).tolist()
-    parts = [f"{name} {a:.2f} to {b:.2f}".strip() for name, a, b in zip(names, low, high, strict=True)]
+    parts = [
+        f"{name} {a:.2f}{f' to {b:.2f}' if b - a >= 0.01 else ''}".strip()
+        for name, a, b in zip(names, low, high, strict=True)
+    ]
     return ", ".join(parts) + (f" {unit}" if unit else "")
 
 

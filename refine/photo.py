@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 
 from refine.errors import InputError
 from refine.exif import orient, read_orientation, why_incomplete
-from refine.photo_size import check_size
+from refine.photo_size import KINDS, check_size
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels a photo may have: gray, RGB, RGB and alpha."""
@@ -109,9 +109,13 @@ def _read_file(path: Path, name: str) -> Photo:
         raise InputError(where, "an image file", error.strerror or str(error), advice) from error
     if not data:
         raise InputError(where, "an image file", "an empty file (0 bytes)", "Fetch or export it again.")
-    check_size(data, where)
+    stated = check_size(data, where)
     if missing := why_incomplete(data):
         raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
+    if stated is None:  # JPEG 2000, HDR and their like may state any size, which nobody looked at
+        raise InputError(
+            where, f"a {KINDS} file", f"{len(data)} bytes of a kind whose size cannot be told, not decoded", formats
+        )
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -28,6 +28,7 @@ from refine.check import check_finite
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.formats._npz import read_arrays
 from refine.result import Result
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.solve import StopReason
@@ -102,12 +103,12 @@ def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -
     """
     path = Path(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_arrays(path)
         version = int(arrays["version"])
-    except READ_ERRORS as error:
+    except READ_ERRORS as error:  # InputError, a ValueError, among them
+        why = error.got if isinstance(error, InputError) else str(error)
         advice = "Estimates of regressors are read with refine.read."
-        raise InputError("path", "a result npz written by refine", f"{path} ({error})", advice) from error
+        raise InputError("path", "a result npz written by refine", f"{path} ({why})", advice) from error
     if version > VERSION:
         raise InputError("path", f"a result of version {VERSION} or earlier", f"version {version}", "Update refine.")
     try:

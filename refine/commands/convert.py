@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from refine.commands.places import make_folder_of
 from refine.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,11 +24,17 @@ def convert(
             show_default=False,
         ),
     ],
-    out: Annotated[Optional[Path], typer.Option(help="The file to write.")] = None,  # noqa: UP045
+    out: Annotated[
+        Optional[Path], typer.Option(help="The file to write; FILE_TO.npz in this folder if not named.")
+    ] = None,  # noqa: UP045
     format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
-    photo: Annotated[Optional[Path], typer.Option(help="The photo, for files that do not know its size.")] = None,  # noqa: UP045
+    image: Annotated[Optional[Path], typer.Option(help="The photo, for files that do not know its size.")] = None,  # noqa: UP045
 ) -> None:
-    """Put the people of a file on another body model, or write them as another file; says in mm how far the surfaces lie apart."""
+    """Put the people of a file on another body model, or write them as another file.
+
+    Prints, for a body model, each person's number and the mean distance between the two surfaces in mm. A regressor's own
+    format is written by `refine fit` and `refine run`.
+    """
     import torch
 
     from refine.conversion import convert as to_model
@@ -35,7 +42,11 @@ def convert(
     from refine.photo import read_photos
 
     body, kind = _target(to)
-    sizes = None if photo is None else torch.tensor([one.size for one in read_photos(photo)], dtype=torch.float32)
+    name = "_".join((file.stem, *(() if body is None else (Path(body).stem,)), kind))
+    place = Path(f"{name}.npz") if out is None else out
+    if place.resolve() == file.resolve():
+        raise InputError("--out", "another file than the one that is read", str(place), "Name another.")
+    sizes = None if image is None else torch.tensor([one.size for one in read_photos(image)], dtype=torch.float32)
     estimate = read(file, format=format, sizes=sizes)
     for note in estimate.notes:
         typer.echo(note, err=True)
@@ -47,10 +58,7 @@ def convert(
             typer.echo(f"{person} {1000 * away:.2f} mm")
         assert done.estimate is not None
         estimate = done.estimate
-    name = "_".join((file.stem, *(() if body is None else (Path(body).stem,)), kind))
-    place = Path(f"{name}.npz") if out is None else out
-    if place.resolve() == file.resolve():
-        raise InputError("--out", "another file than the one that is read", str(place), "Name another.")
+    make_folder_of(place)
     _write(estimate, kind, place, own=body is not None)
     typer.echo(f"Written to {place}", err=True)
 
@@ -59,13 +67,19 @@ def _target(to: list[str]) -> tuple[str | None, str]:
     """Return the body model, if one is named, and what to write.
 
     Raises:
-        InputError: Two of a kind are named.
+        InputError: Two of a kind are named, or a regressor's format.
     """
+    from refine.formats.find import formats
+
     files = [name for name in to if name in FILES]
     bodies = [name for name in to if name not in FILES]
     if len(files) > 1 or len(bodies) > 1:
         got = ", ".join(to)
         raise InputError("--to", f"one body model, one of {', '.join(FILES)}, or one of each", got, "Convert twice.")
+    if bodies and bodies[0] in formats() and not Path(bodies[0]).exists():
+        advice = "A regressor's own format is written by `refine fit` and `refine run`, from a file of that format."
+        expected = f"a body model (anny, smpl, smplh, smplx, or its file) or one of {', '.join(FILES)}"
+        raise InputError("--to", expected, f"the result format {bodies[0]}", advice)
     return bodies[0] if bodies else None, files[0] if files else "refine"
 
 

@@ -14,6 +14,7 @@ from refine.errors import InputError
 from refine.folder.outcome import NOTHING_REFINED
 
 if TYPE_CHECKING:
+    from refine.estimate import Estimate
     from refine.result import Result
 
 PIPE_COLUMNS = 160
@@ -24,30 +25,39 @@ def fit(
     photo: Annotated[Optional[Path], typer.Argument(help="The photo.", show_default=False)] = None,  # noqa: UP045
     init: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="The regressor's result file; its format is recognised.", show_default=False),
+        typer.Option(help="The regressor's result file.", show_default=False),
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder for the results; made if it is not there.", show_default=False),
     ] = None,
-    keypoints: Annotated[Optional[Path], typer.Option(help="2D keypoints (OpenPose, MMPose, COCO, ...).")] = None,  # noqa: UP045
+    keypoints: Annotated[
+        Optional[Path],
+        typer.Option(help="2D keypoints (OpenPose, MMPose, COCO, ...); the network looks at the photo if not named."),
+    ] = None,  # noqa: UP045
     camera: Annotated[
         str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
+    format: Annotated[str | None, typer.Option(help="The result file's format; recognised if not named.")] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Read an npz (SMPL(-X) parameters, image) from a pipe, write one to a pipe.")
     ] = False,
 ) -> None:
-    """Refine the people of one photo; write the result, the source's own format, an overlay, a report and meshes."""
+    """Refine the people of one photo; write the result, the source's own format, an overlay, a report and meshes.
+
+    Exit status: 0 somebody refined, 1 nobody, 2 wrong call.
+    """
     import refine
 
     if stdin:
         from refine.folder.pipe import fit_stream
 
-        if photo is not None or init is not None or out is not None or keypoints is not None:
+        if any(one is not None for one in (photo, init, out, keypoints, format)):
             advice = "The npz on standard input holds them; see docs/folders.md."
-            raise InputError("--stdin", "no PHOTO, --init, --out or --keypoints beside it", "one of them", advice)
+            raise InputError(
+                "--stdin", "no PHOTO, --init, --out, --keypoints or --format beside it", "one of them", advice
+            )
         refined = fit_stream(sys.stdin.buffer, camera=camera, body_model=body_model)
         if not refined:
             raise typer.Exit(NOTHING_REFINED)
@@ -57,11 +67,23 @@ def fit(
         raise InputError("refine fit", "PHOTO, --init and --out", f"no {', '.join(missing)}", "Or --stdin.")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     check_folder(out)
-    result = refine.fit(photo, init, keypoints=keypoints, camera=camera, body_model=body_model)
+    estimate = init if format is None else _read(init, format, photo, camera)
+    result = refine.fit(photo, estimate, keypoints=keypoints, camera=camera, body_model=body_model)
     _write_all(result, out, photo.stem, init.suffix)
     _print_table(result)
     if not bool(result.accepted.any()):
         raise typer.Exit(NOTHING_REFINED)
+
+
+def _read(init: Path, format: str, photo: Path, camera: str | None) -> "Estimate":
+    """Read a result file as a file of the named format, as `refine.fit` reads one whose format is recognised."""
+    from refine.formats.find import read
+    from refine.photo import read_photos
+    from refine.reading import camera_of
+
+    given = camera_of(camera, read_photos(photo))
+    first = None if given.camera is None else given.camera[:1]
+    return read(init, camera=first, format=format, sizes=given.sizes)
 
 
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:

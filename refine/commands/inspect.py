@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from refine.commands.places import make_folder_of
+
 NAME_WIDTH = 14
 """Columns of the facts' names."""
 
@@ -14,13 +16,20 @@ def inspect(
     image: Annotated[
         Path | None, typer.Option(help="The photo, for the picture and for files that do not know its size.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write the picture (PNG or JPEG); none without.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the picture (PNG or JPEG), on the photo or on grey; none without."),
+    ] = None,
     frame: Annotated[
-        int | None, typer.Option(min=0, help="Which image of a file of many; the first with somebody.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Which image to draw of a file of many, counted from 0; the first with somebody in it if not named.",
+        ),
     ] = None,
     format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
 ) -> None:
-    """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it."""
+    """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it (--out)."""
     from refine.errors import InputError
     from refine.inspection import inspect as look
     from refine.photo import read_photo
@@ -45,5 +54,6 @@ def inspect(
     height, width = found.estimate.camera.size[rows[0]].round().int().tolist()
     ground = grey_photo(height, width) if photo is None else photo.pixels
     caption = f"{file.name}: {found.estimate.source.format}" + ("" if photo is not None else ", no photo")
+    make_folder_of(out)
     write_image(out, seen(ground, found.estimate, image=chosen, caption=caption))
     typer.echo(f"Written to {out}", err=True)

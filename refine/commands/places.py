@@ -6,6 +6,18 @@ from pathlib import Path
 from refine.errors import InputError
 
 
+def make_folder_of(file: Path) -> None:
+    """Make the folder of a file that is to be written.
+
+    Raises:
+        InputError: It cannot be made, or the file's name is a folder's.
+    """
+    if file.is_dir():
+        raise InputError("--out", "the name of a file", f"{file}, which is a folder", "Name a file in it.")
+    check_folder(file.absolute().parent)
+    file.absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
 def check_folder(out: Path) -> None:
     """Look whether the folder for the results can be made.
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LISTED = 20
 """Failures that are listed one by one; the log has them all."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
+
 PIPE_COLUMNS = 160
 """Width of the table where there is no terminal."""
 
@@ -32,18 +35,31 @@ def progress_bar(words: str) -> Iterator["Progress"]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        line = bar.add_task(words, total=None, rate="")
+    bar = Bar(*columns, console=Console(stderr=True))
 
-        def show(done: int, total: int) -> None:
-            task = bar.tasks[line]
-            if task.total is None:  # what was done before does not count into the rate
-                bar.reset(line, total=total, completed=done, rate="")
-                return
-            bar.update(line, completed=done)
-            bar.update(line, rate=f"{task.speed:.1f}/s" if task.speed else "")
+    def show(done: int, total: int) -> None:
+        if not bar.tasks:  # what was done before does not count into the rate
+            bar.add_task(words, total=total, completed=done, rate="")
+            bar.start()  # not earlier: a call that is refused shows no bar
+            return
+        task = bar.tasks[0]
+        bar.update(task.id, completed=done)
+        bar.update(task.id, rate=f"{task.speed:.1f}/s" if task.speed else "")
 
+    try:
         yield show
+    finally:
+        bar.stop()
+
+
+@contextmanager
+def interruption_told() -> Iterator[None]:
+    """Say on Ctrl-C that nothing is lost, and end with the status a shell expects of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What is finished is kept; the same command goes on.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def print_summary(summary: "Summary", log: str) -> None:

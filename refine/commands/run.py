@@ -13,7 +13,10 @@ def run(
     images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results; an earlier run is resumed.", show_default=False)],
     keypoints: Annotated[
-        str | None, typer.Option(help="Folder or pattern of 2D keypoints, or one file about all photos.")
+        str | None,
+        typer.Option(
+            help="Folder or pattern of 2D keypoints, or one file about all photos; the network looks at the photos if not named."
+        ),
     ] = None,
     format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
     camera: Annotated[
@@ -21,20 +24,32 @@ def run(
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run ended; --no-resume begins anew.")] = True,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do chunks with failures again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do chunks with failures again, say because a photo was missing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list which photo belongs to which result.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most results, the first ones.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Do only so many results, the first by name.")] = None,
     save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
     device: Annotated[str, typer.Option(help="Where the solver works: cpu, cuda, cuda:1.")] = "cpu",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not named.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core, at most 8, if not named.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process; 1 if not named.")] = None,
-    chunk_size: Annotated[int | None, typer.Option(min=1, help="Results a chunk, the unit of work; 64.")] = None,
-    first_frame: Annotated[int | None, typer.Option(min=0, help="Number of a video's first frame in names.")] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    chunk_size: Annotated[
+        int | None, typer.Option(min=1, help="Results a chunk, the unit of work; 64 if not named.")
+    ] = None,
+    first_frame: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="The number of a video's first frame in the results' names; told by the names if not named."
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster (extra `ray`).")] = "local",
     address: Annotated[str | None, typer.Option(help="The Ray cluster's address: auto, or host:port.")] = None,
 ) -> None:
-    """Refine a folder of regressors' results. Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed."""
-    from refine.commands.progress import print_summary, progress_bar
+    """Refine a folder of regressors' results, each written under its own name in its own format.
+
+    Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed, 130 ended by Ctrl-C.
+    """
+    from refine.commands.progress import interruption_told, print_summary, progress_bar
     from refine.folder.run import run_folder
     from refine.folder.store import LOG
 
@@ -47,7 +62,7 @@ def run(
         )  # fmt: skip
         raise typer.Exit(3 if failures else 0)
     check_folder(out)
-    with progress_bar("refine run") as progress:
+    with progress_bar("refine run") as progress, interruption_told():
         summary = run_folder(
             results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
             jobs=jobs, threads=threads, chunk_size=chunk_size, first_frame=first_frame, limit=limit, resume=resume,

@@ -15,7 +15,10 @@ def watch(
     results: Annotated[Path, typer.Argument(help="The folder the regressor writes to.", show_default=False)],
     images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
-    keypoints: Annotated[str | None, typer.Option(help="Folder or pattern of 2D keypoints.")] = None,
+    keypoints: Annotated[
+        str | None,
+        typer.Option(help="Folder or pattern of 2D keypoints; the network looks at the photos if not named."),
+    ] = None,
     format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
     camera: Annotated[
         str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
@@ -28,7 +31,10 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Refine what is there and end.")] = False,
     idle: Annotated[float | None, typer.Option(min=0.0, help="End when nothing new came for so many seconds.")] = None,
 ) -> None:
-    """Refine result files as they appear, until Ctrl-C. Prints the name of each file it has written."""
+    """Refine result files as they appear, until Ctrl-C. Prints the name of each file it has written.
+
+    Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed.
+    """
     from refine.commands.progress import print_failures
     from refine.folder.store import LOG
     from refine.folder.watch import watch_folder

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from refine.errors import InputError
 from refine.folder.manifest import Item
-from refine.folder.plan import find_inputs, settle
+from refine.folder.outcome import reason_of
+from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Reader
 from refine.folder.settings import Settings
 
@@ -45,6 +45,7 @@ def list_pairs(
         results=str(found.root), images=str(images), keypoints=None if keypoints is None else str(keypoints), format=format,
         camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
     )  # fmt: skip
+    check_settings(settings)
     reader = Reader(settle(settings, found, first_frame))
     print("\t".join(HEAD))
     wrong = 0
@@ -69,8 +70,7 @@ def _row(name: str, reader: Reader) -> tuple[str, ...]:
             estimate.source.format, str(len(estimate)), _few([photo.name for photo in photos]), _few(shown), problem
         )  # fmt: skip
     except Exception as error:
-        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        return "", "", "", "", " ".join(said.split())
+        return "", "", "", "", reason_of(error, name)
 
 
 def _few(names: list[str]) -> str:

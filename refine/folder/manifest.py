@@ -132,8 +132,12 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object], prefix: str
         if isinstance(one, dict) and isinstance(other, dict):
             found += _differing(one, other, f"{prefix}{key} ")
         elif one != other:
-            found.append(f"{prefix}{key} was {one}, is {other}")
+            found.append(f"{prefix}{key} was {_said(one)}, is {_said(other)}")
     return found
+
+
+def _said(value: object) -> object:
+    return "not given" if value is None else value
 
 
 def _listed(names: Sequence[str]) -> str:

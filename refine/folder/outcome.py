@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from refine.errors import InputError
+
 ALL_DONE, NOTHING_REFINED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
 """Exit statuses."""
 
@@ -53,6 +55,24 @@ def read_line(line: str) -> Outcome:
     """Read a line of the log."""
     content: dict[str, Any] = json.loads(line)
     return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})  # type: ignore[arg-type]
+
+
+def reason_of(error: Exception, result: str) -> str:
+    """Return why a result failed, in one line that does not name it again.
+
+    Args:
+        error: What befell it.
+        result: Its name below the results' folder.
+    """
+    if not isinstance(error, InputError):
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    name = "" if error.name == result or error.name.endswith(f"/{result}") else f"{error.name}: "
+    lines = error.advice.splitlines()
+    lists = [
+        number for number, line in enumerate(lines) if line.endswith(":")
+    ]  # what follows is a list for who asks for one file
+    advice = " ".join(lines[: lists[0]] if lists else lines)
+    return " ".join(f"{name}expected {error.expected}, got {error.got}. {advice}".split())
 
 
 def rounded(value: float) -> float | None:

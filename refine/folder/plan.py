@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from refine.errors import InputError
+from refine.focal import RULES, camera_from_rule
 from refine.folder.batch import check_evidence
+from refine.folder.bodies import BodyShelf
 from refine.folder.manifest import Item, Manifest
 from refine.folder.photos import find_photos, first_frame, frame_number
-from refine.folder.read import Reader
+from refine.folder.read import STAND_IN, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings, described
 from refine.folder.store import Store
@@ -16,6 +18,30 @@ from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20
 """Files from this size on are read while planning, to see whether they hold the frames of a video."""
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse, before anything is read or written, what would fail for every result alike.
+
+    Args:
+        settings: The format, camera and body model that were asked for.
+
+    Raises:
+        InputError: One of them is not known here, or its file is not there.
+    """
+    from refine.formats.find import formats
+
+    known = formats()
+    if settings.format is not None and settings.format not in known:
+        advice = "Leave it out to have each file recognised by its content."
+        raise InputError("--format", f"one of {', '.join(known)}", repr(settings.format), advice)
+    camera = settings.camera
+    if camera is not None and (camera in RULES or Path(camera).suffix != ".json"):
+        camera_from_rule(camera, STAND_IN)
+    elif camera is not None and not Path(camera).is_file():
+        raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
+    if settings.body_model is not None:
+        _ = BodyShelf(settings.body_model).given  # loads it
 
 
 def find_inputs(results: str | Path, out: Path, limit: int | None = None) -> Results:

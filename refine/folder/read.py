@@ -195,7 +195,8 @@ class Reader:
             if not known:
                 got = f"none; the result names {stored[0]}" if stored else "none"
                 where = f"a photo of its name in {self.settings.images}"
-                raise InputError(result, where, got, "Photos are paired by the name in the result, or by the result's.")
+                advice = "A photo is found by the name the result stores, or else by the result's own name; see docs/folders.md."
+                raise InputError(result, where, got, advice)
             sizes = self._sizes([one or known[0] for one in several])
         else:
             sizes = self._sizes(guess)

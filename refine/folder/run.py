@@ -15,9 +15,11 @@ import torch
 from refine.errors import InputError
 from refine.folder.chunk import Finished
 from refine.folder.local_engine import run_here, run_in_processes
+from refine.folder.keypoints import find_keypoints
 from refine.folder.manifest import Manifest, Task, differences, read_manifest, with_stored_choices
 from refine.folder.outcome import FAILED, PARTLY, Outcome, Summary, as_lines
-from refine.folder.plan import check_nothing_is_there, find_inputs, make_manifest, settle
+from refine.folder.photos import find_photos
+from refine.folder.plan import check_nothing_is_there, check_settings, find_inputs, make_manifest, settle
 from refine.folder.settings import CHUNK_SIZE, Settings
 from refine.folder.store import Store, disk_error, write_whole
 from refine.folder.video_file import assemble, forget_assembled
@@ -99,6 +101,10 @@ def run_folder(
     )  # fmt: skip
     found = find_inputs(results, Path(out), limit)
     settings = replace(settings, results=str(found.root))
+    check_settings(settings)
+    find_photos(settings.images)
+    if settings.keypoints is not None:
+        find_keypoints(settings.keypoints)
     with Store(Path(out)) as store:
         old = read_manifest(store.manifest) if resume and store.manifest.is_file() else None
         asked = [name for name, value in (("threads", threads), ("chunk_size", chunk_size)) if value is not None]
@@ -108,6 +114,9 @@ def run_folder(
         manifest = make_manifest("run", settings, refiner, found, old)
         if old is None:
             store.forget()
+            check_nothing_is_there(manifest, settings, store)
+            store.begin(manifest.text())
+        elif not store.chunk_numbers() and differences(old, manifest):  # begun and ended before anything was done
             check_nothing_is_there(manifest, settings, store)
             store.begin(manifest.text())
         else:
@@ -213,7 +222,12 @@ def check_device(device: str) -> None:
     Raises:
         InputError: It is not.
     """
+    expected = "a device of this machine (cpu, cuda, cuda:1)"
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError("--device", "a device of this machine (cpu, cuda, cuda:1)", f"{device} ({error})") from error
+        named = torch.device(device)
+    except RuntimeError as error:  # torch's own words list twenty kinds of devices nobody has
+        raise InputError("--device", expected, repr(device)) from error
+    try:
+        torch.zeros(1, device=named)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError("--device", expected, f"{device} ({str(error).splitlines()[0]})") from error

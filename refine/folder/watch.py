@@ -15,6 +15,7 @@ from refine.folder.chunk import Finished
 from refine.folder.local_engine import run_here
 from refine.folder.manifest import Item, Manifest, Task, read_manifest
 from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, UNCHANGED, Outcome, Summary, as_lines
+from refine.folder.plan import check_settings
 from refine.folder.results import files_below, may_be_result
 from refine.folder.run import check_device, check_same
 from refine.folder.settings import Settings, described
@@ -73,7 +74,9 @@ def watch_folder(
     """
     folder = Path(results).expanduser().absolute()
     if not folder.is_dir():
-        raise InputError("DIR", "the folder the regressor writes to", f"{folder}, which is no folder", "Make it first.")
+        raise InputError(
+            "RESULTS", "the folder the regressor writes to", f"{folder}, which is no folder", "Make it first."
+        )
     if Path(out).resolve() == folder.resolve():
         raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
     refiner = refiner or (Refiner.default() if keypoints is None else Refiner())
@@ -85,10 +88,11 @@ def watch_folder(
         camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
         device=device, threads=threads, save_npz=save_npz,
     )  # fmt: skip
+    check_settings(settings)
     begin = time.perf_counter()
     with Store(Path(out)) as store:
         manifest = Manifest("watch", described(settings, refiner), (), settings.chunk_size)
-        if store.manifest.is_file():
+        if store.manifest.is_file() and store.chunk_numbers():
             check_same(read_manifest(store.manifest), manifest, store)
         else:
             store.begin(manifest.text())
@@ -132,7 +136,7 @@ class _Watch:
         """Return the result files that are there, empty ones left out: those were only just begun."""
         root, out = Path(self._settings.results), self._store.out
         found = {}
-        for name in files_below(root, "DIR"):
+        for name in files_below(root, "RESULTS"):
             path = root / name
             if may_be_result(name) and not path.is_relative_to(out):
                 try:

@@ -11,7 +11,7 @@ from refine.errors import InputError
 from refine.estimate import as_array
 from refine.folder.batch import Solved, joined
 from refine.folder.manifest import Item
-from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, rounded
+from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, reason_of, rounded
 from refine.folder.read import Prepared
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
@@ -31,7 +31,9 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
     """
     item = pieces[0].prepared.item
     broken = [one.error for one in pieces if one.error is not None]
-    missing = [text for one in pieces for text in one.prepared.missing] + [str(error) for error in broken]
+    missing = [text for one in pieces for text in one.prepared.missing] + [
+        reason_of(error, item.result) for error in broken
+    ]
     solved = [one for one in pieces if one.result is not None]
     if not solved and missing:
         return failed(item, broken[0] if broken else InputError(item.label, "photos that can be read", missing[0]))
@@ -47,13 +49,14 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
         for name in file_names(item, settings):
             (folder / FILES / name).unlink(missing_ok=True)
         return failed(item, error)
-    return _outcome(pieces, missing, written)
+    return _outcome(pieces, missing, written, keypoints=settings.keypoints is not None)
 
 
 def failed(item: Item, error: Exception) -> Outcome:
     """Return the outcome of a result that could not be refined."""
-    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    return Outcome(item.result, FAILED, said, part=(item.first, item.last) if item.is_part else None)
+    return Outcome(
+        item.result, FAILED, reason_of(error, item.result), part=(item.first, item.last) if item.is_part else None
+    )
 
 
 def is_disk_error(error: BaseException | None) -> bool:
@@ -71,7 +74,7 @@ def part_name(item: Item) -> str:
     return f"{item.result}.{item.first:08d}.npz"
 
 
-def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[str, ...]) -> Outcome:
+def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[str, ...], *, keypoints: bool) -> Outcome:
     first = pieces[0].prepared
     item, results = first.item, [one.result for one in pieces if one.result is not None]
     part = (item.first, item.last) if item.is_part else None
@@ -80,7 +83,7 @@ def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[st
     if not results:
         reasons.append("nobody in it")
     elif not refined:
-        blind = all(people is None for one in pieces for people in one.prepared.people)
+        blind = keypoints and all(people is None for one in pieces for people in one.prepared.people)
         stops = dict.fromkeys(stop.value for result in results for stop in result.stop)
         reasons += [NO_KEYPOINTS] if blind else stops
     return Outcome(

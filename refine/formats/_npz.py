@@ -11,6 +11,7 @@ Source: numpy.lib.format (NEP 1).
 import io
 import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,9 +27,11 @@ from refine.formats._plain_data import ResultArrays
 from refine.formats._unpacked import refuse_bomb
 
 READ_ERRORS = (
-    OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
-"""What zipfile and numpy raise on a truncated, encrypted or foreign file, and on one that claims an array beyond all memory."""
+"""What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all memory, and on a header
+that is no dictionary (numpy reads it as Python's literals, which ends in a parser's errors)."""
 
 TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
 
@@ -52,13 +55,17 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(path) as members:
             refuse_bomb(path, members)
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
     except InputError:
         raise
     except READ_ERRORS as error:
         raise InputError(
             str(path), "an npz file of plain arrays", str(error) or "a broken file", TRUNCATED_ADVICE
         ) from error
+    other = next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None)
+    if other is not None:  # numpy hands out what is no array as bytes
+        raise InputError(str(path), "an npz file of plain arrays", f"a zip file with {other[:80]!r}", TRUNCATED_ADVICE)
+    return arrays
 
 
 def read_object(path: Path, name: str) -> object:

@@ -82,13 +82,20 @@ def read_pickled(path: Path) -> Any:
     except OSError as error:
         raise InputError(str(path), "a file", error.strerror or str(error), "Check the path.") from error
     if time.time() - state.st_mtime > SETTLED_S:
-        return _remembered(path, state.st_mtime_ns, state.st_size, state.st_ino)
+        found = _remembered(path, state.st_mtime_ns, state.st_size, state.st_ino)
+        if isinstance(found, InputError):
+            raise InputError(found.name, found.expected, found.got, found.advice) from found
+        return found
     return _read(path)
 
 
 @functools.lru_cache(maxsize=1)
 def _remembered(path: Path, *_: int) -> object:
-    return _read(path)
+    """Return what was read, or why it was refused: a bomb is unpacked to its limit once, not once a format."""
+    try:
+        return _read(path)
+    except InputError as error:
+        return error
 
 
 def _read(path: Path) -> object:

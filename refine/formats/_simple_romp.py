@@ -75,6 +75,11 @@ def checked(path: Path, content: Results | None, shapes: Mapping[str, tuple[int,
         if not np.isfinite(value).all():
             bad = int((~np.isfinite(value)).sum())
             raise InputError(f"{path}: results[{name!r}]", "finite values", f"{bad} NaN or infinite value(s)", advice)
+    surface = content.get("verts", np.zeros((people or 0, 0, 3)))
+    fits = isinstance(surface, np.ndarray) and surface.dtype.kind == "f" and surface.ndim == 3
+    if not fits or (surface.shape[0], surface.shape[2]) != (people, 3):
+        got = f"shape {surface.shape}" if isinstance(surface, np.ndarray) else type(surface).__name__
+        raise InputError(f"{path}: results['verts']", "an array (people, vertices, 3), or none", got, advice)
     return content
 
 

@@ -52,8 +52,10 @@ def numbers(
         raise InputError(where, f"an array {name!r}", f"{', '.join(map(str, content)) or 'nothing'}", advice)
     try:
         array = kept(content[name])
-        array = array if np.issubdtype(array.dtype, np.number) else np.asarray(array, np.float64)
-    except (TypeError, ValueError) as error:
+        if array.dtype.kind == "c":  # numpy would drop the imaginary part
+            raise TypeError("complex numbers")
+        array = array if array.dtype.kind in "iuf" else np.asarray(array, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: {name}", "an array of numbers", type(content[name]).__name__, advice) from error
     fits = len(array.shape) == len(shape) and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True))
     if not fits:

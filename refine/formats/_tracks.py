@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.errors import InputError
 from refine.estimate import as_array
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations
@@ -59,6 +60,9 @@ class Tracks:
             person = people[key]
             chosen = {name: np.asarray(person[name])[pick]} if _reaches(person.get(name), pick) else person
             parts.append(numbers(f"{where}: {key}", chosen, name, len(pick), *shape, advice=advice))
+        if len({part.shape[1:] for part in parts}) > 1:
+            shapes = ", ".join(str(part.shape[1:]) for part in parts)
+            raise InputError(f"{where}: {name}", "the same shape for all people", shapes, advice)
         return np.concatenate(parts)
 
     def put(self, people: People, name: str, changed: Bool[Tensor, "B"], fresh: object) -> dict[Any, dict[str, Any]]:

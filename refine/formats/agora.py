@@ -179,7 +179,7 @@ def _model(where: str, params: dict[str, Any]) -> str:
 
 def _matrices(params: dict[str, Any]) -> bool:
     """Say whether the rotations are matrices."""
-    return np.size(kept(params["global_orient"])) == 9
+    return np.size(kept(params.get("global_orient", ()))) == 9
 
 
 def _pixels(where: str, content: dict[str, Any], size: Tensor) -> Float[Tensor, "1 24 2"]:

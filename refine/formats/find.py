@@ -12,9 +12,14 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.discover import modules
-from refine.errors import InputError
+from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.formats._nearly import levels, looks_like, what_it_is
+
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
+"""What numbers of another kind or count end in, once they are reckoned with; the cause stays attached."""
+
+GAP_ADVICE = "Run the regressor again; if the file is as it wrote it, this is a gap in the reader: please report it."
 
 
 def formats() -> dict[str, ModuleType]:
@@ -51,10 +56,10 @@ def read(
         raise InputError(str(path), "a regressor's result file", got, "Check the path.")
     known = formats()
     if format is not None:
-        return _named(format).read(path, body, camera, sizes)
-    for module in known.values():
+        return _read(format, _named(format), path, body, camera, sizes)
+    for name, module in known.items():
         if module.recognises(path):
-            return module.read(path, body, camera, sizes)
+            return _read(name, module, path, body, camera, sizes)
     raise InputError(
         str(path), f"a file of a known format ({', '.join(known)})", what_it_is(path), _advice(known, path)
     )
@@ -71,6 +76,25 @@ def write(refined: Estimate, path: str | Path) -> None:
         InputError: The source's format is not known here, or the file cannot be written.
     """
     _named(refined.source.format).write(refined, Path(path))
+
+
+def _read(
+    name: str,
+    module: ModuleType,
+    path: Path,
+    body: SkinnedBody | None,
+    camera: Camera | None,
+    sizes: Float[Tensor, "I 2"] | None,
+) -> Estimate:
+    """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
+    try:
+        estimate: Estimate = module.read(path, body, camera, sizes)
+    except (InputError, MissingExtra):
+        raise
+    except UNFORESEEN as error:
+        got = f"one in which something does not fit ({type(error).__name__}: {str(error)[:160]})"
+        raise InputError(str(path), f"a {name} file as the regressor writes it", got, GAP_ADVICE) from error
+    return estimate
 
 
 def _named(name: str) -> ModuleType:

@@ -33,6 +33,8 @@ from refine.estimate import Estimate, Source
 from refine.focal import camera_from_rule
 from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._npz import READ_ERRORS
+from refine.formats._pickled import kind, read_pickled
 from refine.source_body import own_body
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -131,7 +133,7 @@ def _shape(path: Path) -> tuple[int, ...] | None:
             version = np.lib.format.read_magic(file)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = header(file)
-    except (OSError, ValueError, EOFError):
+    except READ_ERRORS:
         return None
     return tuple(shape) if dtype.kind == "f" else None
 
@@ -142,10 +144,9 @@ def _read(path: Path) -> np.ndarray:
     Raises:
         InputError: They are truncated, of another shape, not finite, or behind the camera.
     """
-    try:
-        stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(str(path), "an npy file of vertices", str(error) or "a broken file", ADVICE) from error
+    stored = read_pickled(path) if kind(path) == "npy" else None
+    if not isinstance(stored, np.ndarray):
+        raise InputError(str(path), "an npy file of vertices", f"a {kind(path) or 'broken'} file", ADVICE)
     if stored.ndim != 3 or stored.shape[1:] != (SMPLX_MESH, 3) or not len(stored) or stored.dtype.kind != "f":
         got = f"shape {stored.shape} of {stored.dtype}"
         raise InputError(str(path), f"vertices (people, {SMPLX_MESH}, 3), at least one person", got, ADVICE)

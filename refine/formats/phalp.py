@@ -241,7 +241,7 @@ def _entries(where: str, content: object) -> _Entries:
     frames, places, ghosts = [], [], 0
     for name, lists in content.items():
         for key in KEYS:
-            if not isinstance(lists.get(key), list) or len(lists[key]) != len(lists.get("tid", ())):
+            if not isinstance(lists.get(key), list) or len(lists[key]) != len(lists.get("tid") or ()):
                 raise InputError(
                     f"{where}: {name}: {key}", "a list with an entry a person", "none or another length", ADVICE
                 )

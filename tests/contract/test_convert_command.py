@@ -68,7 +68,7 @@ def test_the_photo_tells_the_size_a_file_lacks(tmp_path: Path) -> None:
 
     path = multihmr.write(tmp_path / "photo.npy", 1)
     write_image(tmp_path / "photo.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    run(path, "--to", "refine", "--photo", tmp_path / "photo.png", "--out", tmp_path / "own.npz")
+    run(path, "--to", "refine", "--image", tmp_path / "photo.png", "--out", tmp_path / "own.npz")
     assert refine.read(tmp_path / "own.npz").camera.size.tolist() == [[HEIGHT, WIDTH]]
 
 

@@ -123,7 +123,7 @@ def test_a_file_that_was_deleted_is_made_again(people: Folder, run: Callable[...
     [
         ({"chunk_size": 3}, "chunk_size was 2, is 3"),
         ({"threads": 2}, "threads was 1, is 2"),
-        ({"camera": "diagonal"}, "camera was None, is diagonal"),
+        ({"camera": "diagonal"}, "camera was not given, is diagonal"),
         ({"limit": 2}, "3 result(s) gone or left out: person_00003.npz"),
         ({"save_npz": True}, "save_npz was False, is True"),
         ({"refiner": refine.Refiner(rounds=2)}, "refiner rounds was 3, is 2"),

@@ -33,7 +33,7 @@ KINDS: dict[str, Any] = {
     "scalars": [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True), np.str_("x\0y"), np.complex64(1j), np.float16(2)],
     "arrays": [np.arange(6).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.array(3.5), np.array("text"), np.array([b"a", b"bc"])],
     "orders of bytes": [np.arange(3, dtype=">f4"), np.arange(3, dtype="<f4"), np.arange(3, dtype="f4")],
-    "records": [np.zeros(2, RECORD), np.ones(3, RECORD), np.zeros(2, [("a", "<i2"), ("b", ">f8")])],
+    "records": [np.zeros(2, RECORD), np.zeros((3, 1), RECORD), np.zeros(2, [("a", "<i2"), ("b", ">f8")])],
     "dates": np.array(["2020-01-01", "NaT"], "datetime64[D]"),
     "not a number": [float("nan"), np.array([np.nan, -np.nan], np.float32)],
     "tensors of a file": [np.arange(4.0).view(TensorArray), (np.zeros((2, 2), np.float16).view(TensorArray),)],
