@@ -25,8 +25,8 @@ def convert(
         ),
     ],
     out: Annotated[
-        Optional[Path], typer.Option(help="The file to write; FILE_TO.npz in this folder if not named.")
-    ] = None,  # noqa: UP045
+        Path | None, typer.Option(help="The file to write; FILE_TO.npz in this folder if not named.")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
     image: Annotated[Optional[Path], typer.Option(help="The photo, for files that do not know its size.")] = None,  # noqa: UP045
 ) -> None:

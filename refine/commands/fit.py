@@ -32,9 +32,9 @@ def fit(
         typer.Option(help="Folder for the results; made if it is not there.", show_default=False),
     ] = None,
     keypoints: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(help="2D keypoints (OpenPose, MMPose, COCO, ...); the network looks at the photo if not named."),
-    ] = None,  # noqa: UP045
+    ] = None,
     camera: Annotated[
         str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
     ] = None,

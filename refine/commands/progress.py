@@ -49,7 +49,8 @@ def progress_bar(words: str) -> Iterator["Progress"]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.tasks:
+            bar.stop()
 
 
 @contextmanager

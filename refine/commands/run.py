@@ -62,7 +62,7 @@ def run(
         )  # fmt: skip
         raise typer.Exit(3 if failures else 0)
     check_folder(out)
-    with progress_bar("refine run") as progress, interruption_told():
+    with interruption_told(), progress_bar("refine run") as progress:
         summary = run_folder(
             results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
             jobs=jobs, threads=threads, chunk_size=chunk_size, first_frame=first_frame, limit=limit, resume=resume,

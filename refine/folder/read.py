@@ -194,8 +194,10 @@ class Reader:
             known = [one for one in several if one is not None]
             if not known:
                 got = f"none; the result names {stored[0]}" if stored else "none"
-                where = f"a photo of its name in {self.settings.images}"
-                advice = "A photo is found by the name the result stores, or else by the result's own name; see docs/folders.md."
+                where = f"a photo named {Path(result).stem} in {self.settings.images}"
+                advice = (
+                    "A photo is found by the name the result stores, else by the result's own; see docs/folders.md."
+                )
                 raise InputError(result, where, got, advice)
             sizes = self._sizes([one or known[0] for one in several])
         else:

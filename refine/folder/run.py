@@ -14,8 +14,8 @@ import torch
 
 from refine.errors import InputError
 from refine.folder.chunk import Finished
-from refine.folder.local_engine import run_here, run_in_processes
 from refine.folder.keypoints import find_keypoints
+from refine.folder.local_engine import run_here, run_in_processes
 from refine.folder.manifest import Manifest, Task, differences, read_manifest, with_stored_choices
 from refine.folder.outcome import FAILED, PARTLY, Outcome, Summary, as_lines
 from refine.folder.photos import find_photos

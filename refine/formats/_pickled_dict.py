@@ -39,12 +39,12 @@ def read_dict(path: Path, keys: Collection[str], advice: str) -> dict[str, Any]:
         advice: What to do where it has not.
 
     Raises:
-        InputError: It is broken, hostile, no dictionary, or has not all keys.
+        InputError: It is broken, hostile, no dictionary, or lacks a key, or has None for it.
     """
     content = read_pickled(path)
     if not isinstance(content, dict):
         raise InputError(str(path), "a dictionary", type(content).__name__, advice)
-    missing = [name for name in keys if name not in content]
+    missing = [name for name in keys if content.get(name) is None]
     if missing:
         raise InputError(str(path), f"a dictionary with {', '.join(missing)}", ", ".join(map(str, content)), advice)
     return content

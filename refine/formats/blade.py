@@ -129,7 +129,9 @@ def write(refined: Estimate, path: Path) -> None:
             ),
         }
     tensors = {
-        name: kept(value).view(TensorArray) for name, value in content.items() if name.startswith(("smplx_", "camera_"))
+        name: value.view(TensorArray)
+        for name, value in content.items()
+        if name.startswith(("smplx_", "camera_")) and isinstance(value, np.ndarray)
     }
     write_torch(Path(path), content | tensors)
 

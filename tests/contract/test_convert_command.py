@@ -89,3 +89,14 @@ def test_a_file_does_not_overwrite_itself(tmp_path: Path) -> None:
 def test_a_real_file_is_converted_to_millimetres(tmp_path: Path, real_data: Callable[[str], Path]) -> None:
     said = run(real_data("romp_photo") / "romp_output.npz", "--to", "anny", "--out", tmp_path / "out.npz")
     assert float(said.split()[1]) < 15
+
+
+def test_a_regressors_format_is_refused_with_what_writes_it(tmp_path: Path) -> None:
+    path = bev.write(tmp_path / "bev.npz")
+    done = CliRunner().invoke(app, ["convert", str(path), "--to", "romp"])
+    assert isinstance(done.exception, refine.InputError) and "refine run" in str(done.exception)
+
+
+def test_the_folder_of_the_file_is_made(tmp_path: Path) -> None:
+    run(bev.write(tmp_path / "bev.npz"), "--to", "parameters", "--out", tmp_path / "new" / "out.npz")
+    assert (tmp_path / "new" / "out.npz").is_file()

@@ -15,7 +15,7 @@ import refine
 from refine.body import SkinnedBody
 from refine.cli import app
 from refine.errors import InputError
-from refine.folder.outcome import Summary
+from refine.folder.outcome import Summary, reason_of
 from refine.folder.run import run_folder
 from refine.formats import find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
@@ -116,6 +116,52 @@ def test_a_file_that_was_deleted_is_made_again(people: Folder, run: Callable[...
     (tmp_path / "out" / f"{people.names[0]}.npz").unlink()
     assert run(people).done_now == 2  # its chunk
     assert contents(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"format": "rmop"}, {"camera": "fov61"}, {"camera": "gone.json"}, {"device": "gpu"}, {"keypoints": "gone"}, {"body_model": "gone.npz"}],
+)  # fmt: skip
+def test_what_would_fail_for_every_result_is_refused_before_the_folder_is_made(
+    people: Folder, run: Callable[..., Summary], tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(InputError):
+        run(people, **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_in_which_nothing_is_done_yet_may_be_begun_otherwise(
+    people: Folder, run: Callable[..., Summary], tmp_path: Path
+) -> None:
+    class Ended(Exception):
+        pass
+
+    def end_at_once(done: int, total: int) -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        run(people, progress=end_at_once)
+    assert (tmp_path / "out" / "refine_manifest.json").is_file()
+    assert run(people, chunk_size=3, limit=1).done_now == 1
+
+
+def test_a_reason_is_one_line_and_does_not_name_its_result_again() -> None:
+    listing = InputError("/a/b/c.npz", "a known format", "words", "Nearly bev: no cam.\nKnown formats:\n  agora: ...")
+    assert reason_of(listing, "b/c.npz") == "expected a known format, got words. Nearly bev: no cam."
+    assert (
+        reason_of(InputError("camera", "one", "none", "Give it."), "c.npz")
+        == "camera: expected one, got none. Give it."
+    )
+    assert reason_of(ValueError("a\nb"), "c.npz") == "ValueError: a b"
+
+
+def test_ctrl_c_says_that_nothing_is_lost(people: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("refine.folder.run.run_folder", interrupted)
+    done = CliRunner().invoke(app, arguments(people, tmp_path / "out"))
+    assert done.exit_code == 130 and "the same command goes on" in done.stderr
 
 
 @pytest.mark.parametrize(

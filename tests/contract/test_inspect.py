@@ -139,3 +139,10 @@ def test_an_unknown_file_is_told_what_it_nearly_is(
     assert got in caught.value.got
     assert caught.value.advice.startswith(near)
     assert "romp" in caught.value.expected
+
+
+def test_a_photo_of_another_size_is_suspicious(tmp_path: Path) -> None:
+    path = parameters(tmp_path / "estimate.npz")
+    height, width = (round(float(side)) for side in inspect(path).estimate.camera.size[0])
+    assert "the file is about one of" not in said(path, size=(height, width))
+    assert f"the file is about one of {width}x{height} px" in said(path, size=(height, width + 100))
