@@ -53,16 +53,15 @@ def read(
     path = Path(path)
     if not path.is_file():
         got = "a folder" if path.is_dir() else "no such file"
-        raise InputError(str(path), "a regressor's result file", got, "Check the path.")
+        advice = "A folder of results is what `refine run` is for." if path.is_dir() else "Check the path."
+        raise InputError(str(path), "a regressor's result file", got, advice)
     known = formats()
     if format is not None:
         return _read(format, _named(format), path, body, camera, sizes)
     for name, module in known.items():
         if module.recognises(path):
             return _read(name, module, path, body, camera, sizes)
-    raise InputError(
-        str(path), f"a file of a known format ({', '.join(known)})", what_it_is(path), _advice(known, path)
-    )
+    raise InputError(str(path), "a file of a known format", what_it_is(path), _advice(known, path))
 
 
 def write(refined: Estimate, path: str | Path) -> None:
