@@ -38,7 +38,7 @@ def test_an_unknown_file_is_told_what_is_known(bytes_: bytes, tmp_path: Path) ->
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.npz: expected a regressor's result file, got no such file"):
         read(tmp_path / "absent.npz")
-    with pytest.raises(InputError, match="got a folder.*refine run"):
+    with pytest.raises(InputError, match=r"got a folder.*refine run"):
         read(tmp_path)
 
 
