@@ -84,8 +84,7 @@ def fit(
     check_photos(estimate, photos)
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
     detections, said = detections_of(keypoints, estimate, given)
-    own_evidence = keypoints is not None or bool(evidence)
-    refiner = refiner or (Refiner() if own_evidence else Refiner.default())
+    refiner = refiner or usual_refiner(keypoints is not None or bool(evidence))
     fitted = fit_bodies_of_photos(
         photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
     )
@@ -117,9 +116,9 @@ def fit_bodies_of_photos(
     estimate: Estimate,
     detections: Detections | None,
     *,
+    refiner: Refiner,
     evidence: Sequence[Term] = (),
     priors: Sequence[Term] | None = None,
-    refiner: Refiner | None = None,
     callback: Callback | None = None,
 ) -> FittedPhotos:
     """Refine bodies whose photos, cameras and keypoints are read already: what `fit` does after reading.
@@ -138,7 +137,6 @@ def fit_bodies_of_photos(
     """
     from priors.default import default_priors
 
-    refiner = refiner or Refiner.default()
     terms, informed = list(evidence), None
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)
@@ -174,6 +172,15 @@ def fit_bodies_of_photos(
     )
     rounds, taken = _cheaper(rounds, again, rows, doubtful)
     return FittedPhotos(rounds, informed, tuple(taken))
+
+
+def usual_refiner(evidence: bool) -> Refiner:
+    """Return the method where the caller named none: by the evidence given, and only where there is none by the shipped network.
+
+    Args:
+        evidence: Whether the caller gives keypoints or terms.
+    """
+    return Refiner() if evidence else Refiner.default()
 
 
 def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Look] | None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from refine.api import fit_bodies_of_photos
+from refine.api import fit_bodies_of_photos, usual_refiner
 from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.detections import Detections
@@ -191,9 +191,7 @@ def attach(
         raise InputError(
             "model", "a model without an attachment", "one that has one", "Call refine.detach(model) first."
         )
-    hook = Attachment(
-        found, refiner or (Refiner.default() if keypoints is None else Refiner()), batch, images, keypoints, body_model
-    )
+    hook = Attachment(found, refiner or usual_refiner(keypoints is not None), batch, images, keypoints, body_model)
     model.register_forward_hook(hook, with_kwargs=True)
     return model
 

@@ -93,12 +93,9 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
 
 def _height(body: SkinnedBody, shape: Tensor) -> Tensor:
     """Distance (B,) m from head to left ankle at rest, of the child in a shape alone: an adult's size is seen."""
-    names, young = body.joint_names, shape[:, ADULT_SHAPES:]
-    ends = body.joint_template[[names.index("head"), names.index("left_ankle")]]
-    grown = torch.einsum(
-        "eks,bs->bek", body.joint_basis[[names.index("head"), names.index("left_ankle")], :, ADULT_SHAPES:], young
-    )
-    tall: Tensor = (ends + grown).diff(dim=1).norm(dim=-1)[:, 0]
+    ends = [body.joint_names.index(name) for name in ("head", "left_ankle")]
+    grown = torch.einsum("eks,bs->bek", body.joint_basis[ends, :, ADULT_SHAPES:], shape[:, ADULT_SHAPES:])
+    tall: Tensor = (body.joint_template[ends] + grown).diff(dim=1).norm(dim=-1)[:, 0]
     return tall
 
 

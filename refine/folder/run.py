@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.chunk import Finished
 from refine.folder.keypoints import find_keypoints
@@ -92,7 +93,7 @@ def run_folder(
     if engine not in ENGINES:
         raise InputError("--engine", f"one of {', '.join(ENGINES)}", repr(engine))
     check_device(device)
-    refiner = refiner or (Refiner.default() if keypoints is None else Refiner())
+    refiner = refiner or usual_refiner(keypoints is not None)
     settings = Settings(
         results="", images=str(Path(images).expanduser().absolute()),
         keypoints=None if keypoints is None else str(Path(keypoints).expanduser().absolute()), format=format,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
 from refine.folder.chunk import Finished
@@ -79,7 +80,7 @@ def watch_folder(
         )
     if Path(out).resolve() == folder.resolve():
         raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
-    refiner = refiner or (Refiner.default() if keypoints is None else Refiner())
+    refiner = refiner or usual_refiner(keypoints is not None)
     named = None if keypoints is None else str(Path(keypoints).expanduser().absolute())
     check_evidence(refiner, named)
     check_device(device)

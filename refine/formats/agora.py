@@ -31,6 +31,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._own_source import own_source
 from refine.formats._pickled import write_pickle
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
@@ -141,11 +142,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "agora":
-        raise InputError(
-            "refined.source", "an estimate read from AGORA's files", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "agora", "AGORA's files")
     content: dict[str, Any] = dict(source.arrays["pickle"])  # type: ignore[call-overload]
     focal, center, size = torch.as_tensor(np.asarray(source.arrays["camera"]), dtype=torch.float32).split(2, 1)
     refined = with_camera(refined, Camera(focal, center, size))

@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.formats._npz import write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._simple_romp import (
     Results,
@@ -119,9 +120,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "bev":
-        raise InputError("refined.source", "an estimate read from BEV", source.format, "Write it in its own format.")
+    source = own_source(refined, "bev", "BEV")
     content: Results = dict(source.arrays)
     camera, _ = _camera(source.path, content)
     refined = with_camera(refined, camera)

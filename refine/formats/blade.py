@@ -30,6 +30,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._own_source import own_source
 from refine.formats._pickled import write_torch
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import TensorArray
@@ -112,9 +113,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "blade":
-        raise InputError("refined.source", "an estimate read from BLADE", source.format, "Write it in its own format.")
+    source = own_source(refined, "blade", "BLADE")
     content: dict[str, Any] = dict(source.arrays)
     own, _ = _camera(str(source.path), content, refined.camera.size.detach().cpu().float())
     refined = with_camera(refined, own)

@@ -28,6 +28,7 @@ from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -113,9 +114,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "cliff":
-        raise InputError("refined.source", "an estimate read from CLIFF", source.format, "Write it in its own format.")
+    source = own_source(refined, "cliff", "CLIFF")
     content = {name: np.asarray(value) for name, value in source.arrays.items()}
     focal = torch.as_tensor(content["focal_l"], dtype=torch.float32)
     refined = with_camera(refined, _camera(focal, refined.camera.size.detach().cpu().float()))

@@ -35,13 +35,14 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._json_head import begins_with
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import put_shape
 from refine.source_body import own_body
 from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 
-HEAD_BYTES = 65536
 CAMERA = ("focal", "center", "size", "camera_from_world")
 FOCAL_SHARE = 1.2
 """Focal length over the photo's shorter side where nobody calibrated (`sv1p.py`)."""
@@ -49,12 +50,7 @@ FOCAL_SHARE = 1.2
 
 def recognises(path: Path) -> bool:
     """Say whether a file is EasyMocap's: a JSON list of people with `Rh`, `Th` and `poses`."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return head.lstrip()[:1] == b"[" and all(name in head for name in (b'"Rh"', b'"Th"', b'"poses"'))
+    return begins_with(path, b"[", ("Rh", "Th", "poses"))
 
 
 def read(
@@ -126,11 +122,8 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source, where = refined.source, str(refined.source.path)
-    if source.format != "easymocap":
-        raise InputError(
-            "refined.source", "an estimate read from EasyMocap", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "easymocap", "EasyMocap")
+    where = str(source.path)
     content: Any = source.arrays["content"]
     kept: Any = source.arrays["camera"]
     camera = Camera(*(torch.as_tensor(kept[name]) for name in CAMERA if name in kept))

@@ -28,15 +28,14 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._json_head import begins_with
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
 from refine.transfer import refined_source, to_body, with_camera
 from refine.weak_perspective import WeakPerspective, from_box, from_perspective
 
 KEYS = ("parm_pose", "parm_shape", "parm_cam", "bbox_scale", "bbox_center")
-HEAD_BYTES = 65536
-"""More than the first person: 24 matrices, 49 points."""
-
 LONG_SIDES = 400.0
 """Focal length over the photo's longer side: somebody who fills it is a few hundred metres away, and a point 0.3 m behind the pelvis and half
 a photo off the axis is seen less than half a pixel off."""
@@ -46,12 +45,7 @@ ADVICE = "Download EFT's fits again, or write them again with eft/utils/exportDB
 
 def recognises(path: Path) -> bool:
     """Say whether a file is EFT's: a JSON object with people of `parm_pose`, `parm_cam` and a box."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return head.lstrip()[:1] == b"{" and all(f'"{name}"'.encode() in head for name in KEYS)
+    return begins_with(path, b"{", KEYS)
 
 
 def read(
@@ -117,9 +111,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "eft":
-        raise InputError("refined.source", "an estimate read from EFT", source.format, "Write it in its own format.")
+    source = own_source(refined, "eft", "EFT")
     content: Any = source.arrays["content"]
     people = _people(str(source.path), content)
     arrays = _arrays(str(source.path), people)

@@ -28,6 +28,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._intrinsics import camera_of_matrices, focal_words
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_pickle
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
@@ -118,9 +119,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "glamr":
-        raise InputError("refined.source", "an estimate read from GLAMR", source.format, "Write it in its own format.")
+    source = own_source(refined, "glamr", "GLAMR")
     content: dict[str, Any] = dict(source.arrays)
     where = str(source.path)
     tracks, people = _tracks(where, content)

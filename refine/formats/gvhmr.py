@@ -25,6 +25,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._intrinsics import camera_of_matrices, focal_words
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_torch
 from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
@@ -108,9 +109,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "gvhmr":
-        raise InputError("refined.source", "an estimate read from GVHMR", source.format, "Write it in its own format.")
+    source = own_source(refined, "gvhmr", "GVHMR")
     content: dict[str, Any] = dict(source.arrays)
     where, count = str(source.path), len(source)
     refined = with_camera(refined, _camera(where, content, count))

@@ -26,6 +26,8 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._json_head import begins_with
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
 from refine.transfer import refined_source, to_body, with_camera
@@ -39,9 +41,6 @@ PARTS = {
 }
 KEYS = (*PARTS, "shape", "expr")
 
-HEAD_BYTES = 65536
-"""All of the file and more: 189 numbers."""
-
 MAX_OBJ_BYTES = 64 * 2**20
 MAX_JSON_BYTES = 2**20
 
@@ -53,12 +52,7 @@ ADVICE = "Run Hand4Whole's demo.py again."
 
 def recognises(path: Path) -> bool:
     """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, `rhand_pose`, `shape` and `expr`."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return head.lstrip()[:1] == b"{" and all(f'"{name}"'.encode() in head for name in KEYS)
+    return begins_with(path, b"{", KEYS)
 
 
 def read(
@@ -123,11 +117,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "hand4whole":
-        raise InputError(
-            "refined.source", "an estimate read from Hand4Whole", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "hand4whole", "Hand4Whole")
     path, stored = Path(path), source.arrays["json"]
     assert isinstance(stored, Mapping)
     content = {name: np.asarray(value) for name, value in stored.items()}

@@ -36,6 +36,7 @@ from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_object, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
@@ -131,11 +132,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "humandata":
-        raise InputError(
-            "refined.source", "an estimate read from HumanData", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "humandata", "HumanData")
     content: dict[str, Any] = dict(source.arrays)
     file = _file(str(source.path), content)
     camera = _boxes(str(source.path), content, file.count, refined.camera.size.detach().cpu().float())

@@ -34,6 +34,7 @@ from refine.focal import camera_from_rule
 from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import READ_ERRORS
+from refine.formats._own_source import own_source
 from refine.formats._pickled import kind, read_pickled
 from refine.source_body import own_body
 from refine.transfer import refined_source, to_body, with_camera
@@ -93,11 +94,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "multihmr":
-        raise InputError(
-            "refined.source", "an estimate read from Multi-HMR", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "multihmr", "Multi-HMR")
     content = np.asarray(source.arrays["vertices"])
     refined = with_camera(refined, camera_from_rule("fov60", refined.camera.size.cpu()))
     changed = refined_source(refined).changed.cpu()

@@ -27,6 +27,7 @@ from refine.focal import list_rules
 from refine.formats import smplerx
 from refine.formats._carry import joints_after
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import rotations
 from refine.source_pose import joint_slices
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
@@ -205,11 +206,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "parameters":
-        raise InputError(
-            "refined.source", "an estimate read from parameters", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "parameters", "parameters")
     camera = camera_of(source)
     refined = refined if camera is None else with_camera(refined, camera)
     content = {name: as_array(value) for name, value in source.arrays.items()}

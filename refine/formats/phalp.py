@@ -31,6 +31,7 @@ from refine.estimate import Estimate, Source
 from refine.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
 from refine.formats._carry import joints_after
 from refine.formats._crop_camera import crop_after
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._plain_data import same_kind
@@ -153,9 +154,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "phalp":
-        raise InputError("refined.source", "an estimate read from PHALP", source.format, "Write it in its own format.")
+    source = own_source(refined, "phalp", "PHALP")
     content: Any = source.arrays["content"]
     where = str(source.path)
     entries = _entries(where, content)

@@ -26,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._intrinsics import camera_of, focal_words
+from refine.formats._own_source import own_source
 from refine.formats._pickled import write_torch
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import same_kind
@@ -122,11 +123,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "prompthmr":
-        raise InputError(
-            "refined.source", "an estimate read from PromptHMR", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "prompthmr", "PromptHMR")
     content: dict[str, Any] = dict(source.arrays)
     refined = with_camera(refined, _camera(str(source.path), content, refined.camera.size.detach().cpu().float()))
     back = refined_source(refined)

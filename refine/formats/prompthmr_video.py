@@ -27,6 +27,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_rotations, put_shape, rotations
@@ -118,12 +119,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "prompthmr_video":
-        got = source.format
-        raise InputError(
-            "refined.source", "an estimate read from PromptHMR's video", got, "Write it in its own format."
-        )
+    source = own_source(refined, "prompthmr_video", "PromptHMR's video")
     content: dict[str, Any] = dict(source.arrays)
     where = str(source.path)
     tracks, people = _tracks(where, content)

@@ -27,6 +27,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
 from refine.formats._carry import points_after
+from refine.formats._own_source import own_source
 from refine.formats._pickled import write_joblib
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import same_kind
@@ -143,11 +144,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "pymafx":
-        raise InputError(
-            "refined.source", "an estimate read from PyMAF-X", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "pymafx", "PyMAF-X")
     content: Content = dict(source.arrays)
     refined = with_camera(refined, _camera(str(source.path), content))
     back = refined_source(refined)

@@ -26,6 +26,7 @@ from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._npz import TRUNCATED_ADVICE, member_names, read_arrays
+from refine.formats._own_source import own_source
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -104,11 +105,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "refine_npz":
-        raise InputError(
-            "refined.source", "an estimate read from refine's npz", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "refine_npz", "refine's npz")
     content = {name: np.asarray(value) for name, value in source.arrays.items()}
     camera = read_state(content, "").camera
     refined = refined if camera.camera_from_world is not None else with_camera(refined, camera)

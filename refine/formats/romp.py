@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.formats._npz import write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._simple_romp import (
     Results,
     axis_angles,
@@ -115,9 +116,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "romp":
-        raise InputError("refined.source", "an estimate read from ROMP", source.format, "Write it in its own format.")
+    source = own_source(refined, "romp", "ROMP")
     content: Results = dict(source.arrays)
     camera = _camera(source.path, content)
     refined = with_camera(refined, camera)

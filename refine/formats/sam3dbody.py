@@ -30,6 +30,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
 from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
@@ -121,11 +122,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "sam3dbody":
-        raise InputError(
-            "refined.source", "an estimate read from SAM 3D Body", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "sam3dbody", "SAM 3D Body")
     content = dict(source.arrays)
     camera, _ = _camera(source.path, content, None)
     camera = Camera(camera.focal, camera.center, refined.camera.size.cpu().float())

@@ -27,6 +27,7 @@ from refine.estimate import Estimate, Source
 from refine.focal import camera_from_rule
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.transfer import refined_source, to_body, with_camera
 from refine.weak_perspective import from_perspective
@@ -100,11 +101,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "scorehmr":
-        raise InputError(
-            "refined.source", "an estimate read from ScoreHMR", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "scorehmr", "ScoreHMR")
     content = {name: np.asarray(value) for name, value in source.arrays.items()}
     camera = _camera(refined.camera.size.detach().cpu().float())
     refined = with_camera(refined, camera)

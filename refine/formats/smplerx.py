@@ -27,6 +27,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rows, put_shape
 from refine.source_pose import joint_slices
@@ -121,11 +122,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "smplerx":
-        raise InputError(
-            "refined.source", "an estimate read from SMPLer-X", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "smplerx", "SMPLer-X")
     path, stored, meta = Path(path), _mapping(source.arrays.get("npz")), _mapping(source.arrays.get("meta"))
     content = {name: np.asarray(value) for name, value in stored.items()}
     if meta:

@@ -26,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._own_source import own_source
 from refine.formats._pickled import write_pickle
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
@@ -121,11 +122,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "smplifyx":
-        raise InputError(
-            "refined.source", "an estimate read from SMPLify-X", source.format, "Write it in its own format."
-        )
+    source = own_source(refined, "smplifyx", "SMPLify-X")
     content = {name: value for name, value in source.arrays.items() if name != "conf.yaml"}
     size = refined.camera.size.detach().cpu().float()
     focal = torch.full((1, 2), float(np.asarray(source.arrays["conf.yaml"])))

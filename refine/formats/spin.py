@@ -25,6 +25,7 @@ from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
 from refine.formats._carry import carried_joints
 from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.source_fit import fit_bodies
 from refine.source_pose import source_pelvis
@@ -102,9 +103,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "spin":
-        raise InputError("refined.source", "an estimate read from SPIN", source.format, "Write it in its own format.")
+    source = own_source(refined, "spin", "SPIN")
     content = {name: np.asarray(value) for name, value in source.arrays.items()}
     refined = with_camera(refined, _camera(len(refined)))
     back = refined_source(refined)

@@ -26,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._crop_camera import crop_after
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_object_npy
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import same_kind
@@ -107,9 +108,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "tram":
-        raise InputError("refined.source", "an estimate read from TRAM", source.format, "Write it in its own format.")
+    source = own_source(refined, "tram", "TRAM")
     path, where, count = Path(path), str(source.path), len(source)
     content: Any = source.arrays["track"]
     stored = source.arrays.get("camera")

@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import RULES, camera_from_rule
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
@@ -110,9 +111,7 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = refined.source
-    if source.format != "wham":
-        raise InputError("refined.source", "an estimate read from WHAM", source.format, "Write it in its own format.")
+    source = own_source(refined, "wham", "WHAM")
     content: Any = source.arrays["content"]
     where = str(source.path)
     tracks = _tracks(where, content)
