@@ -2,6 +2,7 @@
 
     plain         U( photo, rendering )                            one encoder sees both
     correlating   U( f(photo), g(rendering), f . g within r )      two encoders, and how well each rendered pixel fits its surroundings
+                  ... + h( cos(f(photo), f(texture)) within r )    where the person's texture is known: the same looks under the same eyes
 
     unit                 = S / 16 px,                      S the side of the crop, so that a displacement has one size at every resolution
     offset               = unit (o_x, o_y)
@@ -60,6 +61,12 @@ class Settings:
     correlation_features: int = 48
     """Features that are compared; without effect in the plain design."""
 
+    texture_radius: int = 0
+    """Farthest place a texture is looked for, in pixels of 1/4 of the crop; 0: nowhere. Needs the correlating design."""
+
+    texture_features: int = 24
+    """Features of texture and photo that are compared."""
+
     crop_px: int = 128
     """Side of the crops it was trained at; other sides work, this one fits best."""
 
@@ -106,12 +113,56 @@ class Encoder(nn.Module):
             for coarse, fine in itertools.pairwise(widths)
         )
 
+    def shallow(self, image: Tensor) -> Tensor:
+        """Return the features (B, width, S / 4, S / 4) alone."""
+        features: Tensor = self.down[0](self.first(image.contiguous(memory_format=torch.channels_last)))
+        return features
+
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S)."""
         features = [self.first(image.contiguous(memory_format=torch.channels_last))]
         for step in self.down:
             features.append(step(features[-1]))
         return features
+
+
+class Alike(nn.Module):
+    """Where around each rendered pixel the photo looks like the texture; all zero where no texture is known."""
+
+    FLOOR = 1e-3
+    """Length below which features are no direction."""
+
+    def __init__(self, inputs: int, settings: Settings, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.radius = settings.texture_radius
+        self.compared = nn.Conv2d(inputs, settings.texture_features, 1, bias=False)
+        # No bias and no normalisation: what is zero stays zero. The last one begins at zero: a network trained before stays what it was.
+        window, read = (2 * self.radius + 1) ** 2, settings.texture_features
+        self.read = nn.Sequential(nn.Conv2d(window, read, 1, bias=False), nn.ReLU(inplace=True))
+        self.fine, self.coarse = nn.Conv2d(read, fine, 1, bias=False), nn.Conv2d(read, coarse, 3, 2, 1, bias=False)
+        for last in (self.fine, self.coarse):
+            nn.init.zeros_(last.weight)
+
+    def forward(self, photo: Tensor, texture: Tensor, confidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare the photo encoder's features of a photo and of a textured rendering.
+
+        Args:
+            photo: (B, F, S / 4, S / 4).
+            texture: (B, F, S / 4, S / 4), of the rendering in the person's own colours.
+            confidence: (B, 1, S, S) of the texture, 0..1.
+
+        Returns:
+            What that adds to the features at 1/4 (B, fine, S / 4, S / 4) and at 1/8 (B, coarse, S / 8, S / 8).
+        """
+        sure = functional.avg_pool2d(confidence, 4)
+        fit = correlation(sure * self._direction(texture), self._direction(photo), self.radius)
+        read = self.read(fit * photo.new_tensor(self.compared.out_channels).sqrt())  # cosines
+        return self.fine(read), self.coarse(read)
+
+    def _direction(self, features: Tensor) -> Tensor:
+        """Return unit vectors: what differs from place to place, not how strongly."""
+        told: Tensor = self.compared(features - features.mean((2, 3), keepdim=True))
+        return told / (told.norm(dim=1, keepdim=True) + self.FLOOR)
 
 
 class Decoder(nn.Module):
@@ -166,6 +217,8 @@ class DisplacementNet(nn.Module):
                 nn.Sequential(Convolution(coarse, fine, 2), Convolution(fine, fine))
                 for coarse, fine in itertools.pairwise(tail)
             )
+            if settings.texture_radius:
+                self.alike = Alike(half[1], settings, 2 * half[1], 2 * half[-1])
         else:
             self.both = Encoder(inputs, widths)
         self.decoder = Decoder(widths)
@@ -204,6 +257,10 @@ class DisplacementNet(nn.Module):
             self.compared[1](rendering[-1]), self.compared[0](photo[-1]), self.settings.correlation_radius
         )
         features = [torch.cat(pair, 1) for pair in zip(photo, rendering, strict=True)]
+        # Without a texture the comparison is zero, and is not made; asking costs one synchronisation a call on a GPU.
+        if self.settings.texture_radius and bool((channels[:, -1] > 0).any()):
+            fine, coarse = self.alike(photo[1], self.photo.shallow(channels[:, -4:-1]), channels[:, -1:])
+            features[1], features[-1] = features[1] + fine, features[-1] + coarse
         features[-1] = self.join(torch.cat((features[-1], fit), 1))
         for step in self.deep:
             features.append(step(features[-1]))
@@ -242,15 +299,18 @@ def correlation(
         (B, (2 radius + 1)², H, W) mean products; shift (dx, dy) at index (dy + radius) (2 radius + 1) + dx + radius, zero outside.
     """
     count, features, height, width = rendering.shape
-    # All pairs in one product, of which the window is kept: at 1/8 of a crop that is faster than shifting the picture.
-    pairs = rendering.flatten(2).mT @ photo.flatten(2) / features**0.5  # (B, H W, H W)
-    reach = torch.arange(-radius, radius + 1, device=photo.device)
-    row = torch.arange(height, device=photo.device)[:, None, None, None] + reach[:, None]  # (H, 1, R, 1)
-    column = torch.arange(width, device=photo.device)[:, None, None] + reach  # (W, 1, R)
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)  # (H, W, R, R)
-    place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).reshape(1, height * width, -1)
-    window = pairs.gather(2, place.expand(count, -1, -1)) * inside.reshape(1, height * width, -1)
-    return window.mT.unflatten(2, (height, width)).contiguous(memory_format=torch.channels_last)
+    reach, wide = 2 * radius + 1, width + 2 * radius
+    rows = rendering.permute(0, 2, 3, 1).reshape(count * height, width, features) / features**0.5
+    padded = functional.pad(photo, (radius,) * 4).permute(0, 2, 3, 1)  # (B, H + 2 r, W + 2 r, F)
+    shifts = []
+    for down in range(reach):
+        # Row against row, of which a band is kept: less than all pairs, and faster than shifting the picture.
+        line = padded[:, down : down + height].reshape(count * height, wide, features)
+        pairs = torch.bmm(rows, line.mT).contiguous()  # (B H, W, W + 2 r)
+        shifts.append(
+            pairs.as_strided((count, height, width, reach), (height * width * wide, width * wide, wide + 1, 1))
+        )
+    return torch.cat(shifts, -1).permute(0, 3, 1, 2)
 
 
 def fold(network: DisplacementNet) -> DisplacementNet:

@@ -155,7 +155,7 @@ def train(
         report: Called on the first process after each step with the progress, the share of the budget spent, the loss, and
             the figures where they were measured.
         seed: Of the first weights.
-        start: First weights in their place, of the same shape: a network that was trained before.
+        start: First weights in their place: a network that was trained before, of the same shape or without its comparison of textures.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.
@@ -169,7 +169,7 @@ def train(
         torch.manual_seed(seed)
         network = DisplacementNet(settings).to(fabric.device)
     if start is not None:
-        network.load_state_dict(start.state_dict())
+        network.load_state_dict(network.state_dict() | start.state_dict())  # what it lacks begins anew
         network.sharpness.fill_(1.0)
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, schedule)

@@ -77,6 +77,9 @@ def main(
     batch: Annotated[int, typer.Option(min=2, help="Samples a step and device.")] = 16,
     rate: Annotated[float, typer.Option(help="Largest rate of the optimiser.")] = 1e-3,
     correlation: Annotated[int, typer.Option(help="Radius of the correlation, 1/8 px; 0: the plain design.")] = 0,
+    textures: Annotated[
+        int, typer.Option(min=0, help="Radius in which textures are looked for, 1/4 px; 0: as --start has it.")
+    ] = 0,
     hold_out: Annotated[int, typer.Option(min=1, help="Samples of the hold-out.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make samples ahead; 0: none.")] = 0,
     threads: Annotated[Optional[int], typer.Option(help="Threads of this process; default: torch's.")] = None,  # noqa: UP045
@@ -106,7 +109,7 @@ def main(
     try:
         first = None if start is None else load_trainable(start)
         shape = replace(Settings(), correlation_radius=correlation) if first is None else first.settings
-        settings = replace(shape, crop_px=size)
+        settings = replace(shape, crop_px=size, texture_radius=textures or shape.texture_radius)
         if size < settings.multiple or size % settings.multiple:
             raise InputError("--size", f"a multiple of {settings.multiple}", str(size))
         schedule = Schedule(minutes=minutes, steps=steps, peak=rate)

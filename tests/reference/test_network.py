@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from displacement_net import catalog
-from displacement_net.model import DisplacementNet, Settings, correlation, fold
+from displacement_net.model import Alike, DisplacementNet, Settings, correlation, fold
 from displacement_net.preprocessing import CHANNELS, MASK, network_input
 from refine.body import SkinnedBody
 from refine.errors import InputError
@@ -20,11 +20,12 @@ from tests.people import Case, case
 
 PLAIN = Settings(widths=(8, 12, 16, 24), crop_px=64)
 CORRELATING = replace(PLAIN, correlation_radius=2, correlation_features=8)
+TEXTURED = replace(CORRELATING, texture_radius=3, texture_features=8)
 
 
-@pytest.fixture(params=[PLAIN, CORRELATING], ids=["plain", "correlating"])
+@pytest.fixture(params=[PLAIN, CORRELATING, TEXTURED], ids=["plain", "correlating", "textured"])
 def network(request: pytest.FixtureRequest) -> DisplacementNet:
-    """A small network in both designs with weights that say something."""
+    """A small network in each design with weights that say something."""
     return random_network(request.param)
 
 
@@ -32,6 +33,8 @@ def random_network(settings: Settings) -> DisplacementNet:
     torch.manual_seed(0)
     network = DisplacementNet(settings)
     torch.nn.init.normal_(network.head.weight, std=0.3)
+    if settings.texture_radius:
+        torch.nn.init.normal_(network.alike.fine.weight, std=0.03)
     for name, buffer in network.named_buffers():
         if name.endswith("running_var"):
             buffer.uniform_(0.5, 2.0)
@@ -49,12 +52,12 @@ def seen(body: SkinnedBody, count: int = 2, crop_px: int = 64) -> tuple[Case, Vi
     return people, render_view(photos, people.estimate, crop_px=crop_px)
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(correlation_radius=4)])
+@pytest.mark.parametrize("settings", [Settings(), Settings(correlation_radius=4, texture_radius=4)])
 def test_the_shipped_shapes_stay_below_six_million_parameters(settings: Settings) -> None:
     assert sum(parameter.numel() for parameter in DisplacementNet(settings).parameters()) < 6e6
 
 
-@pytest.mark.parametrize("settings", [PLAIN, CORRELATING])
+@pytest.mark.parametrize("settings", [PLAIN, CORRELATING, TEXTURED])
 def test_an_untrained_network_says_no_displacement(settings: Settings) -> None:
     said = DisplacementNet(settings).eval()(channels())
     assert bool((said.offset == 0).all())
@@ -69,7 +72,7 @@ def test_information_is_a_lower_triangle_with_a_positive_diagonal(network: Displ
 
 def test_a_point_that_is_likely_hidden_carries_no_information(network: DisplacementNet) -> None:
     said, decided = network(channels()), network.displacement(channels(), 0.5)
-    hidden = said.visible < 0
+    hidden = said.visible <= 0
     assert bool(hidden.any())
     assert not bool(hidden.all())
     assert float(decided.sqrt_information[hidden].abs().max()) == 0
@@ -108,6 +111,29 @@ def test_correlation_equals_the_products_one_by_one_and_is_zero_outside() -> Non
         other = photo[:, :, row + dy, column + dx] if inside else torch.zeros(2, 5)
         product = (rendering[:, :, row, column] * other).sum(1) / 5**0.5
         torch.testing.assert_close(fit[:, (dy + radius) * 5 + dx + radius, row, column], product)
+
+
+def test_a_texture_is_compared_with_the_photo_where_it_is_known() -> None:
+    network, given = random_network(TEXTURED), channels()
+    given[:, -4:] = 0
+    without = network(given).offset
+    told = given.clone()
+    told[1, -4:, :32] = 1.0  # the second body's upper half
+    torch.testing.assert_close(network(told).offset[::2], without[::2])
+    assert float((network(told).offset[1] - without[1]).abs().max()) > 0
+
+
+def test_the_same_eyes_find_a_texture_that_lies_elsewhere_in_the_photo() -> None:
+    torch.manual_seed(0)
+    alike = Alike(3, TEXTURED, 8, 8).requires_grad_(False)
+    seen: list[torch.Tensor] = []
+    alike.read.register_forward_hook(lambda _module, given, _told: seen.append(given[0]))
+    photo = torch.randn(1, 3, 16, 16)
+    fine, coarse = alike(photo, torch.roll(photo, (-1, -2), (2, 3)), torch.ones(1, 1, 64, 64))
+    dy, dx = divmod(int(seen[0][0, :, 8, 8].argmax()), 7)
+    assert (dx - 3, dy - 3) == (2, 1)
+    assert float(seen[0].max()) == pytest.approx(1, abs=0.02)  # a cosine
+    assert (fine.shape, coarse.shape) == ((1, 8, 16, 16), (1, 8, 8, 8))
 
 
 def test_the_input_is_zero_behind_the_body_and_depth_counts_from_its_middle() -> None:

@@ -504,6 +504,15 @@ def test_training_goes_on_from_weights_of_an_earlier_sitting(run: Callable[..., 
     assert float(again.network.sharpness) == 1
 
 
+def test_a_comparison_of_textures_is_added_to_weights_without_one(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first = DisplacementNet(replace(SETTINGS, correlation_radius=2, correlation_features=8))
+    torch.nn.init.normal_(first.head.weight, std=0.1)
+    wider, few = replace(first.settings, texture_radius=2), Schedule(steps=1, peak=1e-9)
+    again = train(engine(), wider, few, tmp_path / "run", stream, held(), start=first)
+    assert again.figures.share == pytest.approx(measure(first, held()).share, abs=0.02)
+
+
 def test_the_hold_out_wears_what_training_never_sees() -> None:
     assets = procedural_assets(8)
     for kind in ("skins", "panoramas"):
