@@ -6,7 +6,7 @@
 Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian). For `SIGMA_RAD` see there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -19,11 +19,11 @@ from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 SIGMA_RAD = {
-    "pelvis": 0.10,
+    "pelvis": 0.19,
     "hip": 0.15,
     "knee": 0.25,
     "ankle": 0.30,
-    "foot": 0.30,
+    "foot": 0.20,
     "spine1": 0.08,
     "spine2": 0.08,
     "spine3": 0.08,
@@ -77,9 +77,14 @@ class NearEstimate:
     """Standard deviation per axis, rad; None: `SIGMA_RAD` by the names of the body's joints."""
     kernel: Kernel = field(default_factory=LeastSquares)
     """No robustness: a joint does not escape its estimate."""
+    scale: Float[Tensor, "B"] | None = None
+    """(B,) multiple of the sigmas for each body; None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("pose", self.pose, "B J 3 3")
+        if self.scale is not None:
+            check_shape("scale", self.scale, "B", B=sizes["B"])
+            check_positive("scale", self.scale, "unitless")
         if self.sigma_rad is not None:
             pattern = "J" if self.sigma_rad.dim() == 1 else "B J"
             check_shape("sigma_rad", self.sigma_rad, pattern, **sizes)
@@ -90,6 +95,10 @@ class NearEstimate:
                 "To leave a joint free give it a large sigma; to fix it leave it out of `Unknowns`.",
             )
 
+    def scaled(self, scale: Float[Tensor, "B"]) -> "NearEstimate":
+        """Return the prior with sigmas a multiple (B,) as wide."""
+        return replace(self, scale=scale if self.scale is None else self.scale * scale)
+
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, J_free, 3), unitless, and its Jacobian (B, J_free, 3, P) per unit step."""
         pose = state.bodies.pose
@@ -98,6 +107,8 @@ class NearEstimate:
         away = rotation.log(self.pose[:, joints].mT @ pose[:, joints])  # (B, J_free, 3) rad
         sigma = default_sigma_rad(posed.body.joint_names) if self.sigma_rad is None else self.sigma_rad
         sigma = sigma.to(pose)[..., joints, None]  # (J_free, 1) or (B, J_free, 1)
+        if self.scale is not None:
+            sigma = sigma * self.scale.to(pose)[:, None, None]
         return Linearization(
             away / sigma,
             spread(rotation.right_jacobian_inverse(away) / sigma[..., None], torch.arange(len(joints)), unknowns),

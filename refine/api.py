@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.bodies import choose
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.detections import DetectedPeople, Detections
@@ -29,6 +28,7 @@ from refine.result import Result, summarise
 from refine.solve import Solution
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
+from refine.trust.merge import merged
 
 LOGGER = logging.getLogger("refine")
 
@@ -257,13 +257,6 @@ def _cheaper(
     place = torch.zeros(len(one.cost), dtype=torch.long, device=rows.device)  # (B,) where a row stands in the second
     place[rows] = torch.arange(len(rows), device=rows.device)
     take = doubtful & (two.cost[place] < one.cost)
-    merged = replace(
-        one,
-        state=choose(take, two.state[place], one.state),
-        cost=torch.where(take, two.cost[place], one.cost),
-        cost_by_term=torch.where(take[:, None], two.cost_by_term[place], one.cost_by_term),
-        steps=torch.where(take, two.steps[place], one.steps),
-        stop=tuple(two.stop[p] if t else a for a, p, t in zip(one.stop, place.tolist(), take.tolist(), strict=True)),
-        information=torch.where(take[:, None, None], two.information[place], one.information),
-    )
-    return (*first[:-1], merged), take.nonzero()[:, 0].tolist()
+    if two.verdict:  # a way round that is not believed is no better, however cheap it is to stay there
+        take &= torch.tensor([verdict.accepted for verdict in two.verdict], device=rows.device)[place]
+    return (*first[:-1], merged(one, two, take, place)), take.nonzero()[:, 0].tolist()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine import rotation
@@ -93,6 +93,28 @@ class Unknowns:
             raise InputError(
                 "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
             )
+
+    def places_of(self, fewer: "Unknowns", device: torch.device | None = None) -> Int[Tensor, "Q"]:
+        """Return where the columns of some of these unknowns stand among them.
+
+        Args:
+            fewer: Q columns, all of them among these.
+            device: Of the answer.
+
+        Raises:
+            InputError: A column is not among these.
+        """
+        sizes = (fewer.shape, self.shape), (fewer.expression, self.expression), (fewer.focal, self.focal)
+        fits = all(few <= many for few, many in (*sizes, (fewer.translation, self.translation)))
+        if not fits or not set(fewer.joints) <= set(self.joints):
+            raise InputError("unknowns", f"columns among {self!r}", repr(fewer))
+        places = [3 * self.joints.index(joint) + axis for joint in fewer.joints for axis in range(3)]
+        for mine, count in (
+            (self.shape_columns, fewer.shape), (self.expression_columns, fewer.expression),
+            (self.translation_columns, fewer.translation), (self.focal_column, fewer.focal),
+        ):  # fmt: skip
+            places += range(mine.start, mine.start + count)
+        return torch.tensor(places, dtype=torch.long, device=device)
 
     def check_bodies(self, bodies: Bodies) -> None:
         """Hold the columns against the bodies they are for.

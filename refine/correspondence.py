@@ -21,7 +21,7 @@ from torch import Tensor
 
 from displacement_net.displacement import Displacement
 from refine.body import SkinnedBody, SurfacePoints, surface_points
-from refine.check import check_shape
+from refine.check import check_positive, check_shape
 from refine.errors import InputError
 from refine.render import Fragments
 
@@ -35,6 +35,8 @@ class Correspondences:
         barycentric: (B, N, 3) weights of its corners.
         target: (B, N, 2) px of the photo; finite everywhere (zero where there is no information).
         sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
+        share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a robust kernel judges
+            the match by what it says itself, not by its share. None: each is one.
 
     Raises:
         InputError: The parts disagree on the number of bodies or matches.
@@ -44,6 +46,7 @@ class Correspondences:
     barycentric: Float[Tensor, "B N 3"]
     target: Float[Tensor, "B N 2"]
     sqrt_information: Float[Tensor, "B N 2 2"]
+    share: Float[Tensor, "B N"] | None = None
     _gathered: list[tuple[SkinnedBody, SurfacePoints]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -53,6 +56,9 @@ class Correspondences:
         check_shape("matches.barycentric", self.barycentric, "B N 3", **sizes)
         check_shape("matches.target", self.target, "B N 2", **sizes)
         check_shape("matches.sqrt_information", self.sqrt_information, "B N 2 2", **sizes)
+        if self.share is not None:
+            check_shape("matches.share", self.share, "B N", **sizes)
+            check_positive("matches.share", self.share, "unitless")
 
     def on(self, body: SkinnedBody) -> SurfacePoints:
         """Return the matches' points on a body, gathered at the first call and remembered: a solver asks at every step."""
@@ -113,13 +119,14 @@ def correspond(
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
     stands_for = 1 / (matching.count * density[rows, pixel]).clamp(min=1e-12)  # (B, N) pixels
     # At most one: nothing counts more than it says, and with fewer pixels than matches nothing counts twice.
-    share = (stands_for / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)[..., None, None]
-    information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share / scale
+    share = (stands_for / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)
+    information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share[..., None, None] / scale
     return Correspondences(
         fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),
         fragments.barycentric.flatten(1, 2)[rows, pixel],
         target.masked_fill(~found[..., None], 0.0),
         information.masked_fill(~found[..., None, None], 0.0),
+        share.masked_fill(~found, 1.0),
     )
 
 

@@ -25,6 +25,9 @@ from refine.errors import InputError
 from refine.render import shade
 from refine.view import View
 
+LIMB_PX = 24.0
+"""Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn: they do not make
+what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256 px, an upper arm's length."""
 RENDERED_SHARE = 0.5
 """A pixel of the network's input is of the body if at least half of it is."""
 
@@ -66,8 +69,8 @@ class NetworkDisplacer:
             check_shape("texture", self.texture, "B Y X 4")
 
     def matching(self) -> Matching:
-        """Return how matches are taken from what this network says, in crops of 256 px: its errors hang together as far as was measured."""
-        return Matching(correlation_px=max(1.0, float(self.network.correlation_px)))
+        """Return how matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
+        return Matching(correlation_px=min(max(1.0, float(self.network.correlation_px)), LIMB_PX))
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:

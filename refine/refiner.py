@@ -2,8 +2,10 @@
 
     repeat for each round
         view        <- what the estimate looks like in the photo       (only if a displacer wants to see it)
-        terms       <- the caller's evidence, matches from the displacement of rendered pixels, priors
+        terms       <- the caller's evidence, matches from the displacement of rendered pixels
+        weights     <- errors of regressors and detectors as usual; after the first round, as this evidence says they are
         state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
+    state           <- the estimate again, where the update is not to be believed
 
 Bodies are independent; a body without evidence, behind the camera or outside the photo comes back as it was, with the reason.
 
@@ -18,17 +20,18 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from displacement_net.displacement import Displacement
-from refine.bodies import State, Unknowns, choose
+from refine.bodies import Unknowns
 from refine.correspondence import Matching, correspond
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer
-from refine.solve import Solution, StopReason
+from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.solve.observability import check_focal_is_free_for_one, choose_unknowns, observed, out_of_sight
+from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
+from refine.trust.gate import Gate
 from refine.view import View, render_view
 
 
@@ -61,11 +64,14 @@ class Refiner:
     rasterizer: Rasterizer | None = None
     """What finds the visible triangles; None: the fastest one installed."""
 
+    gate: Gate | None = field(default_factory=Gate)
+    """Says how wrong each estimate is, and whether its update is believed; None: regressors' usual errors, and every update is."""
+
     unknowns: Unknowns | None = None
     """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the evidence sees."""
 
     rounds: int = 3
-    """Times the estimate is rendered and solved anew. Without a displacer one is enough, since the evidence stays the same."""
+    """Times the estimate is rendered and solved anew, each knowing better how wrong it was. Without displacer and gate one is enough."""
 
     crop_px: int = 256
     """Side of the square crops that are rendered."""
@@ -114,36 +120,26 @@ class Refiner:
         body, state = estimate.body, estimate.state
         lost = out_of_sight(estimate)
         solutions: list[Solution] = []
-        for number in range(self.rounds if self.displacer else 1):
-            terms, view = list(evidence), None
+        for number in range(self.rounds if self.displacer or self.gate else 1):
+            terms, own, view = list(evidence), tuple(priors), None
             if self.displacer:
                 view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
                 said, parts = self.displacer.displace(view), body.vertex_parts[body.faces[:, 0]]
                 terms.append(
                     Reprojection(correspond(view.fragments, said, view.crop.image_from_crop, self.matching, parts))
                 )
-            columns = self.unknowns or choose_unknowns(body, state, terms)
-            columns.check_bodies(state.bodies)
-            seen = observed(body, state, terms, columns)
-            solution = self.solver.solve(body, state, [*terms, *priors], columns)
-            solution = _withhold(solution, state, lost, seen)
-            solutions.append(solution)
+            sight = look_at(body, state, terms, self.unknowns)
+            wrong = self.gate.quality(priors, body, state, sight) if self.gate and number else None
+            if self.gate and wrong:
+                terms, own = self.gate.weighed(terms, priors, wrong)
+            solution = self.solver.solve(body, state, [*terms, *own], sight.unknowns)
+            solution = withhold(solution, state, lost, sight.seen)
+            solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state
             if callback:
                 callback(number, solution)
             if view and bool((view.moved_px(state) < self.still_px).all()):
                 break
+        if self.gate:
+            solutions[-1] = self.gate.judge(estimate, solutions)
         return tuple(solutions)
-
-
-def _withhold(solution: Solution, before: State, lost: Sequence[StopReason | None], seen: torch.Tensor) -> Solution:
-    """Put back the bodies that are out of sight or without evidence, and say why."""
-    stop = [
-        reason or (found if has_evidence else StopReason.NO_EVIDENCE)
-        for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
-    ]
-    keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
-    cost = torch.where(keep, solution.cost, solution.cost_before)
-    return replace(
-        solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)
-    )

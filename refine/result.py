@@ -21,9 +21,6 @@ from refine.look import Look
 from refine.photo import Photo
 from refine.solve import Solution, StopReason
 
-MOVED_JOINTS = 8
-"""Joints listed in the report, those that turned most."""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -42,6 +39,8 @@ class Result:
         notes: One sentence for each thing that was decided on the way.
         photos: The photos, for pictures; empty after loading.
         look: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
+        verdict: B sentences: whether the update is believed, wholly, in part or not at all, and why (`refine.trust.gate`); empty without a gate.
+        stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
     """
 
     estimate: Estimate
@@ -56,6 +55,8 @@ class Result:
     notes: tuple[str, ...] = ()
     photos: tuple[Photo, ...] = ()
     look: Callable[[Estimate], Look] | None = None
+    verdict: tuple[str, ...] = ()
+    stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
 
     def __len__(self) -> int:
         return len(self.state)
@@ -65,6 +66,67 @@ class Result:
         """(B,) whether the body was updated; false means the estimate came back as it was, and `stop` says why."""
         pairs = zip(_parts(self.state), _parts(self.estimate.state), strict=True)
         return torch.stack([(new != old).flatten(1).any(1) for new, old in pairs]).any(0)
+
+    @cached_property
+    def posterior(self) -> "Posterior | None":  # type: ignore[name-defined]
+        """What is known of the bodies: the covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
+        from refine.trust.uncertainty import posterior
+
+        return posterior(self.body, self.rounds[-1]) if self.rounds and self.rounds[-1].priors else None
+
+    @cached_property
+    def sigma_mm(self) -> Float[Tensor, "B J 3"]:
+        """(B, J, 3) mm, standard deviation of each joint along image-x, image-y and depth, relative to the pelvis, whose own row is of its place.
+
+        Per coordinate and Gaussian: 68 % of true positions lie within one, 95 % within two. Infinite where nothing is known; NaN without rounds.
+        """
+        from refine.trust.uncertainty import joint_sigma_mm
+
+        if self.stored_sigma_mm is not None:
+            return self.stored_sigma_mm
+        if self.posterior is None:
+            return torch.full_like(self.joints, torch.nan)
+        return joint_sigma_mm(self.body, self.state, self.posterior)
+
+    def vertex_sigma_mm(self, vertices: Sequence[int] | Tensor | None = None) -> Float[Tensor, "B N 3"]:
+        """Return the standard deviation of vertices relative to the pelvis.
+
+        Args:
+            vertices: (N,) indices; None: all, which takes about a second a body.
+
+        Returns:
+            (B, N, 3) mm along image-x, image-y and depth.
+
+        Raises:
+            InputError: The result was loaded from a file, which keeps the joints' alone, or an index does not exist.
+        """
+        from refine.trust.uncertainty import vertex_sigma_mm
+
+        if self.posterior is None:
+            raise InputError(
+                "result", "one that was just refined", "one without rounds", "Files keep `sigma_mm` of the joints."
+            )
+        count = len(self.body.template)
+        chosen = torch.arange(count) if vertices is None else torch.as_tensor(vertices, dtype=torch.long).flatten()
+        if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < count:
+            raise InputError(
+                "vertices", f"indices from 0 to {count - 1}", f"{int(chosen.min())} to {int(chosen.max())}"
+            )
+        return vertex_sigma_mm(self.body, self.state, self.posterior, chosen.to(self.joints.device))
+
+    def explain(self) -> tuple["Explanation", ...]:  # type: ignore[name-defined]
+        """Return for every body which term turned which joint by how many degrees; printed, a table.
+
+        Raises:
+            InputError: The result was loaded from a file.
+        """
+        from refine.trust.explanation import explain
+
+        if not self.rounds:
+            raise InputError(
+                "result", "one that was just refined", "one without rounds", "Call explain() before saving."
+            )
+        return explain(self.body, self.estimate.state, self.rounds[-1])
 
     @property
     def refined(self) -> Estimate:
@@ -213,39 +275,11 @@ class Result:
         Raises:
             InputError: The result holds no photos (it was loaded from a file).
         """
-        from refine.viz.report import ReportPage, report
+        from refine.result_page import page_of
+        from refine.viz.report import report
 
-        chosen = (self.image_index == image).nonzero()[:, 0].tolist()
-        count = sum(bool(self.accepted[row]) for row in chosen)
-        verdict = f"{count} of {len(chosen)} people refined."
-        page = ReportPage(
-            "refine", verdict, tuple(self._report_body(row, n) for n, row in enumerate(chosen, 1)), self.notes
-        )
-        shown = self._photo(image), self.estimate, self.refined, page
+        shown = self._photo(image), self.estimate, self.refined, page_of(self, image)
         return report(*shown, image=image, detections=self.detections, looks=self.looks)
-
-    def _report_body(self, row: int, number: int) -> "ReportBody":  # type: ignore[name-defined]
-        from refine.viz.report import CostRow, Moved, ReportBody
-
-        moved: tuple[Moved, ...] = ()
-        cost: list[CostRow] = []
-        if bool(self.accepted[row]):
-            turned = self.turned[row]
-            most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
-            moved = tuple(Moved(self.body.joint_names[joint], float(turned[joint])) for joint in most)
-            cost = [CostRow("all terms", float(self.cost_before[row]), float(self.cost[row]))]
-            if self.rounds:
-                first, last = self.rounds[0], self.rounds[-1]
-                before, after = first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist()
-                cost += [CostRow(*part) for part in zip(last.term_names, before, after, strict=True)]
-        return ReportBody(
-            f"Person {number}",
-            self.stop[row].value,
-            float(self.misfit_before[row]),
-            float(self.misfit[row]),
-            moved=moved,
-            cost=tuple(cost),
-        )
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         if not 0 <= image < len(self.photos):
@@ -296,5 +330,5 @@ def summarise(
     return Result(
         estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
         misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
-        look,
+        look, tuple(verdict.sentence for verdict in last.verdict),
     )  # fmt: skip

@@ -7,6 +7,7 @@ focal center size (B, 2)   camera_from_world (B, 3, 4), if any                  
 estimate/...                                                                     the same before refining
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
 cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
+verdict (B,) sentences   sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
 source/...   the regressor's own words
 source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/source_content.py`): what `Result.write_source` writes it again from
@@ -77,6 +78,10 @@ def save(result: Result, path: str | Path) -> None:
         "source/path": np.array(str(source.path or "")),
         **{f"{SOURCE_FILE}{key}": array for key, array in packed(source.arrays).items()},
     }
+    if result.verdict:
+        arrays["verdict"] = np.array(result.verdict, dtype=np.str_)
+    if bool(result.sigma_mm.isfinite().any()):
+        arrays["sigma_mm"] = as_array(result.sigma_mm)
     if "coco17" in result.body.keypoint_sets:
         arrays["keypoints/coco17"] = as_array(result.keypoints_2d("coco17"))
     if result.detections is not None:
@@ -141,8 +146,10 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
     stop = tuple(StopReason[name] for name in arrays["stop"].tolist())
     notes = tuple(arrays["notes"].tolist())
     return Result(
-        estimate, read_state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes
-    )
+        estimate, read_state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes,
+        verdict=tuple(arrays.get("verdict", np.array([], np.str_)).tolist()),
+        stored_sigma_mm=torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
+    )  # fmt: skip
 
 
 def _source(arrays: Mapping[str, np.ndarray]) -> Source:

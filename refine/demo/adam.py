@@ -104,7 +104,8 @@ def cost(body: SkinnedBody, state: State, evidence: Reprojection, priors: Sequen
     point = posed.surface_position(matches.triangle, matches.barycentric)
     offset = state.camera.project(point) - matches.target
     residual = (matches.sqrt_information @ offset[..., None])[..., 0]
-    total = evidence.kernel.rho(residual.square().sum(-1)).sum(1)
+    whole = 1.0 if matches.share is None else matches.share.square()
+    total = (evidence.kernel.rho(residual.square().sum(-1) / whole) * whole).sum(1)
     for term in priors:
         found = linearize(term, state, posed, unknowns)
         total = total + found.kernel.rho(found.residual.square().sum(-1)).sum(1)

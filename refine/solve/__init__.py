@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.bodies import State, Unknowns
+from refine.terms import Term
 
 
 class StopReason(Enum):
@@ -37,6 +38,34 @@ def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """How wrong B estimates and their evidence are.
+
+    Attributes:
+        scale: (B,) errors of the estimate, a multiple of what regressors usually err by.
+        noise: (B,) errors of the evidence, a multiple of what it says of itself.
+    """
+
+    scale: Float[Tensor, "B"]
+    noise: Float[Tensor, "B"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the update of one body is believed.
+
+    Attributes:
+        accepted: All or part of it.
+        sentence: Why, for its owner.
+        kept: Names of the branches that stayed with the estimate although the rest was accepted.
+    """
+
+    accepted: bool
+    sentence: str
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Solution:
     """Where a batch of bodies came to rest.
 
@@ -51,6 +80,10 @@ class Solution:
         steps: (B,) accepted steps.
         stop: B reasons.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
+        evidence: The terms of the evidence, where the caller told them apart; empty else.
+        priors: The other terms, likewise, as wide as they were.
+        quality: How wrong estimate and evidence were taken to be; None: as wrong as they usually are.
+        verdict: B verdicts on the update, where it was judged (`refine.trust.gate`); empty else.
     """
 
     state: State
@@ -63,6 +96,10 @@ class Solution:
     steps: Int[Tensor, "B"]
     stop: Sequence[StopReason]
     information: Float[Tensor, "B P P"]
+    evidence: tuple[Term, ...] = ()
+    priors: tuple[Term, ...] = ()
+    quality: "Quality | None" = None
+    verdict: tuple["Verdict", ...] = ()
 
     def covariance(self, rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
         """Return the undamped posterior covariance of a step.
@@ -77,23 +114,36 @@ class Solution:
         Returns:
             (B, P, P), in squared units of the columns (rad², unitless, m²), float64.
         """
-        information = self.information.double()
-        scale = information.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
-        seen = scale > 0
-        inverse_scale = torch.where(seen, 1 / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(scale))
-        scaled = information * inverse_scale[:, :, None] * inverse_scale[:, None, :]
-        scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
-        value, vector = torch.linalg.eigh(scaled)
-        tolerance = max(rank_tolerance, torch.finfo(self.information.dtype).eps)
-        observed = value > tolerance * scaled.shape[-1]
-        inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
-        covariance = (vector * inverse[:, None, :]) @ vector.mT
-        unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)
-        free = (unseen_share > UNOBSERVED_SHARE) | ~seen
-        covariance = covariance * inverse_scale[:, :, None] * inverse_scale[:, None, :]
-        covariance = covariance.masked_fill(free[:, :, None] | free[:, None, :], 0.0)
-        return covariance + torch.diag_embed(torch.where(free, torch.inf, 0.0).to(covariance))
+        return inverse_information(self.information, rank_tolerance)
 
 
 UNOBSERVED_SHARE = 1e-6
 """A column with more than this squared part in an unobserved direction is itself unobserved."""
+
+
+def inverse_information(information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
+    """Return the covariance that belongs to an information matrix; infinite variances where nothing is known (`Solution.covariance`).
+
+    Args:
+        information: (B, P, P), per unit step squared.
+        rank_tolerance: See there.
+
+    Returns:
+        (B, P, P) float64.
+    """
+    least, information = information.dtype, information.double()
+    scale = information.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
+    seen = scale > 0
+    inverse_scale = torch.where(seen, 1 / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(scale))
+    scaled = information * inverse_scale[:, :, None] * inverse_scale[:, None, :]
+    scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
+    value, vector = torch.linalg.eigh(scaled)
+    tolerance = max(rank_tolerance, torch.finfo(least).eps)
+    observed = value > tolerance * scaled.shape[-1]
+    inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
+    covariance = (vector * inverse[:, None, :]) @ vector.mT
+    unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)
+    free = (unseen_share > UNOBSERVED_SHARE) | ~seen
+    covariance = covariance * inverse_scale[:, :, None] * inverse_scale[:, None, :]
+    covariance = covariance.masked_fill(free[:, :, None] | free[:, None, :], 0.0)
+    return covariance + torch.diag_embed(torch.where(free, torch.inf, 0.0).to(covariance))

@@ -20,7 +20,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.solve import STOP_REASONS, Solution, StopReason, reasons
 from refine.solve.normal_equations import NormalEquations, normal_equations
-from refine.terms import Term
+from refine.terms import Term, name_of
 
 RUNNING = -1
 DIAGONAL_FLOOR = 1e-9
@@ -102,7 +102,7 @@ class LevenbergMarquardt:
             code[better & small] = _code(StopReason.CONVERGED)
             code[running & ~better & (damping > self.most_damping)] = _code(StopReason.STALLED)
         code[code == RUNNING] = _code(StopReason.STEP_LIMIT)
-        names = tuple(type(term).__name__ for term in terms)
+        names = tuple(name_of(term) for term in terms)
         return Solution(
             state,
             unknowns,
@@ -149,4 +149,6 @@ def _choose_equations(take: Tensor, first: NormalEquations, second: NormalEquati
         torch.where(take[:, None, None], first.information, second.information),
         torch.where(take[:, None], first.gradient, second.gradient),
         torch.where(take[:, None], first.cost_by_term, second.cost_by_term),
+        second.energy,
+        second.count,
     )

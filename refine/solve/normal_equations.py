@@ -2,6 +2,8 @@
 
     information = Σ_n w_n J_nᵀ J_n,   gradient = Σ_n w_n J_nᵀ r_n,   cost = ½ Σ_n ρ(‖r_n‖²) + constants,   w_n = ρ'(‖r_n‖²)
 
+A row that is only the share a_n of an independent observation is judged as a whole one: a_n² ρ(‖r_n‖² / a_n²).
+
 Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4.3 (weights without the second-order correction, which can
 make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec. 9.4.
 """
@@ -10,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.check import check_shape
 from refine.solve.autodiff import linearize
-from refine.terms import LeastSquares, Term
+from refine.terms import LeastSquares, Linearization, Term
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,45 @@ class NormalEquations:
         information: (B, P, P).
         gradient: (B, P).
         cost_by_term: (B, T).
+        energy: (B,) Σ_n w_n ‖r_n‖², what the quadratic model has at the state.
+        count: (B,) Σ_n w_n a_n² D, how many independent numbers it rests on; silent rows do not count.
     """
 
     information: Float[Tensor, "B P P"]
     gradient: Float[Tensor, "B P"]
     cost_by_term: Float[Tensor, "B T"]
+    energy: Float[Tensor, "B"]
+    count: Float[Tensor, "B"]
 
     @property
     def cost(self) -> Float[Tensor, "B"]:
         """(B,) the whole cost."""
         return self.cost_by_term.sum(1)
+
+    def plus(self, other: "NormalEquations") -> "NormalEquations":
+        """Return the equations of both sets of terms."""
+        return NormalEquations(
+            self.information + other.information, self.gradient + other.gradient,
+            torch.cat((self.cost_by_term, other.cost_by_term), 1), self.energy + other.energy, self.count + other.count,
+        )  # fmt: skip
+
+    def discounted(self, noise: Float[Tensor, "B"]) -> "NormalEquations":
+        """Return the equations of the same terms with standard deviations a multiple (B,) as large, robust weights unchanged."""
+        share = noise.square().reciprocal().to(self.gradient)
+        return NormalEquations(
+            self.information * share[:, None, None], self.gradient * share[:, None], self.cost_by_term * share[:, None],
+            self.energy * share, self.count,
+        )  # fmt: skip
+
+    def columns(self, places: Int[Tensor, "Q"]) -> "NormalEquations":
+        """Return the equations of some columns (Q,), the others held fixed."""
+        return NormalEquations(
+            self.information[:, places[:, None], places],
+            self.gradient[:, places],
+            self.cost_by_term,
+            self.energy,
+            self.count,
+        )
 
 
 def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> NormalEquations:
@@ -56,22 +87,38 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
     like = state.bodies.translation
     information = like.new_zeros(len(state), unknowns.size, unknowns.size)
     gradient = like.new_zeros(len(state), unknowns.size)
+    energy, count = like.new_zeros(len(state)), like.new_zeros(len(state))
     costs = []
     for term in terms:
         linear = linearize(term, state, posed, unknowns)
         check_shape(f"{type(term).__name__}: residual", linear.residual, "B N D", B=len(state))
-        squared = (linear.residual * linear.residual).sum(-1)  # (B, N)
-        cost = 0.5 * linear.kernel.rho(squared).sum(1)
+        squared, whole = row_sizes(linear)
+        cost = 0.5 * (linear.kernel.rho(squared) * whole).sum(1)
         costs.append(cost if linear.constant is None else cost + linear.constant)
         rows = linear.jacobian.permute(0, 3, 2, 1)  # (B, P, D, N): the memory order of surface Jacobians
-        weighted = linear.residual
-        weighted_rows = rows
+        weighted, weighted_rows, weight = linear.residual, rows, torch.ones_like(squared)
         if not isinstance(linear.kernel, LeastSquares):
             weight = linear.kernel.weight(squared)
             weighted = linear.residual * weight[..., None]
             weighted_rows = rows * weight[:, None, None, :]
+        # A silent row has no residual; one that is met to the last bit does not happen.
+        count.add_(linear.residual.shape[2] * ((squared > 0) * weight * whole).sum(1))
+        energy.add_((weighted * linear.residual).sum((1, 2)))
         flat = rows.flatten(2)
         information.baddbmm_(weighted_rows.flatten(2), flat.mT)
         gradient.add_((flat @ weighted.mT.flatten(1)[..., None])[..., 0])
     by_term = torch.stack(costs, 1) if costs else like.new_zeros(len(state), 0)
-    return NormalEquations(information, gradient, by_term)
+    return NormalEquations(information, gradient, by_term, energy, count)
+
+
+def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"] | float]:
+    """Return the squared norm (B, N) of each row as if it were a whole observation, and how much of one it is, (B, N) or 1.
+
+    Args:
+        linear: A term at one state.
+    """
+    squared = (linear.residual * linear.residual).sum(-1)
+    if linear.share is None:
+        return squared, 1.0
+    whole = linear.share * linear.share
+    return squared / whole, whole

@@ -6,71 +6,89 @@ that is, if the evidence alone knows it better than `EXTRA_SIGMA_RAD`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS, State, Unknowns
+from refine.bodies import BODY_JOINTS, State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.solve import StopReason
-from refine.solve.normal_equations import normal_equations
+from refine.solve import Solution, StopReason
+from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.terms import Term
 
 EXTRA_SIGMA_RAD = 0.3
 """Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""
 
 
-def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term], focal: int = 0) -> Unknowns:
-    """Free trunk, limbs, shape and translation, and those hands, jaws and eyes that the evidence sees.
+@dataclass(frozen=True)
+class Sight:
+    """What the evidence says at a state.
 
-    Args:
-        body: The model.
-        state: B bodies and cameras.
-        terms: The evidence.
-        focal: 1 to free log-focal.
-
-    Returns:
-        The columns, the same for the whole batch.
+    Attributes:
+        unknowns: The columns worth solving for, the same for the whole batch.
+        seen: (B,) whether some column has information; a body whose evidence is not finite counts as seen.
+        whole: Equations of the evidence whose rows are independent, in these columns.
+        shared: Of the evidence whose rows hang together (`correlated` terms).
     """
-    count = len(body.joint_names)
-    trunk = Unknowns(tuple(range(min(BODY_JOINTS, count))), body.shape_basis.shape[2], 0, 3, focal)
-    if count <= BODY_JOINTS or not terms or not len(state):
-        return trunk
-    everything = Unknowns(tuple(range(count)), 0, 0, 0)
-    information = _evidence_information(body, state, terms, everything)
-    per_joint = information.reshape(len(state), count, 3).amax((0, 2))
-    seen = (per_joint * EXTRA_SIGMA_RAD**2 >= 1).tolist()
-    joints = [joint for joint in range(count) if joint < BODY_JOINTS or seen[joint]]
-    jaw_seen = "jaw" in body.joint_names and seen[body.joint_names.index("jaw")]
-    expression = body.expression_basis.shape[2] if jaw_seen else 0
-    return Unknowns(tuple(joints), trunk.shape, expression, 3, focal)
+
+    unknowns: Unknowns
+    seen: Bool[Tensor, "B"]
+    whole: NormalEquations
+    shared: NormalEquations
 
 
-def observed(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Bool[Tensor, "B"]:
-    """Say which bodies have any evidence at all.
+def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns | None = None) -> Sight:
+    """Linearise the evidence once, and say what it sees.
+
+    Without columns of the caller's: trunk, limbs, shape and translation are free, and those hands, jaws and eyes that the evidence sees.
 
     Args:
         body: The model.
         state: B bodies and cameras.
         terms: The evidence, without priors.
-        unknowns: The columns.
-
-    Returns:
-        (B,) true where some column has information; a body whose evidence is not finite counts as having evidence.
+        unknowns: The columns; None: chosen.
     """
-    if not terms:
-        return torch.zeros(len(state), dtype=torch.bool, device=state.bodies.translation.device)
-    return (_evidence_information(body, state, terms, unknowns) != 0).any(1)
+    count = len(body.joint_names)
+    if unknowns is not None or count <= BODY_JOINTS or not terms or not len(state):
+        trunk = tuple(range(min(BODY_JOINTS, count)))
+        unknowns = unknowns or Unknowns(trunk, body.shape_basis.shape[2], 0, 3)
+        unknowns.check_bodies(state.bodies)
+        return _sight(_by_kind(body, state, terms, unknowns), unknowns)
+    wide = Unknowns(tuple(range(count)), body.shape_basis.shape[2], body.expression_basis.shape[2], 3)
+    whole, shared = _by_kind(body, state, terms, wide)
+    known = (whole.information + shared.information).diagonal(dim1=-2, dim2=-1)[:, wide.pose_columns]
+    per_joint = known.reshape(len(state), count, 3).amax((0, 2))
+    clear = (per_joint * EXTRA_SIGMA_RAD**2 >= 1).tolist()
+    joints = tuple(joint for joint in range(count) if joint < BODY_JOINTS or clear[joint])
+    jaw_seen = "jaw" in body.joint_names and clear[body.joint_names.index("jaw")]
+    unknowns = Unknowns(joints, wide.shape, wide.expression if jaw_seen else 0, 3)
+    places = wide.places_of(unknowns, known.device)
+    return _sight((whole.columns(places), shared.columns(places)), unknowns)
 
 
-def _evidence_information(
+def _by_kind(
     body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
-) -> Float[Tensor, "B P"]:
-    return normal_equations(body, state, terms, unknowns).information.diagonal(dim1=-2, dim2=-1)
+) -> tuple[NormalEquations, NormalEquations]:
+    """Return the equations of the evidence whose rows are independent, and of that whose rows hang together."""
+    shared = [term for term in terms if getattr(term, "correlated", False)]
+    whole = [term for term in terms if not getattr(term, "correlated", False)]
+    return normal_equations(body, state, whole, unknowns), normal_equations(body, state, shared, unknowns)
+
+
+def _sight(equations: tuple[NormalEquations, NormalEquations], unknowns: Unknowns) -> Sight:
+    """Say which bodies have any evidence at all."""
+    seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in equations]
+    return Sight(unknowns, seen[0] | seen[1], *equations)
+
+
+def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term]) -> Unknowns:
+    """Return the columns worth solving for; see `look_at`."""
+    return look_at(body, state, terms).unknowns
 
 
 def check_focal_is_free_for_one(unknowns: Unknowns | None, estimate: Estimate) -> None:
@@ -108,4 +126,24 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     return tuple(
         StopReason.BEHIND_CAMERA if b else StopReason.OUTSIDE_IMAGE if o else None
         for b, o in zip(behind.tolist(), outside.any(1).tolist(), strict=True)
+    )
+
+
+def withhold(solution: Solution, before: State, lost: Sequence[StopReason | None], seen: Bool[Tensor, "B"]) -> Solution:
+    """Put back the bodies that are out of sight or without evidence, and say why.
+
+    Args:
+        solution: What the solver said.
+        before: B bodies as they were.
+        lost: For each body why it is out of sight, or None.
+        seen: (B,) whether it has evidence.
+    """
+    stop = [
+        reason or (found if has_evidence else StopReason.NO_EVIDENCE)
+        for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
+    ]
+    keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
+    cost = torch.where(keep, solution.cost, solution.cost_before)
+    return replace(
+        solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)
     )

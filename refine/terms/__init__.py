@@ -103,12 +103,24 @@ class Linearization:
         jacobian: (B, N, D, P), per unit step of the unknowns.
         kernel: The term's robust kernel.
         constant: (B,) added to the cost, or None (a mixture's component constant).
+        share: (B, N) root of how much of an independent observation each row is, already in residual and Jacobian; the kernel judges the
+            row as if it were whole: share² ρ(‖residual‖² / share²). None: all rows are whole.
     """
 
     residual: Float[Tensor, "B N D"]
     jacobian: Float[Tensor, "B N D P"]
     kernel: Kernel
     constant: Float[Tensor, "B"] | None = None
+    share: Float[Tensor, "B N"] | None = None
+
+
+@runtime_checkable
+class RelativePrior(Protocol):
+    """A prior around the estimate, whose width is how wrong the estimate may be."""
+
+    def scaled(self, scale: Float[Tensor, "B"]) -> "Term":
+        """Return the prior with its standard deviations multiplied by a number (B,) above zero for each body."""
+        ...
 
 
 @runtime_checkable
@@ -144,3 +156,9 @@ class ResidualTerm(Protocol):
 
 Term = AnalyticTerm | ResidualTerm
 """One source of evidence or one prior. Its tensors have the batch axis of the state it is given."""
+
+
+def name_of(term: Term) -> str:
+    """Return what a term is called in tables: its class, or what a wrapper says."""
+    name = getattr(term, "name", None)
+    return name if isinstance(name, str) else type(term).__name__

@@ -30,6 +30,11 @@ class Reprojection:
     kernel: Kernel = GemanMcClure(scale=10.0)
     """Where a residual stops pulling, in standard deviations. Wide on purpose: the estimate itself starts several sigmas off."""
 
+    @property
+    def correlated(self) -> bool:
+        """Whether the matches are shares of independent observations: then their number says nothing about their noise."""
+        return self.matches.share is not None
+
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 2), unitless, and its Jacobian (B, N, 2, P) per unit step."""
         check_shape("Reprojection.matches.target", self.matches.target, "B N 2", B=len(state))
@@ -40,4 +45,4 @@ class Reprojection:
         if unknowns.focal:
             jacobian[..., unknowns.focal_column] = product(whiten, (pixel - state.camera.center[:, None])[..., None])
         residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
-        return Linearization(residual, jacobian, self.kernel)
+        return Linearization(residual, jacobian, self.kernel, share=self.matches.share)

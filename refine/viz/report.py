@@ -36,10 +36,11 @@ MAX_BODIES = 12
 
 @dataclass(frozen=True)
 class Moved:
-    """How far a joint turned: its name and the angle (degrees) between its local rotations before and after."""
+    """How far a joint turned: its name, the angle (degrees) between its local rotations before and after, and what each term asked for."""
 
     joint: str
     degrees: float
+    by_term: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class ReportBody:
         misfit_of: What the misfit is measured on ("keypoints, confidence >= 0.5").
         moved: Joints, those that moved most first.
         cost: One row a term.
+        verdict: Whether the update is believed, and why; "" where nobody judged.
+        sure: How sure the result is, a sentence or "".
+        terms: Names of the terms in `Moved.by_term`.
     """
 
     title: str
@@ -72,6 +76,9 @@ class ReportBody:
     misfit_of: str = "keypoints"
     moved: tuple[Moved, ...] = ()
     cost: tuple[CostRow, ...] = ()
+    verdict: str = ""
+    sure: str = ""
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,19 +194,20 @@ def _figures(words: ReportBody, width: int) -> Picture:
     canvas.draw_text(page, canvas.shorten(words.title, width, 26, bold=True), (0, 0), 26, bold=True)
     y = 42
     y = _misfit(page, words, y) + 10
-    for line in canvas.wrap_text(f"Stopped: {words.stop}", width, 17):
-        canvas.draw_text(page, line, (0, y), 17)
-        y += LINE
-    if words.moved:
-        shown = words.moved[:MAX_MOVED]
-        most = max(*(abs(row.degrees) for row in shown), 1.0)
-        y = _title(page, "Joints that turned most", y + 12)
-        for row in shown:
-            bar = round((width - 330) * abs(row.degrees) / most)
-            canvas.draw_text(page, canvas.shorten(row.joint.replace("_", " "), 190, 17), (0, y), 17)
-            _right(page, f"{row.degrees:.1f}°", 270, y)
-            page[y + 5 : y + 18, 290 : 290 + max(bar, 1)] = (120, 140, 160)
+    for said in (words.verdict, words.sure, f"Stopped: {words.stop}"):
+        for line in canvas.wrap_text(said, width, 17) if said else ():
+            canvas.draw_text(page, line, (0, y), 17)
             y += LINE
+    if words.moved:
+        y = _moved(
+            page,
+            words,
+            _title(
+                page,
+                "Joints that turned most, and who asked for it" if words.terms else "Joints that turned most",
+                y + 12,
+            ),
+        )
     if words.cost:
         y = _title(page, "Cost by term", y + 12)
         for heading, x in (("before", 370), ("after", 490)):
@@ -210,6 +218,28 @@ def _figures(words: ReportBody, width: int) -> Picture:
             _right(page, _number(cost.after), 490, y)
             y += LINE
     return page[: y + 6]
+
+
+def _moved(page: Picture, words: ReportBody, y: int) -> int:
+    """Write how far joints turned, with a bar or with each term's part; return the next free row."""
+    shown, width = words.moved[:MAX_MOVED], page.shape[1]
+    most = max(*(abs(row.degrees) for row in shown), 1.0)
+    ends = [270 + (width - 280) * (column + 1) // max(len(words.terms), 1) for column in range(len(words.terms))]
+    if words.terms:
+        room = (width - 280) // len(words.terms) - 8
+        for name, end in zip(words.terms, ends, strict=True):
+            _right(page, canvas.shorten(name, room, 17), end, y, SOFT_INK)
+        y += LINE
+    for row in shown:
+        canvas.draw_text(page, canvas.shorten(row.joint.replace("_", " "), 190, 17), (0, y), 17)
+        _right(page, f"{row.degrees:.1f}°", 270, y)
+        for value, end in zip(row.by_term, ends, strict=False):
+            _right(page, f"{value:+.1f}", end, y)
+        if not words.terms:
+            bar = round((width - 330) * abs(row.degrees) / most)
+            page[y + 5 : y + 18, 290 : 290 + max(bar, 1)] = (120, 140, 160)
+        y += LINE
+    return y
 
 
 def _misfit(page: Picture, words: ReportBody, y: int) -> int:

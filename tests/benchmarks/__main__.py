@@ -77,12 +77,18 @@ def main(arguments: Sequence[str] | None = None, folder: Path = HERE) -> int:
 
 
 def discover(folder: Path) -> dict[str, Callable[[], list[Measurement]]]:
-    """Return the `measure` function of every benchmark file of a folder, by file name."""
+    """Return the `measure` function of every benchmark of a folder, a file or a package, by its name."""
     found = {}
-    for path in sorted(folder.glob("*.py")):
+    packages = (path.parent for path in folder.glob("*/__init__.py"))
+    for path in sorted((*folder.glob("*.py"), *packages)):
         if path.stem.startswith("_") or path.stem == "measurement":
             continue
-        spec = importlib.util.spec_from_file_location(f"tests.benchmarks.{path.stem}", path)
+        package = path.is_dir()
+        spec = importlib.util.spec_from_file_location(
+            f"tests.benchmarks.{path.stem}",
+            path / "__init__.py" if package else path,
+            submodule_search_locations=[str(path)] if package else None,
+        )
         if spec is None or spec.loader is None:
             raise ImportError(f"{path} cannot be imported")
         module = importlib.util.module_from_spec(spec)

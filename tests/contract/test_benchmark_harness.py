@@ -89,7 +89,22 @@ def test_a_key_begins_with_its_file(folder: Path) -> None:
 
 def test_every_benchmark_file_measures() -> None:
     files = {path.stem for path in HERE.glob("*.py") if path.stem != "measurement" and path.stem[0] != "_"}
-    assert set(discover(HERE)) == files
+    packages = {path.parent.name for path in HERE.glob("*/__init__.py")}
+    assert set(discover(HERE)) == files | packages
+
+
+def test_a_package_is_a_benchmark_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = folder / "swim"
+    package.mkdir()
+    (package / "pool.py").write_text("LENGTH = 50.0\n")
+    (package / "__init__.py").write_text(
+        "from tests.benchmarks.measurement import Measurement\n"
+        "from tests.benchmarks.swim.pool import LENGTH\n"
+        "def measure():\n"
+        "    return [Measurement('swim.length', LENGTH, 'm', 'report')]\n"
+    )
+    assert main(["--only", "swim"], folder) == 0
+    assert "swim.length" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("value", "reached"), [(9.0, True), (11.0, False)])

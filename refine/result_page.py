@@ -1,0 +1,79 @@
+"""What the report says about a result: verdict, misfit, who turned which joint, costs."""
+
+import torch
+
+from refine.result import Result
+from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
+
+MOVED_JOINTS = 8
+"""Joints listed, those that turned most."""
+MOST_TERMS = 4
+"""Terms whose parts fit beside a joint; the others are summed up in the last one."""
+
+
+def page_of(result: Result, image: int) -> ReportPage:
+    """Return the page of one photo.
+
+    Args:
+        result: The result.
+        image: Which photo.
+    """
+    chosen = (result.image_index == image).nonzero()[:, 0].tolist()
+    count = sum(bool(result.accepted[row]) for row in chosen)
+    verdict = f"{count} of {len(chosen)} people refined."
+    return ReportPage(
+        "refine", verdict, tuple(_body(result, row, number) for number, row in enumerate(chosen, 1)), result.notes
+    )
+
+
+def _body(result: Result, row: int, number: int) -> ReportBody:
+    """Return what the page says about one person."""
+    moved: tuple[Moved, ...] = ()
+    terms: tuple[str, ...] = ()
+    cost: list[CostRow] = []
+    if bool(result.accepted[row]):
+        cost = [CostRow("all terms", float(result.cost_before[row]), float(result.cost[row]))]
+        if result.rounds:
+            first, last = result.rounds[0], result.rounds[-1]
+            before, after = first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist()
+            cost += [CostRow(*part) for part in zip(last.term_names, before, after, strict=True)]
+            moved, terms = _explained(result, row)
+        else:
+            turned = result.turned[row]
+            most = turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
+            moved = tuple(Moved(result.body.joint_names[joint], float(turned[joint])) for joint in most)
+    return ReportBody(
+        f"Person {number}",
+        result.stop[row].value,
+        float(result.misfit_before[row]),
+        float(result.misfit[row]),
+        moved=moved,
+        cost=tuple(cost),
+        verdict=result.verdict[row] if result.verdict else "",
+        sure=_sure(result, row),
+        terms=terms,
+    )
+
+
+def _explained(result: Result, row: int) -> tuple[tuple[Moved, ...], tuple[str, ...]]:
+    """Return the joints that turned most with each term's part, and the terms' names."""
+    told = result.explain()[row]
+    parts, names = told.degrees, told.term_names
+    if len(names) > MOST_TERMS:
+        parts = torch.cat((parts[: MOST_TERMS - 1], parts[MOST_TERMS - 1 :].sum(0, keepdim=True)))
+        names = (*names[: MOST_TERMS - 1], "others")
+    most = told.turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
+    return tuple(
+        Moved(told.joint_names[joint], float(told.turned[joint]), tuple(parts[:, joint].tolist())) for joint in most
+    ), names
+
+
+def _sure(result: Result, row: int) -> str:
+    """Say how sure the joints are, in the median."""
+    sigma = result.sigma_mm[row, 1:]
+    if not bool(sigma.isfinite().any()):
+        return ""
+    across, depth = float(sigma[:, :2].mean(1).median()), float(sigma[:, 2].median())
+    return (
+        f"Joints are known to ±{across:.0f} mm across the view and ±{depth:.0f} mm in depth (one sigma, median joint)."
+    )

@@ -1,0 +1,54 @@
+"""Evidence that errs more than it says, or less: the same term with other sigmas, and a kernel for what is not believed at all.
+
+residual[b, n] = residual of the term[b, n] / noise[b]
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+from refine.body import PosedBody
+from refine.check import check_positive, check_shape
+from refine.solve.autodiff import linearize
+from refine.terms import GemanMcClure, Kernel, Linearization, Term
+
+
+@dataclass(frozen=True)
+class Discounted:
+    """A term whose standard deviations are a multiple of what it says.
+
+    Attributes:
+        term: The evidence.
+        noise: (B,) the multiple.
+
+    Raises:
+        InputError: A multiple is not above zero.
+    """
+
+    term: Term
+    noise: Float[Tensor, "B"]
+    kernel: Kernel = GemanMcClure(scale=5.0)
+    """In place of the term's own, which is wide so that a wrong estimate can be seen at all: by now what lies 5 sigmas off is an outlier."""
+
+    def __post_init__(self) -> None:
+        check_shape("noise", self.noise, "B")
+        check_positive("noise", self.noise, "unitless")
+
+    @property
+    def name(self) -> str:
+        """The term's own."""
+        return type(self.term).__name__
+
+    def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
+        """Return the term's residual and Jacobian, both divided by the noise."""
+        linear = linearize(self.term, state, posed, unknowns)
+        share = (1 / self.noise).to(linear.residual)
+        return Linearization(
+            linear.residual * share[:, None, None],
+            linear.jacobian * share[:, None, None, None],
+            self.kernel,
+            linear.constant,
+            linear.share,
+        )

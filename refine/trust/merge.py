@@ -1,0 +1,68 @@
+"""Two solutions of the same bodies put together row by row, with the terms they rest on."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from refine.bodies import choose
+from refine.solve import Solution
+
+T = TypeVar("T")
+
+
+def merged(first: Solution, second: Solution, take: Tensor, place: Tensor) -> Solution:
+    """Return the first solution with some bodies of the second.
+
+    Args:
+        first: Of B bodies.
+        second: Of some of them, in the same columns, with terms of the same classes.
+        take: (B,) true where the second's body is taken.
+        place: (B,) where each body stands in the second; anything where it is not taken.
+    """
+    rows = (take, place)
+
+    def pick(one: Tensor, other: Tensor) -> Tensor:
+        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), other[place], one)
+
+    def names(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
+        if not one or not other:
+            return one
+        return tuple(other[p] if t else mine for mine, p, t in zip(one, place.tolist(), take.tolist(), strict=True))
+
+    return replace(
+        first,
+        state=choose(take, second.state[place], first.state),
+        cost=pick(first.cost, second.cost),
+        cost_by_term=pick(first.cost_by_term, second.cost_by_term),
+        steps=pick(first.steps, second.steps),
+        stop=names(tuple(first.stop), tuple(second.stop)),
+        information=pick(first.information, second.information),
+        evidence=_chosen(first.evidence, second.evidence, *rows),
+        priors=_chosen(first.priors, second.priors, *rows),
+        quality=_chosen(first.quality, second.quality, *rows),
+        verdict=names(first.verdict, second.verdict),
+    )
+
+
+def _chosen(one: T, other: T, take: Tensor, place: Tensor) -> T:
+    """Return a term (or a part of one) whose tensors of one row a body are chosen row by row; the rest is the first's."""
+    if one is other:  # what both share, a body's keypoint set say, has no rows of its own, however many it has
+        return one
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        by_body = one.dim() > 0 and len(one) == len(take) and one.shape[1:] == other.shape[1:]
+        if not by_body or len(other) <= int(place.max()):
+            return one
+        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), other[place], one)  # type: ignore[return-value]
+    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
+        return tuple(_chosen(a, b, take, place) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+    if is_dataclass(one) and not isinstance(one, type) and type(one) is type(other):
+        parts: Mapping[str, object] = {
+            part.name: _chosen(getattr(one, part.name), getattr(other, part.name), take, place)
+            for part in fields(one)
+            if part.init
+        }
+        return replace(one, **parts)
+    return one
