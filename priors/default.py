@@ -1,19 +1,29 @@
-"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape and place nearly kept."""
+"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape and place nearly kept.
+
+sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])        where the regressor states its own; geometric means
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from priors.joint_limits import JointLimits
-from priors.near_estimate import NearEstimate, NearTranslation
+from priors.near_estimate import NearEstimate, NearTranslation, default_sigma_rad
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
-from refine.bodies import Unknowns
+from refine.bodies import BODY_JOINTS, Unknowns
 from refine.estimate import Estimate
 from refine.terms import Term
+
+SAID = (0.2, 5.0)
+"""Least and most a regressor's own word may narrow or widen a joint against the usual: networks are sure of the wrong thing at times."""
 
 
 def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tuple[Term, ...]:
     """Return the default priors of an estimate.
 
     Args:
-        estimate: B bodies.
+        estimate: B bodies. Where their source states its own uncertainty (POCO), joints are as free against each other as it says.
         unknowns: The columns, where the caller named them.
 
     Returns:
@@ -22,9 +32,35 @@ def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tupl
     bodies = estimate.bodies
     focal = (NearFocal(estimate.camera.focal),) if unknowns is not None and unknowns.focal else ()
     return (
-        NearEstimate(bodies.pose),
+        NearEstimate(bodies.pose, said_sigma_rad(estimate)),
         NearShape(bodies.shape),
         NearTranslation(bodies.translation),
         JointLimits(),
         *focal,
     )
+
+
+def said_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
+    """Return the standard deviation of every joint as the regressor weighs them; None where it says nothing.
+
+    Only the proportions are the regressor's, since the units of stated variances differ; how wrong the whole estimate is, the evidence says
+    (`refine.trust.quality`). Trunk and limbs stand in one order in SMPL, SMPL-H, SMPL-X and the built-in body; other joints have their usual sigma.
+
+    Args:
+        estimate: B bodies.
+
+    Returns:
+        (B, J) rad.
+    """
+    said = estimate.source.sigma_rad
+    if said is None:
+        return None
+    pose = estimate.bodies.pose
+    usual = default_sigma_rad(estimate.body.joint_names).to(pose).expand(len(pose), -1)
+    count = min(BODY_JOINTS, said.shape[1], usual.shape[1])
+    own = said[:, :count].to(pose)
+    known = (own > 0) & own.isfinite()
+    ratio = torch.where(known, own, 1.0).log() - usual[:, :count].log()
+    middle = (ratio * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
+    factor = torch.where(known, (ratio - middle).exp().clamp(*SAID), 1.0)
+    return torch.cat((usual[:, :count] * factor, usual[:, count:]), 1)

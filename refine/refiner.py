@@ -31,6 +31,7 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
+from refine.trust.appearance import looks_of
 from refine.trust.gate import Gate
 from refine.view import View, render_view
 
@@ -141,5 +142,6 @@ class Refiner:
             if view and bool((view.moved_px(state) < self.still_px).all()):
                 break
         if self.gate:
-            solutions[-1] = self.gate.judge(estimate, solutions)
+            looks = looks_of(photos, estimate, state, self.displacer, self.rasterizer)
+            solutions[-1] = self.gate.judge(estimate, solutions, looks)
         return tuple(solutions)

@@ -33,6 +33,7 @@ from refine.body import anny
 from refine.errors import InputError
 from refine.network import NetworkDisplacer
 from refine.refiner import Refiner
+from refine.trust.gate import Gate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,15 +45,16 @@ PICTURED = "medium"
 Tell = Callable[[object], None]
 
 
-def network_alone(network: DisplacementNet, rounds: int = 3) -> Refiner:
+def network_alone(network: DisplacementNet, rounds: int = 3, gate: Gate | None = None) -> Refiner:
     """Return the method with the network as its only evidence.
 
     Args:
         network: In evaluation mode.
         rounds: Renderings.
+        gate: Says how wrong estimates are and what is believed; None: the network is.
     """
     displacer = NetworkDisplacer(network)
-    return Refiner(displacer=displacer, rounds=rounds, matching=displacer.matching())
+    return Refiner(displacer=displacer, rounds=rounds, matching=displacer.matching(), gate=gate)
 
 
 def field_of(network: DisplacementNet, hold_out: HoldOut, each: int, strengths: tuple[str, ...] = STRENGTHS) -> Field:
@@ -70,7 +72,11 @@ def field_of(network: DisplacementNet, hold_out: HoldOut, each: int, strengths: 
 
 
 def refined_of(
-    network: DisplacementNet, hold_out: HoldOut, each: int, strengths: tuple[str, ...] = STRENGTHS
+    network: DisplacementNet,
+    hold_out: HoldOut,
+    each: int,
+    strengths: tuple[str, ...] = STRENGTHS,
+    gate: Gate | None = None,
 ) -> dict[str, Change]:
     """Refine hold-out people of whose looks nothing is known.
 
@@ -79,15 +85,16 @@ def refined_of(
         hold_out: Where they come from.
         each: People of each strength.
         strengths: Of their estimates.
+        gate: See `network_alone`.
     """
     batches = hold_out.batches(TEXTURE_CASES[0], PHOTO_PX, each, strengths)
     body = hold_out.training.body.to(device=hold_out.device)
-    refined = refine_samples(body, network_alone(network), batches, known_shapes(hold_out.training))
+    refined = refine_samples(body, network_alone(network, gate=gate), batches, known_shapes(hold_out.training))
     return changes(refined, strengths)
 
 
 def real_photos(
-    network: DisplacementNet, folder: Path, pictures: Path | None = None
+    network: DisplacementNet, folder: Path, pictures: Path | None = None, gate: Gate | None = None
 ) -> tuple[dict[str, Any], list["Table"]]:
     """Judge the network on real photos.
 
@@ -95,6 +102,7 @@ def real_photos(
         network: On the CPU, in evaluation mode.
         folder: It holds `coco`, `bev_pair` and `romp_photo`.
         pictures: Folder that before, arrows and after are drawn into; None: nothing is drawn.
+        gate: See `network_alone`.
 
     Returns:
         The figures, and their tables.
@@ -107,7 +115,7 @@ def real_photos(
         raise InputError(
             "--real-data", f"a folder with coco, {BEV} and {ROMP}", f"{folder} without {', '.join(absent)}"
         )
-    refiner, people = network_alone(network), read_annotated(folder / "coco")
+    refiner, people = network_alone(network, gate=gate), read_annotated(folder / "coco")
     fitted = fit_annotated(anny.load(), people)
     trial = try_people(people, fitted, refiner)
     rows, lies = rows_of(people, trial), in_photo(people, torch.arange(len(people)), fitted)
@@ -152,6 +160,7 @@ def main(
     real_data: Annotated[Optional[Path], typer.Option(help="Folder with coco, bev_pair and romp_photo.")] = None,  # noqa: UP045
     pictures: Annotated[Optional[Path], typer.Option(help="Folder to draw the real photos into.")] = None,  # noqa: UP045
     json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the figures here too.")] = None,  # noqa: UP045
+    gated: Annotated[bool, typer.Option("--gate", help="Judge estimates and updates as `refine.fit` does.")] = False,
     device: Annotated[str, typer.Option(help="Where the hold-out is made and measured.")] = "cpu",
     threads: Annotated[Optional[int], typer.Option(min=1, help="Threads; default: torch's.")] = None,  # noqa: UP045
 ) -> None:
@@ -166,13 +175,13 @@ def main(
             raise InputError("--training-body", "it, or --real-data, or both", "neither")
         if pictures and real_data is None:
             raise InputError("--pictures", "--real-data with it", "none")
-        network = catalog.load(weights)
-        figures: dict[str, Any] = {"weights": weights, "seed": seed}
+        network, gate = catalog.load(weights), Gate() if gated else None
+        figures: dict[str, Any] = {"weights": weights, "seed": seed, "gate": gated}
         if training_body is not None:
             hold_out = hold_out_of(training_body, assets, seed, device)
-            figures |= _synthetic(network.to(device), hold_out, count, refined, tell)
+            figures |= _synthetic(network.to(device), hold_out, count, refined, tell, gate)
         if real_data is not None:
-            figures["real"], shown = real_photos(network.cpu(), real_data, pictures)
+            figures["real"], shown = real_photos(network.cpu(), real_data, pictures, gate)
             for table in shown:
                 tell(table)
     except InputError as error:
@@ -184,14 +193,16 @@ def main(
     typer.echo(text, nl=False)
 
 
-def _synthetic(network: DisplacementNet, hold_out: HoldOut, count: int, refined: int, tell: Tell) -> dict[str, Any]:
+def _synthetic(
+    network: DisplacementNet, hold_out: HoldOut, count: int, refined: int, tell: Tell, gate: Gate | None
+) -> dict[str, Any]:
     """Measure field and refinement, and show both."""
     found = field_of(network, hold_out, count)
     for table in tables.field_tables(found):
         tell(table)
     figures = {"field": tables.plain(found)}
     if refined:
-        changed = refined_of(network, hold_out, refined)
+        changed = refined_of(network, hold_out, refined, gate=gate)
         tell(tables.change_table(changed))
         figures["refined"] = tables.plain(changed)
     return figures

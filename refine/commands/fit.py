@@ -118,6 +118,8 @@ def _print_table(result: "Result") -> None:
         )  # fmt: skip
     # Rich cuts a table to 80 columns where there is no terminal; a file or a pipe has room.
     Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+    for row, sentence in enumerate(result.verdict, 1):
+        typer.echo(f"Person {row}: {sentence}")
 
 
 def _number(value: object) -> str:

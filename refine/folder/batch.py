@@ -127,7 +127,7 @@ def _solve(batch: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device
         done[id(one)] = Result(
             one.estimate.rows(one.rows), state[rows], tuple(last.stop[rows]), cost_before[rows], cost[rows], before[rows],
             after[rows], detections=found and Detections(found.name, found.pixel[rows], found.confidence[rows]),
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(dict.fromkeys(notes)), verdict=tuple(verdict.sentence for verdict in last.verdict[rows]),
         )  # fmt: skip
         row, photo = rows.stop, photo + len(one.photos)
     return [Solved(_without_photos(one), done.get(id(one))) for one in batch]
@@ -159,6 +159,7 @@ def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
         after,
         detections=_together([one.detections for one in results]),
         notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
+        verdict=tuple(sentence for one in results for sentence in one.verdict),
     )
 
 

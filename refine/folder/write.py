@@ -84,7 +84,9 @@ def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[st
         reasons.append("nobody in it")
     elif not refined:
         blind = keypoints and all(people is None for one in pieces for people in one.prepared.people)
-        stops = dict.fromkeys(stop.value for result in results for stop in result.stop)
+        stops = dict.fromkeys(
+            said for result in results for said in result.verdict or (stop.value for stop in result.stop)
+        )
         reasons += [NO_KEYPOINTS] if blind else stops
     return Outcome(
         item.result,

@@ -108,8 +108,19 @@ class Gate:
     most_worse: float = 4.0
     """Nats by which a source of evidence may be explained worse by what the others ask for."""
 
+    most_stranger: float = 0.1
+    """Share of the photo's variation that the person's own texture, where one is known, may explain less than before. A judgement: light and
+    folds change by less."""
+
     def __post_init__(self) -> None:
-        numbers = self.most_size, self.most_size_alone, self.most_misfit, self.most_branch_size, self.most_worse
+        numbers = (
+            self.most_size,
+            self.most_size_alone,
+            self.most_misfit,
+            self.most_branch_size,
+            self.most_worse,
+            self.most_stranger,
+        )
         if not all(number > 0 for number in numbers) or self.most_branches < 0:
             raise InputError("gate", "numbers above zero", repr(self), "gate=None turns it off.")
 
@@ -137,12 +148,15 @@ class Gate:
         told = [term if getattr(term, "correlated", False) else Discounted(term, found.noise) for term in evidence]
         return told, tuple(scaled(priors, found.scale))
 
-    def judge(self, estimate: Estimate, rounds: Sequence[Solution]) -> Solution:
+    def judge(
+        self, estimate: Estimate, rounds: Sequence[Solution], looks: Float[Tensor, "B 2"] | None = None
+    ) -> Solution:
         """Decide about the updates of B bodies.
 
         Args:
             estimate: What the regressor said.
             rounds: All of them, each with its evidence and priors.
+            looks: (B, 2) how little the person's texture explains of the photo before and after (`refine.trust.appearance`), or None.
 
         Returns:
             The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of what is left.
@@ -152,12 +166,15 @@ class Gate:
         alone = all(getattr(term, "correlated", False) for term in last.evidence)
         most = self.most_size_alone if alone else self.most_size
         reasons = [self._refusal(found, row, stop, most) for row, stop in enumerate(last.stop)]
+        if looks is not None:
+            reasons = [reason or self._looks(*pair) for reason, pair in zip(reasons, looks.tolist(), strict=True)]
         accepted = torch.tensor([reason is None for reason in reasons], dtype=torch.bool, device=last.cost.device)
         state = choose(accepted, last.state, start)
         kept = [
             tuple(name for name, wrong in zip(found.names, row, strict=True) if wrong) for row in found.wrong.tolist()
         ]
-        joints = branches(body.joint_names, last.unknowns)
+        # Fingers may have been free in an earlier round only.
+        joints = branches(body.joint_names, Unknowns(tuple(range(len(body.joint_names)))))
         for number, name in enumerate(found.names):
             state = put_back(state, start, joints.get(name, []), found.wrong[:, number])
         verdict = tuple(
@@ -196,6 +213,15 @@ class Gate:
             before.sum(1) - after.sum(1), sizes.of(rest), misfit(body, last.state, last.evidence),
             misfit(body, start, last.evidence), (after - before).clamp(min=0), wrong, tuple(parts),
         )  # fmt: skip
+
+    def _looks(self, before: float, after: float) -> str | None:
+        """Return why an update is not believed for its looks, or None; NaN says nothing."""
+        if after - before > self.most_stranger:
+            return (
+                "Left as it came: rendered in the person's own texture, the update looks less like the photo "
+                f"({1 - after:.0%} explained instead of {1 - before:.0%})."
+            )
+        return None
 
     def _refusal(self, found: Statistics, row: int, stop: StopReason, most_size: float) -> str | None:
         """Return why a whole update is not believed, or None."""

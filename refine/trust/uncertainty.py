@@ -172,7 +172,7 @@ def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
         if not verdict.accepted:
             believed[row] = 0.0
         for name in verdict.kept:
-            for joint in by_name[name]:
+            for joint in by_name.get(name, []):
                 slot = unknowns.joints.index(joint)
                 believed[row, 3 * slot : 3 * slot + 3] = 0.0
     return believed

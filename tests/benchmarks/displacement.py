@@ -26,6 +26,7 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of
 from refine.body import anny
 from refine.demo.scene import make_scene
 from refine.refiner import Displacer
+from refine.trust.gate import Gate
 from refine.view import View
 from tests.benchmarks.measurement import Measurement, best_seconds
 
@@ -158,7 +159,7 @@ def _network_speed(network: DisplacementNet, words: str) -> Measurement:
 def _fit_speed(network: DisplacementNet) -> list[Measurement]:
     """`refine.fit` of one person: the shortest of some runs and its parts; what is not render, network or match counts as solve."""
     scene = make_scene(anny.load(), 1)
-    refiner = network_alone(network, ROUNDS)
+    refiner = network_alone(network, ROUNDS, Gate())
     photo = scene.photos[0].pixels
 
     def whole() -> int:

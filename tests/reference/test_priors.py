@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from priors import GaussianShape, JointLimits, NearEstimate, NearTranslation
+from priors.default import said_sigma_rad
 from priors.joint_ranges import HUMAN_RANGES
 from priors.near_estimate import OTHER_SIGMA_RAD, SIGMA_RAD, default_sigma_rad
 from priors.swing_twist import swing_twist
@@ -15,6 +16,7 @@ from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.terms import Linearization, Term
+from tests.people import case
 from tests.synthetic import random_body, random_state
 
 NAMES = (
@@ -220,3 +222,19 @@ def test_a_body_without_these_joints_is_not_limited() -> None:
     stranger: SkinnedBody = random_body(joints=24)
     state = random_state(stranger, 2, angle=2.0)
     assert JointLimits().linearize(state, stranger.posed(state.bodies), UNKNOWNS).residual.shape == (2, 0, 3)
+
+
+def test_a_regressors_own_uncertainty_decides_between_joints_not_how_wrong_it_is(builtin_body: SkinnedBody) -> None:
+    estimate = case(builtin_body, 2).estimate
+    assert said_sigma_rad(estimate) is None
+    usual = default_sigma_rad(builtin_body.joint_names).float()
+    said = usual.repeat(2, 1)
+    said[0, 5] *= 3.0
+    said[1] *= 40.0  # another unit
+    said[1, 7] = torch.nan
+    told = said_sigma_rad(replace(estimate, source=replace(estimate.source, sigma_rad=said)))
+    assert told is not None
+    middle = 3.0 ** (1 / 22)
+    torch.testing.assert_close(told[0, 5], 3.0 / middle * usual[5])
+    torch.testing.assert_close(told[0, 4], usual[4] / middle)
+    torch.testing.assert_close(told[1], usual)

@@ -1,0 +1,328 @@
+"""How sure a result is, against textbook posteriors and draws; what is kept of it in a file; and why bodies moved."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import refine
+from priors import NearEstimate, NearShape, NearTranslation
+from priors.default import default_priors
+from refine.bodies import State, Unknowns
+from refine.body import SkinnedBody
+from refine.errors import InputError
+from refine.result_page import page_of
+from refine.solve import Quality, Solution, Verdict, inverse_information
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.solve.normal_equations import normal_equations
+from refine.terms import LeastSquares, Linearization, Term
+from refine.terms.keypoints import keypoints_from_sigma
+from refine.trust.explanation import REMAINDER, explain
+from refine.trust.uncertainty import MM_PER_M, PARTS_SHARE, Posterior, joint_sigma_mm, posterior, vertex_sigma_mm
+from tests.people import Case, case
+from tests.synthetic import random_body, random_state
+
+BODY = random_body(joints=10, vertices=40, faces=60, shapes=3)
+FREE = Unknowns((1, 2, 3, 5), 2)
+EVERYTHING = Unknowns(tuple(range(10)), 3)
+SIGMA_RAD = 0.4
+EXACT = 1e-9
+DRAWS = 4000
+DRAWN = 0.08
+"""Relative error of a standard deviation from so many draws (1.1 %), and what bends over a step of two hundredths of a radian."""
+
+
+def normal(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Evidence that is linear in the step: J (B, N, D, P) and what is left of it at the result, r (B, N, D)."""
+
+    jacobian: Tensor
+    residual: Tensor
+
+    def linearize(self, state: State, posed: object, unknowns: Unknowns) -> Linearization:
+        return Linearization(self.residual, self.jacobian, LeastSquares())
+
+
+def around(state: State) -> tuple[Term, ...]:
+    sigma = torch.full((len(BODY.joint_names),), SIGMA_RAD, dtype=torch.float64)
+    bodies = state.bodies
+    return NearEstimate(bodies.pose, sigma), NearShape(bodies.shape), NearTranslation(bodies.translation)
+
+
+def unsolved(
+    body: SkinnedBody, state: State, evidence: tuple[Term, ...], priors: tuple[Term, ...], free: Unknowns
+) -> Solution:
+    """A solution that is its start."""
+    solution = LevenbergMarquardt(steps=0).solve(body, state, [*evidence, *priors], free)
+    return replace(solution, evidence=evidence, priors=priors)
+
+
+def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tensor, Tensor]:
+    """Linear-Gaussian bodies at the minimum of their cost, its distance (B, P) from the truth, and the textbook's information.
+
+    Every row is moved by one joint, shape or translation beside, as a body's points are.
+    """
+    state = random_state(BODY, count)
+    priors = around(state)
+    prior = normal_equations(BODY, state, priors, FREE).information
+    jacobian = 3 * normal(count, rows, 1, FREE.size, seed=1)
+    owner = torch.arange(rows) % len(FREE.joints)
+    other = torch.arange(3 * len(FREE.joints)) // 3 != owner[:, None]
+    jacobian[..., FREE.pose_columns] *= ~other[:, None]
+    flat = jacobian[:, :, 0]
+    true = prior.diagonal(dim1=-2, dim2=-1).rsqrt() * normal(count, FREE.size, seed=2)  # these priors are diagonal
+    at_start = noise * normal(count, rows, seed=3) - (flat @ true[..., None])[..., 0]
+    information = prior + flat.mT @ flat / noise**2
+    found = -torch.linalg.solve(information, (flat.mT @ at_start[..., None])[..., 0] / noise**2)
+    left = at_start + (flat @ found[..., None])[..., 0]
+    return unsolved(BODY, state, (Linear(jacobian, left[..., None]),), priors, FREE), found - true, information
+
+
+def test_without_evidence_the_posterior_is_the_prior() -> None:
+    state = random_state(BODY, 2)
+    found = posterior(BODY, unsolved(BODY, state, (), around(state), FREE))
+    plain = torch.linalg.inv(normal_equations(BODY, state, around(state), FREE).information)
+    assert torch.allclose(found.covariance, plain, rtol=EXACT) and (found.noise == 1).all()
+    assert torch.allclose(found.covariance[:, 0, 0].sqrt(), torch.full((2,), SIGMA_RAD, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("noise", [1.0, 2.0])
+def test_the_posterior_of_a_linear_gaussian_case_is_the_textbooks_on_average(noise: float) -> None:
+    solution, error, information = toy(300, noise)
+    found = posterior(BODY, solution)
+    variance = found.covariance.diagonal(dim1=-2, dim2=-1)
+    ratio = variance.mean(0) / torch.linalg.inv(information).diagonal(dim1=-2, dim2=-1).mean(0)
+    # At the minimum the score of a part that is alone with a column is nearly zero: of the two halves the plain one is left.
+    assert (ratio > 0.9 * (1 - PARTS_SHARE)).all() and (ratio < 1.4).all()
+    assert (ratio[FREE.pose_columns.stop :] > 0.7).all(), "what all parts speak of is known as well as they say"
+    assert 0.8 * noise < found.noise.mean() < 1.25 * noise
+    within = (error.abs() < variance.sqrt()).double().mean()
+    assert 0.5 < within < 0.78
+
+
+def test_the_covariance_is_one() -> None:
+    solution, _, _ = toy(3)
+    covariance = posterior(BODY, solution).covariance
+    assert torch.allclose(covariance, covariance.mT, atol=EXACT)
+    assert (torch.linalg.eigvalsh(covariance) > 0).all()
+
+
+def test_a_posterior_does_not_feel_its_batch() -> None:
+    solution, _, _ = toy(3)
+    evidence = solution.evidence[0]
+    assert isinstance(evidence, Linear)
+    some = solution.state[[2]]
+    alone = unsolved(BODY, some, (Linear(evidence.jacobian[2:], evidence.residual[2:]),), around(some), FREE)
+    assert torch.allclose(posterior(BODY, alone).covariance[0], posterior(BODY, solution).covariance[2], rtol=1e-6)
+
+
+def test_evidence_without_rows_or_that_is_not_finite_tells_nothing() -> None:
+    solution, _, _ = toy(2)
+    evidence = solution.evidence[0]
+    assert isinstance(evidence, Linear)
+    broken = evidence.residual.clone()
+    broken[1] = torch.nan
+    empty = Linear(evidence.jacobian[:, :0], evidence.residual[:, :0])
+    found = posterior(BODY, replace(solution, evidence=(Linear(evidence.jacobian, broken), empty)))
+    none = posterior(BODY, replace(solution, evidence=()))
+    assert torch.allclose(found.covariance[0], posterior(BODY, solution).covariance[0], rtol=EXACT)
+    assert torch.allclose(found.covariance[1], none.covariance[1], rtol=EXACT)
+
+
+def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -> None:
+    """However narrow the priors around a good estimate were, and whatever the evidence says."""
+    solution, _, _ = toy(3)
+    narrow = Quality(*torch.full((2, 3), 0.2, dtype=torch.float64))
+    verdict = (Verdict(True, ""), Verdict(False, ""), Verdict(True, ""))
+    found = posterior(BODY, replace(solution, verdict=verdict, quality=narrow))
+    usual = normal_equations(BODY, solution.state, solution.priors, FREE).information
+    assert torch.allclose(found.covariance[1], torch.linalg.inv(usual)[1], rtol=1e-6)
+    assert (found.covariance.diagonal(dim1=-2, dim2=-1)[0, :12] < 0.21**2 * SIGMA_RAD**2).all()
+
+
+def test_a_branch_that_was_put_back_is_known_as_well_as_before_and_the_rest_as_by_the_evidence() -> None:
+    names = tuple("left_knee" if joint == 2 else name for joint, name in enumerate(BODY.joint_names))
+    body, (solution, _, _) = replace(BODY, joint_names=names), toy(2)
+    kept = (Verdict(True, "", ("left leg",)), Verdict(True, ""))
+    some, whole = posterior(body, replace(solution, verdict=kept)), posterior(body, solution)
+    leg = slice(3 * FREE.joints.index(2), 3 * FREE.joints.index(2) + 3)
+    eye = torch.eye(3, dtype=torch.float64)
+    assert torch.allclose(some.covariance[0, leg, leg], SIGMA_RAD**2 * eye, rtol=1e-6)
+    assert torch.allclose(some.covariance[1], whole.covariance[1], rtol=EXACT)
+    assert (some.covariance[0, :3, :3].diagonal() < 0.5 * SIGMA_RAD**2).all()
+
+
+# ---- from columns to millimetres -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def drawn() -> tuple[State, Posterior, State]:
+    """Two bodies, what is known of them, and draws of the first."""
+    state = random_state(BODY, 2, 4)
+    size = torch.full((EVERYTHING.size,), 0.02, dtype=torch.float64)
+    size[EVERYTHING.shape_columns] = 0.1
+    mix = torch.eye(EVERYTHING.size, dtype=torch.float64) + 0.2 * normal(2, EVERYTHING.size, EVERYTHING.size, seed=5)
+    half = size[:, None] * mix / mix.norm(dim=-1, keepdim=True)
+    step = (half[0] @ normal(EVERYTHING.size, DRAWS, seed=6)).mT
+    many = state[[0] * DRAWS].retract(EVERYTHING, step)
+    return state, Posterior(EVERYTHING, half @ half.mT, torch.ones(2, dtype=torch.float64)), many
+
+
+def test_a_joints_sigma_is_that_of_draws_from_the_posterior(drawn: tuple[State, Posterior, State]) -> None:
+    state, found, many = drawn
+    sigma = joint_sigma_mm(BODY, state, found)[0]
+    joints = BODY.posed(many.bodies).joints
+    plain = torch.cat((joints[:, :1], joints[:, 1:] - joints[:, :1]), 1).std(0) * MM_PER_M
+    assert torch.allclose(sigma, plain, rtol=DRAWN, atol=0.05)
+
+
+def test_a_vertexs_sigma_is_that_of_draws_from_the_posterior(drawn: tuple[State, Posterior, State]) -> None:
+    state, found, many = drawn
+    chosen = BODY.faces.unique()[[7, 2, 20]]
+    sigma = vertex_sigma_mm(BODY, state, found, chosen)
+    posed = BODY.posed(many.bodies)
+    plain = (posed.vertices[:, chosen] - posed.joints[:, :1]).std(0) * MM_PER_M
+    assert torch.allclose(sigma[0], plain, rtol=DRAWN, atol=0.05)
+    assert torch.allclose(vertex_sigma_mm(BODY, state, found, chosen.flip(0)), sigma.flip(1))
+    assert vertex_sigma_mm(BODY, state, found, chosen[:0]).shape == (2, 0, 3)
+
+
+def test_what_nothing_observes_has_an_infinite_sigma_where_it_matters_and_only_there() -> None:
+    state = random_state(BODY, 1)
+    free = Unknowns((1, 2, 3, 4), 0)
+    known = torch.full((1, free.size), 1e4, dtype=torch.float64)
+    known[:, 3 * free.joints.index(2) : 3 * free.joints.index(2) + 3] = 0.0
+    found = Posterior(free, inverse_information(torch.diag_embed(known)), torch.ones(1, dtype=torch.float64))
+    sigma = joint_sigma_mm(BODY, state, found)[0]
+    parents = BODY.parents.tolist()
+
+    def hangs_on(joint: int) -> bool:
+        parent = parents[joint]
+        return parent >= 0 and (parent == 2 or hangs_on(parent))
+
+    below = torch.tensor([hangs_on(joint) for joint in range(len(parents))])
+    assert below.any() and not below.all()
+    assert torch.equal(sigma.isinf().any(1), below) and sigma[~below].isfinite().all()
+
+
+def test_more_evidence_never_makes_a_joint_less_sure(builtin_body: SkinnedBody) -> None:
+    people = case(builtin_body, count=2)
+    true, points = people.true, builtin_body.keypoint_set("body25")
+    sharp = torch.full((2, 25), 3.0)
+    some = sharp.clone()
+    some[:, ::2] = torch.inf
+    free = Unknowns(tuple(range(22)), 10)
+    sigma = []
+    for sigma_px in (torch.full_like(sharp, torch.inf), some, sharp, sharp / 2):
+        term = keypoints_from_sigma(points, people.detections.pixel, sigma_px)
+        solution = unsolved(builtin_body, true.state, (term,), default_priors(true), free)
+        sigma.append(joint_sigma_mm(builtin_body, true.state, posterior(builtin_body, solution))[:, :22])
+    for less, more in pairwise(sigma):
+        assert (more <= 1.02 * less + 0.01).all() and more[:, 1:].mean() < 0.95 * less[:, 1:].mean()
+
+
+# ---- what a result says --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def people(builtin_body: SkinnedBody) -> Case:
+    """The first is seen, the second is not."""
+    people = case(builtin_body, count=2, angle=0.1)
+    confidence = people.detections.confidence.clone()
+    confidence[1] = 0.0
+    return replace(people, detections=replace(people.detections, confidence=confidence))
+
+
+@pytest.fixture(scope="module")
+def result(people: Case) -> refine.Result:
+    return refine.fit(people.photos, people.estimate, keypoints=people.detections)
+
+
+def test_a_result_says_how_sure_its_joints_are(people: Case, result: refine.Result) -> None:
+    sigma = result.sigma_mm
+    assert sigma.shape == result.joints.shape and sigma.isfinite().all() and (sigma >= 0).all()
+    assert (sigma[0, 1:22] < sigma[1, 1:22]).double().mean() > 0.95, "the one that was seen is surer"
+    assert sigma[0, 1:22, 2].mean() > sigma[0, 1:22, :2].mean(), "depth is what a photo says least of"
+    error = (result.joints - result.joints[:, :1]) - (people.true.joints - people.true.joints[:, :1])
+    assert ((MM_PER_M * error[0, 1:22]).abs() < 4 * sigma[0, 1:22]).double().mean() > 0.9
+
+
+def test_a_result_says_how_sure_some_of_its_vertices_are(result: refine.Result) -> None:
+    sigma = result.vertex_sigma_mm([5, 900, 5])
+    assert sigma.shape == (2, 3, 3) and sigma.isfinite().all() and torch.equal(sigma[:, 0], sigma[:, 2])
+    assert torch.equal(result.vertex_sigma_mm(torch.tensor([900])), sigma[:, 1:2])
+
+
+@pytest.mark.parametrize("vertices", [[-1], [10**6]])
+def test_vertices_that_do_not_exist_are_refused(vertices: list[int], result: refine.Result) -> None:
+    with pytest.raises(InputError, match="vertices"):
+        result.vertex_sigma_mm(vertices)
+
+
+def test_a_file_keeps_sigmas_and_verdicts_but_not_what_they_were_made_of(result: refine.Result, tmp_path: Path) -> None:
+    result.save(tmp_path / "result.npz")
+    loaded = refine.load(tmp_path / "result.npz")
+    assert torch.equal(loaded.sigma_mm, result.sigma_mm) and loaded.verdict == result.verdict != ()
+    assert loaded.posterior is None
+    with pytest.raises(InputError, match="just refined"):
+        loaded.vertex_sigma_mm([0])
+    with pytest.raises(InputError, match="explain"):
+        loaded.explain()
+    older = replace(loaded, stored_sigma_mm=None)
+    assert older.sigma_mm.isnan().all() and older.sigma_mm.shape == result.joints.shape
+
+
+def test_without_a_gate_or_priors_nothing_fails(people: Case) -> None:
+    free = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refine.Refiner(gate=None))
+    assert free.sigma_mm.isfinite().all() and free.verdict == ()
+    bare = refine.fit(people.photos, people.estimate, keypoints=people.detections, priors=())
+    assert bare.sigma_mm.isnan().all() and len(bare.explain()) == 2
+
+
+# ---- why a body moved ----------------------------------------------------------------------------------------------
+
+
+def test_the_parts_of_the_terms_add_up_to_what_a_joint_turned(result: refine.Result) -> None:
+    told = result.explain()[0]
+    assert told.degrees.shape == (len(told.term_names), len(told.joint_names)) and told.term_names[-1] == REMAINDER
+    assert torch.allclose(told.degrees.sum(0), told.turned, atol=1e-3)
+    free = [result.body.joint_names.index(name) for name in told.joint_names]
+    assert torch.allclose(told.turned.float(), result.turned[0, free].float(), atol=0.05)
+    assert told.degrees[-1].abs().max() < 0.2 * told.turned.max(), "the terms explain most of it"
+    cause = told.term_names.index("Keypoints")
+    assert told.degrees[cause].abs().sum() > 0.8 * told.turned.sum()
+
+
+def test_a_body_that_did_not_move_needs_no_explanation(result: refine.Result) -> None:
+    told = result.explain()[1]
+    assert (told.turned == 0).all() and (told.degrees == 0).all() and told.term_names == (REMAINDER,)
+
+
+def test_a_term_without_effect_turned_nothing(people: Case, result: refine.Result) -> None:
+    points = result.body.keypoint_set("body25")
+    silent = keypoints_from_sigma(points, people.detections.pixel, torch.full((2, 25), torch.inf))
+    last = result.rounds[-1]
+    with_it = explain(result.body, people.estimate.state, replace(last, evidence=(*last.evidence, silent)))[0]
+    assert with_it.term_names.count("Keypoints") == 1
+    assert torch.allclose(with_it.degrees, result.explain()[0].degrees, atol=1e-3)
+
+
+def test_an_explanation_prints_as_a_table(result: refine.Result) -> None:
+    told = result.explain()[0]
+    head, *rows = str(told).splitlines()
+    assert all(name in head for name in ("joint", "turned", *told.term_names))
+    assert rows[0].startswith(told.joint_names[int(told.turned.argmax())]) and len({len(row) for row in rows}) == 1
+
+
+def test_the_report_says_verdict_certainty_and_causes(result: refine.Result) -> None:
+    seen, unseen = page_of(result, 0).bodies[0], page_of(result, 1).bodies[0]
+    assert seen.verdict == result.verdict[0] and "mm in depth" in seen.sure
+    assert "Keypoints" in seen.terms and seen.moved and len(seen.moved[0].by_term) == len(seen.terms)
+    assert unseen.verdict == result.verdict[1] and not unseen.moved
