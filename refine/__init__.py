@@ -16,6 +16,7 @@ from refine.plugin import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve import Solution, StopReason
+from refine.trust.gate import Gate
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "DetectedPeople",
     "Detections",
     "Estimate",
+    "Gate",
     "InputError",
     "MissingExtra",
     "Refiner",

@@ -256,7 +256,8 @@ def _cheaper(
     one, two = first[-1], second[-1]
     place = torch.zeros(len(one.cost), dtype=torch.long, device=rows.device)  # (B,) where a row stands in the second
     place[rows] = torch.arange(len(rows), device=rows.device)
-    take = doubtful & (two.cost[place] < one.cost)
+    # The first rounds have the evidence as it is, under the same sigmas.
+    take = doubtful & (second[0].cost[place] < first[0].cost)
     if two.verdict:  # a way round that is not believed is no better, however cheap it is to stay there
         take &= torch.tensor([verdict.accepted for verdict in two.verdict], device=rows.device)[place]
     return (*first[:-1], merged(one, two, take, place)), take.nonzero()[:, 0].tolist()

@@ -132,7 +132,7 @@ class Refiner:
             sight = look_at(body, state, terms, self.unknowns)
             wrong = self.gate.quality(priors, body, state, sight) if self.gate and number else None
             if self.gate and wrong:
-                terms, own = self.gate.weighed(terms, priors, wrong)
+                terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
             solution = self.solver.solve(body, state, [*terms, *own], sight.unknowns)
             solution = withhold(solution, state, lost, sight.seen)
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
@@ -143,5 +143,5 @@ class Refiner:
                 break
         if self.gate:
             looks = looks_of(photos, estimate, state, self.displacer, self.rasterizer)
-            solutions[-1] = self.gate.judge(estimate, solutions, looks)
+            solutions[-1] = self.gate.judge(estimate, solutions, looks, self.matching.said)
         return tuple(solutions)

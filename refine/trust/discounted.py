@@ -5,7 +5,7 @@ residual[b, n] = residual of the term[b, n] / noise[b]
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.bodies import State, Unknowns
@@ -22,6 +22,7 @@ class Discounted:
     Attributes:
         term: The evidence.
         noise: (B,) the multiple.
+        silent: (B, N) rows that have no say, or None.
 
     Raises:
         InputError: A multiple is not above zero.
@@ -29,8 +30,9 @@ class Discounted:
 
     term: Term
     noise: Float[Tensor, "B"]
+    silent: Bool[Tensor, "B N"] | None = None
     kernel: Kernel = GemanMcClure(scale=5.0)
-    """In place of the term's own, which is wide so that a wrong estimate can be seen at all: by now what lies 5 sigmas off is an outlier."""
+    """In place of a Geman-McClure kernel of the term's own, which is wide so that a wrong estimate can be seen at all: by now what lies 5 sigmas off is an outlier."""
 
     def __post_init__(self) -> None:
         check_shape("noise", self.noise, "B")
@@ -41,14 +43,22 @@ class Discounted:
         """The term's own."""
         return type(self.term).__name__
 
+    @property
+    def correlated(self) -> bool:
+        """Whether the term's rows hang together."""
+        return bool(getattr(self.term, "correlated", False))
+
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return the term's residual and Jacobian, both divided by the noise."""
         linear = linearize(self.term, state, posed, unknowns)
-        share = (1 / self.noise).to(linear.residual)
+        share = (1 / self.noise).to(linear.residual)[:, None]
+        if self.silent is not None:
+            share = share.masked_fill(self.silent, 0.0)
+        wide = isinstance(linear.kernel, GemanMcClure)
         return Linearization(
-            linear.residual * share[:, None, None],
-            linear.jacobian * share[:, None, None, None],
-            self.kernel,
+            linear.residual * share[..., None],
+            linear.jacobian * share[..., None, None],
+            self.kernel if wide and not self.correlated else linear.kernel,
             linear.constant,
             linear.share,
         )

@@ -2,7 +2,7 @@
 
     gain   = E(estimate) - E(update)                      how much better the evidence is explained, nats
     size²  = 2 N(first round) / d                         how wrong the evidence says the estimate is, in usual errors
-    misfit = (Σ a² ρ(|r|²) / (D Σ a²))^½                  what is left of the evidence per independent coordinate, in its own sigmas
+    misfit = (median |r|² / median of χ²)^½               what is left of the evidence, in its own sigmas; one row in two may be wrong
 
     d      = Σ_i (H (N + H)⁻¹)_ii                         directions the evidence determines; a branch's own are those of its columns
 
@@ -30,38 +30,17 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import Quality, Solution, StopReason, Verdict
 from refine.solve.autodiff import linearize
-from refine.solve.normal_equations import normal_equations, row_sizes
 from refine.solve.observability import Sight
 from refine.terms import Term
 from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted
-from refine.trust.quality import quality, scaled, split, usual_width
+from refine.trust.quality import quality, scaled
+from refine.trust.rows import joint_of_rows
+from refine.trust.sizes import Sizes, columns_of, costs_of, misfit, sizes_of
 
-NOTHING = Unknowns((), translation=0)
-"""No columns: only residuals are wanted."""
-LEAST_DIRECTIONS = 3.0
-"""A part of which the evidence determines less than one joint's three angles is measured against so many."""
 LOST = 1.0
 """Nats the evidence may be explained worse by: what nobody can tell from nothing."""
 UNJUDGED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How wrong the evidence says B estimates are.
-
-    Attributes:
-        squared: (B, P) by column, usual errors squared.
-        determined: (B, P) how much of each column the evidence determines, 0..1.
-    """
-
-    squared: Float[Tensor, "B P"]
-    determined: Float[Tensor, "B P"]
-
-    def of(self, columns: Bool[Tensor, "*B P"]) -> Float[Tensor, "B"]:
-        """Return the size (B,) of some columns together, usual errors."""
-        known = (self.determined * columns).sum(1).clamp(min=LEAST_DIRECTIONS)
-        return ((self.squared * columns).sum(1) / known).sqrt()
 
 
 @dataclass(frozen=True)
@@ -97,13 +76,11 @@ class Gate:
 
     most_size: float = 1.2
     """Root mean square over the directions the evidence determines, in usual errors: weak estimates have about one."""
-    most_size_alone: float = 0.75
-    """The same where only a displacer speaks: networks say about half of the displacement they see."""
     most_branch_size: float = 2.0
     """Of one limb or the head: a limb may be quite wrong where the rest is not."""
     most_branches: int = 1
     """If more limbs than these are that wrong, the evidence is somebody else's."""
-    most_misfit: float = 3.0
+    most_misfit: float = 2.0
     """What may be left of the evidence, sigmas; its own noise leaves one."""
     most_worse: float = 4.0
     """Nats by which a source of evidence may be explained worse by what the others ask for."""
@@ -115,7 +92,6 @@ class Gate:
     def __post_init__(self) -> None:
         numbers = (
             self.most_size,
-            self.most_size_alone,
             self.most_misfit,
             self.most_branch_size,
             self.most_worse,
@@ -136,20 +112,50 @@ class Gate:
         return quality(body, state, sight, priors)
 
     def weighed(
-        self, evidence: Sequence[Term], priors: Sequence[Term], found: Quality
+        self, evidence: Sequence[Term], priors: Sequence[Term], found: Quality, first: Solution, body: SkinnedBody
     ) -> tuple[list[Term], tuple[Term, ...]]:
-        """Return evidence and priors as wide as they are wrong.
+        """Return evidence and priors as wide as they are wrong; evidence of limbs that will be put back is silent.
 
         Args:
-            evidence: Terms; those whose rows hang together are taken at their word.
+            evidence: Terms; the noise of those whose rows hang together is taken at their word.
             priors: All of them, as wide as regressors usually err.
             found: How wrong estimates and evidence are.
+            first: The first round.
+            body: The model.
         """
-        told = [term if getattr(term, "correlated", False) else Discounted(term, found.noise) for term in evidence]
+        wrong, _, joints = self.wrong_limbs(body, first)
+        told: list[Term] = []
+        for term in evidence:
+            noise = torch.ones_like(found.noise) if getattr(term, "correlated", False) else found.noise
+            silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else None
+            spoken = term if getattr(term, "correlated", False) and silent is None else Discounted(term, noise, silent)
+            told.append(spoken)
         return told, tuple(scaled(priors, found.scale))
 
+    def wrong_limbs(
+        self, body: SkinnedBody, first: Solution
+    ) -> tuple[Bool[Tensor, "B K"], Sizes, dict[str, list[int]]]:
+        """Return which limbs would have to be far more wrong than limbs are, all sizes, and the limbs' free joints.
+
+        Args:
+            body: The model.
+            first: The first round.
+        """
+        sizes, limbs = sizes_of(body, first), branches(body.joint_names, first.unknowns)
+        flags = [
+            sizes.of(columns_of(joints, first.unknowns, first.cost.device)) > self.most_branch_size
+            for joints in limbs.values()
+        ]
+        wrong = torch.stack(flags, 1) if flags else sizes.squared[:, :0] > 0
+        # More of them are not one limb's mistake: the whole is judged.
+        return wrong & (wrong.sum(1, keepdim=True) <= self.most_branches), sizes, limbs
+
     def judge(
-        self, estimate: Estimate, rounds: Sequence[Solution], looks: Float[Tensor, "B 2"] | None = None
+        self,
+        estimate: Estimate,
+        rounds: Sequence[Solution],
+        looks: Float[Tensor, "B 2"] | None = None,
+        said: float = 1.0,
     ) -> Solution:
         """Decide about the updates of B bodies.
 
@@ -157,6 +163,7 @@ class Gate:
             estimate: What the regressor said.
             rounds: All of them, each with its evidence and priors.
             looks: (B, 2) how little the person's texture explains of the photo before and after (`refine.trust.appearance`), or None.
+            said: Share of a displacement that the displacer says (`Matching.said`); what it alone asks for is judged by that.
 
         Returns:
             The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of what is left.
@@ -164,7 +171,7 @@ class Gate:
         body, start, last = estimate.body, estimate.state, rounds[-1]
         found = self.statistics(body, start, rounds)
         alone = all(getattr(term, "correlated", False) for term in last.evidence)
-        most = self.most_size_alone if alone else self.most_size
+        most = self.most_size * (said if alone else 1.0)
         reasons = [self._refusal(found, row, stop, most) for row, stop in enumerate(last.stop)]
         if looks is not None:
             reasons = [reason or self._looks(*pair) for reason, pair in zip(reasons, looks.tolist(), strict=True)]
@@ -198,17 +205,10 @@ class Gate:
         """
         first, last = rounds[0], rounds[-1]
         before, after = (costs_of(body, each, last.evidence) for each in (start, last.state))
-        sizes = sizes_of(body, first)
-        parts = branches(body.joint_names, first.unknowns)
-        columns = [_columns(joints, first.unknowns, before.device) for joints in parts.values()]
+        wrong, sizes, parts = self.wrong_limbs(body, first)
         rest = torch.ones_like(sizes.squared, dtype=torch.bool)
-        flags = []
-        for own in columns:
-            wrong = sizes.of(own) > self.most_branch_size
-            rest = rest & ~(own & wrong[:, None])
-            flags.append(wrong)
-        wrong = torch.stack(flags, 1) if flags else rest[:, :0]
-        rest = rest | (wrong.sum(1) > self.most_branches)[:, None]
+        for number, joints in enumerate(parts.values()):
+            rest &= ~(wrong[:, number, None] & columns_of(joints, first.unknowns, before.device))
         return Statistics(
             before.sum(1) - after.sum(1), sizes.of(rest), misfit(body, last.state, last.evidence),
             misfit(body, start, last.evidence), (after - before).clamp(min=0), wrong, tuple(parts),
@@ -252,59 +252,17 @@ class Gate:
         return None
 
 
-def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
-    """Measure how wrong the evidence says the estimates are.
-
-    Args:
-        body: The model.
-        solution: Of the first round, its priors at their usual width.
-    """
-    near, _ = split(usual_width(solution.priors))
-    around = normal_equations(body, solution.state, near, solution.unknowns)
-    known = normal_equations(body, solution.state, solution.evidence, solution.unknowns).information.double()
-    width = around.information.diagonal(dim1=-2, dim2=-1).double()  # (B, P), these priors hold each column by itself
-    there = width > 0
-    inverse = torch.where(there, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
-    whitened = torch.nan_to_num(known * inverse[:, :, None] * inverse[:, None, :])
-    eye = torch.eye(width.shape[1], dtype=width.dtype, device=width.device)
-    left = torch.linalg.inv(whitened + eye).diagonal(dim1=-2, dim2=-1)
-    determined = torch.where(there, 1 - left, 0.0)
-    # The priors' gradient is N u: its square over N is what each column costs, twice.
-    squared = (around.gradient.double() * inverse).square()
-    return Sizes(squared.to(around.gradient), determined.to(around.gradient))
-
-
-def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[Tensor, "B"]:
-    """Return what is left of the evidence (B,), in its own sigmas per independent coordinate; bounded by the kernels; zero without any.
-
-    Args:
-        body: The model.
-        state: B bodies.
-        evidence: Terms.
-    """
-    posed, like = body.posed(state.bodies), state.bodies.translation[:, 0]
-    total, count = torch.zeros_like(like), torch.zeros_like(like)
-    for term in evidence:
-        linear = linearize(term, state, posed, NOTHING)
-        squared, whole = row_sizes(linear)
-        informed = (squared > 0) * whole  # a silent row has no residual
-        total = total + (linear.kernel.rho(squared) * informed).sum(1)
-        count = count + linear.residual.shape[2] * informed.sum(1)
-    return (total / count.clamp(min=1e-9)).sqrt()
-
-
-def costs_of(
-    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NOTHING
-) -> Float[Tensor, "B T"]:
-    """Return the robust cost of each term; evidence needs no columns."""
-    return normal_equations(body, state, terms, unknowns).cost_by_term
-
-
-def _columns(joints: Sequence[int], unknowns: Unknowns, device: torch.device) -> Bool[Tensor, "P"]:
-    """Return which columns are some joints' rotations."""
-    chosen = torch.zeros(unknowns.size, dtype=torch.bool, device=device)
-    chosen[unknowns.places_of(Unknowns(tuple(sorted(joints)), translation=0), device)] = True
-    return chosen
+def _silent_rows(
+    term: Term, body: SkinnedBody, first: Solution, wrong: Bool[Tensor, "B K"], limbs: dict[str, list[int]]
+) -> Bool[Tensor, "B N"]:
+    """Return which rows of a term belong to a limb that is put back."""
+    linear = linearize(term, first.state, body.posed(first.state.bodies), first.unknowns)
+    joint = joint_of_rows(linear, first.unknowns)
+    silent = torch.zeros_like(joint, dtype=torch.bool)
+    for number, joints in enumerate(limbs.values()):
+        own = torch.isin(joint, torch.tensor(joints, device=joint.device))
+        silent |= own & wrong[:, number, None]
+    return silent
 
 
 def _acceptance(found: Statistics, row: int, kept: tuple[str, ...]) -> str:

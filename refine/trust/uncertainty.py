@@ -1,6 +1,6 @@
 """How sure a result is: the posterior covariance of the free unknowns, and what it means for joints and vertices in millimetres.
 
-    A = N + H / t²,     covariance = A⁻¹ (N + ½ H / t² + ½ Σ_k s_k s_kᵀ / t⁴) A⁻¹        5 and 1 in place of the ½ for evidence whose rows hang together
+    A = N + H / t²,     covariance = A⁻¹ (N + 0.8 H / t² + ½ Σ_k s_k s_kᵀ / t⁴) A⁻¹        5 and 1 for evidence whose rows hang together
     t² = max(1, median |r|² / median of χ²)        a body whose evidence is worse than it says
     s_k = Σ_{rows of part k} w J ᵀ r               the score of one part of the body
 
@@ -27,17 +27,16 @@ from refine.solve.normal_equations import normal_equations, row_sizes
 from refine.terms import Linearization, Term
 from refine.trust.branches import branches
 from refine.trust.quality import MOST_NOISE, scaled, usual_width
+from refine.trust.rows import joint_of_rows, typical
 
 MM_PER_M = 1000.0
 PARTS_SHARE = 0.5
 """Of the sandwich against the plain posterior, see above: neither is trusted alone."""
+PLAIN_SHARE = 0.8
+"""Of the plain posterior: more than the other half, since at the minimum the score of a part that alone sees a joint is zero."""
 TOGETHER = 5.0
 """What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only noise but also a share of the
 displacement that is not seen. Found where the stated uncertainty of the benchmark's first set of people fits."""
-MEDIAN_OF_CHI2 = {1: 0.4549, 2: 1.3863, 3: 2.3660}
-"""Median of a χ² variable with as many degrees of freedom as a row has numbers."""
-MOVES = 0.2
-"""A row belongs to the last joint down its chain that moves it at least this share of what the best joint does."""
 CHUNK = 1024
 """Vertices whose Jacobians are held together."""
 
@@ -83,14 +82,16 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         told = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
         by_part = score.new_zeros(count, BODY_JOINTS, unknowns.size)
-        by_part.scatter_add_(1, _parts(each, unknowns)[..., None].expand_as(score), score)
+        by_part.scatter_add_(
+            1, joint_of_rows(each, unknowns).clamp(max=BODY_JOINTS - 1)[..., None].expand_as(score), score
+        )
         meat = by_part.mT @ by_part
         information += told
         # Errors that hang together reach from one part to the next: parts alone would not see that.
         spread += (
             TOGETHER * told + meat / variance
             if each.share is not None
-            else (1 - PARTS_SHARE) * told + PARTS_SHARE * meat / variance
+            else PLAIN_SHARE * told + PARTS_SHARE * meat / variance
         )
     bread = inverse_information(prior + information / variance)
     endless = bread.diagonal(dim1=-2, dim2=-1).isinf()
@@ -197,30 +198,5 @@ def _noise(linear: Sequence[Linearization], solution: Solution) -> Float[Tensor,
     """Return t: how much more than it says (by now) the median of what is left of a source of evidence is, or one."""
     noise = torch.ones_like(solution.cost)
     for each in linear:
-        squared, whole = row_sizes(each)
-        if not squared.shape[1]:
-            continue
-        width = each.residual.shape[2]
-        informed = squared > 0
-        share = (informed * whole).double()
-        order = squared.argsort(1)
-        reached = share.gather(1, order).cumsum(1)
-        half = (reached < reached[:, -1:] / 2).sum(1, keepdim=True).clamp(max=squared.shape[1] - 1)
-        median = squared.gather(1, order).gather(1, half)[:, 0]
-        expected = MEDIAN_OF_CHI2.get(width, width - 2 / 3)
-        told = torch.where(informed.any(1), (median / expected).sqrt(), 1.0)
-        noise = torch.maximum(noise, told.nan_to_num(nan=1.0))
+        noise = torch.maximum(noise, typical(each).nan_to_num(nan=1.0).to(noise))
     return noise.clamp(max=MOST_NOISE)
-
-
-def _parts(linear: Linearization, unknowns: Unknowns) -> Int[Tensor, "B N"]:
-    """Return the part of the body (a joint, fingers with their wrist's last) each row belongs to: the last joint down the chain that moves it."""
-    count = len(unknowns.joints)
-    if not count:
-        return torch.zeros(linear.residual.shape[:2], dtype=torch.long, device=linear.residual.device)
-    by_joint = linear.jacobian[..., unknowns.pose_columns].unflatten(-1, (count, 3)).norm(dim=(2, 4))  # (B, N, K)
-    moves = by_joint >= MOVES * by_joint.amax(2, keepdim=True)
-    slot = torch.arange(count, device=moves.device)
-    last = (moves * (slot + 1)).amax(2) - 1
-    joint = torch.tensor(unknowns.joints, device=moves.device)[last.clamp(min=0)]
-    return joint.clamp(max=BODY_JOINTS - 1)

@@ -56,7 +56,7 @@ def log(out: Path) -> list[dict[str, object]]:
 def test_every_result_comes_out_under_its_name_and_reads_as_before(
     people: Folder, run: Callable[..., Summary], tmp_path: Path
 ) -> None:
-    summary = run(people, refiner=refine.Refiner())
+    summary = run(people, refiner=refine.Refiner(gate=None))
     assert summary.exit_status == 0 and summary.counts == {"refined": COUNT}
     for name in people.names:
         before, after = (np.load(root / f"{name}.npz") for root in (people.results, tmp_path / "out"))
@@ -361,7 +361,10 @@ def test_a_single_file_and_a_pattern_are_folders_too(people: Folder, tmp_path: P
     one, photo = people.results / "person_00001.npz", people.images / "person_00001.jpg"
     shutil.copy(photo, tmp_path / "another name.jpg")
     keypoints = people.keypoints / "person_00001_keypoints.json"
-    single = run_folder(one, tmp_path / "another name.jpg", tmp_path / "one", keypoints=keypoints, jobs=1)
+    refiner = refine.Refiner(gate=None)
+    single = run_folder(
+        one, tmp_path / "another name.jpg", tmp_path / "one", keypoints=keypoints, jobs=1, refiner=refiner
+    )
     several = run_folder(
         people.results / "*.npz", people.images / "**/*.jpg", tmp_path / "many", keypoints=people.keypoints, jobs=1
     )

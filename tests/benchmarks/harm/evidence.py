@@ -22,7 +22,7 @@ from refine.bodies import State
 from refine.correspondence import Matching
 from refine.detections import Detections
 from refine.errors import InputError
-from refine.network import LIMB_PX
+from refine.network import LIMB_PX, SAID
 from refine.terms.keypoints import DetectorNoise
 from tests.benchmarks.harm.dense import DenseEvidence, clothed
 from tests.benchmarks.harm.noise import REFERENCE_PX, measured
@@ -100,7 +100,8 @@ class Evidence:
     @property
     def matching(self) -> Matching:
         """How matches are taken, as a user of the network has it."""
-        return Matching(correlation_px=max(1.0, min(measured().correlation_px, LIMB_PX) * CROP_PX / REFERENCE_PX))
+        correlation = min(measured().correlation_px, LIMB_PX) * CROP_PX / REFERENCE_PX
+        return Matching(correlation_px=max(1.0, correlation), said=SAID)
 
 
 def hidden_limbs(evidence: Evidence) -> Tensor:

@@ -1,0 +1,96 @@
+"""How large an update is, in usual errors, and how far off the evidence is before and after it.
+
+    size² = Σ_i u_i² / usual_i² / Σ_i d_i        over some columns,     d_i = (H (N + H)⁻¹)_ii
+
+Source: see `refine.trust.gate`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from refine.bodies import State, Unknowns
+from refine.body import SkinnedBody
+from refine.solve import Solution
+from refine.solve.autodiff import linearize
+from refine.solve.normal_equations import normal_equations
+from refine.terms import Term
+from refine.trust.quality import split, usual_width
+from refine.trust.rows import typical
+
+NOTHING = Unknowns((), translation=0)
+"""No columns: only residuals are wanted."""
+LEAST_DIRECTIONS = 3.0
+"""A part of which the evidence determines less than one joint's three angles is measured against so many."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How wrong the evidence says B estimates are.
+
+    Attributes:
+        squared: (B, P) by column, usual errors squared.
+        determined: (B, P) how much of each column the evidence determines, 0..1.
+    """
+
+    squared: Float[Tensor, "B P"]
+    determined: Float[Tensor, "B P"]
+
+    def of(self, columns: Bool[Tensor, "*B P"]) -> Float[Tensor, "B"]:
+        """Return the size (B,) of some columns together, usual errors."""
+        known = (self.determined * columns).sum(1).clamp(min=LEAST_DIRECTIONS)
+        return ((self.squared * columns).sum(1) / known).sqrt()
+
+
+def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
+    """Measure how wrong the evidence says the estimates are.
+
+    Args:
+        body: The model.
+        solution: Of the first round, its priors at their usual width.
+    """
+    near, _ = split(usual_width(solution.priors))
+    around = normal_equations(body, solution.state, near, solution.unknowns)
+    known = normal_equations(body, solution.state, solution.evidence, solution.unknowns).information.double()
+    width = around.information.diagonal(dim1=-2, dim2=-1).double()  # (B, P), these priors hold each column by itself
+    there = width > 0
+    inverse = torch.where(there, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
+    whitened = torch.nan_to_num(known * inverse[:, :, None] * inverse[:, None, :])
+    eye = torch.eye(width.shape[1], dtype=width.dtype, device=width.device)
+    left = torch.linalg.inv(whitened + eye).diagonal(dim1=-2, dim2=-1)
+    determined = torch.where(there, 1 - left, 0.0)
+    # The priors' gradient is N u: its square over N is what each column costs, twice.
+    squared = (around.gradient.double() * inverse).square()
+    return Sizes(squared.to(around.gradient), determined.to(around.gradient))
+
+
+def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[Tensor, "B"]:
+    """Return what is left of the evidence (B,), in its own sigmas: the worst source's median row; zero without any.
+
+    Args:
+        body: The model.
+        state: B bodies.
+        evidence: Terms.
+    """
+    posed = body.posed(state.bodies)
+    left = torch.zeros_like(state.bodies.translation[:, 0])
+    for term in evidence:
+        left = torch.maximum(left, typical(linearize(term, state, posed, NOTHING)))
+    return left
+
+
+def costs_of(
+    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NOTHING
+) -> Float[Tensor, "B T"]:
+    """Return the robust cost of each term; evidence needs no columns."""
+    return normal_equations(body, state, terms, unknowns).cost_by_term
+
+
+def columns_of(joints: Sequence[int], unknowns: Unknowns, device: torch.device) -> Bool[Tensor, "P"]:
+    """Return which columns are some joints' rotations."""
+    chosen = torch.zeros(unknowns.size, dtype=torch.bool, device=device)
+    chosen[unknowns.places_of(Unknowns(tuple(sorted(joints)), translation=0), device)] = True
+    return chosen
