@@ -26,10 +26,10 @@ from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.solve.observability import Sight
 from refine.terms import RelativePrior, Term
 
-USUAL, SPREAD = 0.5, 0.7
+USUAL, SPREAD = 0.5, 1.0
 """Median of s and the standard deviation of its logarithm: estimates of 10 to 80 mm PA-MPJPE have 0.13 to 1.0
 (`refine.disturbance` has the sizes), and lie within 2 of these deviations."""
-LEAST, MOST, GRID = 0.05, 2.0, 25
+LEAST, MOST, GRID = 0.02, 2.0, 25
 """Ends and number of the s that are tried, evenly in the logarithm."""
 NOISE_SPREAD, LEAST_NOISE, MOST_NOISE, NOISE_GRID = 0.35, 0.5, 4.0, 13
 """Standard deviation of log t, whose median is zero: detectors are as good as they say, give or take a third. Ends and number of the t that are tried."""
