@@ -28,9 +28,9 @@ from refine.view import View
 LIMB_PX = 24.0
 """Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn: they do not make
 what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256 px, an upper arm's length."""
-SAID = 0.62
-"""Share of a displacement a trained network says in the mean over a limb's length and width: by the benchmark `harm`'s measurement of ours, 0.4 to 0.6
-of medium and large ones a round, and more over three."""
+SAID = 0.75
+"""Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to 0.6
+of medium and large ones in the mean, at most about this."""
 RENDERED_SHARE = 0.5
 """A pixel of the network's input is of the body if at least half of it is."""
 
