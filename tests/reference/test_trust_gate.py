@@ -23,8 +23,8 @@ from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.branches import branch_of, branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.gate import Gate
-from refine.trust.sizes import Sizes, sizes_of
 from refine.trust.merge import merged
+from refine.trust.sizes import Sizes, sizes_of
 from tests.people import Case, case
 from tests.synthetic import random_body, random_state
 
