@@ -121,7 +121,8 @@ class Refiner:
         body, state = estimate.body, estimate.state
         lost = out_of_sight(estimate)
         solutions: list[Solution] = []
-        for number in range(self.rounds if self.displacer or self.gate else 1):
+        count = self.rounds if self.displacer or self.gate else 1
+        for number in range(count):
             terms, own, view = list(evidence), tuple(priors), None
             if self.displacer:
                 view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
@@ -133,7 +134,8 @@ class Refiner:
             wrong = self.gate.quality(priors, body, state, sight) if self.gate and number else None
             if self.gate and wrong:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
-            solution = self.solver.solve(body, state, [*terms, *own], sight.unknowns)
+            solver = self.solver if number == count - 1 else self.solver.rough()
+            solution = solver.solve(body, state, [*terms, *own], sight.unknowns)
             solution = withhold(solution, state, lost, sight.seen)
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state

@@ -10,7 +10,7 @@ IMM-REP-1999-05 (update of the damping).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ from refine.terms import Term, name_of
 RUNNING = -1
 DIAGONAL_FLOOR = 1e-9
 """Least diagonal entry over the largest one: damps directions that nothing observes, so that they stay where they are."""
+
+
+ROUGH_TOLERANCE = 1e-3
+"""Share of the cost by which an accepted step must lower it in a round that is not the last: what is left is less than evidence changes by."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class LevenbergMarquardt:
             raise InputError(
                 "solver", "steps >= 0, cost_tolerance >= 0 and 0 < least_damping <= damping <= most_damping", repr(self)
             )
+
+    def rough(self) -> "LevenbergMarquardt":
+        """Return the solver for a round that another one follows: it need not end where that one begins anew."""
+        return replace(self, cost_tolerance=max(self.cost_tolerance, ROUGH_TOLERANCE))
 
     def solve(self, body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Solution:
         """Lower the robust cost of every body, each by itself.
