@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from displacement_net.training.evaluation.refined import WORSE_MM
 from refine import metrics
 from refine.bodies import BODY_JOINTS
 from refine.body import SkinnedBody
@@ -18,7 +19,7 @@ from tests.benchmarks.harm.__main__ import main
 from tests.benchmarks.harm.descend import adam, lbfgs
 from tests.benchmarks.harm.estimates import ESTIMATES
 from tests.benchmarks.harm.evidence import KINDS, SOURCES, Evidence
-from tests.benchmarks.harm.figures import WORSE_MM, errors_of, figures_of
+from tests.benchmarks.harm.figures import errors_of, figures_of
 from tests.benchmarks.harm.outcome import Outcome, everybody
 from tests.benchmarks.harm.people import REPORT
 from tests.benchmarks.harm.real_network import network_row

@@ -15,26 +15,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from displacement_net.training.evaluation.refined import Errors
 from refine import metrics
 from refine.bodies import BODY_JOINTS, State
 from refine.body import SkinnedBody
 from refine.crop import square_around
 from tests.benchmarks.harm.noise import REFERENCE_PX
 from tests.benchmarks.harm.outcome import Outcome
-
-WORSE_MM = 1.0
-"""PVE that may be gained without being called worse, mm; and lost without being called better."""
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Of B bodies: PVE, PA-MPJPE and MPJPE (mm), and `pixel` (px of a 256 crop; NaN where no joint lies in the photo)."""
-
-    pve: Float[Tensor, "B"]
-    pa_mpjpe: Float[Tensor, "B"]
-    mpjpe: Float[Tensor, "B"]
-    pixel: Float[Tensor, "B"]
-
 
 NAMES = tuple(Errors.__dataclass_fields__)
 

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tests.benchmarks.harm.figures import NAMES, WORSE_MM, Figures
+from displacement_net.training.evaluation.refined import WORSE_MM
+from tests.benchmarks.harm.figures import NAMES, Figures
 
 DRAWS, SEED = 2000, 0
 """Of the bootstrap."""
