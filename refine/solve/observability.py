@@ -19,7 +19,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import Solution, StopReason
 from refine.solve.normal_equations import NormalEquations, normal_equations
-from refine.terms import Term
+from refine.terms import Term, hangs_together
 
 EXTRA_SIGMA_RAD = 0.3
 """Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""
@@ -75,8 +75,8 @@ def _by_kind(
     body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
 ) -> tuple[NormalEquations, NormalEquations]:
     """Return the equations of the evidence whose rows are independent, and of that whose rows hang together."""
-    shared = [term for term in terms if getattr(term, "correlated", False)]
-    whole = [term for term in terms if not getattr(term, "correlated", False)]
+    shared = [term for term in terms if hangs_together(term)]
+    whole = [term for term in terms if not hangs_together(term)]
     return normal_equations(body, state, whole, unknowns), normal_equations(body, state, shared, unknowns)
 
 

@@ -162,3 +162,8 @@ def name_of(term: Term) -> str:
     """Return what a term is called in tables: its class, or what a wrapper says."""
     name = getattr(term, "name", None)
     return name if isinstance(name, str) else type(term).__name__
+
+
+def hangs_together(term: Term) -> bool:
+    """Say whether a term's rows are shares of independent observations, as a network's pixels are: its own word (`correlated`), else no."""
+    return bool(getattr(term, "correlated", False))

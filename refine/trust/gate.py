@@ -31,7 +31,7 @@ from refine.estimate import Estimate
 from refine.solve import Quality, Solution, StopReason, Verdict
 from refine.solve.autodiff import linearize
 from refine.solve.observability import Sight
-from refine.terms import Term
+from refine.terms import Term, hangs_together
 from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.quality import quality, scaled
@@ -126,9 +126,9 @@ class Gate:
         wrong, _, joints = self.wrong_limbs(body, first)
         told: list[Term] = []
         for term in evidence:
-            noise = torch.ones_like(found.noise) if getattr(term, "correlated", False) else found.noise
+            noise = torch.ones_like(found.noise) if hangs_together(term) else found.noise
             silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else None
-            spoken = term if getattr(term, "correlated", False) and silent is None else Discounted(term, noise, silent)
+            spoken = term if hangs_together(term) and silent is None else Discounted(term, noise, silent)
             told.append(spoken)
         return told, tuple(scaled(priors, found.scale))
 
@@ -170,7 +170,7 @@ class Gate:
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
         found = self.statistics(body, start, rounds)
-        alone = all(getattr(term, "correlated", False) for term in last.evidence)
+        alone = all(hangs_together(term) for term in last.evidence)
         most = self.most_size * (said if alone else 1.0)
         reasons = [self._refusal(found, row, stop, most) for row, stop in enumerate(last.stop)]
         if looks is not None:

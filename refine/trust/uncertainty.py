@@ -5,7 +5,7 @@
     s_k = Σ_{rows of part k} w J ᵀ r               the score of one part of the body
 
 N: information of the priors, as wide as the estimate is wrong; H: of the evidence, robust weights applied. Pixels of one part of a body err
-together, parts do not: the sandwich takes the parts, not the pixels, as its independent units, and the plain posterior the other half,
+together, parts do not: the sandwich takes the parts, not the pixels, as its independent units, and the plain posterior stands beside it,
 since fifteen parts alone cannot span eighty unknowns. What was put back has no evidence, and priors as wide as regressors usually err.
 
 Source: Huber, Proc. 5th Berkeley Symp. 1, 1967, and White, Econometrica 50(1), 1982 (sandwich); Liang and Zeger, Biometrika 73(1), 1986 (clusters as
@@ -31,9 +31,9 @@ from refine.trust.rows import joint_of_rows, typical
 
 MM_PER_M = 1000.0
 PARTS_SHARE = 0.5
-"""Of the sandwich against the plain posterior, see above: neither is trusted alone."""
+"""Of the sandwich, see above: it is not trusted alone."""
 PLAIN_SHARE = 0.8
-"""Of the plain posterior: more than the other half, since at the minimum the score of a part that alone sees a joint is zero."""
+"""Of the plain posterior: more than a half, since at the minimum the score of a part that alone sees a joint is zero."""
 TOGETHER = 3.0
 """What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only noise but also a share of the
 displacement that is not seen. Found where the stated uncertainty of the benchmark's first set of people fits."""
