@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine import cholesky
 from refine.body import PosedBody, SkinnedBody
 
 FOLLOWERS = frozenset({"index", "middle", "ring", "pinky", "thumb", "hand", "foot", "jaw", "eye", "collar"})
@@ -138,7 +139,8 @@ def _fit(points: Tensor, basis: Tensor, weight: Tensor) -> tuple[Tensor, Tensor,
         distance, rows, _ = _distance(points, numbers)
         wanted = torch.cat((start, numbers[6:])) - numbers
         matrix = rows.mT @ (weight[:, None] * rows) + torch.diag(hold)
-        numbers = numbers + torch.linalg.solve(matrix, hold * wanted - rows.mT @ (weight * distance))
+        right = hold * wanted - rows.mT @ (weight * distance)
+        numbers = numbers + cholesky.solve(matrix[None], right[None, :, None])[0, :, 0]
     distance, rows, share = _distance(points, numbers)
     radii = (numbers[6:] + _quantile(distance, weight, INSIDE)).clamp(min=TINY)
     numbers = torch.cat((numbers[:6], radii))
@@ -149,7 +151,7 @@ def _fit(points: Tensor, basis: Tensor, weight: Tensor) -> tuple[Tensor, Tensor,
     held = torch.cat((held.reshape(6, -1), held.new_zeros(2, basis.shape[2])))
     moved = (normal[:, None] @ basis)[:, 0]  # (V, K)
     matrix = rows.mT @ (weight[:, None] * rows) + torch.diag(hold)
-    by_shape = torch.linalg.solve(matrix, hold[:, None] * held + rows.mT @ (weight[:, None] * moved))
+    by_shape = cholesky.solve(matrix[None], (hold[:, None] * held + rows.mT @ (weight[:, None] * moved))[None])[0]
     return numbers, by_shape, (weight @ distance.square()).sqrt()
 
 

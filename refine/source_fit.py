@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
+from refine import cholesky, rotation
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.estimate import Source, as_array
@@ -172,11 +172,11 @@ def _fit_shape(body: SkinnedBody, pose: Tensor, target: Tensor) -> tuple[Tensor,
     seen = ((target - target[:, :1])[:, 1:]).flatten(1) / JOINT_SIGMA_M  # (B, 63)
     prior = torch.eye(coefficients, dtype=target.dtype)
     design, template = basis[..., :-1], basis[..., -1]
-    shape = torch.linalg.solve(design.mT @ design + prior, (design.mT @ (seen - template)[..., None])[..., 0])
+    shape = cholesky.solve(design.mT @ design + prior, design.mT @ (seen - template)[..., None])[..., 0]
     # The same with the scale 1/k free: one more column, without a prior.
     free = torch.cat((design, -seen[..., None]), 2)
     wide = torch.nn.functional.pad(prior, (0, 1, 0, 1))
-    both = torch.linalg.solve(free.mT @ free + wide, -(free.mT @ template[..., None])[..., 0])
+    both = cholesky.solve(free.mT @ free + wide, -(free.mT @ template[..., None]))[..., 0]
     reached = (shape.abs() <= SHAPE_REACH).all(1) | (both[:, -1] <= 0)
     scale = torch.where(reached, torch.ones_like(both[:, -1]), 1 / both[:, -1])
     return torch.where(reached[:, None], shape, both[:, :-1]).to(pose), scale.to(pose)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
+from refine import cholesky, rotation
 from refine.bodies import Bodies, Unknowns
 from refine.body import KeypointSet, SkinnedBody
 from refine.conversion.closed_form import local_rotations, rotation_between
@@ -152,10 +152,10 @@ def _shape_and_place(body: SkinnedBody, pose: Tensor, points: KeypointSet, seen:
     design = (by_step / SIGMA_M).flatten(1, 2).double()
     mean, wanted = ((value / SIGMA_M).flatten(1).double() for value in (point, seen))
     prior = torch.diag(torch.cat((torch.ones(width), torch.full((3,), 1e-6)))).to(design)
-    known = torch.linalg.solve(design.mT @ design + prior, (design.mT @ (wanted - mean)[..., None])[..., 0])
+    known = cholesky.solve(design.mT @ design + prior, design.mT @ (wanted - mean)[..., None])[..., 0]
     free = torch.cat((design, -wanted[..., None]), 2)
     wide = torch.nn.functional.pad(prior, (0, 1, 0, 1))
-    both = torch.linalg.solve(free.mT @ free + wide, -(free.mT @ mean[..., None])[..., 0])
+    both = cholesky.solve(free.mT @ free + wide, -(free.mT @ mean[..., None]))[..., 0]
     reached = (known[:, :width].abs() <= SHAPE_REACH).all(1) | (both[:, -1] <= 0)
     step = torch.where(reached[:, None], known, both[:, :-1]).to(pose)
     scale = torch.where(reached, torch.ones_like(both[:, -1]), 1 / both[:, -1]).to(pose)

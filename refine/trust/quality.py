@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine import cholesky
 from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.solve import Quality
@@ -171,7 +172,9 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
         block, cross = information[:, other[:, None], other], information[:, other[:, None], one]
         largest = block.diagonal(dim1=-2, dim2=-1).amax(1).clamp(min=torch.finfo(block.dtype).tiny / RIDGE)
         ridge = RIDGE * largest[:, None, None] * torch.eye(len(other), dtype=block.dtype, device=block.device)
-        gone = torch.linalg.solve(block + ridge, torch.cat((cross, gradient[:, other, None]), 2))
+        gone = cholesky.solve(block + ridge, torch.cat((cross, gradient[:, other, None]), 2))
+        finite = finite & gone.isfinite().flatten(1).all(1)
+        gone, energy = torch.where(finite[:, None, None], gone, 0.0), torch.where(finite, energy, torch.nan)
         energy = energy - (gradient[:, None, other] @ gone[..., -1:])[:, 0, 0]
         core, pull = core - cross.mT @ gone[..., :-1], pull - (cross.mT @ gone[..., -1:])[..., 0]
     width, back = around.information[:, one[:, None], one].double(), around.gradient[:, one].double()

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine import cholesky
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.solve import Solution
@@ -60,7 +61,9 @@ def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
     inverse = torch.where(there, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
     whitened = torch.nan_to_num(known * inverse[:, :, None] * inverse[:, None, :])
     eye = torch.eye(width.shape[1], dtype=width.dtype, device=width.device)
-    left = torch.linalg.inv(whitened + eye).diagonal(dim1=-2, dim2=-1)
+    left = cholesky.inverse_diagonal(whitened + eye).nan_to_num(
+        1.0
+    )  # a body that cannot be factored: nothing is determined
     determined = torch.where(there, 1 - left, 0.0)
     # The priors' gradient is N u: its square over N is what each column costs, twice.
     squared = (around.gradient.double() * inverse).square()
