@@ -15,6 +15,9 @@ from refine.render.warp import WarpRasterizer
 TIGHT = 1e-9
 """Double precision, divided by triangles seen nearly edge on."""
 
+ODD = 2
+"""Pixels that may lie on a line in which two triangles cut each other, or on an edge: rounding decides whose they are."""
+
 SEEDS = st.integers(0, 10_000)
 HEIGHT, WIDTH = 15, 18
 
@@ -37,7 +40,7 @@ def assert_same_view(here: Fragments, there: Fragments) -> None:
     """Equal, but for the odd pixel on a line in which two triangles cut each other, at equal depth in single precision."""
     assert torch.allclose(here.depth, there.depth, rtol=1e-6)
     same = here.triangle == there.triangle
-    assert (~same).sum() <= 2
+    assert (~same).sum() <= ODD
     assert torch.allclose(here.barycentric[same], there.barycentric[same], atol=1e-6)
 
 
@@ -76,7 +79,7 @@ def test_moving_the_centre_by_whole_pixels_moves_the_picture(seed, right, down):
     larger = drawn(vertices, faces, Camera(camera.focal, camera.center + shift, camera.size), HEIGHT + 20, WIDTH + 20)
     top, left = 10 + down, 10 + right
     view = larger.triangle[:, top : top + HEIGHT, left : left + WIDTH]
-    assert (view == drawn(vertices, faces, camera).triangle).all()
+    assert (view != drawn(vertices, faces, camera).triangle).sum() <= ODD
 
 
 @given(SEEDS)
@@ -94,8 +97,7 @@ def test_permuting_bodies_permutes_pictures(seed):
     vertices, faces, camera = scene(seed, bodies=3)
     order = torch.tensor([1, 2, 0])
     here, there = drawn(vertices, faces, camera), drawn(vertices[order], faces, camera[order])
-    assert (there.triangle == here.triangle[order]).all()
-    assert torch.equal(there.depth, here.depth[order])
+    assert_same_view(Fragments(here.triangle[order], here.barycentric[order], here.depth[order]), there)
 
 
 @given(SEEDS)
@@ -110,7 +112,8 @@ def test_warp_sees_what_plain_sees(seed):
 def test_plain_does_not_depend_on_its_chunks(seed, block, tests):
     vertices, faces, camera = scene(seed)
     whole = PlainRasterizer().triangles(vertices, faces, camera, HEIGHT, WIDTH)
-    assert (PlainRasterizer(block, tests).triangles(vertices, faces, camera, HEIGHT, WIDTH) == whole).all()
+    chunks = PlainRasterizer(block, tests).triangles(vertices, faces, camera, HEIGHT, WIDTH)
+    assert (chunks != whole).sum() <= ODD
 
 
 @given(SEEDS)

@@ -24,6 +24,8 @@ from refine.view import render_view
 PEOPLE = 4
 PROMISED, PROMISED_HIDDEN = 0.25, 0.45
 """Vertex error after over before, with true correspondences and with half the body hidden."""
+SELDOM = 1e-4
+"""Share of a photo's values that may lie so near the edge between two levels that rounding decides."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,10 @@ def test_impossible_evidence_is_refused(scene: Scene) -> None:
 
 def test_the_same_seed_makes_the_same_scene(builtin_body: SkinnedBody, scene: Scene) -> None:
     again = make_scene(builtin_body, 1, seed=0)
-    assert np.array_equal(again.photos[0].pixels, scene.photos[0].pixels)
+    # Between batches of one and of several some processors round the last bit otherwise: a pixel on the edge between two grey levels
+    # takes the other one.
+    apart = np.abs(again.photos[0].pixels.astype(int) - scene.photos[0].pixels)
+    assert apart.max() <= 1 and (apart > 0).mean() < SELDOM
     assert (again.estimate.vertices - scene.estimate.vertices[:1]).abs().max() < 1e-5
     assert (make_scene(builtin_body, 1, seed=1).true.vertices - again.true.vertices).abs().max() > 0.01
 

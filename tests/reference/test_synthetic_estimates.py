@@ -56,12 +56,13 @@ def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person(builti
     sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=2)
     samples = sampler.batch(5, 8)
     first, second = slice(0, 4), slice(4, 8)
-    assert torch.equal(samples.true.bodies.pose[first], samples.true.bodies.pose[second])
-    assert torch.equal(samples.crop.crop_from_image[first], samples.crop.crop_from_image[second])
-    assert not torch.equal(samples.estimate.bodies.pose[first], samples.estimate.bodies.pose[second])
-    assert torch.equal(samples.person[first, 0] > 0, samples.person[second, 0] > 0)
+    # Other places of one batch: the same to rounding, and a pixel in a thousand on an outline.
+    assert torch.allclose(samples.true.bodies.pose[first], samples.true.bodies.pose[second], atol=1e-6)
+    assert torch.allclose(samples.crop.crop_from_image[first], samples.crop.crop_from_image[second], rtol=1e-5)
+    assert (samples.estimate.bodies.pose[first] - samples.estimate.bodies.pose[second]).abs().max() > 1e-3
+    assert ((samples.person[first, 0] > 0) != (samples.person[second, 0] > 0)).double().mean() < 1e-3
     alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 8)
-    assert not torch.equal(alone.true.bodies.pose[first], alone.true.bodies.pose[second])
+    assert (alone.true.bodies.pose[first] - alone.true.bodies.pose[second]).abs().max() > 1e-3
 
 
 def test_texture_cases_are_drawn_as_often_as_asked(builtin_body: SkinnedBody) -> None:

@@ -27,7 +27,9 @@ def test_every_texel_inside_lies_on_its_triangle(builtin_body: SkinnedBody, atla
     assert len(atlas.index.unique()) == len(atlas.index)
     slow = uv_atlas(builtin_body, (64, 48), PlainRasterizer())
     fast = uv_atlas(builtin_body, (64, 48))
-    assert torch.equal(slow.index, fast.index) and torch.equal(slow.triangle, fast.triangle)
+    # Texels on the edge of two triangles may go either way: the two rasterisers round otherwise.
+    there, here = ({*zip(map_.index.tolist(), map_.triangle.tolist(), strict=True)} for map_ in (slow, fast))
+    assert len(there ^ here) < 0.002 * len(there)
 
 
 def test_the_gutter_keeps_seams_from_showing(builtin_body: SkinnedBody, atlas: Atlas) -> None:
@@ -148,7 +150,7 @@ def test_the_order_of_frames_does_not_matter_and_people_do_not_feel_each_other(
         assert torch.allclose(two.pixels[person], alone.pixels[0], atol=1e-4)
         assert torch.allclose(two.confidence[person], alone.confidence[0], atol=1e-4)
     singly = bake(frames, atlas, torch.tensor([3, 1, 0, 2]))
-    assert torch.equal(singly.pixels[3], bake(frames[:1], atlas).pixels[0])
+    assert torch.allclose(singly.pixels[3], bake(frames[:1], atlas).pixels[0], atol=1e-4)
 
 
 def test_the_combined_colour_is_the_geometric_median() -> None:

@@ -99,7 +99,7 @@ def test_one_map_can_dress_everybody(builtin_body: SkinnedBody, atlas: Atlas) ->
     frames = turned_frames(builtin_body, worn, (0.0, 1.0))
     each, _ = render_texture(frames.fragments, builtin_body, worn[[0, 0]])
     one, _ = render_texture(frames.fragments, builtin_body, worn)
-    assert torch.equal(one, each)
+    assert torch.allclose(one, each, atol=1e-6)  # one map is sampled in another shape than two
     with pytest.raises(InputError, match="1 map or 2"):
         render_texture(frames.fragments, builtin_body, worn[[0, 0, 0]])
 

@@ -52,18 +52,23 @@ def of_prior(information: Tensor, away: Tensor) -> NormalEquations:
     return NormalEquations(information, pull, 0.5 * energy[:, None], energy, torch.full_like(energy, 1.0))
 
 
+def inverse(information: Tensor) -> Tensor:
+    return torch.cholesky_inverse(torch.linalg.cholesky(information))
+
+
 def dense(
     residual: Tensor, jacobian: Tensor, prior: Tensor, other: Tensor | None = None, noises: Tensor = NOISES
 ) -> Tensor:
     """log N(residual; 0, t² I + s² J N⁻¹ Jᵀ + other), (B, G, T), up to a constant: the formula written out."""
-    spread = jacobian @ torch.linalg.inv(prior) @ jacobian.mT  # (B, N, N)
+    spread = jacobian @ inverse(prior) @ jacobian.mT  # (B, N, N)
     eye = torch.eye(residual.shape[1], dtype=torch.float64)
     told = []
     for scale in SCALES:
         for noise in noises:
             covariance = noise**2 * eye + scale**2 * spread + (0.0 if other is None else other)
-            away = (residual[:, None] @ torch.linalg.solve(covariance, residual[..., None]))[:, 0, 0]
-            told.append(-0.5 * torch.linalg.slogdet(covariance)[1] - 0.5 * away)
+            factor = torch.linalg.cholesky(covariance)
+            away = torch.linalg.solve_triangular(factor, residual[..., None], upper=False).square().sum((1, 2))
+            told.append(-factor.diagonal(dim1=-2, dim2=-1).log().sum(1) - 0.5 * away)
     return torch.stack(told, 1).unflatten(1, (len(SCALES), len(noises)))
 
 
@@ -104,7 +109,7 @@ def test_priors_of_another_kind_hold_the_columns_that_are_integrated_out() -> No
     zero = torch.zeros(2, 5, dtype=torch.float64)
     found = spectrum(of_prior(around, zero), of_rows(jacobian, residual), of_prior(other, zero))
     assert found is not None
-    held = jacobian[..., 3:] @ torch.linalg.inv(other[:, 3:, 3:]) @ jacobian[..., 3:].mT
+    held = jacobian[..., 3:] @ inverse(other[:, 3:, 3:]) @ jacobian[..., 3:].mT
     told = log_evidence(found, SCALES, HONEST)
     plain = dense(residual, jacobian[..., :3], prior, held, HONEST)
     assert torch.allclose(relative(told), relative(plain), atol=1e-6)
@@ -127,7 +132,9 @@ def test_evidence_looked_at_away_from_the_estimate_says_the_same() -> None:
 def test_the_evidence_is_largest_on_average_where_the_data_came_from(wrong: float, noise: float) -> None:
     count, rows, columns = 200, 40, 10
     jacobian, prior = 4 * normal(count, rows, columns, seed=15), positive(count, columns, seed=16)
-    step = torch.linalg.solve(torch.linalg.cholesky(prior).mT, normal(count, columns, 1, seed=17))
+    step = torch.linalg.solve_triangular(
+        torch.linalg.cholesky(prior).mT, normal(count, columns, 1, seed=17), upper=True
+    )
     residual = (wrong * jacobian @ step)[..., 0] + noise * normal(count, rows, seed=18)
     zero = torch.zeros(count, columns, dtype=torch.float64)
     found = spectrum(of_prior(prior, zero), of_rows(jacobian, residual), of_prior(torch.zeros_like(prior), zero))

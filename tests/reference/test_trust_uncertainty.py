@@ -30,6 +30,7 @@ FREE = Unknowns((1, 2, 3, 5), 2)
 EVERYTHING = Unknowns(tuple(range(10)), 3)
 SIGMA_RAD = 0.4
 EXACT = 1e-9
+ROUNDED = 1e-4
 DRAWS = 4000
 DRAWN = 0.08
 """Relative error of a standard deviation from so many draws (1.1 %), and what bends over a step of two hundredths of a radian."""
@@ -64,6 +65,10 @@ def unsolved(
     return replace(solution, evidence=evidence, priors=priors)
 
 
+def inverse(information: Tensor) -> Tensor:
+    return torch.cholesky_inverse(torch.linalg.cholesky(information))
+
+
 def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tensor, Tensor]:
     """Linear-Gaussian bodies at the minimum of their cost, its distance (B, P) from the truth, and the textbook's information.
 
@@ -80,7 +85,7 @@ def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tenso
     true = prior.diagonal(dim1=-2, dim2=-1).rsqrt() * normal(count, FREE.size, seed=2)  # these priors are diagonal
     at_start = noise * normal(count, rows, seed=3) - (flat @ true[..., None])[..., 0]
     information = prior + flat.mT @ flat / noise**2
-    found = -torch.linalg.solve(information, (flat.mT @ at_start[..., None])[..., 0] / noise**2)
+    found = -(inverse(information) @ flat.mT @ at_start[..., None])[..., 0] / noise**2
     left = at_start + (flat @ found[..., None])[..., 0]
     return unsolved(BODY, state, (Linear(jacobian, left[..., None]),), priors, FREE), found - true, information
 
@@ -88,7 +93,7 @@ def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tenso
 def test_without_evidence_the_posterior_is_the_prior() -> None:
     state = random_state(BODY, 2)
     found = posterior(BODY, unsolved(BODY, state, (), around(state), FREE))
-    plain = torch.linalg.inv(normal_equations(BODY, state, around(state), FREE).information)
+    plain = inverse(normal_equations(BODY, state, around(state), FREE).information)
     assert torch.allclose(found.covariance, plain, rtol=EXACT) and (found.noise == 1).all()
     assert torch.allclose(found.covariance[:, 0, 0].sqrt(), torch.full((2,), SIGMA_RAD, dtype=torch.float64))
 
@@ -98,7 +103,7 @@ def test_the_posterior_of_a_linear_gaussian_case_is_the_textbooks_on_average(noi
     solution, error, information = toy(300, noise)
     found = posterior(BODY, solution)
     variance = found.covariance.diagonal(dim1=-2, dim2=-1)
-    ratio = variance.mean(0) / torch.linalg.inv(information).diagonal(dim1=-2, dim2=-1).mean(0)
+    ratio = variance.mean(0) / inverse(information).diagonal(dim1=-2, dim2=-1).mean(0)
     # At the minimum the score of a part that is alone with a column is nearly zero: of the two halves the plain one is left.
     assert (ratio > 0.9 * (1 - PARTS_SHARE)).all() and (ratio < 1.4).all()
     assert (ratio[FREE.pose_columns.stop :] > 0.7).all(), "what all parts speak of is known as well as they say"
@@ -143,7 +148,7 @@ def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -
     verdict = (Verdict(True, ""), Verdict(False, ""), Verdict(True, ""))
     found = posterior(BODY, replace(solution, verdict=verdict, quality=narrow))
     usual = normal_equations(BODY, solution.state, solution.priors, FREE).information
-    assert torch.allclose(found.covariance[1], torch.linalg.inv(usual)[1], rtol=1e-6)
+    assert torch.allclose(found.covariance[1], inverse(usual)[1], rtol=1e-6)
     assert (found.covariance.diagonal(dim1=-2, dim2=-1)[0, :12] < 0.21**2 * SIGMA_RAD**2).all()
 
 
@@ -256,8 +261,10 @@ def test_a_result_says_how_sure_its_joints_are(people: Case, result: refine.Resu
 
 def test_a_result_says_how_sure_some_of_its_vertices_are(result: refine.Result) -> None:
     sigma = result.vertex_sigma_mm([5, 900, 5])
-    assert sigma.shape == (2, 3, 3) and sigma.isfinite().all() and torch.equal(sigma[:, 0], sigma[:, 2])
-    assert torch.equal(result.vertex_sigma_mm(torch.tensor([900])), sigma[:, 1:2])
+    assert sigma.shape == (2, 3, 3) and sigma.isfinite().all()
+    # The same vertex at another place of a batch, and in a shorter one: the same to rounding of float32.
+    assert torch.allclose(sigma[:, 0], sigma[:, 2], rtol=ROUNDED)
+    assert torch.allclose(result.vertex_sigma_mm(torch.tensor([900])), sigma[:, 1:2], rtol=ROUNDED)
 
 
 @pytest.mark.parametrize("vertices", [[-1], [10**6]])

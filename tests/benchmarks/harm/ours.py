@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
+from refine import cholesky, rotation
 from refine.api import fit_bodies_of_photos
 from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.refiner import Refiner
@@ -67,7 +67,7 @@ def mahalanobis(true: State, state: State, found: Posterior) -> Float[Tensor, "B
         known = found.covariance[row].diagonal().isfinite()
         covariance = found.covariance[row][known][:, known]
         own = error[row][known]
-        size = own @ torch.linalg.solve(covariance, own) / max(len(own), 1)
+        size = own @ cholesky.solve(covariance[None], own[None, :, None])[0, :, 0] / max(len(own), 1)
         sizes.append(size if len(own) else size.new_tensor(torch.nan))
     return torch.stack(sizes)
 
