@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Both build .venv once and leave it alone afterwards.
 #
-#   PYTHON       the interpreter .venv is built with (3.10 to 3.13)
+#   PYTHON       the interpreter .venv is built with (3.11 to 3.14)
 #   TORCH_INDEX  where torch comes from, if not from the default registry (the README says how to get the CPU build on Linux)
 
 PYTHON ?= python3

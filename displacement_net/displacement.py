@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Displacement:
     """How far rendered pixels should move, and how sure that is.
 

@@ -43,7 +43,7 @@ ONE_SIGMA = math.erf(math.sqrt(0.5))
 """Share of a Gaussian within one standard deviation."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """What is known of B crops.
 
@@ -60,7 +60,7 @@ class Truth:
     person: Float[Tensor, "B 4 S S"] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loss:
     """The loss and its parts, scalars.
 

@@ -76,7 +76,7 @@ class Settings:
         return int(2 ** len(self.widths))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What the network says, before a decision about visibility; differentiable.
 

@@ -51,7 +51,7 @@ STEEPEST = 0.9
 """Most growth of the radius along the axis, m per m: at 1 one end's ball would hold the whole capsule."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CapsulePairs:
     """N pairs of a body's capsules that can touch.
 

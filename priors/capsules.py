@@ -46,7 +46,7 @@ TINY = 1e-9
 """Length (m) or squared sine below which a direction is not divided by."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Capsules:
     """C tapered capsules of a body, linear in its S + E shape and expression coefficients.
 

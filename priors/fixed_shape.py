@@ -25,7 +25,7 @@ from refine.check import check_finite, check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FixedShape:
     """Holds the free shape coefficients at known values.
 

@@ -17,7 +17,7 @@ from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussianShape:
     """Pulls the free shape coefficients to a mean, by default the average person's.
 

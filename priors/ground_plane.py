@@ -23,7 +23,7 @@ UNIT = 1e-3
 """A normal's length may be off one by this: what three decimals leave."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundPlane:
     """Keeps points of the body above a plane, and some of them on it.
 

@@ -26,7 +26,7 @@ EVEN = 1 / 3
 """Share of each corner: the middle of a triangle."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundPoints:
     """N surface points of a body model that may meet the ground.
 

@@ -47,7 +47,7 @@ COMPONENTS = 12
 MIRROR = (1.0, -1.0, -1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HandSpace:
     """The poses of one hand.
 

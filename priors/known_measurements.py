@@ -41,7 +41,7 @@ REACHED = 0.5
 """Of a sigma: a measurement met this closely is met."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownMeasurements:
     """Pulls the free shape coefficients to what was measured.
 

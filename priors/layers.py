@@ -18,7 +18,7 @@ from refine.check import check_shape
 from refine.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One affine layer and what follows it.
 

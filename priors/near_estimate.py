@@ -61,7 +61,7 @@ def default_sigma_rad(joint_names: tuple[str, ...]) -> Float[Tensor, "J"]:
     return torch.tensor([SIGMA_RAD.get(name, OTHER_SIGMA_RAD) for name in names], dtype=torch.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearEstimate:
     """Pulls the free joints back to the rotations an estimate gave them.
 
@@ -116,7 +116,7 @@ class NearEstimate:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearTranslation:
     """Pulls the translation back to where an estimate put it.
 

@@ -15,7 +15,7 @@ from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearFocal:
     """Pulls a free focal length back to the one it started from.
 

@@ -15,7 +15,7 @@ from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearShape:
     """Pulls the free shape coefficients back to an estimate's.
 

@@ -29,7 +29,7 @@ FACES_AT_ONCE = 4096
 """Of the polynomial's sum, so that its working memory stays below 60 MB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RestMeasures:
     """Height and volume of a body model by shape.
 

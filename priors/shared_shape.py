@@ -47,7 +47,7 @@ RANK_TOLERANCE = 1e-9
 """Eigenvalues below this share of the largest are zero, of matrices scaled to unit diagonal; float32's rounding where that is more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SharedShape:
     """What the other photos of a person say of its shape. Made by `share_shape`, or by hand from any Gaussian over the shape.
 

@@ -95,7 +95,7 @@ def fit(
     return summarise(estimate, fitted.rounds, detections, fitted.informed, notes, photos, asking)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedPhotos:
     """What `fit` found.
 

@@ -24,7 +24,7 @@ BODY_JOINTS = 22
 Index = Tensor | Sequence[int] | slice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bodies:
     """B bodies of one model.
 

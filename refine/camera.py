@@ -32,7 +32,7 @@ DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
 """Numbers of coefficients OpenCV's lens model comes in."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Camera:
     """One camera a body (several bodies of one photo repeat it).
 

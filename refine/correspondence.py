@@ -26,7 +26,7 @@ from refine.errors import InputError
 from refine.render import Fragments
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Correspondences:
     """N surface points a body and their targets in the photo.
 

@@ -32,7 +32,7 @@ MOST_SAMPLES = 8
 """Samples averaged along each axis of a crop's pixel, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crop:
     """B square crops of I photos.
 

@@ -26,7 +26,7 @@ BODY_OF_WHOLE = {"openpose137": ("body25", 25), "coco133": ("coco17", 17)}
 """The body's own points of a whole-body set: its name, and how many come first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detections:
     """Detected points of B bodies.
 
@@ -61,7 +61,7 @@ class Detections:
         return distance.sum(1) / torch.where(informed.any(1), informed.sum(1), torch.nan)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DetectedPeople:
     """What a 2D detector said about the people of one photo, not yet matched to bodies.
 

@@ -19,7 +19,7 @@ from refine.camera import Camera
 from refine.check import check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """What a regressor stored, in its own words.
 
@@ -89,7 +89,7 @@ class Source:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """Bodies and cameras on a body model, with the source they were read from.
 

@@ -21,7 +21,7 @@ from refine.render import Rasterizer
 from refine.view import View, render_view
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """What was said of B bodies.
 

@@ -35,7 +35,7 @@ RENDERED_SHARE = 0.5
 """A pixel of the network's input is of the body if at least half of it is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkDisplacer:
     """A `refine.refiner.Displacer` that asks the network.
 

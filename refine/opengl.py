@@ -123,7 +123,7 @@ def camera_of_opengl(
     return Camera(focal, center, size, None if view is None else camera_from_world_of_opengl(view))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PyTorch3DCamera:
     """The arguments of PyTorch3D's `PerspectiveCameras` (normalised device coordinates, `in_ndc=True`).
 

@@ -25,7 +25,7 @@ UNIT_TOLERANCE = 1e-3
 """How far beyond 0..1 a float photo may reach, as resampling and rounding leave it; a quarter of an 8-bit step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """One photo, upright.
 

@@ -22,7 +22,7 @@ from refine.photo import Photo
 from refine.solve import Solution, StopReason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Result:
     """Refined bodies beside the estimate they came from.
 

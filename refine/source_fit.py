@@ -30,7 +30,7 @@ SHAPE_REACH = 3.0
 """Shape coefficients (standard deviations) up to which the shape is believed to have reached the stored size; one in 370 is beyond."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """A source put on a body.
 

@@ -140,7 +140,7 @@ def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:
     return torch.cat(((pixel - new.center) / new.focal * depth, depth), 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RefinedSource:
     """A refined estimate said again in the source's model.
 

@@ -27,7 +27,7 @@ POINT_STEPS = 100
 """Its largest number of steps; a wide-angle lens needs about twenty."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lens:
     """The intrinsics of one photo as OpenCV's calibration gives them.
 

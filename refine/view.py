@@ -19,7 +19,7 @@ from refine.render import Fragments, Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """B crops of photos with the bodies rendered into them.
 

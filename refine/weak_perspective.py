@@ -22,7 +22,7 @@ from refine.camera import Camera
 from refine.check import check_finite, check_positive, check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WeakPerspective:
     """B weak-perspective cameras, in pixels of the photo.
 

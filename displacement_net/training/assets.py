@@ -24,7 +24,7 @@ PANORAMA_PX = (512, 1024)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Garment:
     """A mesh bound to the base mesh.
 
@@ -49,7 +49,7 @@ class Garment:
     texture: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assets:
     """What people and places are made of.
 

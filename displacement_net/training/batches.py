@@ -88,7 +88,7 @@ class SampleSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """What the network is shown, (B, 15, S, S), and what is true of it."""
 

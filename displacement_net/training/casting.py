@@ -40,7 +40,7 @@ CHILDREN = 0.1
 """Share of people who are children, anywhere between an adult and the mean child of the training body."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cast:
     """A people in B photos; the first B are those that are estimated, one a photo.
 

@@ -25,7 +25,7 @@ RECOLORED = (0.0, 0.75, 0.5, 1.0, 0.8)
 """Share of each material that is recoloured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """All textures: `skins` (K, T, T, 3), `worn` (M, T, T, 4) of outfits, shoes and hair, `prints` (P, Q, Q), -1..1; sRGB codes as uint8."""
 
@@ -38,7 +38,7 @@ class Bank:
         return Bank(self.skins.to(device), self.worn.to(device), self.prints.to(device))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Colors:
     """What A people look like, by material.
 

@@ -35,7 +35,7 @@ PELVIS_SLACK_M = 0.25
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Labels:
     """N people.
 

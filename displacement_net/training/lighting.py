@@ -24,7 +24,7 @@ GREY = 1.0
 """Linear value a white surface lit from everywhere gets before exposure is drawn."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Places:
     """M panoramas ready for use.
 

@@ -18,7 +18,7 @@ from displacement_net.training.batches import SampleSource, Shown
 from refine.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """B samples of several sources: what all of them say (`displacement_net.training.batches.Shown`)."""
 

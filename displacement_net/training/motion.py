@@ -35,7 +35,7 @@ STRIDE = 3
 """Every third frame is kept: neighbours at 12 a second are alike."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recordings:
     """Recorded poses: `pose` (F, 22, 3) rad, root included (x left, y up, z front), `sequence` (F,) the recording of each."""
 

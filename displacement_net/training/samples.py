@@ -51,7 +51,7 @@ REPLICATED = 0.25
 """Share of photos whose border's colours go on outside; the others are black there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples:
     """B samples of S x S pixels.
 

@@ -40,7 +40,7 @@ WRINKLE = 0.28
 """Scale of what wrinkles turn normals by, rad."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Light:
     """Of B photos: `places` with `index` (B,), and `pano_from_camera` (B, 3, 3)."""
 
@@ -49,7 +49,7 @@ class Light:
     pano_from_camera: Float[Tensor, "B 3 3"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """What A people show in the crops of their photos: `color` (A, S, S, 3) sRGB, `covered` (A, S, S) 0..1, `depth` (A, S, S) m, infinite where nothing is."""
 
@@ -108,7 +108,7 @@ def render_people(
     return layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Surface:
     """A piece in its pose: material by face, texture by material, vertices (G, N, 3) m and normals, camera frame; whether it casts shadows."""
 

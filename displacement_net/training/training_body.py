@@ -24,6 +24,8 @@ from refine.errors import InputError
 
 BASE_VERTICES = 19158
 """Vertices of MakeHuman's base mesh hm08, helpers included."""
+SAME_M = 1e-4
+"""m by which template and shape basis may differ from the built-in body's: rounding makes 1e-7 (float32), one level of the basis 2e-6."""
 ADULT_SHAPES = 16
 """Shape coefficients of the built-in body. People of the training have one more: 0 an adult, 1 the mean child."""
 TURNED_RAD = {
@@ -35,7 +37,7 @@ TURNED_RAD = {
 """How far bones turn from MakeHuman's rest pose to the T pose (rad, our axes); the right side is the mirror, others stay."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piece:
     """A mesh that rides on the skeleton: the skin, a garment, hair.
 
@@ -61,7 +63,7 @@ class Piece:
         return Piece(*(part.to(device) for part in parts))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingBody:
     """The full base mesh.
 
@@ -136,11 +138,21 @@ def load_training_body(body: SkinnedBody, path: Path) -> TrainingBody:
         raise InputError("training body", "the full base mesh", f"{path.name}: {error}", advice) from error
     if len(template) != BASE_VERTICES or len(kept) != len(body.template):
         raise InputError("training body", f"{BASE_VERTICES} vertices", f"{len(template)}", advice)
-    if not torch.equal(template[kept], body.template) or not torch.allclose(basis[kept], body.shape_basis, atol=1e-4):
-        raise InputError("training body", "the base mesh of the built-in body", "another body's", advice)
+    apart = {"template": template[kept] - body.template, "shape basis": basis[kept] - body.shape_basis}
+    for name, difference in apart.items():
+        most = float(difference.abs().max())
+        if not most <= SAME_M:
+            versions = (
+                f"It was built from another version of anny, or with other draws; the built-in body was made with "
+                f"anny {body.provenance.get('anny_version', 'of an unknown version')}: install that one, delete {path.name} and "
+                f"build it again without options."
+            )
+            raise InputError(
+                "training body", f"the built-in body's {name} within {SAME_M} m", f"{most:.2g} m apart", versions
+            )
     weights = torch.zeros(BASE_VERTICES, len(body.joint_names)).scatter_add(1, joints, values)
-    weights[kept] = body.dense_weights  # the same to the last bit, so that dressed and estimated bodies agree
-    basis[kept] = body.shape_basis
+    # The same to the last bit, so that dressed and estimated bodies agree; another machine builds them with another rounding.
+    weights[kept], basis[kept], template[kept] = body.dense_weights, body.shape_basis, body.template
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
     if "child_template" in stored:
         grown_up = stored["child_template"] - template  # (V, 3) from adult to child

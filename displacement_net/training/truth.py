@@ -26,7 +26,7 @@ GRAZING = 0.05
 """Cosine between surface and view below which a point is seen from behind."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """`offset` (B, S, S, 2) px, zero on the background; `inside` and `visible` (B, S, S)."""
 

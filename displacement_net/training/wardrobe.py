@@ -31,7 +31,7 @@ THICKNESS_M = 0.006
 """Cloth lies this far off the skin, m."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """What one or more people wear; colours are another matter.
 

@@ -18,7 +18,7 @@ from refine.atomic import write_bytes
 from refine.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A file that belongs to certain settings and a certain dealing of poses into folds.
 

@@ -38,7 +38,7 @@ class Widening:
     floor_rad: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sums:
     """What a pass over the poses leaves.
 
@@ -74,7 +74,7 @@ class Sums:
         return cls(*(tensors[part.name] for part in fields(cls)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """K Gaussians: `weight` (K,), `mean` (K, D) rad, `covariance` (K, D, D) rad²; double precision."""
 

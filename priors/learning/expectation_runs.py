@@ -68,7 +68,7 @@ class Learnt:
     poses: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Progress:
     """Where a learning is: `results` of the runs that are over, and the sums and passes of the one that is not."""
 

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
@@ -53,7 +53,7 @@ def mirrored(pose: Poses) -> Poses:
     return pose[:, MIRROR_FROM] * MIRROR_SIGN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Gathered:
     """Poses on disk.
 
@@ -85,7 +85,7 @@ class Gathered:
                 yield np.concatenate((part, mirrored(part))).astype(np.float64)
 
 
-class LeftOut(str, Enum):
+class LeftOut(StrEnum):
     """What is left out together: a recording, or all of a person's."""
 
     RECORDING = "recording"

@@ -31,7 +31,7 @@ CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
 SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more, at any batch."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurfacePoints:
     """Points of a body's surface with all that does not change while the body moves, gathered once.
 
@@ -70,7 +70,7 @@ def surface_points(
     return SurfacePoints(corner, share, share.sum(0), template.contiguous(), basis.flatten(2, 3).contiguous())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PointJacobian:
     """How points move with a step, kept in factors.
 

@@ -28,7 +28,7 @@ Arrays = dict[str, NDArray[np.generic]]
 Double = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OfficialArrays:
     """The arrays of one file, checked against each other as they are taken."""
 

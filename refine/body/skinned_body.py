@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refine.body.skinning import PosedBody
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeypointSet:
     """Named points that ride on a body.
 
@@ -48,7 +48,7 @@ class KeypointSet:
         check_shape("keypoints.barycentric", self.barycentric, "K 3", K=sizes["K"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SkinnedBody:
     """A linear-blend-skinned body with a linear shape space. Frame at rest: x left, y up, z front; metres.
 

@@ -24,7 +24,7 @@ from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.check import check_shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosedBody:
     """Bodies in their pose. Joints are there at once; everything else is computed when asked for.
 

@@ -45,7 +45,7 @@ SURFACE_ROUNDS = 3
 """How often a surface is fitted where only named points say where its body is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Converted:
     """Bodies of another model.
 

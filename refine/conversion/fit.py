@@ -54,7 +54,7 @@ VERTICES_A_PART = 12
 """Vertices that hold a part with correspondence; three would do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """Bodies put onto a surface.
 

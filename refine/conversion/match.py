@@ -41,7 +41,7 @@ def thinned(vertices: Float[Tensor, "V 3"], cell_m: float = CELL_M) -> Int[Tenso
     return torch.as_tensor(np.sort(first), device=vertices.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Neighbourhood:
     """N points of another mesh on a body.
 
@@ -79,7 +79,7 @@ class Neighbourhood:
         return Nearest(self, near, self.around[torch.arange(len(place), device=index.device), index])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Nearest:
     """The nearest vertices of B bodies to N points each.
 

@@ -79,7 +79,7 @@ def point_set(body: SkinnedBody, names: tuple[str, ...]) -> KeypointSet:
     return KeypointSet(kept, *parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placed:
     """Bodies put onto named points.
 

@@ -19,7 +19,7 @@ EPSILON = 1e-20
 """m⁴; keeps a triangle without area from dividing by zero."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurfaceMap:
     """Where points lie on a body's surface.
 

@@ -49,7 +49,7 @@ class Located:
     photos: dict[int, PhotoFile]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A result, or a piece of one with many photos, ready to be solved.
 

@@ -22,7 +22,7 @@ from refine.formats._smpl_parts import numbers, put_rotations
 People = Mapping[Any, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tracks:
     """Which rows of which people are bodies.
 

@@ -24,7 +24,7 @@ from refine.formats._carry import joints_after
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crops:
     """Where each person was cut out, and the photo's camera.
 
@@ -54,7 +54,7 @@ class Crops:
         return torch.cat(((wide / self.side.double())[:, None], place[:, :2] - shift), 1).float()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fresh:
     """A refined estimate in the regressor's words.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from refine.camera import Camera
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fragments:
     """What each pixel sees of its body.
 

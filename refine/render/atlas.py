@@ -38,7 +38,7 @@ _LAYOUTS: "WeakTensorKeyDictionary" = WeakTensorKeyDictionary()
 """Fingerprints by `uv_faces` and then `uv`, so that a layout is read off its device once; a body's tensors are never changed in place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Atlas:
     """Where T texels of an H x W map lie on a body.
 

@@ -60,7 +60,7 @@ TEXELS_AT_ONCE = 1 << 19
 """Texels of all frames worked on together, about 300 bytes each: three frames of a 512 map, a hundred of a 96 map."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frames:
     """B photos (or crops) of one body each, with the body as it is believed to stand there.
 

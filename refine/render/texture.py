@@ -39,7 +39,7 @@ class Fill(IntEnum):
     """The mean colour of its body part, or of the whole body where nothing of the part was seen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Texture:
     """Texture maps of B people; one person is B = 1.
 

@@ -37,7 +37,7 @@ def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
     return tuple(STOP_REASONS[int(code)] for code in codes.tolist())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Quality:
     """How wrong B estimates and their evidence are.
 
@@ -65,7 +65,7 @@ class Verdict:
     kept: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solution:
     """Where a batch of bodies came to rest.
 

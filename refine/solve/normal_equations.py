@@ -22,7 +22,7 @@ from refine.solve.autodiff import linearize
 from refine.terms import LeastSquares, Linearization, Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NormalEquations:
     """The quadratic model of the cost around a state.
 

@@ -25,7 +25,7 @@ EXTRA_SIGMA_RAD = 0.3
 """Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sight:
     """What the evidence says at a state.
 

@@ -94,7 +94,7 @@ class GemanMcClure:
         return (self.scale**2 / (self.scale**2 + squared)) ** 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Linearization:
     """A term at one state.
 

@@ -118,7 +118,7 @@ class DetectorNoise:
         return share * (self.loose_factor if plain.endswith(LOOSE_PARTS) else 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keypoints:
     """Pulls named points of the body onto their detections.
 

@@ -14,7 +14,7 @@ from refine.check import check_positive, check_shape
 from refine.terms import Huber, Kernel, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points3D:
     """Pulls named points of the body to positions in space (triangulated or lifted keypoints, a depth sensor, a marker).
 

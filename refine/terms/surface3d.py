@@ -18,7 +18,7 @@ from refine.check import check_shape
 from refine.terms import GemanMcClure, Kernel, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Surface3D:
     """Pulls surface points to positions in space, or to planes there.
 

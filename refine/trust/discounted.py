@@ -15,7 +15,7 @@ from refine.solve.autodiff import linearize
 from refine.terms import GemanMcClure, Kernel, Linearization, Term, hangs_together
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Discounted:
     """A term whose standard deviations are a multiple of what it says.
 

@@ -29,7 +29,7 @@ JOINTS_SHOWN = 8
 """Rows of the table: the joints that turned most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Why one body moved.
 

@@ -43,7 +43,7 @@ LOST = 1.0
 UNJUDGED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Statistics:
     """What the verdict on B updates rests on.
 

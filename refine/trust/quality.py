@@ -41,7 +41,7 @@ RIDGE = 1e-9
 """Added to what is integrated out, relative to its largest diagonal: a direction nobody knows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """The evidence around the estimate in the prior's own directions.
 

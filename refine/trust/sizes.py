@@ -28,7 +28,7 @@ LEAST_DIRECTIONS = 3.0
 """A part of which the evidence determines less than one joint's three angles is measured against so many."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sizes:
     """How wrong the evidence says B estimates are.
 

@@ -43,7 +43,7 @@ CHUNK = 1024
 """Vertices whose Jacobians are held together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """What is known of B bodies after refining.
 

@@ -32,7 +32,7 @@ DIM = 0.45
 """The photo is darkened to this share, so that the bright end of the colour map is seen on a white shirt."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moves:
     """Visible surface points before and after, in numpy, px of the photo.
 

@@ -36,7 +36,7 @@ TITLE, WORDS = 18, 16
 """Sizes of text, px."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Seen:
     """One body of a look in numpy: `informed` and `rendered` (S, S), `offset` (S, S, 2) px of the crop, `length`, `sigma` px of the photo, `residual`."""
 

@@ -26,7 +26,7 @@ LIGHT = (-0.35, -0.55, -0.76)
 """Direction to the lamp in the camera frame, unit length: over the viewer's left shoulder, as drawings are lit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Meshes:
     """The people of one photo as triangles.
 
@@ -82,7 +82,7 @@ class View:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layers:
     """The nearest surface in each pixel of a view.
 

@@ -37,7 +37,7 @@ SMOOTH_PX = 5
 """Outlines are averaged along this many points, which takes the stairs of the pixel grid away and leaves fingers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Marks:
     """Detected and projected keypoints of the people of one photo, in numpy: observed (B, K, 2) px, confidence (B, K), projected (B, K, 2) px."""
 

@@ -80,8 +80,10 @@ def test_a_cluster_writes_the_same_bytes_also_when_a_worker_is_killed(
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
 
 
-@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_without_ray_the_way_to_install_it_is_named(builtin_body: SkinnedBody, tmp_path: Path) -> None:
+def test_without_ray_the_way_to_install_it_is_named(
+    builtin_body: SkinnedBody, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     people = make_folder(builtin_body, tmp_path, 1)
     with pytest.raises(MissingExtra, match=r"refine\[ray\]"):
         run_folder(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, engine="ray")

@@ -108,7 +108,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path, real_data: Callable[[st
     exempt = getattr(LAYOUTS[layout], "EXEMPT", {})
     reason = exempt.get(request.function.__name__)
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(f"not asked of this layout: {reason}")
     return example(layout, tmp_path)
 
 

@@ -23,10 +23,12 @@ torch.set_num_threads(2)
 import refine
 from refine.body import anny
 from priors.shared_shape import shape_information
+from refine.bodies import Unknowns
 from tests.people import case
 
+whole = Unknowns(tuple(range(55)), shape=16)
 people = case(anny.load(), 16, name="coco133")
-result = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refine.Refiner(rounds=2))
+result = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refine.Refiner(rounds=2, unknowns=whole))
 last = result.rounds[-1]
 assert last.unknowns.size == 184, last.unknowns.size
 assert result.sigma_mm.shape[0] == 16 and len(result.explain()) == 16

@@ -1,11 +1,12 @@
 """Synthetic people: the displacement is the projection, flags are right, the same seed makes the same samples, assets may be absent.
 
 The full base mesh is not part of the repository. Most tests stand in for it with the built-in body and a tube for the skirt; those that need
-the real one look for the file REFINE_TRAINING_BODY, and the assets in REFINE_ASSETS (by default `../shared/assets` beside the checkout).
+the real one have it built (`tests.built_body`); the assets are looked for in REFINE_ASSETS (by default `../shared/assets` beside the checkout).
 """
 
 import logging
 import os
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -35,11 +36,13 @@ from displacement_net.training.wardrobe import SKIRT_HELPER, bound_piece, draw_l
 from refine import rotation
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
+from refine.body.build.bake import quantised, write
 from refine.camera import Camera
 from refine.crop import crop_around
 from refine.errors import InputError
 from refine.render import shade
 from refine.render.rasterize import by_name, default_rasterizer, rasterize
+from tests.built_body import BuiltBody
 
 EXACT_PX = 0.05
 """How far the stored displacement may lie from the projection in float64, px of the crop."""
@@ -79,13 +82,8 @@ def assets_folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def base_mesh(builtin_body: SkinnedBody) -> TrainingBody:
-    path = os.environ.get("REFINE_TRAINING_BODY")
-    if not path:
-        pytest.skip(
-            "the full base mesh is not here: REFINE_TRAINING_BODY names no file (see refine.body.build --training)"
-        )
-    return load_training_body(builtin_body, Path(path))
+def base_mesh(builtin_body: SkinnedBody, built_body: BuiltBody) -> TrainingBody:
+    return load_training_body(builtin_body, built_body.training)
 
 
 def misfit(samples: Samples, body: SkinnedBody) -> torch.Tensor:
@@ -362,6 +360,41 @@ def test_a_missing_or_foreign_base_mesh_is_refused(builtin_body: SkinnedBody, tm
     (tmp_path / "other").write_bytes(b"nothing")
     with pytest.raises(InputError, match="training body"):
         load_training_body(builtin_body, tmp_path / "other")
+
+
+def stored_base_mesh(body: SkinnedBody, path: Path, wrong_m: float, wrong_basis_m: float = 0.0) -> Path:
+    """A file as the build writes it, of the stand-in, whose vertices lie elsewhere by so much."""
+    whole = stand_in(body)
+    draw = torch.Generator().manual_seed(0)
+    noise = 2 * torch.rand(whole.template.shape, generator=draw) - 1
+    basis, scale = quantised(whole.shape_basis + wrong_basis_m * noise[..., None])
+    values, joints = whole.weights.topk(8, 1)
+    tensors = {
+        "template": whole.template + wrong_m * noise, "shape_basis": basis, "shape_basis_scale": scale,
+        "weight_joints": joints.to(torch.uint8), "weight_values": (values * 32767).round().to(torch.int16),
+        "base_vertices": whole.base_vertices.to(torch.int16),
+    }  # fmt: skip
+    write(path, tensors, {"name": "stand-in"})
+    return path
+
+
+@pytest.mark.parametrize("wrong_m", [0.0, 2e-19, 1e-7])
+def test_a_base_mesh_of_another_machine_is_taken_and_agrees_with_the_built_in_body_to_the_bit(
+    builtin_body: SkinnedBody, tmp_path: Path, wrong_m: float
+) -> None:
+    loaded = load_training_body(builtin_body, stored_base_mesh(builtin_body, tmp_path / "mesh", wrong_m))
+    assert torch.equal(loaded.template[loaded.base_vertices], builtin_body.template)
+    assert torch.equal(loaded.shape_basis[loaded.base_vertices], builtin_body.shape_basis)
+
+
+@pytest.mark.parametrize(("wrong_m", "wrong_basis_m", "what"), [(0.003, 0.0, "template"), (0.0, 0.003, "shape basis")])
+def test_the_base_mesh_of_another_body_is_refused_and_the_advice_is_not_to_build_the_same_again(
+    builtin_body: SkinnedBody, tmp_path: Path, wrong_m: float, wrong_basis_m: float, what: str
+) -> None:
+    path = stored_base_mesh(builtin_body, tmp_path / "mesh", wrong_m, wrong_basis_m)
+    version = re.escape(builtin_body.provenance["anny_version"])
+    with pytest.raises(InputError, match=rf"{what}.* m apart.*anny {version}"):
+        load_training_body(builtin_body, path)
 
 
 def test_bad_sizes_and_counts_are_refused(builtin_body: SkinnedBody, sampler: Sampler) -> None:

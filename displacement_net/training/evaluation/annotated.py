@@ -27,7 +27,7 @@ SURE, GUESSED = 1.0, 0.5
 """Confidence of a visible and of a hidden keypoint: annotators guess the latter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Annotated:
     """N people of I photos.
 

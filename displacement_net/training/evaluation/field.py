@@ -39,7 +39,7 @@ CURVE_POINTS = 50
 Predict = Callable[[Samples], Prediction]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pixels:
     """N rendered pixels and what was said of them.
 

@@ -39,7 +39,7 @@ TOGETHER = 36
 """Bodies refined together: memory grows with them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InPhoto:
     """Of N bodies: `misfit` px, `pck` (N, 2) at `THRESHOLDS`, mask `iou`."""
 
@@ -79,7 +79,7 @@ class PersonRow:
         return after > before * (1 + WORSE_SHARE) or after > before + WORSE_PX
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """All bodies of a trial: `person` (N,), `strength` (N,) indices, the disturbed `estimate` and the `refined` one."""
 

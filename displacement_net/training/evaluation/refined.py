@@ -29,7 +29,7 @@ WORSE_MM = 1.0
 """PVE that may be gained without being called worse, mm."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Errors:
     """Of N bodies: PVE, PA-MPJPE and MPJPE (mm), and the mean distance of joints that lie in the photo (px of a 256 crop; NaN if none)."""
 
@@ -39,7 +39,7 @@ class Errors:
     pixel: Float[Tensor, "N"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Refined:
     """N bodies before and after, and the strength of their estimates, an index."""
 

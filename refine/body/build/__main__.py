@@ -38,7 +38,7 @@ CHILDREN_YEARS = (3.0, 9.0)
 """Ages of the mean child that is written beside the full base mesh."""
 POSES = 100
 """Poses the merged rig is judged by."""
-SCRIPT_VERSION = "1"
+SCRIPT_VERSION = "2"
 """To be raised whenever the build makes another body from the same draws."""
 
 

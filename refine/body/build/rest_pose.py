@@ -50,7 +50,7 @@ ROUNDS = 8
 """Rounds of turning until the bone points right: joint and pivot lie apart by up to 0.1 of the bone, so each round gains a digit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TPosed:
     """B bodies in the T pose, the pelvis at the origin.
 

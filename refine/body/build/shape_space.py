@@ -22,7 +22,7 @@ BATCH = 32
 """Bodies posed at a time; bounds memory only."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShapeSpace:
     """Mean and basis of a family of T-posed bodies.
 

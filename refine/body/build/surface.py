@@ -11,6 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+TIE = 1e-9
+"""m below which two places are the same: far above the rounding of float64, far below anything that matters."""
+
 
 @dataclass(frozen=True)
 class SurfacePoint:
@@ -26,6 +29,11 @@ def vertex_point(faces: Int[Tensor, "F 3"], vertex: int) -> SurfacePoint:
     weights = [0.0, 0.0, 0.0]
     weights[corner] = 1.0
     return SurfacePoint(triangle, (weights[0], weights[1], weights[2]))
+
+
+def first_of_the_largest(values: Float[Tensor, "N"]) -> int:
+    """Return the first place whose value is the largest up to `TIE`: rounding must not choose between equals."""
+    return int((values >= values.max() - TIE).nonzero()[0, 0])
 
 
 def seen_from(
@@ -58,7 +66,7 @@ def seen_from(
     weights = torch.stack((1 - b - c, b, c), 1)  # (F, 3)
     depth = sign * (weights * corners[..., axis]).sum(1)
     depth = torch.where((weights >= -1e-9).all(1) & area.isfinite(), depth, -torch.inf)
-    triangle = int(depth.argmax())
+    triangle = first_of_the_largest(depth)
     if not bool(depth[triangle].isfinite()):
         raise ValueError(f"no surface on the line through {target.tolist()} along axis {axis}")
     weight = weights[triangle].clamp(0, 1)

@@ -13,6 +13,8 @@ from refine.body.build.skeleton import JOINT_NAMES
 
 INFLUENCES = 8
 """Most joints that move one vertex."""
+TIE = 1e-6
+"""Weights that differ by less are equal; MakeHuman writes five decimals."""
 
 PARTS = (
     "pelvis", "abdomen", "chest", "neck", "head", "left_shoulder", "left_upper_arm", "left_forearm", "left_hand", "left_fingers", "left_thigh",
@@ -38,7 +40,9 @@ def strongest(weights: Float[Tensor, "V 55"]) -> tuple[Int[Tensor, "V K"], Float
     Returns:
         joints (V, K) and values (V, K), largest first; each row of values sums to 1; unused slots are joint 0, weight 0.
     """
-    values, joints = weights.topk(INFLUENCES, 1)
+    # Of equal weights the first joint comes first, whatever the last bits of their sums say.
+    joints = by_size(weights)[:, :INFLUENCES]
+    values = weights.gather(1, joints)
     joints = torch.where(values > 0, joints, 0)
     return joints, values / values.sum(1, keepdim=True)
 
@@ -55,4 +59,9 @@ def vertex_parts(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V"]:
         sided = side in ("left", "right")
         part = PART_OF.get(rest if sided else name, "fingers")
         parts.append(PARTS.index(f"{side}_{part}" if sided else part))
-    return torch.tensor(parts)[weights.argmax(1)]
+    return torch.tensor(parts)[by_size(weights)[:, 0]]
+
+
+def by_size(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V 55"]:
+    """Return the joints of each vertex, the largest weight first, of weights that are equal up to `TIE` the first joint."""
+    return (weights / TIE).round().sort(dim=1, descending=True, stable=True).indices
