@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 FRAME := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check lint benchmarks clean
+.PHONY: demo test check lint benchmarks machines clean
 
 demo: .venv/installed
 	$(BIN)/refine demo
@@ -29,8 +29,12 @@ lint: .venv/installed-dev
 benchmarks: .venv/installed-dev
 	$(BIN)/python -m tests.benchmarks
 
+# The suite as other processors, thread counts and Pythons would run it: hours.
+machines: .venv/installed-dev
+	$(BIN)/python -m tests.machines
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .machines build dist *.egg-info
 
 # torch first and by itself, because it alone may come from another index.
 .venv/torch: constraints.txt

@@ -1,0 +1,1 @@
+"""Runs the tests as other machines would: `python -m tests.machines`."""
