@@ -8,7 +8,6 @@ was made with: another focal length moves the body along the ray and leaves its 
 Source: CLIFF (arXiv 2208.00571, sec. 3.2), ROMP and BEV (repository `simple_romp`), 4D-Humans (`demo.py`), SPIN (`constants.py`).
 """
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from torch import Tensor
 from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
+from refine.json_file import read_json
 from refine.undistort import Lens
 
 SPIN_FOCAL_PX = 5000.0
@@ -116,11 +116,9 @@ def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Le
     path = Path(path)
     advice = 'Write {"K": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]} or {"focal": [fx, fy], "center": [cx, cy]}, in px of this photo.'
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"camera file {path}", "a JSON file", error.strerror or str(error), advice) from error
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise InputError(f"camera file {path}", "JSON", str(error), advice) from error
+        data = read_json(path, f"camera file {path}")
+    except InputError as error:
+        raise InputError(error.name, error.expected, error.got, f"{error.advice} {advice}") from error
     if not isinstance(data, dict) or ("K" in data) == ("focal" in data):
         got = f"the keys {sorted(map(str, data))}" if isinstance(data, dict) else type(data).__name__
         raise InputError(f"camera file {path}", 'an object with either "K" or "focal"', got, advice)

@@ -29,15 +29,15 @@ from refine.formats._pickle_machine import Machine
 from refine.formats._plain_data import PlainReader, ResultArrays, TensorArray
 from refine.formats._torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
 from refine.formats._unpacked import MAX_BYTES
+from refine.json_file import json_text, read_json
+
+__all__ = ["kind", "read_json", "read_pickled"]
 
 HEAD = 2**20
 """How far into a file its kind is looked for; joblib's first array names itself within the first record."""
 
 SETTLED_S = 1.0
 """A file younger than this may be written again without its time changing, and is read anew each time."""
-
-MAX_JSON_BYTES = 2**30
-"""Text of a JSON file."""
 
 
 def kind(path: Path) -> str:
@@ -60,7 +60,7 @@ def kind(path: Path) -> str:
     protocol = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
     if last == b"." and (protocol or head[:1] in (b"(", b"]", b"}", b"c")):
         return "joblib" if b"NumpyArrayWrapper" in head else "pickle"
-    return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
+    return "json" if json_text(head, "ignore").lstrip()[:1] in ("{", "[") else ""
 
 
 def read_pickled(path: Path) -> Any:
@@ -146,23 +146,6 @@ def _read_npy(path: Path) -> object:
     if math.prod(shape) * dtype.itemsize > len(data):
         raise ValueError(f"an array of shape {shape} in {len(data)} bytes")
     return np.load(io.BytesIO(data), allow_pickle=False)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: It is missing, too large, or no JSON.
-    """
-    try:
-        size = Path(path).stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise InputError(str(path), f"at most {MAX_JSON_BYTES / 2**20:.0f} MiB of JSON", f"{size / 2**20:.0f} MiB")
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(str(path), "a JSON file", error.strerror or str(error), "Check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(str(path), "JSON", str(error)[:120], TRUNCATED_ADVICE) from error
 
 
 def write_pickle(path: Path, content: object, protocol: int = 4) -> None:

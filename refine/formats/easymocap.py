@@ -50,7 +50,7 @@ FOCAL_SHARE = 1.2
 
 def recognises(path: Path) -> bool:
     """Say whether a file is EasyMocap's: a JSON list of people with `Rh`, `Th` and `poses`."""
-    return begins_with(path, b"[", ("Rh", "Th", "poses"))
+    return begins_with(path, "[", ("Rh", "Th", "poses"))
 
 
 def read(

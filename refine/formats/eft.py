@@ -45,7 +45,7 @@ ADVICE = "Download EFT's fits again, or write them again with eft/utils/exportDB
 
 def recognises(path: Path) -> bool:
     """Say whether a file is EFT's: a JSON object with people of `parm_pose`, `parm_cam` and a box."""
-    return begins_with(path, b"{", KEYS)
+    return begins_with(path, "{", KEYS)
 
 
 def read(

@@ -52,7 +52,7 @@ ADVICE = "Run Hand4Whole's demo.py again."
 
 def recognises(path: Path) -> bool:
     """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, `rhand_pose`, `shape` and `expr`."""
-    return begins_with(path, b"{", KEYS)
+    return begins_with(path, "{", KEYS)
 
 
 def read(
