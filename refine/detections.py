@@ -3,6 +3,7 @@
 DetectedPeople (P people, in the detector's order)  --match-->  Detections (B bodies, in the estimate's order)
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -127,3 +128,29 @@ class DetectedPeople:
         missing = len(SETS[name]) - self.pixel.shape[1]
         pixel = torch.nn.functional.pad(self.pixel, (0, 0, 0, missing))
         return replace(self, name=name, pixel=pixel, confidence=torch.nn.functional.pad(self.confidence, (0, missing)))
+
+
+def in_one_set(people: Sequence[DetectedPeople]) -> list[DetectedPeople]:
+    """Return the people of several photos in one keypoint set: in some photos nobody, or nobody's hands and face, was found.
+
+    Raises:
+        InputError: They are of different detectors.
+    """
+    from refine.body.keypoint_names import SETS
+
+    found = {one.name for one in people if len(one)}
+    if len(found) > 1:
+        people = [one.whole() for one in people]
+    names = {one.name for one in people if len(one)}
+    if len(names) > 1:
+        raise InputError("keypoints", "photos with one detector's keypoints", f"sets {', '.join(sorted(found))}")
+    name = next(iter(names), people[0].name if people else "coco17")
+    pixel, confidence = torch.zeros(0, len(SETS[name]), 2), torch.zeros(0, len(SETS[name]))
+    return [one if one.name == name else replace(one, name=name, pixel=pixel, confidence=confidence) for one in people]
+
+
+def nobody_said(people: DetectedPeople) -> str:
+    """Return why a body has no keypoints: nobody was detected at all, or nobody near it."""
+    if not len(people) or not bool((people.confidence > 0).any()):
+        return f"nobody was detected in {people.origin}, so there are no keypoints."
+    return f"nobody in {people.origin} lies near, so there are no keypoints."

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from refine.check import check_finite, check_shape
-from refine.detections import DetectedPeople, Detections
+from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
-from refine.estimate import Estimate, as_tensor
+from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.reading import Given
-
-SETS_BY_SIZE = {17: "coco17", 25: "body25", 133: "coco133", 137: "openpose137"}
-"""Keypoint sets an array is taken for, by its number of points."""
 
 
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
@@ -24,7 +20,7 @@ def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[
 
     Args:
         keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople`, `Detections`,
-            an array (B, K, 3), or None.
+            an array (B, K, 3) or (B, K, 2) with a row a body (or nested lists), or None.
         estimate: B bodies; detected people are matched to them.
         given: The photos and the lens that was taken out of them.
 
@@ -72,17 +68,40 @@ def _check_extent(found: Detections, estimate: Estimate, photos: Sequence[Photo]
 
 
 def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
+    from refine.keypoint_formats.arrays import is_points
+    from refine.keypoint_formats.find import load_keypoints
+
     if isinstance(keypoints, Detections):
         return keypoints, ()
-    if isinstance(keypoints, np.ndarray | Tensor):
-        array = as_tensor(keypoints)
-        array = array[None] if array.dim() == 2 else array
-        if array.dim() != 3 or array.shape[2] != 3 or array.shape[1] not in SETS_BY_SIZE:
-            raise InputError(
-                "keypoints", f"an array (B, K, 3) with K one of {sorted(SETS_BY_SIZE)}", str(tuple(array.shape))
-            )
-        return Detections(SETS_BY_SIZE[array.shape[1]], array[..., :2], array[..., 2]), ()
+    if is_points(keypoints):
+        return _by_row(keypoints, "the call", estimate, given.photos)
+    if isinstance(keypoints, str | Path) and len(given.photos) > 1:
+        content = load_keypoints(keypoints)
+        if is_points(content):  # of several photos: only the estimate's rows can say whose they are
+            return _by_row(content, Path(keypoints).name, estimate, given.photos)
     return _matched(_people(keypoints, given.photos), estimate)
+
+
+def _by_row(
+    keypoints: object, origin: str, estimate: Estimate, photos: Sequence[Photo]
+) -> tuple[Detections, tuple[str, ...]]:
+    """Return points (B, K, 2 or 3), a row a body, as they are; shares of photos taken times their sizes."""
+    from refine.keypoint_formats._sets import people_of
+    from refine.keypoint_formats._shares import are_shares
+    from refine.keypoint_formats.arrays import SETS_BY_COUNT, rows_of, said_of_shares
+
+    rows, notes = rows_of(keypoints, origin)
+    if len(rows) != len(estimate):
+        advice = "Rows of an array are the estimate's bodies. Detected people in any order are matched to them: give keypoints=(points, confidences)."
+        raise InputError("keypoints", f"{len(estimate)} rows, one a body", f"{len(rows)} rows", advice)
+    if are_shares(rows):
+        if not photos:
+            raise InputError(f"keypoints of {origin}", "pixels", "shares of the photo", "Multiply by its size.")
+        sizes = np.array([photos[index].size for index in estimate.image_index.tolist()], dtype=np.float64)
+        rows = rows * np.concatenate((sizes[:, None, ::-1], np.ones((len(rows), 1, 1))), 2)
+        notes += (said_of_shares(origin),)
+    people = people_of(list(rows), SETS_BY_COUNT[rows.shape[1]], origin, notes)
+    return Detections(people.name, people.pixel, people.confidence), people.notes
 
 
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
@@ -116,7 +135,7 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
     """Match the people of each photo to the bodies in it."""
     from refine.matching import match_people
 
-    people = _in_one_set(people)
+    people = in_one_set(people)
     name = people[0].name
     notes = [note for one in people for note in one.notes]
     if name not in estimate.body.keypoint_sets and people[0].body_only().name != name:
@@ -133,28 +152,11 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
             if chosen >= 0:
                 pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
             else:
-                notes.append(
-                    f"Person {row + 1}: nobody in {one.origin} lies near, so there are no keypoints. Are they of this photo at this size?"
-                )
+                asked = " Are they of this photo at this size?" if len(one) else ""
+                notes.append(f"Person {row + 1}: {nobody_said(one)}{asked}")
         spare = len(one) - int((person >= 0).sum())
         if spare:
             notes.append(
                 f"{one.origin}: {spare} detected {'person matches' if spare == 1 else 'people match'} no body."
             )
     return Detections(name, pixel, confidence), tuple(dict.fromkeys(notes))
-
-
-def _in_one_set(people: list[DetectedPeople]) -> list[DetectedPeople]:
-    """Return the people of all photos in one keypoint set: in some photos nobody, or nobody's hands and face, was found."""
-    from refine.body.keypoint_names import SETS
-
-    found = {one.name for one in people if len(one)}
-    if len(found) > 1:
-        people = [one.whole() for one in people]
-    names = {one.name for one in people if len(one)}
-    if len(names) > 1:
-        raise InputError("keypoints", "photos with one detector's keypoints", f"sets {', '.join(sorted(found))}")
-    name = next(iter(names), people[0].name)
-    count = len(SETS[name])
-    pixel, confidence = torch.zeros(0, count, 2), torch.zeros(0, count)
-    return [one if one.name == name else replace(one, name=name, pixel=pixel, confidence=confidence) for one in people]

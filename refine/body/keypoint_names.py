@@ -6,7 +6,8 @@
 Face points are numbered as in iBUG 300-W (0-16 jaw line from the person's right ear to the left, 17-26 brows, 27-35 nose, 36-47 eyes,
 48-67 mouth); 68 and 69 are the right and left pupil. A hand is its root (the wrist), then four points a finger from the palm to the tip.
 
-Source: COCO (cocodataset.org), COCO-WholeBody (Jin et al., ECCV 2020), OpenPose's output format (BODY_25, 70 face and 21 hand points).
+Source: COCO (cocodataset.org), COCO-WholeBody (Jin et al., ECCV 2020), OpenPose's output format (BODY_25, 70 face and 21 hand points);
+MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`.
 """
 
 _SIDES = ("left", "right")
@@ -60,6 +61,15 @@ FINGER_JOINTS = tuple(
 SMPLH52 = SMPL22 + FINGER_JOINTS
 
 SMPLX55 = (*SMPL22, "jaw", "left_eye_smplhf", "right_eye_smplhf", *FINGER_JOINTS)
+
+MHR70 = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", *FEET,
+    *(f"right_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1)), "right_wrist",
+    *(f"left_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1)), "left_wrist",
+    "left_olecranon", "right_olecranon", "left_cubital_fossa", "right_cubital_fossa", "left_acromion", "right_acromion", "c7",
+)  # fmt: skip
+"""MHR's 70 keypoints; a finger is its tip, then its joints towards the palm."""
 
 SETS = {
     "coco17": COCO17,

@@ -13,24 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body.keypoint_names import SMPL22, SMPL24, SMPLH52, SMPLX55
+from refine.body.keypoint_names import MHR70, SMPL22, SMPL24, SMPLH52, SMPLX55
 from refine.body.landmarks_smpl import SMPLX_VERTICES
-
-_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
-
-
-def _hand(side: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1))
-
-
-MHR70 = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-    "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
-    *_hand("right"), "right_wrist", *_hand("left"), "left_wrist",
-    "left_olecranon", "right_olecranon", "left_cubital_fossa", "right_cubital_fossa", "left_acromion", "right_acromion", "c7",
-)  # fmt: skip
-"""MHR's 70 keypoints; a finger is its tip, then its joints towards the palm."""
 
 BY_COUNT = {22: SMPL22, 24: SMPL24, 52: SMPLH52, 55: SMPLX55, 70: MHR70}
 """Names of joints by how many there are."""

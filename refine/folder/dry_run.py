@@ -1,13 +1,18 @@
-"""What `refine run` would do: every result is read and its photos and keypoints are found; nothing is decoded, solved or written."""
+"""What `refine run` would do: every result is read and its photos and keypoints are found and held against each other; nothing is decoded, solved or written."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from refine.errors import InputError
 from refine.folder.manifest import Item
 from refine.folder.outcome import reason_of
+from refine.folder.photos import PhotoFile
 from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Reader
 from refine.folder.settings import Settings
+from refine.folder.video import frame_size
+from refine.photo_size import upright_size
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem")
 
@@ -64,13 +69,24 @@ def _row(name: str, reader: Reader) -> tuple[str, ...]:
         photos = list(located.photos.values())
         files = [] if reader.keypoints is None else [reader.keypoints.of_photo(photo) for photo in photos]
         estimate = located.estimate
-        problem = "" if all(files) else "no keypoints for a photo"
+        problem = _keypoint_problem(reader, photos) if all(files) else "no keypoints for a photo"
         shown = [str(path.relative_to(reader.keypoints.root)) for path in files if path and reader.keypoints]
         return (
             estimate.source.format, str(len(estimate)), _few([photo.name for photo in photos]), _few(shown), problem
         )  # fmt: skip
     except Exception as error:
         return "", "", "", "", reason_of(error, name)
+
+
+def _keypoint_problem(reader: Reader, photos: Sequence[PhotoFile]) -> str:
+    """Return what is wrong with the photos' keypoints, empty where nothing is; sizes come from the photos' headers."""
+    wrong: list[str] = []
+    for photo in photos:
+        try:
+            reader.detected(photo, frame_size(photo.path) if photo.frame is not None else upright_size(photo.path))
+        except InputError as error:
+            wrong.append(f"keypoints of {photo.name}: {reason_of(error, photo.name)}")
+    return wrong[0] + (f" (and {len(wrong) - 1} more photos)" if len(wrong) > 1 else "") if wrong else ""
 
 
 def _few(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 photo "a/b.jpg"      b_keypoints.json, b.json, b.jpg.json, b.npz ...: in the same folder, else the only file of that name
 frame 12 of v.mp4    v_000000000012_keypoints.json (OpenPose), else the file whose last number is the frame's
-one file             about all photos (COCO results, a detector's results of a video)
+one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo: `keypoint_formats/_images.py`
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from refine.detections import DetectedPeople, Detections
+from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.folder.photos import PhotoFile, frame_number
@@ -98,19 +98,34 @@ def find_keypoints(given: str | Path) -> KeypointFiles:
     return KeypointFiles(root, names)
 
 
-def read_people(path: Path, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople:
+def read_people(
+    path: Path, photo: PhotoFile, size: tuple[int, int], among: tuple[int, int] | None = None
+) -> DetectedPeople:
     """Read the people of a photo.
+
+    Args:
+        path: The file.
+        photo: The photo.
+        size: (height, width) px.
+        among: Of a file about all photos: the photo's place, and how many photos there are; None: the file is this photo's.
 
     Raises:
         InputError: The file is broken, not about this photo, or about one of another size.
     """
     from refine.keypoint_formats import Wanted
-    from refine.keypoint_formats.find import read_content
+    from refine.keypoint_formats.find import read_content, recognised
 
     stat = path.stat()
     content = _content(path, stat.st_size, stat.st_mtime_ns)
+    found = recognised(content)
+    if among is not None and among[1] > 1 and found is not None:
+        if found.images(content) == 1 and not getattr(found, "NAMED", False):
+            advice = (
+                "Name the folder of all photos' keypoint files, or a file in which each image has its name or number."
+            )
+            raise InputError(f"keypoints {path.name}", f"a file about all {among[1]} photos", "one about one", advice)
     image = photo.frame if photo.frame is not None else photo.name
-    return read_content(content, Wanted(path.name, image, size)).checked(size)
+    return read_content(content, Wanted(path.name, image, size, among or (0, 1))).checked(size)
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +142,7 @@ def family(people: Sequence[DetectedPeople | None]) -> str:
     Raises:
         InputError: They are of different detectors.
     """
-    names = {one.body_only().name for one in people if one is not None}
+    names = {one.body_only().name for one in people if one is not None and len(one)}
     if len(names) > 1:
         raise InputError("keypoints", "photos with one detector's keypoints", f"sets {', '.join(sorted(names))}")
     return next(iter(names), "")
@@ -151,8 +166,7 @@ def match(
     notes: dict[int, list[Said]] = {}
     if not known:
         return None, notes
-    if len({one.name for one in known}) > 1:  # nobody's hands or face was found in some photos
-        known = [one.whole() for one in known]
+    known = in_one_set(known)
     if known[0].name not in estimate.body.keypoint_sets:
         known = [one.body_only() for one in known]
     name, whole = known[0].name, iter(known)
@@ -170,7 +184,7 @@ def match(
             if chosen >= 0:
                 pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
             else:
-                said.append((row, f"nobody in {one.origin} lies near, so there are no keypoints."))
+                said.append((row, nobody_said(one)))
         spare = len(one) - int((person >= 0).sum())
         if spare:
             matches = "person matches" if spare == 1 else "people match"

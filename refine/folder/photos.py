@@ -77,6 +77,16 @@ class Photos:
             found.setdefault(PurePosixPath(name).name, []).append(name)
         return found
 
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.images)}
+
+    def place_of(self, photo: PhotoFile) -> tuple[int, int]:
+        """Return a photo's place among all photos, or a frame's in its video, and how many of these there are."""
+        if photo.frame is None:
+            return self._place.get(photo.name, 0), max(1, len(self.images))
+        return photo.frame, self._frames.get(photo.path.relative_to(self.root).as_posix(), 1)
+
     def stored(self, stored_name: str) -> PhotoFile | None:
         """Return the photo a result names, None where there is none of that name in the image folder."""
         parts = [part for part in PureWindowsPath(stored_name).parts if part not in ("/", "\\", ".")]

@@ -32,6 +32,9 @@ from refine.undistort import Lens
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""
 
+KEYPOINTS_OF = "keypoints of photo"
+"""How the reason begins why a photo is left out although it can be read itself."""
+
 STAND_IN = torch.tensor([[1000.0, 1000.0]])
 """px; the size a result is read with only to learn which photos it names."""
 
@@ -144,11 +147,17 @@ class Reader:
             try:
                 image, lens = self._decode(found[photo])
                 check_photos(replace(estimate.rows(here), image_index=torch.zeros_like(here)), (image,))
-                detected = self._detected(found[photo], image.size)
             except InputError as error:
                 if alone:
                     raise
                 missing.append(f"photo {photo}: {error}")
+                continue
+            try:
+                detected = self.detected(found[photo], image.size)
+            except InputError as error:
+                if alone:
+                    raise
+                missing.append(f"{KEYPOINTS_OF} {photo}: {error}")
                 continue
             rows += here.tolist()
             local += [len(photos)] * len(here)
@@ -274,6 +283,13 @@ class Reader:
         lens = self._camera(torch.tensor([image.size], dtype=torch.float32))[1][0]
         return (image if lens is None else replace(image, pixels=lens.undistort(image.pixels))), lens
 
-    def _detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
+    def detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
+        """Return the people detected in a photo of a size (height, width) px, None where there is no file.
+
+        Raises:
+            InputError: The file is broken, or not about this photo.
+        """
         path = None if self.keypoints is None else self.keypoints.of_photo(photo)
-        return None if path is None else read_people(path, photo, size)
+        if path is None or self.keypoints is None:
+            return None
+        return read_people(path, photo, size, self.photos.place_of(photo) if self.keypoints.about_all else None)

@@ -12,7 +12,7 @@ from refine.estimate import as_array
 from refine.folder.batch import Solved, joined
 from refine.folder.manifest import Item
 from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, reason_of, rounded
-from refine.folder.read import Prepared
+from refine.folder.read import KEYPOINTS_OF, Prepared
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
 
@@ -36,7 +36,9 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
     ]
     solved = [one for one in pieces if one.result is not None]
     if not solved and missing:
-        return failed(item, broken[0] if broken else InputError(item.label, "photos that can be read", missing[0]))
+        points = missing[0].startswith(KEYPOINTS_OF)
+        expected = "keypoints that belong to its photos" if points else "photos that can be read"
+        return failed(item, broken[0] if broken else InputError(item.label, expected, missing[0].rstrip(".")))
     try:
         written: tuple[str, ...] = ()
         if item.is_part:

@@ -24,7 +24,7 @@ import numpy as np
 from refine.atomic import write_bytes
 from refine.errors import InputError
 from refine.formats._joblib import WRAPPER, compression, decompressed, read_wrapped
-from refine.formats._npz import TRUNCATED_ADVICE, member_names
+from refine.formats._npz import member_names
 from refine.formats._pickle_machine import Machine
 from refine.formats._plain_data import PlainReader, ResultArrays, TensorArray
 from refine.formats._torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip

@@ -1,10 +1,33 @@
-"""Numbers out of JSON: lists of a known length, finite, or an error that names the place."""
+"""Numbers out of JSON and arrays: lists of a known length, a gap where something is missing, or an error that names the place."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from refine.errors import InputError
+
+
+def is_array(value: object) -> bool:
+    """Say whether it is an array or a tensor."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def shape_of(value: object) -> tuple[int, ...]:
+    """Return the shape of an array, or of nested lists as their first elements have it; () of anything else. Costs next to nothing."""
+    if is_array(value):
+        return tuple(value.shape)  # type: ignore[attr-defined]
+    if isinstance(value, list | tuple):
+        return (len(value), *(shape_of(value[0]) if value else ()))
+    return ()
+
+
+def is_numeric(value: object) -> bool:
+    """Say whether the first of the innermost elements is a number or null."""
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return is_array(value) or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def numbers(name: str, values: object, columns: int, counts: Collection[int] = ()) -> np.ndarray:
@@ -12,24 +35,40 @@ def numbers(name: str, values: object, columns: int, counts: Collection[int] = (
 
     Args:
         name: The place in the file, for messages.
-        values: The list.
+        values: The list, array or tensor; None (JSON's null) is an empty one.
         columns: Numbers a point.
         counts: Allowed numbers of points; empty: any.
 
     Returns:
-        (n, columns) float64.
+        (n, columns) float64; a point with NaN or null in it is NaN throughout: it is missing.
 
     Raises:
-        InputError: It is no list of numbers, of another length, or not finite.
+        InputError: It is no list of numbers, of another length, or infinite.
     """
+    values = [] if values is None else values
     try:
-        array = np.array(values, dtype=np.float64) if isinstance(values, list | tuple | np.ndarray) else None
+        array = floats(values) if isinstance(values, list | tuple) or is_array(values) else None
     except (TypeError, ValueError):
         raise InputError(name, "finite numbers", "something else", "") from None
     if array is None or array.size % columns or (counts and array.size // columns not in counts):
         wanted = " or ".join(str(count * columns) for count in counts) or f"a multiple of {columns}"
         got = type(values).__name__ if array is None else str(array.size)
         raise InputError(name, f"{wanted} numbers", got, "")
-    if not np.isfinite(array).all():
-        raise InputError(name, "finite numbers", "something else", "")
-    return array.reshape(-1, columns)
+    if np.isinf(array).any():
+        raise InputError(name, "finite numbers", "infinity", "")
+    points = array.reshape(-1, columns)
+    return np.where(np.isnan(points).any(1, keepdims=True), np.nan, points)
+
+
+def floats(values: object) -> np.ndarray:
+    """Return numbers as a float64 array, null as NaN.
+
+    Raises:
+        ValueError: They are ragged or text.
+        TypeError: They are objects.
+    """
+    if isinstance(values, Sequence) and any(isinstance(part, Tensor) for part in values):
+        values = [floats(part) if isinstance(part, Tensor) else part for part in values]
+    if isinstance(values, Tensor):  # numpy has no bfloat16
+        return values.detach().to("cpu", torch.float64).numpy()
+    return np.array(values, dtype=np.float64)

@@ -10,8 +10,16 @@ from refine.detections import DetectedPeople
 from refine.discover import modules
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
+from refine.keypoint_formats._numbers import is_array, is_numeric, shape_of
 
-ADVICE = "Write it in one of these layouts; each is described in refine/keypoint_formats."
+ADVICE = (
+    "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): "
+    "refine.fit(..., keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). "
+    "Other layouts, and sets of 18 to 308 points: docs/keypoints.md."
+)
+
+TEXT = (".txt", ".csv", ".tsv")
+"""Endings of tables, whose columns only their writer knows."""
 
 
 def keypoint_formats() -> dict[str, ModuleType]:
@@ -25,9 +33,9 @@ def read_keypoints(
     """Read what a 2D detector said about the people of one photo.
 
     Args:
-        source: A JSON or npz file, or what a detector returned (MMPose's instances, DWPose's arrays, MediaPipe's landmarks, ...).
-        image: Which image of a file of many: its file name or id (COCO), its frame number (MMPose).
-        size: (height, width) of the photo, px; needed for MediaPipe's landmarks, which are shares of it.
+        source: A JSON, npy or npz file (also a pickle or torch file of plain data), or what a detector returned (docs/keypoints.md).
+        image: Which image of a file of many: its file name, id or frame number.
+        size: (height, width) of the photo, px; needed where points are shares of it, or of a canvas of another size.
 
     Returns:
         The people in the detector's order, to be given to `refine.fit(keypoints=...)`.
@@ -41,19 +49,26 @@ def read_keypoints(
 
 
 def load_keypoints(path: str | Path) -> object:
-    """Return what a JSON or npz file holds, for `read_keypoints`: a file of many images need be read only once.
+    """Return what a file holds, for `read_keypoints`: a file of many images need be read only once.
 
     Args:
-        path: The file.
+        path: A JSON, npy or npz file, or a pickle, joblib or torch file of plain data, of which nothing is executed.
 
     Raises:
-        InputError: The file is missing, broken, or neither JSON nor an npz of plain arrays.
+        InputError: The file is missing, broken, or of another kind.
     """
     from refine.formats._npz import member_names, read_arrays
-    from refine.formats._pickled import read_json
+    from refine.formats._pickled import kind, read_pickled
+    from refine.json_file import read_json
 
     path = Path(path)
-    return read_arrays(path) if member_names(path) else read_json(path)
+    if member_names(path):
+        return read_arrays(path)
+    if kind(path) in ("npy", "pickle", "joblib", "torch"):
+        return read_pickled(path)
+    if path.suffix.lower() in TEXT and path.is_file():
+        raise InputError(f"keypoints {path}", "a JSON, npy or npz file", f"a table ({path.suffix})", ADVICE)
+    return read_json(path)
 
 
 def recognised(content: object) -> ModuleType | None:
@@ -81,13 +96,25 @@ def read_content(content: object, wanted: Wanted) -> DetectedPeople:
 
 def _what_it_is(content: object) -> str:
     """Say in words what unrecognised content looks like."""
+    shape = shape_of(content)
+    if is_array(content) or (len(shape) > 1 and is_numeric(content)):
+        return f"{'an array' if is_array(content) else 'lists of numbers'} of shape {shape}{_set_advice(shape)}"
     if isinstance(content, dict):
-        return f"an object with the keys {', '.join(list(map(str, content))[:8])}" if content else "an empty object"
+        if not content:
+            return "an empty object"
+        by_person = all(isinstance(key, int) for key in content) and len(shape_of(next(iter(content.values())))) == 2
+        if by_person:  # easy_ViTPose's, or own: people or frames, x or y first
+            return "points by number, which may be people or frames (easy_ViTPose in memory: y comes first)"
+        return f"an object with the keys {', '.join(list(map(str, content))[:8])}"
     if isinstance(content, list | tuple) and content:
-        inner = (
-            f" of objects with the keys {', '.join(list(map(str, content[0]))[:8])}"
-            if isinstance(content[0], dict)
-            else ""
-        )
-        return f"a list{inner or f' of {type(content[0]).__name__}'}"
+        keys = f" with the keys {', '.join(list(map(str, content[0]))[:8])}" if isinstance(content[0], dict) else ""
+        return f"a list of {'objects' if isinstance(content[0], dict) else type(content[0]).__name__}{keys}"
     return type(content).__name__
+
+
+def _set_advice(shape: tuple[int, ...]) -> str:
+    """Name the sets whose number of points are known where an array's is not."""
+    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+
+    known = len(shape) in (2, 3) and shape[-2] in SETS_BY_COUNT
+    return "" if known else f" (known numbers of points: {', '.join(map(str, sorted(SETS_BY_COUNT)))})"

@@ -3,7 +3,9 @@
     pixel = (x W, y H)      confidence = visibility, where it has one, else 1
 
 Understood: an object or mapping with `pose_landmarks` (Python), `poseLandmarks` or `landmarks` (JavaScript) or `landmark` (protobuf as JSON), or a bare list;
-each landmark an object or mapping with x and y. The tasks return a list of people, the older solutions one person; None or an empty list is nobody.
+each landmark an object or mapping with x and y. The tasks return a list of people, the older solutions one person; None or an empty list is nobody. A bare list
+of lists of landmarks is the people of one photo; where the call has as many photos as it has lists, it is one person a frame. Frames with a number
+or name beside their landmarks: `frames.py`. x and y in pixels, as scripts save them, are taken for pixels.
 World landmarks (m) are not read. x and y are shares of the photo's width and height: the photo's size is needed.
 
 Pixels: shares span the whole image, 0 is its left border and 1 its right: they count from the corner. MediaPipe's own painter takes
@@ -18,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from refine.detections import DetectedPeople
-from refine.errors import InputError
 from refine.keypoint_formats import Wanted
 from refine.keypoint_formats._numbers import numbers
 from refine.keypoint_formats._sets import people_of
+from refine.keypoint_formats._shares import are_shares, from_shares
 
 POINTS = 33
 LISTS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
@@ -35,8 +37,8 @@ def recognises(content: object) -> bool:
 
 
 def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
+    """Return the number of lists of landmarks in a bare list, which may be frames; else 1."""
+    return max(1, len(_people(content) or [])) if isinstance(content, list) else 1
 
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
@@ -50,20 +52,20 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         The people in MediaPipe's order, in the set "body25".
 
     Raises:
-        InputError: The photo's size is not known, or a number is not finite.
+        InputError: The photo's size is not known, or a number is infinite.
     """
     name = f"keypoints of {wanted.origin}"
-    if wanted.size is None:
-        advice = "Give it: refine.read_keypoints(..., size=(height, width)), or call refine.fit with the photo."
-        raise InputError(name, "the photo's size, for MediaPipe's landmarks are shares of it", "none", advice)
-    height, width = wanted.size
     people = _people(content) or []
+    index, photos = wanted.place
+    if photos > 1 and isinstance(content, list) and len(people) == photos:
+        people = people[index : index + 1]
     rows = []
     for index, person in enumerate(people):
         values = [[_field(point, part) for part in ("x", "y", "visibility")] for point in person]
         values = [[x, y, 1.0 if seen is None else seen] for x, y, seen in values]
-        points = numbers(f"{name}: person {index}", values, 3, (POINTS,))
-        rows.append(points * np.array([width, height, 1.0]))
+        rows.append(numbers(f"{name}: person {index}", values, 3, (POINTS,)))
+    if rows and (are_shares(np.stack(rows)) or not np.isfinite(np.stack(rows)).any()):
+        rows = list(from_shares(np.stack(rows), wanted, "MediaPipe's landmarks are shares of it"))
     return people_of(rows, "mediapipe33", wanted.origin)
 
 

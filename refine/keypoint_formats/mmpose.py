@@ -3,7 +3,8 @@
     inferencer, photo    [instance, ...]
     inferencer, video    [{"frame_id": 0.., "instances": [instance, ...]}, ...]
     top-down demo        {"meta_info": {...}, "instance_info": either of these}          a video's frames counted from 1
-    in memory            {"predictions": [[instance, ...]], ...}
+    in memory            {"predictions": [[instance, ...]], ...}, or samples with `pred_instances` (one a person)
+    release 0.x          [{"keypoints": (K, 3), "bbox": (5,)}, ...]
     instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score": ...}
 
 K is 17 (COCO), 26 or 136 (Halpe) or 133 (COCO-WholeBody). `bbox` is one level deeper than it should be (a trailing comma in MMPose makes it
@@ -24,8 +25,11 @@ from refine.body.keypoint_names import COCO17
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers
+from refine.keypoint_formats._numbers import numbers, shape_of
 from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, THEIRS, people_of
+
+SAPIENS = 308
+"""Points of Sapiens' instances, which stand in the same layout."""
 
 
 def recognises(content: object) -> bool:
@@ -33,8 +37,22 @@ def recognises(content: object) -> bool:
     inner = _inner(content)
     if not isinstance(inner, list):
         return False
-    return not inner or (
-        isinstance(inner[0], dict) and ({"keypoints", "keypoint_scores"} <= set(inner[0]) or _framed(inner))
+    return not inner or _framed(inner) or _is_instance(inner[0])
+
+
+def _is_instance(one: object) -> bool:
+    """Say whether it is an instance of any release; 308 points are Sapiens'."""
+    if hasattr(one, "pred_instances"):
+        return True
+    if not isinstance(one, dict) or "keypoints" not in one:
+        return False
+    shape = shape_of(one["keypoints"])
+    if "keypoint_scores" in one:
+        return shape[:1] != (SAPIENS,)
+    return (
+        "bbox" in one
+        and not {"scores", "labels", "image_id"} & set(one)
+        and shape in {(count, 3) for count in BY_COUNT}
     )
 
 
@@ -55,13 +73,14 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         The people in the file's order: "coco17", "coco133", "body25" (from Halpe's 26) or "openpose137" (from its 136).
 
     Raises:
-        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a number is not finite.
+        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a number is infinite.
     """
     name = f"keypoints of {wanted.origin}"
     instances = _inner(content)
     assert isinstance(instances, list)
     if _framed(instances):
         instances = _frame(name, instances, wanted)
+    instances = [part for one in instances for part in _unpacked(one)]
     rows = [_instance(f"{name}: instance {index}", instance) for index, instance in enumerate(instances)]
     counts = {len(row) for row in rows}
     if len(counts) > 1:
@@ -71,8 +90,21 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
     return people_of(rows, theirs, wanted.origin)
 
 
+def _unpacked(one: object) -> list[object]:
+    """Return a sample's instances, each person by itself; anything else as it is."""
+    if not hasattr(one, "pred_instances"):
+        return [one]
+    found = one.pred_instances
+    return [
+        {"keypoints": points, "keypoint_scores": scores}
+        for points, scores in zip(found.keypoints, found.keypoint_scores, strict=True)
+    ]
+
+
 def _inner(content: object) -> object:
     """Return the list of instances or frames inside, or the content itself."""
+    if hasattr(content, "pred_instances"):
+        return [content]
     if isinstance(content, dict) and "instance_info" in content:
         return content["instance_info"]
     if isinstance(content, dict) and isinstance(content.get("predictions"), list) and len(content["predictions"]) == 1:
@@ -81,7 +113,8 @@ def _inner(content: object) -> object:
 
 
 def _framed(instances: list[object]) -> bool:
-    return bool(instances) and isinstance(instances[0], dict) and {"frame_id", "instances"} <= set(instances[0])
+    first = instances[0] if instances else None
+    return isinstance(first, dict) and {"frame_id", "instances"} <= set(first)
 
 
 def _frame(name: str, frames: list[object], wanted: Wanted) -> list[object]:
@@ -103,6 +136,9 @@ def _frame(name: str, frames: list[object], wanted: Wanted) -> list[object]:
 
 def _instance(name: str, instance: object) -> np.ndarray:
     """Return one person's (K, 3)."""
+    if isinstance(instance, dict) and "bbox" in instance and "keypoint_scores" not in instance:  # release 0.x
+        points = numbers(f"{name}: keypoints", instance.get("keypoints"), 3, BY_COUNT)
+        return points + np.array([PIXEL_CENTER, PIXEL_CENTER, 0.0])
     if not isinstance(instance, dict) or not {"keypoints", "keypoint_scores"} <= set(instance):
         raise InputError(name, "an object with keypoints and keypoint_scores", str(type(instance).__name__), "")
     scores = numbers(f"{name}: keypoint_scores", instance["keypoint_scores"], 1, BY_COUNT)

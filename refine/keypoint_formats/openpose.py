@@ -1,13 +1,13 @@
-"""OpenPose's JSON of one photo (releases 1.2 to 1.7), and of detectors that write in its layout.
+"""OpenPose's JSON of one photo (releases 1.2 to 1.7), of detectors that write in its layout, and lists of these, one a frame.
 
     people[p].pose_keypoints_2d = [x, y, confidence] · 25 (BODY_25) or 18 (COCO), hands · 21, face · 70
 
-`person_id`, 3D points and part candidates may stand beside and are not read; parts may be empty or missing; before release 1.3 the keys
-have no `_2d`. A joint that was not found is (0, 0, 0). COCO's 18 are put into BODY_25's order.
+`person_id`, 3D points and part candidates may stand beside and are not read; parts may be empty, null or missing; before release 1.3 the keys
+have no `_2d`. A joint that was not found is (0, 0, 0), or has NaN in it. COCO's 18 are put into BODY_25's order.
 
 Pixels: OpenPose's body points are heatmap maxima (counted from pixel centres, image and network sharing the first pixel's centre) to
 which it adds half a pixel itself: they count from the image's corner. Its hand and face points are maxima without that half: it is added
-here. A file without OpenPose's key `version` is another detector's (ViTPose, ...), which counts from pixel centres throughout.
+here. Shares of the image (`--keypoint_scale 3`) are taken times the photo's size. A file without OpenPose's key `version` is another detector's (ViTPose, ...), which counts from pixel centres throughout.
 
 Source: CMU-Perceptual-Computing-Lab/openpose@5c5d96523e `doc/02_output.md`, `src/openpose/filestream/fileStream.cpp`; pixels:
 `src/openpose/pose/poseExtractorCaffe.cpp` l.316 (0.5 px of the output), `net/nmsBase.cpp` l.104, `utilities/openCvPrivate.cpp` l.34,
@@ -20,8 +20,10 @@ from refine.body.keypoint_names import SETS
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
+from refine.keypoint_formats._images import nth_image
 from refine.keypoint_formats._numbers import numbers
 from refine.keypoint_formats._sets import COCO18, PIXEL_CENTER, people_of
+from refine.keypoint_formats._shares import are_shares, from_shares
 
 PARTS = {"pose": 25, "hand_left": 21, "hand_right": 21, "face": 70}
 """Points of each part, in the order of the set openpose137."""
@@ -29,59 +31,96 @@ PARTS = {"pose": 25, "hand_left": 21, "hand_right": 21, "face": 70}
 BODY25_OF_COCO18 = tuple(SETS["body25"].index(name) for name in COCO18)
 """Where COCO's 18 points stand in BODY_25, which has the middle of the hips in between (OpenPose `doc/02_output.md`)."""
 
-NORMALISED = 1.0
-"""Points that all lie within this are shares of the image (`--keypoint_scale` 3 to 6), not pixels."""
-
 
 def recognises(content: object) -> bool:
-    """Say whether it is an object with a list `people`."""
-    return isinstance(content, dict) and isinstance(content.get("people"), list)
+    """Say whether it is an object with a list `people`, or a list of such objects; other programs' marks tell theirs."""
+    if isinstance(content, list):
+        return bool(content) and all(_is_one(part) for part in content)
+    return _is_one(content)
+
+
+def _is_one(content: object) -> bool:
+    theirs = isinstance(content, dict) and (
+        "canvas_width" in content or str(content.get("version")).startswith("Alpha")
+    )
+    return isinstance(content, dict) and isinstance(content.get("people"), list) and not theirs
 
 
 def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
+    """Return 1, or the number of frames of a list."""
+    return len(content) if isinstance(content, list) else 1
 
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
     Args:
-        content: The JSON object.
-        wanted: The photo; only its origin is used.
+        content: The JSON object, or a list of them.
+        wanted: The photo; its size where the points are shares of it, its place or number where there are several frames.
 
     Returns:
         The people in the file's order, "openpose137" where hands or faces were found, else "body25".
 
     Raises:
-        InputError: A part has another number of points, its numbers are not finite, or they are not pixels.
+        InputError: A part has another number of points, a number is infinite, or the points are not pixels.
     """
+    if isinstance(content, list):
+        content = content[nth_image(len(content), wanted)]
     assert isinstance(content, dict)
-    people = content["people"]
-    name = f"keypoints of {wanted.origin}"
+    own = "version" in content
+    rows = part_rows(content["people"], wanted.origin, half=not own)
+    whole = np.stack(rows) if rows else np.zeros((0, sum(PARTS.values()), 3))
+    notes: tuple[str, ...] = ()
+    if are_shares(whole):
+        if np.nanmin(whole[..., :2]) < 0:
+            advice = "Run OpenPose again with --keypoint_scale 0."
+            raise InputError(f"keypoints of {wanted.origin}", "pixels of the photo", "points from -1 to 1", advice)
+        if not own:
+            whole[..., :2] -= PIXEL_CENTER
+        else:  # the half pixel that hands and face got
+            whole[:, PARTS["pose"] :, :2] -= PIXEL_CENTER
+        whole = from_shares(whole, wanted, "the points are shares of it (or run OpenPose with --keypoint_scale 0)")
+        notes = (f"Keypoints of {wanted.origin} are shares of the image: they were taken times its size.",)
+    return people_of_parts(whole, wanted.origin, notes)
+
+
+def part_rows(people: list[object], origin: str, half: bool, alike: tuple[str, ...] = ()) -> list[np.ndarray]:
+    """Return each person's points (137, 3) in the order of openpose137, zeros where the file has none.
+
+    Args:
+        people: Objects with the parts' keys.
+        origin: Where they came from.
+        half: Whether the body counts from pixel centres; hands and face always do.
+        alike: Parts that count as the body does.
+
+    Raises:
+        InputError: A part has another number of points, or a number is infinite.
+    """
+    name = f"keypoints of {origin}"
     if not all(isinstance(person, dict) for person in people):
         raise InputError(name, 'a list "people" of objects', "something else in it", "Write it with --write_json.")
-    own = "version" in content
-    rows = [np.concatenate([_part(name, person, part, own) for part in PARTS]) for person in people]
-    for row in rows:
-        there = row[row[:, 2] > 0, :2]
-        if len(there) > 1 and np.abs(there).max() <= NORMALISED + PIXEL_CENTER:
-            advice = "Run OpenPose again with --keypoint_scale 0."
-            raise InputError(name, "pixels of the photo", "points from -1 to 1", advice)
-    whole = any((row[PARTS["pose"] :, 2] > 0).any() for row in rows)
-    if not whole:
-        return people_of([row[: PARTS["pose"]] for row in rows], "body25", wanted.origin)
-    return people_of(rows, "openpose137", wanted.origin)
+    return [
+        np.concatenate([_part(name, person, part, half if part in ("pose", *alike) else True) for part in PARTS])
+        for person in people
+    ]  # type: ignore[arg-type]
 
 
-def _part(name: str, person: dict[str, object], part: str, own: bool) -> np.ndarray:
+def people_of_parts(rows: np.ndarray, origin: str, notes: tuple[str, ...] = ()) -> DetectedPeople:
+    """Return people (P, 137, 3) with hands and face where any were found."""
+    body = PARTS["pose"]
+    if not (rows[:, body:, 2] > 0).any():
+        return people_of(list(rows[:, :body]), "body25", origin, notes)
+    return people_of(list(rows), "openpose137", origin, notes)
+
+
+def _part(name: str, person: dict[str, object], part: str, half: bool) -> np.ndarray:
     """Return one part's points (n, 3), zeros where the file has none."""
     count = PARTS[part]
     key = f"{part}_keypoints_2d" if f"{part}_keypoints_2d" in person else f"{part}_keypoints"
     counts = (0, count, len(COCO18)) if part == "pose" else (0, count)
-    points = numbers(f"{name}: {key}", person.get(key, []), 3, counts)
+    points = numbers(f"{name}: {key}", person.get(key), 3, counts)
     full = np.zeros((count, 3))
     full[list(BODY25_OF_COCO18) if part == "pose" and len(points) == len(COCO18) else slice(len(points))] = points
-    if not (own and part == "pose"):
+    if half:
         full[:, :2] += PIXEL_CENTER
     return full

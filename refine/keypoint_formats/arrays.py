@@ -1,0 +1,121 @@
+"""Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence, or (P, K, 2), (K, 3), (K, 2), in memory, npy or npz.
+
+    K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose · 136 Halpe · 137 OpenPose · 308 Sapiens
+
+NaN is a missing point; without confidences, (0, 0) is one too, and all others count fully. 33 points may have four or five numbers (x, y, z, visibility, presence).
+Points whose x and y lie between 0 and 1 are shares of the photo. An npz holds one array of points under any name, beside others that are none.
+
+An array in memory with a row a body of the estimate is taken row by row (`refine.keypoint_input`); in a file, rows are people and are matched by place. One
+file about as many photos as it has rows holds one person a photo.
+
+Pixels: as the caller counts them, from the image's corner ((0.5, 0.5) is the middle of the first pixel): nothing is added.
+
+Source: the orders are those of `_sets.py`; MediaPipe's five numbers: ai.google.dev, NormalizedLandmark.
+"""
+
+import numpy as np
+
+from refine.detections import DetectedPeople
+from refine.errors import InputError
+from refine.keypoint_formats import Wanted
+from refine.keypoint_formats._numbers import floats, is_array, is_numeric, shape_of
+from refine.keypoint_formats._sets import THEIRS, people_of
+from refine.keypoint_formats._shares import are_shares, from_shares
+from refine.keypoint_formats.rtmlib import pair_of
+
+SETS_BY_COUNT = {len(names): name for name, (names, _) in THEIRS.items() if name != "coco25"}
+"""Which set an array is taken for, by its number of points; easy_ViTPose's 25 are not BODY_25's."""
+
+LANDMARKS = 33
+
+NEGATIVE = -0.05
+"""A third number below this is no confidence (interpolated ones may lie a little below 0)."""
+
+
+def recognises(content: object) -> bool:
+    """Say whether it is numbers of such a shape, or a mapping with exactly one array of them."""
+    return _points(content) is not None
+
+
+def images(content: object) -> int:
+    """Return the number of rows, which may be frames."""
+    shape = shape_of(_points(content))
+    return shape[0] if len(shape) == 3 else 1
+
+
+def read(content: object, wanted: Wanted) -> DetectedPeople:
+    """Read the people of a photo.
+
+    Args:
+        content: The array, or a mapping with one.
+        wanted: The photo; its size is needed where the points are shares of it.
+
+    Returns:
+        The people in their order.
+
+    Raises:
+        InputError: The third numbers are no confidences, a number is infinite, or the photo's size is needed and not known.
+    """
+    points = _points(content)
+    assert points is not None
+    rows, notes = rows_of(points, wanted.origin)
+    index, photos = wanted.place
+    rows = rows[index : index + 1] if photos == len(rows) > 1 else rows
+    if are_shares(rows):
+        rows = from_shares(rows, wanted, "the points are shares of it")
+        notes += (said_of_shares(wanted.origin),)
+    return people_of(list(rows), SETS_BY_COUNT[rows.shape[1]], wanted.origin, notes)
+
+
+def said_of_shares(origin: str) -> str:
+    """Return what is to be said of points that were shares of the image."""
+    return f"Keypoints of {origin} are shares of the image: they were taken times its size."
+
+
+def is_points(value: object) -> bool:
+    """Say whether it is numbers of a shape that holds points."""
+    shape = shape_of(value)
+    if len(shape) not in (2, 3) or shape[-2] not in SETS_BY_COUNT or not is_numeric(value):
+        return False
+    if isinstance(value, list | tuple) and any(shape_of(part) != shape[1:] for part in value):
+        return False  # a pair of points and scores
+    return shape[-1] in (2, 3) or (shape[-2] == LANDMARKS and shape[-1] in (4, 5))
+
+
+def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return points as (P, K, 3) float64, NaN where one is missing, and what was decided.
+
+    Raises:
+        InputError: They are ragged, infinite, or their third numbers are no confidences.
+    """
+    name = f"keypoints of {origin}"
+    try:
+        array = floats(points)
+    except (TypeError, ValueError):
+        raise InputError(name, "people with as many points of as many numbers each", "something else", "") from None
+    array = array[None] if array.ndim == 2 else array
+    if np.isinf(array).any():
+        raise InputError(name, "finite numbers", "infinity", "")
+    notes: tuple[str, ...] = ()
+    if array.shape[2] == 2:
+        there = np.isfinite(array).all(2) & (array != 0).any(2)
+        array = np.concatenate((array, there[..., None]), 2)
+        notes = (f"Keypoints of {origin} have no confidences: all but those at (0, 0) count fully.",)
+    elif array.shape[2] > 3:
+        array = array[..., [0, 1, 3]]
+    if np.nanmin(array[..., 2], initial=0.0) < NEGATIVE:
+        advice = "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number."
+        got = f"down to {np.nanmin(array[..., 2]):.3g}"
+        raise InputError(f"{name}: third numbers", "confidences from 0 to 1", got, advice)
+    return np.where(np.isnan(array).any(2, keepdims=True), np.nan, array), notes
+
+
+def _points(content: object) -> object | None:
+    """Return the array, None where this is something else."""
+    if isinstance(content, dict):
+        inside = [
+            value for value in content.values() if (is_array(value) or isinstance(value, list)) and is_points(value)
+        ]
+        alone = len(inside) == 1 and "people" not in content and pair_of(content) is None
+        return inside[0] if alone else None
+    return content if is_points(content) else None
