@@ -85,7 +85,7 @@ class Photos:
         """Return a photo's place among all photos, or a frame's in its video, and how many of these there are."""
         if photo.frame is None:
             return self._place.get(photo.name, 0), max(1, len(self.images))
-        return photo.frame, self._frames.get(photo.path.relative_to(self.root).as_posix(), 1)
+        return photo.frame, self._count(photo.path.relative_to(self.root).as_posix())
 
     def stored(self, stored_name: str) -> PhotoFile | None:
         """Return the photo a result names, None where there is none of that name in the image folder."""

@@ -9,6 +9,7 @@ Paths are taken apart at / and \\, so those of Windows and their drives are foun
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from refine.errors import InputError
@@ -19,6 +20,12 @@ SHOWN = 3
 
 Key = str | int
 """An image's name, id or frame number."""
+
+FRAME_KEYS = (
+    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name", "img_name", "imgname",
+    "file_name", "filename", "image_path", "img_path", "path",
+)  # fmt: skip
+"""Names under which the frame or image of an entry stands."""
 
 NUMBER = re.compile(r"(\d+)$")
 
@@ -53,6 +60,13 @@ def find_image(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str] | 
     )
 
 
+def in_order(entries: object) -> bool:
+    """Say whether it is a list of objects that know each other only by their order: none says which frame it is."""
+    if not isinstance(entries, list) or not entries:
+        return False
+    return not any(isinstance(entry, dict) and set(FRAME_KEYS) & set(entry) for entry in entries)
+
+
 def nth_image(count: int, wanted: Wanted) -> int:
     """Return the photo's place among images that have no names, only an order.
 
@@ -75,6 +89,7 @@ def nth_image(count: int, wanted: Wanted) -> int:
     raise InputError(f"keypoints of {wanted.origin}", asked, f"{count} frames without names", advice)
 
 
+@lru_cache(maxsize=1 << 16)
 def path_parts(path: str) -> tuple[str, ...]:
     """Return a path's folders and file name, whichever system's it is, without root and drive."""
     parts = re.split(r"[\\/]+", path)
@@ -128,11 +143,17 @@ def _common_tail(one: tuple[str, ...], other: tuple[str, ...]) -> int:
 
 def _numbers(known: Sequence[Key], names: Mapping[Key, str]) -> dict[Key, int]:
     """Return each image's number where all are numbered, alike and each once; else nothing."""
-    stems = {key: _stem((path_parts(names.get(key, "")) or (str(key),))[-1]) for key in known}
+    return _numbers_of(tuple((key, names.get(key, "")) for key in known))
+
+
+@lru_cache(maxsize=4)
+def _numbers_of(named: tuple[tuple[Key, str], ...]) -> dict[Key, int]:
+    """Return `_numbers` of keys with their names; every photo of a file asks for the same."""
+    stems = {key: _stem((path_parts(name) or (str(key),))[-1]) for key, name in named}
     found = {key: NUMBER.search(stem) for key, stem in stems.items()}
     numbers = {key: int(match.group()) for key, match in found.items() if match is not None}
     before = {stems[key][: match.start()] for key, match in found.items() if match is not None}
-    unique = len(set(numbers.values())) == len(numbers) == len(known)
+    unique = len(set(numbers.values())) == len(numbers) == len(named)
     return numbers if unique and len(before) == 1 else {}
 
 
@@ -154,5 +175,6 @@ def _in_a_gap(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) ->
     return match is not None and min(numbers) < int(match.group()) < max(numbers) and int(match.group()) not in numbers
 
 
+@lru_cache(maxsize=1 << 16)
 def _stem(name: str) -> str:
     return PurePosixPath(name).stem

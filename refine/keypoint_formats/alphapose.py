@@ -33,7 +33,9 @@ NAMED = True
 def recognises(content: object) -> bool:
     """Say whether it is a list with `image_id`s that are names, an object of version "AlphaPose ...", or one with `imgname` and `result`."""
     if isinstance(content, dict):
-        marked = str(content.get("version")).startswith("AlphaPose") and any(_parts(content))
+        marked = str(content.get("version")).startswith("AlphaPose") and any(
+            part is not None for part in _parts(content)
+        )
         return marked or ("imgname" in content and isinstance(content.get("result"), list))
     first = content[0] if isinstance(content, list) and content else None
     return isinstance(first, dict) and isinstance(first.get("image_id"), str) and "keypoints" in first

@@ -37,7 +37,7 @@ def recognises(content: object) -> bool:
         return isinstance(content.get("annotations"), list) and isinstance(content.get("images"), list)
     first = content[0] if isinstance(content, list) and content else None
     keys = {"image_id", "keypoints"}
-    return isinstance(first, dict) and keys <= set(first) and not isinstance(first["image_id"], str)
+    return isinstance(first, dict) and keys <= set(first) and isinstance(first["image_id"], int)
 
 
 def images(content: object) -> int:

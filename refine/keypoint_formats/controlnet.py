@@ -19,7 +19,7 @@ import numpy as np
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import nth_image
+from refine.keypoint_formats._images import in_order, nth_image
 from refine.keypoint_formats._sets import PIXEL_CENTER
 from refine.keypoint_formats._shares import are_shares, from_canvas
 from refine.keypoint_formats.openpose import PARTS, part_rows, people_of_parts
@@ -28,7 +28,7 @@ from refine.keypoint_formats.openpose import PARTS, part_rows, people_of_parts
 def recognises(content: object) -> bool:
     """Say whether it is an object with `people` and the canvas' size, or a list of such objects."""
     if isinstance(content, list):
-        return bool(content) and all(_is_one(part) for part in content)
+        return in_order(content) and all(_is_one(part) for part in content)
     return _is_one(content)
 
 

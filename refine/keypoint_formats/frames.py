@@ -4,7 +4,7 @@
     [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]      MediaPipe and others, one entry a frame
     {"frames": [...]}                                                     either of these
 
-The key of a frame is one of `FRAME_KEYS`; content that is null or empty is a photo in which nobody was found. Points by number without more
+The key of a frame is one of `_images.FRAME_KEYS`; content that is null or empty is a photo in which nobody was found. Points by number without more
 ({0: (17, 3), 1: ...}) may be people or frames, and are refused.
 
 Pixels: those of the layout inside.
@@ -17,15 +17,9 @@ from types import ModuleType
 
 from refine.detections import DetectedPeople
 from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import Key, find_image, path_parts
+from refine.keypoint_formats._images import FRAME_KEYS, Key, find_image, path_parts
 from refine.keypoint_formats._numbers import shape_of
 from refine.keypoint_formats._sets import people_of
-
-FRAME_KEYS = (
-    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name", "img_name", "imgname",
-    "file_name", "filename", "image_path", "img_path", "path",
-)  # fmt: skip
-"""Names under which the frame or image of an entry stands."""
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -41,8 +35,17 @@ def recognises(content: object) -> bool:
     pages = _pages(content)
     if not pages or _inside(content) is not None:
         return False
-    shown = [inner for _, inner in pages if not _is_nobody(inner)][:LOOKED_AT]
-    return bool(shown) and all(_inside(inner) is not None for inner in shown)
+    shown = 0
+    for _, entry in pages:
+        inner = _without_key(entry)
+        if _is_nobody(inner):
+            continue
+        if _inside(inner) is None:
+            return False
+        shown += 1
+        if shown == LOOKED_AT:
+            break
+    return shown > 0
 
 
 def images(content: object) -> int:
@@ -70,7 +73,7 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         photos == len(keys) > 1 and all(isinstance(key, int) for key in keys) and not isinstance(wanted.image, int)
     )
     chosen = keys[index] if by_place else find_image(keys, wanted)
-    inner = dict(pages).get(chosen) if chosen is not None else None
+    inner = _without_key(pages[keys.index(chosen)][1]) if chosen is not None else None
     module = _inside(inner)
     if module is None:
         return people_of([], "coco17", wanted.origin)
@@ -117,12 +120,14 @@ def _by_key(content: Sequence[dict[str, object]]) -> list[tuple[Key, object]] | 
             key = int(key)
         if not isinstance(key, int | str) or (isinstance(key, str) and not path_parts(key)):
             return None
-        pages.append((key, _without_key(entry)))
+        pages.append((key, entry))
     return pages if len({key for key, _ in pages}) == len(pages) else None
 
 
-def _without_key(entry: dict[str, object]) -> object:
+def _without_key(entry: object) -> object:
     """Return an entry without its frame: the rest where a layout recognises it, else the one part of it that one recognises."""
+    if not isinstance(entry, dict) or not set(FRAME_KEYS) & set(entry):
+        return entry
     rest = {key: value for key, value in entry.items() if key not in FRAME_KEYS}
     if _inside(rest) is not None:
         return rest

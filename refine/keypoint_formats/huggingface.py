@@ -81,7 +81,8 @@ def _is_person(person: object) -> bool:
     ):
         return False
     shape = shape_of(person["keypoints"])
-    return (len(shape) == 2 and shape[1] == 2 and len(shape_of(person["scores"])) == 1) or shape[:1] == (0,)
+    paired = len(shape) == 2 and shape[1] == 2 and len(shape_of(person["scores"])) == 1
+    return paired or shape in ((0,), (0, 2))  # a threshold that no point reached
 
 
 def _person(name: str, person: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,13 +3,13 @@
     people[p].pose_keypoints_2d = [x, y, confidence] · 25 (BODY_25) or 18 (COCO), hands · 21, face · 70
 
 `person_id`, 3D points and part candidates may stand beside and are not read; parts may be empty, null or missing; before release 1.3 the keys
-have no `_2d`. A joint that was not found is (0, 0, 0), or has NaN in it. COCO's 18 are put into BODY_25's order.
+have no `_2d`. The Python API's datum is read likewise (`poseKeypoints`, `handKeypoints`, `faceKeypoints`). A joint that was not found is (0, 0, 0), or has NaN in it. COCO's 18 are put into BODY_25's order.
 
 Pixels: OpenPose's body points are heatmap maxima (counted from pixel centres, image and network sharing the first pixel's centre) to
 which it adds half a pixel itself: they count from the image's corner. Its hand and face points are maxima without that half: it is added
 here. Shares of the image (`--keypoint_scale 3`) are taken times the photo's size. A file without OpenPose's key `version` is another detector's (ViTPose, ...), which counts from pixel centres throughout.
 
-Source: CMU-Perceptual-Computing-Lab/openpose@5c5d96523e `doc/02_output.md`, `src/openpose/filestream/fileStream.cpp`; pixels:
+Source: CMU-Perceptual-Computing-Lab/openpose@5c5d96523e `doc/02_output.md`, `doc/03_python_api.md` (datum), `src/openpose/filestream/fileStream.cpp`; pixels:
 `src/openpose/pose/poseExtractorCaffe.cpp` l.316 (0.5 px of the output), `net/nmsBase.cpp` l.104, `utilities/openCvPrivate.cpp` l.34,
 `hand/handExtractorCaffe.cpp` l.44-92, `net/maximumBase.cpp`.
 """
@@ -20,8 +20,8 @@ from refine.body.keypoint_names import SETS
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import nth_image
-from refine.keypoint_formats._numbers import numbers
+from refine.keypoint_formats._images import in_order, nth_image
+from refine.keypoint_formats._numbers import numbers, shape_of
 from refine.keypoint_formats._sets import COCO18, PIXEL_CENTER, people_of
 from refine.keypoint_formats._shares import are_shares, from_shares
 
@@ -35,8 +35,20 @@ BODY25_OF_COCO18 = tuple(SETS["body25"].index(name) for name in COCO18)
 def recognises(content: object) -> bool:
     """Say whether it is an object with a list `people`, or a list of such objects; other programs' marks tell theirs."""
     if isinstance(content, list):
-        return bool(content) and all(_is_one(part) for part in content)
-    return _is_one(content)
+        return in_order(content) and all(_is_one(part) for part in content)
+    return _is_one(content) or hasattr(content, "poseKeypoints")
+
+
+def _of_datum(datum: object) -> dict[str, object]:
+    """Return what the Python API's datum holds as the JSON has it."""
+    arrays = {"pose": datum.poseKeypoints, "face": getattr(datum, "faceKeypoints", None)}  # type: ignore[attr-defined]
+    hands = getattr(datum, "handKeypoints", None)
+    if hands is not None and len(hands) == 2:
+        arrays |= {"hand_left": hands[0], "hand_right": hands[1]}
+    there = {part: array for part, array in arrays.items() if len(shape_of(array)) == 3}
+    count = len(there["pose"]) if "pose" in there else 0
+    people = [{f"{part}_keypoints_2d": array[person] for part, array in there.items()} for person in range(count)]
+    return {"version": "datum", "people": people}
 
 
 def _is_one(content: object) -> bool:
@@ -66,6 +78,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
     """
     if isinstance(content, list):
         content = content[nth_image(len(content), wanted)]
+    if hasattr(content, "poseKeypoints"):
+        content = _of_datum(content)
     assert isinstance(content, dict)
     own = "version" in content
     rows = part_rows(content["people"], wanted.origin, half=not own)

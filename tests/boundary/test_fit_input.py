@@ -82,11 +82,21 @@ def test_a_file_without_people_leaves_the_estimate_as_it_is(people: Case, tmp_pa
     path = tmp_path / "keypoints.json"
     path.write_text(json.dumps({"version": 1.3, "people": []}))
     result = refine.fit(people.photos, people.estimate, keypoints=path)
-    assert result.stop[0] == refine.StopReason.NO_EVIDENCE and any("nobody in" in note for note in result.notes)
+    assert result.stop[0] == refine.StopReason.NO_EVIDENCE and any(
+        "nobody was detected" in note for note in result.notes
+    )
 
 
-def test_nan_confidence_is_refused(people: Case) -> None:
-    refused("confidence", people.photos, people.estimate, keypoints=np.full((1, 17, 3), np.nan, np.float32))
+def test_nan_confidence_is_refused_in_detections_and_a_missing_point_in_an_array(people: Case) -> None:
+    pixel, confidence = people.detections.pixel, people.detections.confidence
+    refused(
+        "confidence",
+        people.photos,
+        people.estimate,
+        keypoints=refine.Detections("body25", pixel, confidence * torch.nan),
+    )
+    result = refine.fit(people.photos, people.estimate, keypoints=np.full((1, 17, 3), np.nan, np.float32))
+    assert result.stop[0] == refine.StopReason.NO_EVIDENCE
 
 
 def test_a_missing_model_file_names_where_to_get_it(people: Case) -> None:

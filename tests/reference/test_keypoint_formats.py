@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,7 +98,7 @@ def test_content_is_recognised_by_exactly_one_format(example: str) -> None:
 )  # fmt: skip
 def test_content_of_another_kind_is_nobodys_and_says_what_it_is(content: object) -> None:
     assert not any(module.recognises(content) for module in keypoint_formats().values())
-    with pytest.raises(InputError, match=r"a known layout \(coco, dwpose, mediapipe, mmpose, openpose\)"):
+    with pytest.raises(InputError, match=r"a known layout \(alphapose, .*openpose, .*ultralytics\)"):
         read_keypoints(content)
 
 
@@ -257,6 +257,60 @@ def test_people_without_labelled_points_and_crowds_are_left_out() -> None:
         {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [*annotations, {"image_id": 1}]}
     )
     assert len(people) == 1 and float(people.confidence.min()) == 1
+    assert (
+        len(people.notes) == 1
+        and "COCO's flags (0 not labelled, 1 hidden, 2 visible), not confidences" in people.notes[0]
+    )
+
+
+def test_flags_are_told_apart_from_confidences_in_every_layout() -> None:
+    drawn = points(2, 17)
+    drawn[..., 2] = DRAW.integers(0, 3, (2, 17))
+    drawn[0, :3, 2] = 0, 1, 2
+    for content in (coco_results(drawn), drawn, instances(drawn)):
+        people = read_keypoints(content)
+        assert "COCO's flags" in " ".join(people.notes)
+        assert people.confidence[0, :3].tolist() == [0, 1, 1]
+    drawn[..., 2] = 7.5
+    assert "confidences reach 7.5; those above 1 count as 1" in " ".join(read_keypoints(drawn).notes)
+    drawn[..., 2] = 1.07
+    assert read_keypoints(drawn).notes == ()
+
+
+def test_a_canvas_of_another_shape_than_the_photos_is_doubted(tmp_path: Path) -> None:
+    from tests.detector_outputs import controlnet
+
+    drawn = points(1, 18)
+    for canvas, doubted in (((480, 640), False), ((448, 640), False), ((512, 640), False), ((640, 640), True)):
+        notes = " ".join(read_keypoints(controlnet(drawn, canvas), size=(480, 640)).notes)
+        assert ("Their shapes differ" in notes) == doubted and (canvas == (480, 640)) == ("scaled to it" not in notes)
+    unknown = read_keypoints(controlnet(drawn, (240, 320)))
+    assert "give the photo's size if it is another" in unknown.notes[0]
+    assert np.allclose(unknown.pixel[0, 0], drawn[0, 0, :2] / 2 + 0.5, atol=1e-3)
+
+
+def test_a_threshold_leaves_points_where_their_label_says() -> None:
+    drawn = points(1, 17)[0]
+    kept = [3, 5, 16]
+    person = {
+        "keypoints": torch.tensor(drawn[kept, :2]),
+        "scores": torch.tensor(drawn[kept, 2]),
+        "labels": torch.tensor(kept),
+    }
+    nobody = {"keypoints": torch.zeros(0, 2), "scores": torch.zeros(0), "labels": torch.zeros(0)}
+    people = read_keypoints([[person, nobody]])
+    assert people.name == "coco17" and (people.confidence[0] > 0).nonzero()[:, 0].tolist() == kept
+    assert np.allclose(people.pixel[0, kept], drawn[kept, :2] + 0.5, atol=1e-4) and not people.confidence[1].any()
+
+
+def test_ultralytics_points_at_the_corner_are_missing_whatever_their_confidence() -> None:
+    from tests.detector_outputs import ultralytics, ultralytics_json
+
+    drawn = points(1, 17)
+    drawn[0, 4] = 0, 0, 0.45
+    for content in (ultralytics(drawn), ultralytics_json(drawn)):
+        people = read_keypoints(content)
+        assert float(people.confidence[0, 4]) == 0 and int((people.confidence > 0).sum()) == 16
 
 
 def test_cocos_whole_body_is_put_together_in_its_order() -> None:
@@ -278,14 +332,27 @@ def test_cocos_whole_body_is_put_together_in_its_order() -> None:
 BROKEN: dict[str, tuple[object, str]] = {
     "a wrong number of points": (instances(points(1, 19)), "17 or 26 or 133 or 136 numbers, got 19"),
     "3D points": ([{"keypoints": [[1, 2, 3]] * 17, "keypoint_scores": [1.0] * 17}], "34 numbers, got 51"),
-    "NaN": ([{"keypoints": [[float("nan"), 2]] * 17, "keypoint_scores": [1.0] * 17}], "finite"),
+    "infinity": ([{"keypoints": [[float("inf"), 2]] * 17, "keypoint_scores": [1.0] * 17}], "finite"),
     "text": ([{"keypoints": [["a", "b"]] * 17, "keypoint_scores": [1.0] * 17}], "finite numbers, got something else"),
     "an instance of another kind": ([*instances(points(1, 17)), 3], "instance 1"),
     "two sets": (instances(points(1, 17)) + instances(points(1, 26)), "as many keypoints each"),
     "COCO's of another size": ([{"image_id": 1, "keypoints": [1.0] * 50}], "51 or 78 or 399 or 408 numbers, got 50"),
     "scores of other people": ((points(2, 134)[..., :2], points(3, 134)[..., 2]), "scores: expected shape"),
-    "DWPose's NaN": ((np.full((1, 134, 2), np.nan), np.ones((1, 134))), "finite"),
-    "MediaPipe's NaN": ([[Landmark(float("nan"), 0.0)] * 33], "finite"),
+    "DWPose's infinity": ((np.full((1, 134, 2), np.inf), np.ones((1, 134))), "finite"),
+    "MediaPipe's infinity": ([[Landmark(float("inf"), 0.0)] * 33], "finite"),
+    "depths for confidences": (np.full((1, 33, 3), -0.4), "confidences from 0 to 1, got down to -0.4.*depth"),
+    "an array with infinity": (np.full((1, 17, 3), np.inf), "finite"),
+    "ragged lists": ([[[1.0, 2.0, 0.9]] * 17, [[1.0, 2.0, 0.9]] * 16], "a known layout"),
+    "a canvas without size": ({"people": [], "canvas_width": 0, "canvas_height": 5}, "sizes above zero"),
+    "EasyMocap's of other points": (
+        {"height": 5, "width": 5, "annots": [{"keypoints": [[1, 2, 3]] * 19}]},
+        "75 or 51 or 99",
+    ),
+    "AlphaPose's MPII": ([{"image_id": "a.jpg", "keypoints": [1.0] * 48}], "51 or 78 or 399 or 408 numbers, got 48"),
+    "labels of another model": (
+        [{"keypoints": [[1, 2]] * 3, "scores": [1] * 3, "labels": [0, 1, 200], "bbox": [0] * 4}],
+        "labels: expected 3 numbers below 133",
+    ),
 }
 
 
@@ -376,6 +443,96 @@ def test_a_video_of_more_frames_than_photos_is_refused(people: Case) -> None:
     frames = [{"frame_id": index, "instances": []} for index in range(5)]
     with pytest.raises(InputError, match=r"frames of 3 photo\(s\), got 5 frames"):
         detections_of(frames, people.estimate, given(people))
+
+
+LISTS = ["huggingface", "ultralytics", "mediapipe", "nested lists"]
+
+
+@pytest.mark.parametrize("form", LISTS)
+def test_a_list_of_people_is_not_a_list_of_photos(form: str, people: Case) -> None:
+    """Two bodies in one photo, and what the detector returned of both."""
+    from tests import detector_outputs as made
+
+    one = people.estimate.rows([0, 1])
+    estimate = replace(one, image_index=torch.zeros(2, dtype=torch.long))
+    drawn = seen(people, "coco17")[:2]
+    marks = people.true.keypoints_2d("coco17")[:2].numpy() / (people.photos[0].shape[1], people.photos[0].shape[0])
+    contents: dict[str, object] = {
+        "huggingface": made.huggingface(drawn)[0],
+        "ultralytics": made.ultralytics(drawn),
+        "mediapipe": [mediapipe_of(person) for person in marks],
+        "nested lists": (drawn + [0.5, 0.5, 0.0]).tolist(),
+    }
+    found, notes = detections_of(contents[form], estimate, Given((Photo(people.photos[0], Path("a_1.png")),)))
+    assert found is not None and len(found.pixel) == 2
+    nose = people.true.keypoints_2d("coco17")[:2, 0]
+    assert torch.allclose(found.pixel[:, 0], nose, atol=2e-2) and not any("matches no body" in note for note in notes)
+
+
+def mediapipe_of(shares: np.ndarray) -> list[Landmark]:
+    """33 landmarks of COCO's 17 points, the others unseen."""
+    marks = [Landmark(0.5, 0.5, visibility=0.0) for _ in range(33)]
+    places = [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
+    for place, (x, y) in zip(places, shares, strict=True):
+        marks[place] = Landmark(float(x), float(y), visibility=0.9)
+    return marks
+
+
+def test_several_photos_results_are_shared_out(people: Case) -> None:
+    from tests import detector_outputs as made
+
+    drawn = seen(people, "coco17")
+    shares = people.true.keypoints_2d("coco17").numpy() / (people.photos[0].shape[1], people.photos[0].shape[0])
+    contents: dict[str, object] = {
+        "huggingface": [page for one in drawn for page in made.huggingface(one[None])],
+        "ultralytics": [result for one in drawn for result in made.ultralytics(one[None])],
+        "ultralytics by path": [made.Results(torch.tensor(drawn[n : n + 1]), f"/x/a_{n + 1}.png") for n in (2, 0, 1)],
+        "mediapipe": [mediapipe_of(one) for one in shares],
+        "pairs": [made.pair(one[None]) for one in drawn],
+        "arrays": [one[None] + [0.5, 0.5, 0.0] for one in drawn],
+    }
+    for form, content in contents.items():
+        found, _ = detections_of(content, people.estimate, given(people))
+        assert found is not None and torch.allclose(
+            found.pixel[:, 0], people.true.keypoints_2d("coco17")[:, 0], atol=2e-2
+        ), form
+    with pytest.raises(InputError, match="expected 3 of them"):
+        detections_of(made.huggingface(drawn)[0], people.estimate, given(people))
+
+
+def test_nobody_detected_is_not_nobody_near(people: Case) -> None:
+    drawn = seen(people, "coco17")
+    for content, words in (
+        ([[], instances(drawn[1:2]), []], "nobody was detected in the call"),
+        ([instances(drawn[:1] + [3000.0, 0.0, -0.7]), instances(drawn[1:2]), instances(drawn[2:])], "lies near"),
+    ):
+        _, notes = detections_of(content, people.estimate, given(people))
+        said = [note for note in notes if note.startswith("Person 1: ")]
+        assert len(said) == 1 and words in said[0]
+        assert ("Are they of this photo" in said[0]) == (words == "lies near")
+
+
+def test_arrays_are_rows_of_the_estimate_in_every_form(people: Case, tmp_path: Path) -> None:
+    true = people.true.keypoints_2d("coco17")
+    array = torch.cat((true, torch.full((3, 17, 1), 0.9)), -1)
+    size = torch.tensor([people.photos[0].shape[1], people.photos[0].shape[0], 1.0])
+    np.save(tmp_path / "all.npy", array.numpy())
+    forms: dict[str, object] = {
+        "tensor": array, "half": array.half(), "bfloat": array.bfloat16(), "list": array.tolist(), "without confidence": true.numpy(),
+        "shares": array / size, "a file": tmp_path / "all.npy",
+    }  # fmt: skip
+    for form, content in forms.items():
+        found, notes = detections_of(content, people.estimate, given(people))
+        assert found is not None and torch.allclose(
+            found.pixel, true, atol=2.0 if form in ("half", "bfloat") else 1e-2
+        ), form
+        assert bool(notes) == (form in ("without confidence", "shares")), form
+    gaps = array.clone()
+    gaps[1, 3, 0], gaps[2, :, 2] = torch.nan, torch.nan
+    found, _ = detections_of(gaps, people.estimate, given(people))
+    assert found is not None and float(found.confidence[1, 3]) == 0 and not found.confidence[2].any()
+    with pytest.raises(InputError, match=r"3 rows, one a body, got 2 rows.*give keypoints=\(points, confidences\)"):
+        detections_of(array[:2], people.estimate, given(people))
 
 
 def test_who_is_nobody_and_who_is_spare_is_told(people: Case) -> None:
