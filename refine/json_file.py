@@ -77,7 +77,7 @@ def parse_json(data: bytes, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        where = f"{error.msg} at line {error.lineno}, column {error.colno}"
+        where = f"an error at line {error.lineno}, column {error.colno} ({error.msg})"
         raise InputError(name, "JSON", where, AGAIN if _ends_early(text, error) else MEND) from error
     except RecursionError as error:
         raise InputError(name, "JSON", "brackets nested thousands deep", "Run what wrote it again.") from error

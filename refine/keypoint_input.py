@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ def _by_row(
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
     """Read the people of each photo."""
     from refine.keypoint_formats import Wanted
-    from refine.keypoint_formats.find import load_keypoints, read_content, recognised
+    from refine.keypoint_formats.find import layout_of, load_keypoints, recognised
 
     one = isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None
     sources = [keypoints] if one or not isinstance(keypoints, Sequence) else list(keypoints)
@@ -120,13 +121,19 @@ def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
         about = recognised(contents[0])
         if about is None or about.images(contents[0]) == 1:
             raise InputError("keypoints", expected, "1")
+    layouts: dict[int, ModuleType] = {}
     people = []
     for index, photo in enumerate(photos):
         source, content = (part[0 if shared else index] for part in (sources, contents))
         origin = Path(source).name if isinstance(source, str | Path) else "the call"
         place = (index, len(photos)) if shared else (0, 1)
         wanted = Wanted(origin, None if photo.path is None else str(photo.path), photo.size, place)
-        found = content if isinstance(content, DetectedPeople) else read_content(content, wanted)
+        if isinstance(content, DetectedPeople):
+            found = content
+        else:
+            if id(content) not in layouts:
+                layouts[id(content)] = layout_of(content, origin)
+            found = layouts[id(content)].read(content, wanted)
         people.append(found.checked(photo.size))
     return people
 

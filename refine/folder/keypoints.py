@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import torch
 
@@ -18,7 +19,9 @@ from refine.estimate import Estimate
 from refine.folder.photos import PhotoFile, frame_number
 from refine.folder.results import files_below, match_pattern
 
-ENDINGS = ("_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", ".json", ".npz", ".npy")
+ENDINGS = (
+    "_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", "_result.json", ".predictions.json", ".json", ".npz", ".npy",
+)  # fmt: skip
 """What keypoint files add to their photo's name."""
 
 Said = tuple[int | None, str]
@@ -113,27 +116,27 @@ def read_people(
         InputError: The file is broken, not about this photo, or about one of another size.
     """
     from refine.keypoint_formats import Wanted
-    from refine.keypoint_formats.find import read_content, recognised
 
     stat = path.stat()
-    content = _content(path, stat.st_size, stat.st_mtime_ns)
-    found = recognised(content)
-    if among is not None and among[1] > 1 and found is not None:
+    content, found = _content(path, stat.st_size, stat.st_mtime_ns)
+    if among is not None and among[1] > 1:
         if found.images(content) == 1 and not getattr(found, "NAMED", False):
             advice = (
                 "Name the folder of all photos' keypoint files, or a file in which each image has its name or number."
             )
             raise InputError(f"keypoints {path.name}", f"a file about all {among[1]} photos", "one about one", advice)
     image = photo.frame if photo.frame is not None else photo.name
-    return read_content(content, Wanted(path.name, image, size, among or (0, 1))).checked(size)
+    people: DetectedPeople = found.read(content, Wanted(path.name, image, size, among or (0, 1)))
+    return people.checked(size)
 
 
 @lru_cache(maxsize=1)
-def _content(path: Path, size: int, modified_ns: int) -> object:
-    """Return a file's content; that of a file about all photos is asked for once a photo."""
-    from refine.keypoint_formats.find import load_keypoints
+def _content(path: Path, size: int, modified_ns: int) -> tuple[object, ModuleType]:
+    """Return a file's content and its layout; those of a file about all photos are asked for once a photo."""
+    from refine.keypoint_formats.find import layout_of, load_keypoints
 
-    return load_keypoints(path)
+    content = load_keypoints(path)
+    return content, layout_of(content, path.name)
 
 
 def family(people: Sequence[DetectedPeople | None]) -> str:

@@ -100,9 +100,8 @@ def _found(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) -> li
     if wanted.image is None:
         return list(known)
     if isinstance(wanted.image, int):
-        same = [key for key in known if key == wanted.image]
-        numbers = _numbers(known, names)
-        return same or [key for key, number in numbers.items() if number == wanted.image]
+        by_id: list[Key] = [key for key in known if key == wanted.image]
+        return by_id or [key for key, number in _numbers(known, names).items() if number == wanted.image]
     photo = path_parts(wanted.image)
     same = _by_path(photo, names)
     if same or not photo:
@@ -113,7 +112,7 @@ def _found(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) -> li
     number = NUMBER.search(_stem(photo[-1]))
     if number is None:
         return []
-    ids = [key for key in known if isinstance(key, int) and key == int(number.group())]
+    ids: list[Key] = [key for key in known if isinstance(key, int) and key == int(number.group())]
     numbers = {} if ids else _numbers(known, names)
     by_number = ids or [key for key, one in numbers.items() if one == int(number.group())]
     return [] if by_number and _another_count(by_number[0], known, numbers, wanted) else by_number

@@ -32,6 +32,10 @@ NEGATIVE = -0.05
 """A third number below this is no confidence (interpolated ones may lie a little below 0)."""
 
 
+MOST_NAMES = 32
+"""Arrays of an npz; a mapping with more is frames or images by name."""
+
+
 def recognises(content: object) -> bool:
     """Say whether it is numbers of such a shape, or a mapping with exactly one array of them."""
     return _points(content) is not None
@@ -113,6 +117,8 @@ def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
 def _points(content: object) -> object | None:
     """Return the array, None where this is something else."""
     if isinstance(content, dict):
+        if len(content) > MOST_NAMES:
+            return None
         inside = [
             value for value in content.values() if (is_array(value) or isinstance(value, list)) and is_points(value)
         ]

@@ -11,6 +11,8 @@ Source: facebookresearch/detectron2@012c8986ba `detectron2/structures/keypoints.
 _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a pixel).
 """
 
+from typing import Any
+
 import numpy as np
 
 from refine.detections import SURE, DetectedPeople
@@ -58,5 +60,5 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
     return people_of(list(rows), "coco17", wanted.origin, said if len(rows) else ())
 
 
-def _instances(content: object) -> object:
+def _instances(content: object) -> Any:
     return content.get("instances") if isinstance(content, dict) else content

@@ -86,12 +86,25 @@ def read_content(content: object, wanted: Wanted) -> DetectedPeople:
     Raises:
         InputError: The content is of no known layout, broken, or not about this photo.
     """
+    return layout_of(content, wanted.origin).read(content, wanted)
+
+
+def layout_of(content: object, origin: str) -> ModuleType:
+    """Return the format that recognises content: once for all photos it is about.
+
+    Args:
+        content: What a file held, or a detector returned.
+        origin: Where it came from, for messages.
+
+    Raises:
+        InputError: None does.
+    """
     module = recognised(content)
     if module is None:
         known = ", ".join(keypoint_formats())
         expected = f"keypoints of a known layout ({known})"
-        raise InputError(f"keypoints of {wanted.origin}", expected, _what_it_is(content), ADVICE)
-    return module.read(content, wanted)
+        raise InputError(f"keypoints of {origin}", expected, _what_it_is(content), ADVICE)
+    return module
 
 
 def _what_it_is(content: object) -> str:

@@ -13,6 +13,7 @@ Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from types import ModuleType
 
 from refine.detections import DetectedPeople
@@ -103,6 +104,7 @@ def _by_name(content: dict[object, object]) -> list[tuple[Key, object]] | None:
     return [(int(str(key)) if numbered else str(key), value) for key, value in content.items()]
 
 
+@lru_cache(maxsize=1 << 16)
 def _names_image(key: object) -> bool:
     if isinstance(key, int):
         return True

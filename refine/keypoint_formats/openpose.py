@@ -113,10 +113,9 @@ def part_rows(people: list[object], origin: str, half: bool, alike: tuple[str, .
     name = f"keypoints of {origin}"
     if not all(isinstance(person, dict) for person in people):
         raise InputError(name, 'a list "people" of objects', "something else in it", "Write it with --write_json.")
-    return [
-        np.concatenate([_part(name, person, part, half if part in ("pose", *alike) else True) for part in PARTS])
-        for person in people
-    ]  # type: ignore[arg-type]
+    halves = {part: half if part in ("pose", *alike) else True for part in PARTS}
+    found = [person for person in people if isinstance(person, dict)]
+    return [np.concatenate([_part(name, person, part, add) for part, add in halves.items()]) for person in found]
 
 
 def people_of_parts(rows: np.ndarray, origin: str, notes: tuple[str, ...] = ()) -> DetectedPeople:

@@ -67,7 +67,8 @@ def pair_of(content: object) -> tuple[object, object] | None:
 
 def people_of_pair(keypoints: object, scores: object, theirs: str, wanted: Wanted) -> DetectedPeople:
     """Return people from keypoints (P, K, 2), which count from pixel centres, and scores (P, K)."""
-    name, notes = f"keypoints of {wanted.origin}", ()
+    name = f"keypoints of {wanted.origin}"
+    notes: tuple[str, ...] = ()
     shape, given = shape_of(keypoints), shape_of(scores)
     if given != shape[:-1]:
         raise InputError(f"{name}: scores", f"shape {shape[:-1]}", f"shape {given}", "")

@@ -9,6 +9,8 @@ Pixels: those of the detector behind it; 33 points count from the image's corner
 Source: supervision 0.31.2 (PyPI) `supervision/key_points/core.py` KeyPoints.
 """
 
+from typing import Any
+
 import numpy as np
 
 from refine.detections import DetectedPeople
@@ -46,14 +48,15 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         InputError: It has another number of points, or a number is infinite.
     """
     name = f"keypoints of {wanted.origin}"
-    shape = shape_of(content.xy)
+    found: Any = content
+    shape = shape_of(found.xy)
     if not shape or not shape[0]:
         return people_of([], "coco17", wanted.origin)
     if len(shape) != 3 or shape[2] != 2 or shape[1] not in SETS_BY_COUNT:
         raise InputError(f"{name}: xy", f"(P, K, 2) with K one of {sorted(SETS_BY_COUNT)}", str(shape), "")
     sure = getattr(content, "keypoint_confidence", None)
     sure = getattr(content, "confidence", None) if sure is None else sure
-    points = numbers(f"{name}: xy", content.xy, 2)
+    points = numbers(f"{name}: xy", found.xy, 2)
     scores = np.ones((len(points), 1)) if sure is None else numbers(f"{name}: confidence", sure, 1, (len(points),))
     visible = getattr(content, "visible", None)
     if visible is not None:

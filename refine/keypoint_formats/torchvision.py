@@ -65,7 +65,9 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
     sure = numbers(f"{name}: scores", one["scores"], 1, (shape[0],))[:, 0] >= LEAST
     points = points[..., :2] + PIXEL_CENTER
     rows = np.concatenate((points, 1 / (1 + np.exp(-logits[..., None].clip(-50, 50)))), 2)[sure]
-    notes = (f"Keypoints of {wanted.origin}: keypoints_scores are logits and go through the logistic function.",)
+    notes: tuple[str, ...] = (
+        f"Keypoints of {wanted.origin}: keypoints_scores are logits and go through the logistic function.",
+    )
     if not sure.all():
         notes += (f"{wanted.origin}: {int((~sure).sum())} candidates with a score below {LEAST} are left out.",)
     return people_of(list(rows), "coco17", wanted.origin, notes)

@@ -11,6 +11,8 @@ Pixels: the network is trained on COCO's annotations over the image's size, whic
 Source: ultralytics 8.4.190 (PyPI) `ultralytics/engine/results.py` Results.summary, Keypoints; ultralytics/ultralytics@001c4c821e, same file (points below 0.5).
 """
 
+from typing import Any
+
 import numpy as np
 
 from refine.detections import DetectedPeople
@@ -59,7 +61,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         rows = [_saved(f"{name}: person {index}", person["keypoints"]) for index, person in enumerate(content)]
     else:
         rows = _in_memory(name, content)
-    points, notes = np.stack(rows) if rows else np.zeros((0, POINTS, 3)), ()
+    points = np.stack(rows) if rows else np.zeros((0, POINTS, 3))
+    notes: tuple[str, ...] = ()
     points[(points[..., :2] == 0).all(-1), 2] = 0
     if are_shares(points):
         points = from_shares(points, wanted, "to_json(normalize=True) saved shares of it")
@@ -81,7 +84,7 @@ def _is_summary(person: object) -> bool:
     return isinstance(inner, dict) and {"x", "y"} <= set(inner)
 
 
-def _of_photo(results: list[object], wanted: Wanted) -> object:
+def _of_photo(results: list[Any], wanted: Wanted) -> object:
     """Return the result of a photo: by its path, else by its place."""
     paths = [str(getattr(result, "path", "")) for result in results]
     if len(results) == 1 or len(set(paths)) < len(paths) or wanted.image is None:
@@ -94,7 +97,7 @@ def _of_photo(results: list[object], wanted: Wanted) -> object:
         return results[wanted.place[0]]
 
 
-def _in_memory(name: str, content: object) -> list[np.ndarray]:
+def _in_memory(name: str, content: Any) -> list[np.ndarray]:
     keypoints = content.keypoints if _is_result(content) else content
     if keypoints is None:
         raise InputError(name, "a result with keypoints", "one without (of a model that finds boxes only)", ADVICE)

@@ -167,8 +167,9 @@ def test_frame_numbers_tell_where_they_begin(numbers: list[int], count: int, fir
 
 def test_keypoint_files_are_found_by_their_photo(tmp_path: Path) -> None:
     touch(
-        tmp_path, "a_keypoints.json", "sub/a.json", "b.jpg.json", "v_000000000012_keypoints.json", "v_000000000013.json"
-    )
+        tmp_path, "a_keypoints.json", "sub/a.json", "b.jpg.json", "v_000000000012_keypoints.json", "v_000000000013.json",
+        "p.jpg.predictions.json", "q_result.json",
+    )  # fmt: skip
     files = find_keypoints(tmp_path)
 
     def name(photo: str, frame: int | None = None) -> str | None:
@@ -176,6 +177,7 @@ def test_keypoint_files_are_found_by_their_photo(tmp_path: Path) -> None:
         return None if found is None else found.relative_to(tmp_path.absolute()).as_posix()
 
     assert (name("a.jpg"), name("sub/a.jpg"), name("b.jpg")) == ("a_keypoints.json", "sub/a.json", "b.jpg.json")
+    assert (name("p.jpg"), name("q.jpg")) == ("p.jpg.predictions.json", "q_result.json")
     assert name("v.mp4#12", 12) == "v_000000000012_keypoints.json" and name("v.mp4#13", 13) == "v_000000000013.json"
     assert name("c.jpg") is None
     with pytest.raises(InputError, match="one file of that name"):

@@ -111,11 +111,11 @@ def test_other_files_of_many_frames_are_shared_out(layout: str, track: Path, bui
     ]  # the maker draws into 640 x 480
     contents: dict[str, object] = {
         "ComfyUI": canvas,
-        "a list of OpenPose": [openpose(one[None]) | {"version": 1.7} for one in body25 + [0.5, 0.5, 0.0]],
+        "a list of OpenPose": [openpose(one[None]) | {"version": 1.7} for one in body25 + np.array([0.5, 0.5, 0.0])],
         "PoseFlow": poseflow(people),
         "MMPose": [{"frame_id": n, "instances": mmpose(one[None])} for n, one in enumerate(people)],
-        "by frame": [{"frame": n, **openpose(one[None] + [0.5, 0.5, 0.0])} for n, one in enumerate(body25)],
-        "an array": (people + [0.5, 0.5, 0.0]).tolist(),
+        "by frame": [{"frame": n, **openpose(one[None] + np.array([0.5, 0.5, 0.0]))} for n, one in enumerate(body25)],
+        "an array": (people + np.array([0.5, 0.5, 0.0])).tolist(),
     }
     assert dry(track, contents[layout]) == ""
     (one,) = run(track, contents[layout]).files

@@ -77,7 +77,7 @@ def test_images_without_names_go_by_their_place() -> None:
     assert nth_image(5, Wanted("x", 3)) == 3
     assert nth_image(5, Wanted("x", "b.jpg", place=(1, 5))) == 1
     for wanted in (Wanted("x", "b.jpg"), Wanted("x", 5), Wanted("x", "b.jpg", place=(1, 4))):
-        with pytest.raises(InputError, match="5 frames without names.*from 0 on"):
+        with pytest.raises(InputError, match=r"5 frames without names.*from 0 on"):
             nth_image(5, wanted)
 
 

@@ -461,7 +461,7 @@ def test_a_list_of_people_is_not_a_list_of_photos(form: str, people: Case) -> No
         "huggingface": made.huggingface(drawn)[0],
         "ultralytics": made.ultralytics(drawn),
         "mediapipe": [mediapipe_of(person) for person in marks],
-        "nested lists": (drawn + [0.5, 0.5, 0.0]).tolist(),
+        "nested lists": (drawn + np.array([0.5, 0.5, 0.0])).tolist(),
     }
     found, notes = detections_of(contents[form], estimate, Given((Photo(people.photos[0], Path("a_1.png")),)))
     assert found is not None and len(found.pixel) == 2
@@ -489,7 +489,7 @@ def test_several_photos_results_are_shared_out(people: Case) -> None:
         "ultralytics by path": [made.Results(torch.tensor(drawn[n : n + 1]), f"/x/a_{n + 1}.png") for n in (2, 0, 1)],
         "mediapipe": [mediapipe_of(one) for one in shares],
         "pairs": [made.pair(one[None]) for one in drawn],
-        "arrays": [one[None] + [0.5, 0.5, 0.0] for one in drawn],
+        "arrays": [one[None] + np.array([0.5, 0.5, 0.0]) for one in drawn],
     }
     for form, content in contents.items():
         found, _ = detections_of(content, people.estimate, given(people))
@@ -504,7 +504,10 @@ def test_nobody_detected_is_not_nobody_near(people: Case) -> None:
     drawn = seen(people, "coco17")
     for content, words in (
         ([[], instances(drawn[1:2]), []], "nobody was detected in the call"),
-        ([instances(drawn[:1] + [3000.0, 0.0, -0.7]), instances(drawn[1:2]), instances(drawn[2:])], "lies near"),
+        (
+            [instances(drawn[:1] + np.array([3000.0, 0.0, -0.7])), instances(drawn[1:2]), instances(drawn[2:])],
+            "lies near",
+        ),
     ):
         _, notes = detections_of(content, people.estimate, given(people))
         said = [note for note in notes if note.startswith("Person 1: ")]
