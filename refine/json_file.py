@@ -1,4 +1,4 @@
-"""JSON files as programs and editors save them: UTF-8, UTF-16 or UTF-32, with or without a byte order mark, any line ends.
+"""JSON files as programs and editors save them: any Unicode encoding, with or without a byte order mark.
 
     bytes -> text: the mark, else the zero bytes among the first four (a JSON text begins with two ASCII characters)
 

@@ -4,7 +4,8 @@ r"""Which of a file's images is a photo: by the tail of its path, by its file na
     "a/b/c.jpg"     the images whose path has the longest common tail with it, of those with the same file name; else the same stem
     "x_000012.jpg"  number 12, where the file's images are numbers throughout and no name did; each number once
 
-Paths are taken apart at / and \\, so those of Windows and their drives are found on other systems, and the other way round.
+Paths are taken apart at / and \\, so those of Windows and their drives are found on other systems, and the other way
+round.
 """
 
 import re
@@ -157,13 +158,13 @@ def _numbers_of(named: tuple[tuple[Key, str], ...]) -> dict[Key, int]:
 
 
 def _another_count(key: Key, known: Sequence[Key], numbers: Mapping[Key, int], wanted: Wanted) -> bool:
-    """Say whether file and photos, being as many, begin with another number: by their numbers each would get its neighbour's."""
+    """Say whether file and photos, being as many, begin with another number: each would get its neighbour's."""
     index, photos = wanted.place
     return bool(numbers) and photos == len(known) > 1 and sorted(numbers.values()).index(numbers[key]) != index
 
 
 def _in_a_gap(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) -> bool:
-    """Say whether the images are frames whose names are nothing but numbers, and the photo is another frame of that video."""
+    """Say whether the images are frames named by nothing but numbers, and the photo is another frame of that video."""
     if not all(isinstance(key, str) and _stem(path_parts(key)[-1]).isdigit() for key in known if path_parts(str(key))):
         return False
     numbers = _numbers(known, names).values()

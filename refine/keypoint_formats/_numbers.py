@@ -1,4 +1,4 @@
-"""Numbers out of JSON and arrays: lists of a known length, a gap where something is missing, or an error that names the place."""
+"""Numbers out of JSON and arrays: of a known length, NaN where one is missing, or an error that names the place."""
 
 from collections.abc import Collection, Sequence
 
@@ -15,7 +15,7 @@ def is_array(value: object) -> bool:
 
 
 def shape_of(value: object) -> tuple[int, ...]:
-    """Return the shape of an array, or of nested lists as their first elements have it; () of anything else. Costs next to nothing."""
+    """Return the shape of an array, or of nested lists as their first elements have it; () of anything else."""
     if is_array(value):
         return tuple(value.shape)  # type: ignore[attr-defined]
     if isinstance(value, list | tuple):

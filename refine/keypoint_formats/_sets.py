@@ -1,4 +1,4 @@
-"""Detectors' keypoint sets in ours: a point goes where ours has one of the same name, and what has no counterpart is left out.
+"""Detectors' keypoint sets in ours: a point goes where ours has one of the same name; the others are left out.
 
     coco18     OpenPose's and DWPose's body, its neck the middle of the shoulders           -> body25
     halpe26    coco17, head, neck, hip, feet                                                -> body25
@@ -9,18 +9,20 @@
     sapiens308 mhr70, then 238 points of face, ears and eyes                                -> coco133
     mediapipe33                                                                             -> body25
 
-Halpe's neck and hip are points that were clicked on photos (nape, pelvis), not the middles of shoulders and hips that OpenPose's are:
-they have no counterpart. DWPose computes its neck from its own shoulders and gives it confidence 1: it says nothing new. MediaPipe's
-eye and mouth corners have no counterpart, its "pinky", "index" and "thumb" are coarse points of the hand, its "foot index" is no toe of ours.
-coco25's neck and hip come from annotations of its own. Of Sapiens' face points none is one of iBUG's.
+Halpe's neck and hip are points that were clicked on photos (nape, pelvis), not the middles of shoulders and hips that
+OpenPose's are: they have no counterpart. DWPose computes its neck from its own shoulders and gives it confidence 1:
+it says nothing new. MediaPipe's eye and mouth corners have no counterpart, its "pinky", "index" and "thumb" are
+coarse points of the hand, its "foot index" is no toe of ours. coco25's neck and hip come from annotations of its own.
+Of Sapiens' face points none is one of iBUG's.
 
-A point with NaN in it, or whose confidence is not above zero, is missing. COCO's flags (0 not labelled, 1 hidden, 2 visible) are no confidences: where
-only these occur, every labelled point counts fully, and a note says so.
+A point with NaN in it, or whose confidence is not above zero, is missing. COCO's flags (0 not labelled, 1 hidden, 2
+visible) are no confidences: where only these occur, every labelled point counts fully, and a note says so.
 
-Source: Halpe: Fang-Haoshu/Halpe-FullBody@5b4887d9bd `README.md`, open-mmlab/mmpose@759b39c13f `configs/_base_/datasets/halpe26.py`; DWPose:
-IDEA-Research/DWPose@98d727edea `ControlNet-v1-1-nightly/annotator/dwpose/wholebody.py`; MediaPipe: ai.google.dev, pose landmarker guide;
-COCO-18: OpenPose `doc/02_output.md`; coco25: JunkyByte/easy_ViTPose@4f2ba445c9 `easy_ViTPose/vit_utils/visualization.py` joints_dict;
-Sapiens: facebookresearch/sapiens@3e829ac274 `pose/configs/_base_/datasets/goliath.py` dataset_info.
+Source: Halpe: Fang-Haoshu/Halpe-FullBody@5b4887d9bd `README.md`, open-mmlab/mmpose@759b39c13f
+`configs/_base_/datasets/halpe26.py`; DWPose: IDEA-Research/DWPose@98d727edea
+`ControlNet-v1-1-nightly/annotator/dwpose/wholebody.py`; MediaPipe: ai.google.dev, pose landmarker guide; COCO-18:
+OpenPose `doc/02_output.md`; coco25: JunkyByte/easy_ViTPose@4f2ba445c9 `easy_ViTPose/vit_utils/visualization.py`
+joints_dict; Sapiens: facebookresearch/sapiens@3e829ac274 `pose/configs/_base_/datasets/goliath.py` dataset_info.
 """
 
 from collections.abc import Sequence

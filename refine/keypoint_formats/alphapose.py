@@ -1,18 +1,21 @@
-"""AlphaPose's results: its list about all images, its `--format open` and `--format cmu`, and what its API returns of one image.
+"""AlphaPose's results: its list about all images, its `--format open` and `cmu`, and what its API returns.
 
     list   [{"image_id": "<file name>", "category_id": 1, "keypoints": [x, y, c] · K, "score", "box", "idx"}, ...]
     open   {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": [x, y, c] · 18}]}         the file sep-json/<image>.json
     cmu    {"version": "AlphaPose v0.3", "bodies": [{"joints": [x, y, c] · 18}]}                     the file sep-json/<image>.json
     API    {"imgname", "result": [{"keypoints": (K, 2), "kp_score": (K, 1), "proposal_score"}]}
 
-K is 17 (COCO), 26 or 136 (Halpe) or 133. Images are known by their file names; the frames of a video are named "0.jpg", "1.jpg", ...: a frame that is not
-in the list is one in which nobody was found. The files about all images in `open` and `cmu` are objects of these by image name (`frames.py`). Confidences of some models go
-beyond 1. The neck of the 18 is the middle of the shoulders.
+K is 17 (COCO), 26 or 136 (Halpe) or 133. Images are known by their file names; the frames of a video are named
+"0.jpg", "1.jpg", ...: a frame that is not in the list is one in which nobody was found. The files about all images in
+`open` and `cmu` are objects of these by image name (`frames.py`). Confidences of some models go beyond 1. The neck of
+the 18 is the middle of the shoulders.
 
-Pixels: maxima of heatmaps taken back through the box' affine map, trained on COCO's annotations (indices of pixels): half a pixel is added.
+Pixels: maxima of heatmaps taken back through the box' affine map, trained on COCO's annotations (indices of pixels):
+half a pixel is added.
 
-Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json, `docs/output.md`, `alphapose/utils/detector.py` l.218 (names of frames),
-`alphapose/utils/writer.py` l.155-170, `alphapose/utils/transforms.py` heatmap_to_coord_simple.
+Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json, `docs/output.md`,
+`alphapose/utils/detector.py` l.218 (names of frames), `alphapose/utils/writer.py` l.155-170,
+`alphapose/utils/transforms.py` heatmap_to_coord_simple.
 """
 
 import numpy as np

@@ -1,14 +1,16 @@
-"""Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence, or (P, K, 2), (K, 3), (K, 2), in memory, npy or npz.
+"""Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence; (P, K, 2), (K, 3), (K, 2).
 
     K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose · 136 Halpe · 137 OpenPose · 308 Sapiens
 
-NaN is a missing point; without confidences, (0, 0) is one too, and all others count fully. 33 points may have four or five numbers (x, y, z, visibility, presence).
-Points whose x and y lie between 0 and 1 are shares of the photo. An npz holds one array of points under any name, beside others that are none.
+NaN is a missing point; without confidences, (0, 0) is one too, and all others count fully. 33 points may have four or
+five numbers (x, y, z, visibility, presence). Points whose x and y lie between 0 and 1 are shares of the photo. An npz
+holds one array of points under any name, beside others that are none.
 
-An array in memory with a row a body of the estimate is taken row by row (`refine.keypoint_input`); in a file, rows are people and are matched by place. One
-file about as many photos as it has rows holds one person a photo.
+An array in memory with a row a body of the estimate is taken row by row (`refine.keypoint_input`); in a file, rows
+are people and are matched by place. One file about as many photos as it has rows holds one person a photo.
 
-Pixels: as the caller counts them, from the image's corner ((0.5, 0.5) is the middle of the first pixel): nothing is added.
+Pixels: as the caller counts them, from the image's corner ((0.5, 0.5) is the middle of the first pixel): nothing is
+added.
 
 Source: the orders are those of `_sets.py`; MediaPipe's five numbers: ai.google.dev, NormalizedLandmark.
 """

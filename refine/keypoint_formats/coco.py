@@ -4,9 +4,10 @@
     results       [{"image_id", "category_id", "keypoints": [x, y, score] · K, "score"}, ...]
     WholeBody     beside 17 keypoints: foot_kpts · 6, face_kpts · 68, lefthand_kpts · 21, righthand_kpts · 21
 
-K is 17, 26, 133 or 136. v is 0 (not labelled), 1 (labelled, hidden) or 2: a flag, no confidence; a labelled point counts fully, hidden or not, and a note
-says so. People without a labelled point and crowds are left out. The photo's image is found by its id, the tail of its path, its file name, or the number at
-the end of its name, which is the id in COCO (000000000785.jpg, COCO_val2014_000000000785.jpg). Lists whose ids are names are AlphaPose's.
+K is 17, 26, 133 or 136. v is 0 (not labelled), 1 (labelled, hidden) or 2: a flag, no confidence; a labelled point
+counts fully, hidden or not, and a note says so. People without a labelled point and crowds are left out. The photo's
+image is found by its id, the tail of its path, its file name, or the number at the end of its name, which is the id
+in COCO (000000000785.jpg, COCO_val2014_000000000785.jpg). Lists whose ids are names are AlphaPose's.
 
 Pixels: COCO's keypoints are indices of pixels, they count from pixel centres; half a pixel is added.
 

@@ -1,17 +1,20 @@
-"""ControlNet's and ComfyUI's pose JSON (DWPose, OpenPose nodes, pose editors): OpenPose's keys, and the size of the canvas they are drawn on.
+"""ControlNet's and ComfyUI's pose JSON: OpenPose's keys, and the size of the canvas they are drawn on.
 
     {"people": [{"pose_keypoints_2d": [x, y, c] · 18 (25), "face_keypoints_2d": · 70, "hand_left_keypoints_2d": · 21, ...}],
      "canvas_width": W, "canvas_height": H}                                            or a list of these, one a frame
 
-A part that was not found is null, a point that was not found (0, 0, 0); every other c is 1: scores are lost. Points are pixels of the canvas,
-in newer releases shares of it. The canvas is the image that went in, resized (sides to multiples of 64): points are taken times the
-photo's size over the canvas'. The last two face points are copies of the eyes. The neck is the middle of the shoulders.
+A part that was not found is null, a point that was not found (0, 0, 0); every other c is 1: scores are lost. Points
+are pixels of the canvas, in newer releases shares of it. The canvas is the image that went in, resized (sides to
+multiples of 64): points are taken times the photo's size over the canvas'. The last two face points are copies of the
+eyes. The neck is the middle of the shoulders.
 
-Pixels: shares are a heatmap's or a SimCC's index over the width, and count from pixel centres of the canvas: half of one is added before scaling.
+Pixels: shares are a heatmap's or a SimCC's index over the width, and count from pixel centres of the canvas: half of
+one is added before scaling.
 
-Source: Mikubill/sd-webui-controlnet@04df012c55 `annotator/openpose/__init__.py` encode_poses_as_json, decode_json_as_poses;
-Fannovel16/comfyui_controlnet_aux@239b35771c `src/custom_controlnet_aux/dwpose/__init__.py` encode_poses_as_dict, and @140d1fbfe5
-`src/custom_controlnet_aux/dwpose/wholebody.py` format_result (order, copies of the eyes).
+Source: Mikubill/sd-webui-controlnet@04df012c55 `annotator/openpose/__init__.py` encode_poses_as_json,
+decode_json_as_poses; Fannovel16/comfyui_controlnet_aux@239b35771c `src/custom_controlnet_aux/dwpose/__init__.py`
+encode_poses_as_dict, and @140d1fbfe5 `src/custom_controlnet_aux/dwpose/wholebody.py` format_result (order, copies of
+the eyes).
 """
 
 import numpy as np

@@ -1,14 +1,17 @@
-"""Detectron2's keypoint R-CNN in memory: `predictor(image)["instances"]`, with `pred_keypoints` (P, 17, 3) of x, y and score.
+"""Detectron2's keypoint R-CNN in memory: instances with `pred_keypoints` (P, 17, 3) of x, y and score.
 
     confidence = score · SURE / 0.05, at most 1
 
-The score is the share of a joint's heatmap in its highest pixel, not a probability: 0.05 is where Detectron2's own painter begins to draw, so that score
-gets the confidence from which a point is taken to be where it is said to be (`refine.detections.SURE`).
+The score is the share of a joint's heatmap in its highest pixel, not a probability: 0.05 is where Detectron2's own
+painter begins to draw, so that score gets the confidence from which a point is taken to be where it is said to be
+(`refine.detections.SURE`).
 
-Pixels: annotations get half a pixel when they are loaded, and the decoding adds half a cell: they count from the image's corner.
+Pixels: annotations get half a pixel when they are loaded, and the decoding adds half a cell: they count from the
+image's corner.
 
-Source: facebookresearch/detectron2@012c8986ba `detectron2/structures/keypoints.py` heatmaps_to_keypoints; `detectron2/utils/visualizer.py`
-_KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a pixel).
+Source: facebookresearch/detectron2@012c8986ba `detectron2/structures/keypoints.py` heatmaps_to_keypoints;
+`detectron2/utils/visualizer.py` _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a
+pixel).
 """
 
 from typing import Any

@@ -1,13 +1,15 @@
-"""DWPose's arrays: keypoints (P, 134, 2) px and scores (P, 134), as its detector returns them or in an npz or JSON of these names.
+"""DWPose's arrays, keypoints (P, 134, 2) px and scores (P, 134), in memory or in an npz or JSON of these names.
 
-rtmlib's whole body with `to_openpose` is the same. The 134 are COCO-18's order (the neck made from the shoulders), 6 feet, 68 face points, left and right hand. Scores are
-maxima of SimCC vectors and may lie a little above 1.
+rtmlib's whole body with `to_openpose` is the same. The 134 are COCO-18's order (the neck made from the shoulders), 6
+feet, 68 face points, left and right hand. Scores are maxima of SimCC vectors and may lie a little above 1.
 
-Pixels are those of the RTMPose-like model behind it, trained on COCO-WholeBody (indices of pixels): they count from pixel centres; half a pixel is
-added. (The dictionary with `bodies`, `hands` and `faces` that its painter takes has lost the people's scores and is not read.)
+Pixels are those of the RTMPose-like model behind it, trained on COCO-WholeBody (indices of pixels): they count from
+pixel centres; half a pixel is added. (The dictionary with `bodies`, `hands` and `faces` that its painter takes has
+lost the people's scores and is not read.)
 
-Source: IDEA-Research/DWPose@98d727edea `ControlNet-v1-1-nightly/annotator/dwpose/wholebody.py`, `onnxpose.py`; Tau-J/rtmlib@2f36e3b62d
-`rtmlib/tools/pose_estimation/post_processings.py` convert_coco_to_openpose, `rtmlib/visualization/skeleton/openpose134.py`.
+Source: IDEA-Research/DWPose@98d727edea `ControlNet-v1-1-nightly/annotator/dwpose/wholebody.py`, `onnxpose.py`;
+Tau-J/rtmlib@2f36e3b62d `rtmlib/tools/pose_estimation/post_processings.py` convert_coco_to_openpose,
+`rtmlib/visualization/skeleton/openpose134.py`.
 """
 
 from refine.detections import DetectedPeople

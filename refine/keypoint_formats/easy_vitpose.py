@@ -2,16 +2,18 @@
 
     {"keypoints": [{"<person>": [[y, x, score] · K], ...}, ... frames], "skeleton": {"0": "nose", ...}}
 
-The names say the set: COCO's 17, 25 of its own order (neck and hip between, then feet), COCO-WholeBody's 133; by the number of points where there are no names. Sets
-of animals, MPII and AI Challenger are refused. A file of one photo has one frame; frames have no names and go by their place.
+The names say the set: COCO's 17, 25 of its own order (neck and hip between, then feet), COCO-WholeBody's 133; by the
+number of points where there are no names. Sets of animals, MPII and AI Challenger are refused. A file of one photo
+has one frame; frames have no names and go by their place.
 
-What `VitInference.inference` returns in memory, {person: (K, 3)}, says neither that y comes first nor which set it is: give
-{"keypoints": [that], "skeleton": joints_dict()[model.dataset]["keypoints"]}, or the detector's points as (points, scores).
+What `VitInference.inference` returns in memory, {person: (K, 3)}, says neither that y comes first nor which set it
+is: give {"keypoints": [that], "skeleton": joints_dict()[model.dataset]["keypoints"]}, or the detector's points as
+(points, scores).
 
 Pixels: decoded with UDP in the crop and moved by whole pixels, indices of pixels: half a pixel is added.
 
-Source: JunkyByte/easy_ViTPose@4f2ba445c9 `README.md` (output JSON), `inference.py` l.95-141, `easy_ViTPose/vit_utils/visualization.py` joints_dict,
-`easy_ViTPose/inference.py` l.195-281.
+Source: JunkyByte/easy_ViTPose@4f2ba445c9 `README.md` (output JSON), `inference.py` l.95-141,
+`easy_ViTPose/vit_utils/visualization.py` joints_dict, `easy_ViTPose/inference.py` l.195-281.
 """
 
 from collections.abc import Mapping

@@ -1,15 +1,17 @@
-"""EasyMocap's annotations of one photo, `annots/<camera>/<frame>.json`: its copy of what OpenPose, HRNet or MediaPipe found.
+"""EasyMocap's annotations of one photo, `annots/<camera>/<frame>.json`: a copy of what a detector found.
 
     {"filename", "height", "width", "annots": [{"personID", "bbox", "keypoints": [[x, y, c] · 25 (17, 33)], "handl2d": · 21, "handr2d", "face2d": · 70}]}
 
-25 points are BODY_25 (HRNet's 17 are put into it), 33 are MediaPipe's; a face of another number of points (MediaPipe's mesh) is not read. Points are
-pixels of an image of `width` x `height`, and are scaled to the photo's.
+25 points are BODY_25 (HRNet's 17 are put into it), 33 are MediaPipe's; a face of another number of points
+(MediaPipe's mesh) is not read. Points are pixels of an image of `width` x `height`, and are scaled to the photo's.
 
-Pixels: OpenPose's body counts from the image's corner and is stored as it is, MediaPipe's shares too; hands, face and 17 points count from pixel
-centres: half a pixel is added. HRNet's 25 cannot be told from OpenPose's and are read as these.
+Pixels: OpenPose's body counts from the image's corner and is stored as it is, MediaPipe's shares too; hands, face and
+17 points count from pixel centres: half a pixel is added. HRNet's 25 cannot be told from OpenPose's and are read as
+these.
 
-Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/estimator/openpose_wrapper.py` load_openpose, `easymocap/estimator/wrapper_base.py` create_annot_file,
-`easymocap/estimator/HRNet/hrnet_api.py` coco17tobody25, `easymocap/estimator/mediapipe_wrapper.py`, `easymocap/annotator/file_utils.py` annot2string.
+Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/estimator/openpose_wrapper.py` load_openpose,
+`easymocap/estimator/wrapper_base.py` create_annot_file, `easymocap/estimator/HRNet/hrnet_api.py` coco17tobody25,
+`easymocap/estimator/mediapipe_wrapper.py`, `easymocap/annotator/file_utils.py` annot2string.
 """
 
 import numpy as np

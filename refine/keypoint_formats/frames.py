@@ -1,15 +1,16 @@
-"""Several images in one file, each in a layout that is known: objects by image name or number, lists with a key for the frame.
+"""Several images in one file, each in a known layout: objects by image name, lists with a key for the frame.
 
     {"<image name or number>": content, ...}                              PoseFlow, AlphaPose's `open` and `cmu`, own scripts
     [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]      MediaPipe and others, one entry a frame
     {"frames": [...]}                                                     either of these
 
-The key of a frame is one of `_images.FRAME_KEYS`; content that is null or empty is a photo in which nobody was found. Points by number without more
-({0: (17, 3), 1: ...}) may be people or frames, and are refused.
+The key of a frame is one of `_images.FRAME_KEYS`; content that is null or empty is a photo in which nobody was found.
+Points by number without more ({0: (17, 3), 1: ...}) may be people or frames, and are refused.
 
 Pixels: those of the layout inside.
 
-Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json, `trackers/PoseFlow/poseflow_infer.py`; scripts have no source.
+Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json,
+`trackers/PoseFlow/poseflow_infer.py`; scripts have no source.
 """
 
 from collections.abc import Sequence

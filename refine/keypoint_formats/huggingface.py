@@ -2,12 +2,15 @@
 
     [[{"keypoints": (k, 2) px, "scores": (k,), "labels": (k,), "bbox": (4,)}, ... people], ... images], or the list of one image
 
-`labels` are the points' numbers; with a `threshold` only those above it are there, so points go where their label says. Up to 17 is COCO, more
-is COCO-WholeBody's 133, of which COCO is the beginning. A list of dictionaries is the people of one photo; a list of lists has one for each.
+`labels` are the points' numbers; with a `threshold` only those above it are there, so points go where their label
+says. Up to 17 is COCO, more is COCO-WholeBody's 133, of which COCO is the beginning. A list of dictionaries is the
+people of one photo; a list of lists has one for each.
 
-Pixels: boxes are COCO's, the decoding is UDP's, trained on COCO's annotations (indices of pixels): half a pixel is added.
+Pixels: boxes are COCO's, the decoding is UDP's, trained on COCO's annotations (indices of pixels): half a pixel is
+added.
 
-Source: transformers 5.24.0 (PyPI) `transformers/models/vitpose/image_processing_vitpose.py` post_process_pose_estimation, keypoints_from_heatmaps.
+Source: transformers 5.24.0 (PyPI) `transformers/models/vitpose/image_processing_vitpose.py`
+post_process_pose_estimation, keypoints_from_heatmaps.
 """
 
 from collections.abc import Sequence

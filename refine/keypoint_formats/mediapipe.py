@@ -2,14 +2,15 @@
 
     pixel = (x W, y H)      confidence = visibility, where it has one, else 1
 
-Understood: an object or mapping with `pose_landmarks` (Python), `poseLandmarks` or `landmarks` (JavaScript) or `landmark` (protobuf as JSON), or a bare list;
-each landmark an object or mapping with x and y. The tasks return a list of people, the older solutions one person; None or an empty list is nobody. A bare list
-of lists of landmarks is the people of one photo; where the call has as many photos as it has lists, it is one person a frame. Frames with a number
-or name beside their landmarks: `frames.py`. x and y in pixels, as scripts save them, are taken for pixels.
+Understood: an object or mapping with `pose_landmarks` (Python), `poseLandmarks` or `landmarks` (JavaScript) or
+`landmark` (protobuf as JSON), or a bare list; each landmark an object or mapping with x and y. The tasks return a
+list of people, the older solutions one person; None or an empty list is nobody. A bare list of lists of landmarks is
+the people of one photo; where the call has as many photos as it has lists, it is one person a frame. Frames with a
+number or name beside their landmarks: `frames.py`. x and y in pixels, as scripts save them, are taken for pixels.
 World landmarks (m) are not read. x and y are shares of the photo's width and height: the photo's size is needed.
 
-Pixels: shares span the whole image, 0 is its left border and 1 its right: they count from the corner. MediaPipe's own painter takes
-floor(x W) for the pixel's index.
+Pixels: shares span the whole image, 0 is its left border and 1 its right: they count from the corner. MediaPipe's own
+painter takes floor(x W) for the pixel's index.
 
 Source: ai.google.dev, MediaPipe API reference, NormalizedLandmark and PoseLandmarkerResult; google/mediapipe@4c3a97bb7d
 `mediapipe/python/solutions/drawing_utils.py` _normalized_to_pixel_coordinates.

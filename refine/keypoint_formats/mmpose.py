@@ -1,4 +1,4 @@
-"""MMPose's JSON (RTMPose, ViTPose, HRNet, ... run by it): the inferencer's and the top-down demo's, of a photo or of a video.
+"""MMPose's results (RTMPose, ViTPose, HRNet, ...): the inferencer's and the top-down demo's, photo or video.
 
     inferencer, photo    [instance, ...]
     inferencer, video    [{"frame_id": 0.., "instances": [instance, ...]}, ...]
@@ -7,16 +7,19 @@
     release 0.x          [{"keypoints": (K, 3), "bbox": (5,)}, ...]
     instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score": ...}
 
-K is 17 (COCO), 26 or 136 (Halpe) or 133 (COCO-WholeBody). `bbox` is one level deeper than it should be (a trailing comma in MMPose makes it
-a tuple of one); boxes are not read, so both forms do. Scores of RTMPose are maxima of SimCC vectors and may lie a little above 1.
+K is 17 (COCO), 26 or 136 (Halpe) or 133 (COCO-WholeBody). `bbox` is one level deeper than it should be (a trailing
+comma in MMPose makes it a tuple of one); boxes are not read, so both forms do. Scores of RTMPose are maxima of SimCC
+vectors and may lie a little above 1.
 
-Pixels are those of COCO's annotations, on which the models were trained (indices of pixels), and of cv2.warpAffine: they count from pixel
-centres; half a pixel is added. A frame of a video is named by its number (`Wanted.image`), or by the photo's place where
-the call has as many photos as the file has frames; a file's name is no frame number, for programs count frames from 0 or from 1.
+Pixels are those of COCO's annotations, on which the models were trained (indices of pixels), and of cv2.warpAffine:
+they count from pixel centres; half a pixel is added. A frame of a video is named by its number (`Wanted.image`), or
+by the photo's place where the call has as many photos as the file has frames; a file's name is no frame number, for
+programs count frames from 0 or from 1.
 
-Source: open-mmlab/mmpose@759b39c13f `mmpose/structures/utils.py` split_instances, `mmpose/apis/inferencers/base_mmpose_inferencer.py`
-l.655-690, `demo/topdown_demo_with_mmdet.py` l.180-295, `mmpose/structures/bbox/transforms.py` get_udp_warp_matrix,
-`mmpose/models/pose_estimators/topdown.py` l.147-156; COCO's pixels: facebookresearch/detectron2 `detectron2/data/datasets/coco.py`.
+Source: open-mmlab/mmpose@759b39c13f `mmpose/structures/utils.py` split_instances,
+`mmpose/apis/inferencers/base_mmpose_inferencer.py` l.655-690, `demo/topdown_demo_with_mmdet.py` l.180-295,
+`mmpose/structures/bbox/transforms.py` get_udp_warp_matrix, `mmpose/models/pose_estimators/topdown.py` l.147-156;
+COCO's pixels: facebookresearch/detectron2 `detectron2/data/datasets/coco.py`.
 """
 
 import numpy as np

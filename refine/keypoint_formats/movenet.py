@@ -2,7 +2,8 @@
 
     single person (1, 1, 17, 3) y, x, score;   several (1, 6, 56): 17 · (y, x, score), a box, its score
 
-y and x are shares of what went into the network, a square the photo was padded or squeezed to: only the caller knows which.
+y and x are shares of what went into the network, a square the photo was padded or squeezed to: only the caller knows
+which.
 
 Pixels: shares count from the corner.
 

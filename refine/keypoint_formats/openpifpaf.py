@@ -1,14 +1,15 @@
-"""OpenPifPaf's predictions of one photo, `<photo>.predictions.json` and `Predictor(json_data=True)`, and flat lists of people like it.
+"""OpenPifPaf's predictions of one photo, `<photo>.predictions.json`, and flat lists of people like it.
 
     [{"keypoints": [x, y, confidence] · K, "bbox": [x, y, w, h], "score", "category_id"}, ...]
 
-K is 17 (COCO) or 133 (COCO-WholeBody), and Halpe's 26 and 136. A joint that was not found is (0, 0, 0). PoseFlow's people of one image ("scores" and "idx"
-beside flat keypoints) are the same.
+K is 17 (COCO) or 133 (COCO-WholeBody), and Halpe's 26 and 136. A joint that was not found is (0, 0, 0). PoseFlow's
+people of one image ("scores" and "idx" beside flat keypoints) are the same.
 
 Pixels: the package keeps COCO's annotations as its coordinates, indices of pixels: half a pixel is added.
 
-Source: openpifpaf/openpifpaf@37aacead57 `src/openpifpaf/annotation.py` Annotation.json_data, `src/openpifpaf/predict.py` l.108-114;
-MVIG-SJTU/AlphaPose@c60106d19a `trackers/PoseFlow/poseflow_infer.py` (final_results).
+Source: openpifpaf/openpifpaf@37aacead57 `src/openpifpaf/annotation.py` Annotation.json_data,
+`src/openpifpaf/predict.py` l.108-114; MVIG-SJTU/AlphaPose@c60106d19a `trackers/PoseFlow/poseflow_infer.py`
+(final_results).
 """
 
 from refine.detections import DetectedPeople

@@ -1,17 +1,21 @@
-"""OpenPose's JSON of one photo (releases 1.2 to 1.7), of detectors that write in its layout, and lists of these, one a frame.
+"""OpenPose's JSON of one photo (releases 1.2 to 1.7), others' in its layout, and lists of these, one a frame.
 
     people[p].pose_keypoints_2d = [x, y, confidence] · 25 (BODY_25) or 18 (COCO), hands · 21, face · 70
 
-`person_id`, 3D points and part candidates may stand beside and are not read; parts may be empty, null or missing; before release 1.3 the keys
-have no `_2d`. The Python API's datum is read likewise (`poseKeypoints`, `handKeypoints`, `faceKeypoints`). A joint that was not found is (0, 0, 0), or has NaN in it. COCO's 18 are put into BODY_25's order.
+`person_id`, 3D points and part candidates may stand beside and are not read; parts may be empty, null or missing;
+before release 1.3 the keys have no `_2d`. The Python API's datum is read likewise (`poseKeypoints`, `handKeypoints`,
+`faceKeypoints`). A joint that was not found is (0, 0, 0), or has NaN in it. COCO's 18 are put into BODY_25's order.
 
-Pixels: OpenPose's body points are heatmap maxima (counted from pixel centres, image and network sharing the first pixel's centre) to
-which it adds half a pixel itself: they count from the image's corner. Its hand and face points are maxima without that half: it is added
-here. Shares of the image (`--keypoint_scale 3`) are taken times the photo's size. A file without OpenPose's key `version` is another detector's (ViTPose, ...), which counts from pixel centres throughout.
+Pixels: OpenPose's body points are heatmap maxima (counted from pixel centres, image and network sharing the first
+pixel's centre) to which it adds half a pixel itself: they count from the image's corner. Its hand and face points are
+maxima without that half: it is added here. Shares of the image (`--keypoint_scale 3`) are taken times the photo's
+size. A file without OpenPose's key `version` is another detector's (ViTPose, ...), which counts from pixel centres
+throughout.
 
-Source: CMU-Perceptual-Computing-Lab/openpose@5c5d96523e `doc/02_output.md`, `doc/03_python_api.md` (datum), `src/openpose/filestream/fileStream.cpp`; pixels:
-`src/openpose/pose/poseExtractorCaffe.cpp` l.316 (0.5 px of the output), `net/nmsBase.cpp` l.104, `utilities/openCvPrivate.cpp` l.34,
-`hand/handExtractorCaffe.cpp` l.44-92, `net/maximumBase.cpp`.
+Source: CMU-Perceptual-Computing-Lab/openpose@5c5d96523e `doc/02_output.md`, `doc/03_python_api.md` (datum),
+`src/openpose/filestream/fileStream.cpp`; pixels: `src/openpose/pose/poseExtractorCaffe.cpp` l.316 (0.5 px of the
+output), `net/nmsBase.cpp` l.104, `utilities/openCvPrivate.cpp` l.34, `hand/handExtractorCaffe.cpp` l.44-92,
+`net/maximumBase.cpp`.
 """
 
 import numpy as np

@@ -1,15 +1,17 @@
-"""rtmlib's arrays (RTMPose, RTMO, RTMW, ViTPose run by it), and any detector's pair: keypoints (P, K, 2) px and scores (P, K).
+"""rtmlib's arrays, and any detector's pair: keypoints (P, K, 2) px and scores (P, K), in memory or saved.
 
     keypoints, scores = Body(...)(image)                       a tuple, or an npz or JSON with these names; one person's (K, 2) and (K,) too
 
-K is 17 (COCO), 18 (`to_openpose`: OpenPose's order), 26 (Halpe), 133 (COCO-WholeBody), and 136 (Halpe); 134 (`to_openpose` of the whole body) is DWPose's
-(`dwpose.py`). The scores may be called `keypoint_scores` (MMPose's arrays), `scores`, `confidence` or `conf`. The neck of the 18 is made from the
-shoulders and says nothing new. A point whose score is not above zero is missing (rtmlib puts it beside the image).
+K is 17 (COCO), 18 (`to_openpose`: OpenPose's order), 26 (Halpe), 133 (COCO-WholeBody), and 136 (Halpe); 134
+(`to_openpose` of the whole body) is DWPose's (`dwpose.py`). The scores may be called `keypoint_scores` (MMPose's
+arrays), `scores`, `confidence` or `conf`. The neck of the 18 is made from the shoulders and says nothing new. A point
+whose score is not above zero is missing (rtmlib puts it beside the image).
 
-Pixels are those of COCO's annotations, on which the models were trained, and of cv2.warpAffine: they count from pixel centres; half a pixel is added.
+Pixels are those of COCO's annotations, on which the models were trained, and of cv2.warpAffine: they count from pixel
+centres; half a pixel is added.
 
-Source: Tau-J/rtmlib@2f36e3b62d `rtmlib/tools/pose_estimation/rtmpose.py`, `post_processings.py` get_simcc_maximum, convert_coco_to_openpose;
-orders: `rtmlib/visualization/skeleton/{coco17,halpe26,coco133,openpose18}.py`.
+Source: Tau-J/rtmlib@2f36e3b62d `rtmlib/tools/pose_estimation/rtmpose.py`, `post_processings.py` get_simcc_maximum,
+convert_coco_to_openpose; orders: `rtmlib/visualization/skeleton/{coco17,halpe26,coco133,openpose18}.py`.
 """
 
 import numpy as np

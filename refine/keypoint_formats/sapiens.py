@@ -2,12 +2,14 @@
 
     {"instance_info": [{"keypoints": [[x, y] · 308], "keypoint_scores": [308]}, ...]}                  one file a photo
 
-The first 70 points are MHR's: body without wrists, feet, right and left hand with their wrists, elbows' and shoulders' bony points, neck. The
-238 points of face, ears and eyes behind them are none of ours.
+The first 70 points are MHR's: body without wrists, feet, right and left hand with their wrists, elbows' and
+shoulders' bony points, neck. The 238 points of face, ears and eyes behind them are none of ours.
 
-Pixels: points of the crop are taken back by (point / size) · scale + centre - scale / 2, indices of pixels as MMPose's: half a pixel is added.
+Pixels: points of the crop are taken back by (point / size) · scale + centre - scale / 2, indices of pixels as
+MMPose's: half a pixel is added.
 
-Source: facebookresearch/sapiens@3e829ac274 `lite/demo/vis_pose.py` l.100-130, `pose/configs/_base_/datasets/goliath.py` dataset_info (order).
+Source: facebookresearch/sapiens@3e829ac274 `lite/demo/vis_pose.py` l.100-130,
+`pose/configs/_base_/datasets/goliath.py` dataset_info (order).
 """
 
 import numpy as np

@@ -2,9 +2,11 @@
 
     keypoint_confidence (P, K), called `confidence` before release 0.29; `visible` (P, K) hides points          K = 17, 26, 33, 133, 136
 
-33 points are MediaPipe's (`from_mediapipe` has taken them times the size), the others in COCO's, Halpe's and COCO-WholeBody's order.
+33 points are MediaPipe's (`from_mediapipe` has taken them times the size), the others in COCO's, Halpe's and
+COCO-WholeBody's order.
 
-Pixels: those of the detector behind it; 33 points count from the image's corner, all others are taken to count from pixel centres: half a pixel is added.
+Pixels: those of the detector behind it; 33 points count from the image's corner, all others are taken to count from
+pixel centres: half a pixel is added.
 
 Source: supervision 0.31.2 (PyPI) `supervision/key_points/core.py` KeyPoints.
 """

@@ -4,12 +4,13 @@
 
     confidence = 1 / (1 + exp(-keypoints_scores))
 
-`scores` are the people's: those below 0.5 are left out, since the model returns up to 100 candidates. `keypoints_scores` are heatmaps' logits, and the third
-number of `keypoints` is always 1.
+`scores` are the people's: those below 0.5 are left out, since the model returns up to 100 candidates.
+`keypoints_scores` are heatmaps' logits, and the third number of `keypoints` is always 1.
 
 Pixels: the model is trained on COCO's annotations as they are, indices of pixels: half a pixel is added.
 
-Source: torchvision 0.29.1 (PyPI) `torchvision/models/detection/roi_heads.py` heatmaps_to_keypoints, keypointrcnn_inference, RoIHeads.forward.
+Source: torchvision 0.29.1 (PyPI) `torchvision/models/detection/roi_heads.py` heatmaps_to_keypoints,
+keypointrcnn_inference, RoIHeads.forward.
 """
 
 import numpy as np

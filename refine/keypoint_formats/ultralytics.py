@@ -1,14 +1,17 @@
-"""Ultralytics' YOLO pose results: `Results` and `Keypoints` in memory, the list a call returns, and what `to_json` saved.
+"""Ultralytics' YOLO pose results: `Results` and `Keypoints` in memory, lists of them, and `to_json`'s file.
 
     memory   results[i].keypoints.data (P, 17, 3) px and confidence, or (P, 17, 2)          one result an image, named by its `path`
     JSON     [{"name", "class", "confidence", "box": {...}, "keypoints": {"x": [17], "y": [17], "visible": [17]}}, ...]     one image
 
-`to_json(normalize=True)` saves shares of the image: they are taken times the photo's size. A point at exactly (0, 0) is missing: earlier releases
-put points of a confidence below 0.5 there, and kept the confidence. The points are COCO's 17; a model with others is refused.
+`to_json(normalize=True)` saves shares of the image: they are taken times the photo's size. A point at exactly (0, 0)
+is missing: earlier releases put points of a confidence below 0.5 there, and kept the confidence. The points are
+COCO's 17; a model with others is refused.
 
-Pixels: the network is trained on COCO's annotations over the image's size, which are indices of pixels: half a pixel is added.
+Pixels: the network is trained on COCO's annotations over the image's size, which are indices of pixels: half a pixel
+is added.
 
-Source: ultralytics 8.4.190 (PyPI) `ultralytics/engine/results.py` Results.summary, Keypoints; ultralytics/ultralytics@001c4c821e, same file (points below 0.5).
+Source: ultralytics 8.4.190 (PyPI) `ultralytics/engine/results.py` Results.summary, Keypoints;
+ultralytics/ultralytics@001c4c821e, same file (points below 0.5).
 """
 
 from typing import Any

@@ -180,7 +180,7 @@ def test_movenets_output_is_refused_with_the_conversion() -> None:
 
 
 def test_points_by_number_alone_are_refused_since_they_may_be_people_or_frames() -> None:
-    with pytest.raises(InputError, match="people or frames .*y comes first"):
+    with pytest.raises(InputError, match=r"people or frames .*y comes first"):
         read_keypoints({0: points(1, 25)[0], 1: points(1, 25)[0]}, size=SIZE)
 
 
