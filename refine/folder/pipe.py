@@ -22,7 +22,7 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.photo_size import MOST_PIXELS
+from refine.photo_header import MOST_PIXELS
 from refine.refiner import Refiner
 
 INPUT = ("image", "image_path", "keypoints")

@@ -1,6 +1,6 @@
 """The pickle machine on records: reads a stream of opcodes, builds plain data, and has no door to the outside world.
 
-    GLOBAL module name  ->  a record class if (module, name) is on the list, else InputError
+    GLOBAL module name  ->  a record class if (module, name) is on the file's list (`allow_lists`), else InputError
     REDUCE, NEWOBJ      ->  StandIn(arguments);    BUILD  ->  StandIn.state, or what a reader of that class returns
 
 The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the middle of a stream, as
@@ -16,12 +16,9 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from refine.body.safe_pickle import Reconstructor, StandIn
 from refine.errors import InputError
-from refine.formats._pickle_names import CONTAINERS, KNOWN, checked_key, dictionary
-
-MAX_OPCODES = 20_000_000
-"""An array is about 30 of them: tracks of some hundred thousand person-frames."""
+from refine.files.allow_lists import CONTAINERS, AllowList, checked_key, dictionary
+from refine.files.records import Forgotten, Reconstructor, StandIn
 
 MAX_STREAMS = 16
 """How deep pickles may lie inside pickles (joblib's object arrays, torch's storages); real files nest two."""
@@ -37,6 +34,7 @@ class Machine:
     Attributes:
         stream: The stream; between two pickles, or inside `built`, it stands where the next bytes lie.
         name: The file's name, for messages.
+        allowed: What it may ask for.
         depth: How many pickles this one lies in.
     """
 
@@ -44,7 +42,9 @@ class Machine:
         self,
         stream: io.BytesIO,
         name: str,
+        allowed: AllowList,
         *,
+        unknown: type[Forgotten] | None = None,
         built: Mapping[str, Callable[["Machine", StandIn], object]] | None = None,
         persistent: Callable[[object], object] | None = None,
         depth: int = 0,
@@ -54,13 +54,15 @@ class Machine:
         Args:
             stream: The bytes.
             name: The file's name, for messages.
+            allowed: What it may ask for.
+            unknown: What stands for everything else; None: it is refused.
             built: What to put in the place of a record once it has its state, by the record's path.
             persistent: What a persistent identifier stands for; None: there are none.
             depth: How many pickles this one lies in.
         """
         if depth > MAX_STREAMS:
             raise ValueError(f"pickles nested more than {MAX_STREAMS} deep")
-        self.stream, self.name, self.depth = stream, name, depth
+        self.stream, self.name, self.depth, self.allowed, self._unknown = stream, name, depth, allowed, unknown
         self._built, self._persistent = dict(built or {}), persistent
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
@@ -78,15 +80,15 @@ class Machine:
         """
         self._stack, self._memo = [], {}
         read, table = self.stream.read, _TABLE
-        for _ in range(MAX_OPCODES):
+        for _ in range(self.allowed.most_opcodes):
             code = read(1)
             if code == b".":
                 return self._stack.pop()
             if code not in table:
-                raise ValueError(f"an unknown opcode {code!r}" if code else "an early end")
+                raise ValueError(_OUTSIDE.get(code, f"an unknown opcode {code!r}") if code else "an early end")
             decode, act = table[code]
             act(self, decode(self.stream) if decode else None)
-        raise ValueError(f"more than {MAX_OPCODES} opcodes")
+        raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
 
     def find(self, module: str, name: str) -> Any:
         """Return what stands for a class: a record class, or a maker of plain data."""
@@ -96,11 +98,11 @@ class Machine:
             return CONTAINERS[module, name]
         if (module, name) in self._kinds:
             return self._kinds[module, name]
-        if (module, name) not in KNOWN:
-            advice = "Nothing in it was run. Do not trust this file; run the regressor again."
-            got = f"a pickle that asks for {f'{module}.{name}'[:80]!r}"
-            raise InputError(self.name, "a result made of dictionaries and arrays of numbers", got, advice)
-        made = type(name, (StandIn,), {"__slots__": (), "path": f"{module}.{name}"})
+        known = self.allowed.holds(module, name)
+        if not known and self._unknown is None:
+            raise self.allowed.refusal(self.name, module, name)
+        kind = StandIn if known or self._unknown is None else self._unknown
+        made = type(name, (kind,), {"__slots__": (), "path": f"{module}.{name}"})
         self._kinds[module, name] = made
         return made
 
@@ -121,6 +123,8 @@ class Machine:
 
     def _build(self, state: object) -> None:
         item = self._stack[-1]
+        if type(item) is dict and type(state) is dict:  # attributes of an OrderedDict: the versions in a state_dict
+            return
         if not isinstance(item, StandIn):
             raise ValueError(f"a state for {type(item).__name__}")
         item.state = state
@@ -129,6 +133,8 @@ class Machine:
 
     def _set(self, pairs: list[Any]) -> None:
         into = self._stack[-1]
+        if isinstance(into, Forgotten):
+            return
         if type(into) is not dict or len(pairs) % 2:
             raise ValueError(f"items for {type(into).__name__}")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
@@ -136,12 +142,16 @@ class Machine:
 
     def _extend(self, items: list[Any]) -> None:
         into = self._stack[-1]
+        if isinstance(into, Forgotten):
+            return
         if type(into) is not list:
             raise ValueError(f"items for {type(into).__name__}")
         into.extend(items)
 
     def _add(self, items: list[Any]) -> None:
         into = self._stack[-1]
+        if isinstance(into, Forgotten):
+            return
         if type(into) is not set:
             raise ValueError(f"members for {type(into).__name__}")
         into.update(map(checked_key, items))
@@ -196,7 +206,7 @@ def _named_and_made(machine: Machine, argument: Any) -> None:
 
 def _without_keywords(machine: Machine, _: object) -> None:
     arguments, keywords = _pop2(machine)
-    if keywords:
+    if keywords and not (isinstance(machine._stack[-1], type) and issubclass(machine._stack[-1], Forgotten)):
         raise ValueError("keyword arguments")
     machine._make(machine._stack.pop(), arguments)
 
@@ -266,3 +276,33 @@ _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine,
     for opcode in pickletools.opcodes
     if opcode.name in _ACTS
 }
+
+_OUTSIDE = {
+    opcode.code.encode("latin1"): f"the opcode {opcode.name}, which reaches outside the file"
+    for opcode in pickletools.opcodes
+    if opcode.name not in _ACTS and opcode.name != "STOP"
+}
+"""Extension codes and out-of-band buffers: what is said about them."""
+
+
+def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
+    """Read a pickle of protocol 0 to 5 (Python 2's included, whose strings are read as latin1) as plain data and records.
+
+    Args:
+        data: The whole pickle.
+        name: The file's name, for the message.
+        allowed: What it may ask for.
+
+    Returns:
+        What was pickled: dictionaries, lists, tuples, text and numbers as they are, everything else a `StandIn`.
+
+    Raises:
+        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the machine.
+    """
+    try:
+        return Machine(io.BytesIO(data), name, allowed).load()
+    except InputError:
+        raise
+    except Exception as error:  # a broken pickle can fail in any way (truncation, bad stack, unhashable keys)
+        got = f"{type(error).__name__}: {str(error)[:120]}"
+        raise InputError(name, f"a complete pickle of {allowed.expected}", got, allowed.again) from error
