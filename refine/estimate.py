@@ -208,8 +208,11 @@ def _on_cpu(index: Index) -> Index:
 
 
 def as_array(value: object) -> np.ndarray:
-    """Return a tensor, list or array as a numpy array on the CPU, detached."""
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    """Return a tensor, list or array as a numpy array on the CPU, detached; bfloat16, which numpy lacks, as float32."""
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
 def as_tensor(value: object, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refine.ambient import ordinary
 from refine.check import check_finite, check_shape
 from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError
@@ -73,7 +74,7 @@ def _check_extent(found: Detections, estimate: Estimate, photos: Sequence[Photo]
 
 def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
     if isinstance(keypoints, Detections):
-        return keypoints, ()
+        return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
     if isinstance(keypoints, np.ndarray | Tensor):
         array = as_tensor(keypoints)
         array = array[None] if array.dim() == 2 else array

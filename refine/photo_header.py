@@ -79,7 +79,7 @@ def orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def read_header(file: io.BufferedIOBase, name: str) -> Header | None:
+def read_header(file: io.BytesIO | io.BufferedReader, name: str) -> Header | None:
     """Read a file's header, and refuse an image that is too large.
 
     Args:

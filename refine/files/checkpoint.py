@@ -62,7 +62,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(path.name, "a dictionary of weights", got, AGAIN)
     reader = PlainReader(path.name, inner_reader(path.name))
     tensors = {str(key): item for key, item in content.items() if _is_tensor(item)}
-    found = {key: _guarded(path, lambda item=item: _with_tensors(reader.read(item))) for key, item in tensors.items()}
+    found = _guarded(path, lambda: _with_tensors(reader.read(tensors)))
     weights = {key: item for key, item in found.items() if isinstance(item, Tensor) and item.is_floating_point()}
     if not weights:
         raise InputError(path.name, "a dictionary of weights", "a file without any", AGAIN)

@@ -20,6 +20,7 @@ from typing import IO
 
 import numpy as np
 
+from refine.ambient import usual_torch
 from refine.errors import InputError
 from refine.estimate import as_array
 from refine.photo_header import MOST_PIXELS
@@ -60,6 +61,7 @@ def fit_stream(
     return refined
 
 
+@usual_torch()
 def fit_bytes(
     data: bytes,
     *,
