@@ -186,7 +186,7 @@ def estimate_of_file(
         )
     height, width = (round(side) for side in sizes[0].tolist()) if len(sizes) else (1, 1)
     one, _ = read_intrinsics(camera, (height, width))
-    return with_camera(estimate, one[torch.zeros(len(estimate), dtype=torch.long)].to(sizes))
+    return with_camera(estimate, one)
 
 
 def checked(estimate: Estimate) -> Estimate:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from refine.commands.places import check_folder
-from refine.errors import InputError
+from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
 
 if TYPE_CHECKING:
@@ -95,9 +95,12 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
         draft = Path(folder)
         result.save(draft / f"{stem}_refine.npz")
         result.write_source(draft / f"{stem}_refined{suffix}")
-        write_image(draft / f"{stem}_overlay.jpg", result.overlay())
-        write_image(draft / f"{stem}_report.png", result.report())
         result.write_obj(draft / f"{stem}.obj")
+        try:
+            write_image(draft / f"{stem}_overlay.jpg", result.overlay())
+            write_image(draft / f"{stem}_report.png", result.report())
+        except (OSError, MissingExtra) as error:  # the rasteriser found no place for its kernels
+            typer.echo(f"No pictures were made: {error}", err=True)
         names = sorted(path.name for path in draft.iterdir())
         for name in names:
             (draft / name).replace(out / name)

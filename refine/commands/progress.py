@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from refine.commands.one_sentence import INTERRUPTED
 from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """Failures that are listed one by one; the log has them all."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
 
 PIPE_COLUMNS = 160
 """Width of the table where there is no terminal."""

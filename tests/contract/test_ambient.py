@@ -92,7 +92,7 @@ def everything(people: Case, file: Path, folder: Folder, out: Path) -> dict[str,
     pictures = [torch.from_numpy(picture).float() for picture in (result.overlay(), result.report())]
     result.write_obj(out / "result.obj")
     summary = run_folder(folder.results, folder.images, out / "run", keypoints=folder.keypoints, jobs=1)
-    assert summary.refined == 1
+    assert summary.exit_status == 0
     again = refine.read(next(path for path in (out / "run").rglob("person_*.npz") if ".refine" not in path.parts))
     converted = refine.convert(people.estimate, "anny")
     assert converted.estimate is not None
