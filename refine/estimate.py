@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine.ambient import usual_torch
 from refine.bodies import Bodies, Index, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
@@ -178,15 +179,18 @@ class Estimate:
         return self.body.posed(self.state.bodies)
 
     @property
+    @usual_torch()
     def vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, camera frame."""
         return self.camera.transform(self.posed.vertices)
 
     @property
+    @usual_torch()
     def joints(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) m, camera frame."""
         return self.camera.transform(self.posed.joints)
 
+    @usual_torch()
     def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
         """Project a named keypoint set.
 

@@ -11,15 +11,21 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import BAD_INPUT
 
+if TYPE_CHECKING:
+    import rich.table
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+PIPE_COLUMNS = 160
+"""Width of a table where there is no terminal."""
 
 ADVICE = {
     errno.ENOSPC: "Make room, or name another place.",
@@ -71,6 +77,16 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
             _end(f"refine: {NO_ROOM}")
 
     return told
+
+
+def print_table(table: "rich.table.Table") -> None:
+    """Print a table on standard output; a file or a pipe has room for what rich would cut to 80 columns."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    with console.capture() as said:  # by itself rich ends the program where a pipe's reader has ended
+        console.print(table)
+    sys.stdout.write(said.get())
 
 
 def about(error: OSError) -> str:

@@ -73,23 +73,35 @@ def folder(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) 
     return make_folder(builtin_body, tmp_path_factory.mktemp("folder"), 1)
 
 
-def numbers(result: refine.Result) -> dict[str, torch.Tensor]:
+def numbers(result: refine.Result) -> dict[str, Any]:
     return {
         "vertices": result.vertices, "joints": result.joints, "pixel": result.keypoints_2d("coco17"), "misfit": result.misfit,
         "sigma_mm": result.sigma_mm, "pose": result.bodies.pose, "turned": result.turned,
-        "smplx": torch.from_numpy(result.smplx()["body_pose"]).float(),
+        "smplx": result.smplx()["body_pose"],
     }  # fmt: skip
+
+
+MOST_TELLING = ("autocast to bfloat16", "default float64", "a device around", "inference mode")
+"""Settings under which every door is opened; the others meet the doors where numbers are made."""
+
+
+def of_one_call(people: Case, file: Path) -> dict[str, Any]:
+    """What reading and fitting give."""
+    return numbers(refine.fit(people.photos, people.estimate, keypoints=people.detections)) | {
+        "read": refine.read(file).joints
+    }
 
 
 def everything(people: Case, file: Path, folder: Folder, out: Path) -> dict[str, Any]:
     """What every door gives, as numbers."""
     result = refine.fit(people.photos, people.estimate, keypoints=people.detections)
     rounds = refine.Refiner().refine((), people.estimate, (), ())
-    read = refine.read(file, camera="fov60")
+    read = refine.read(file)
+    other = refine.read(file, camera="fov60")
     from_file = refine.fit(people.photos[0], str(file), keypoints=people.detections)
     result.save(out / "result.npz")
     loaded = refine.load(out / "result.npz")
-    pictures = [torch.from_numpy(picture).float() for picture in (result.overlay(), result.report())]
+    pictures = [result.overlay(), result.report()]
     result.write_obj(out / "result.obj")
     summary = run_folder(folder.results, folder.images, out / "run", keypoints=folder.keypoints, jobs=1)
     assert summary.exit_status == 0
@@ -98,7 +110,7 @@ def everything(people: Case, file: Path, folder: Folder, out: Path) -> dict[str,
     assert converted.estimate is not None
     return {
         **numbers(result), **{f"file {name}": value for name, value in numbers(from_file).items()}, "loaded": loaded.vertices,
-        "rounds": rounds[-1].state.bodies.pose, "read": read.joints, "focal": read.camera.focal, "overlay": pictures[0],
+        "rounds": rounds[-1].state.bodies.pose, "read": read.joints, "focal": other.camera.focal, "overlay": pictures[0],
         "report": pictures[1], "run": again.joints, "converted": converted.estimate.joints,
     }  # fmt: skip
 
@@ -114,10 +126,12 @@ def test_every_door_gives_the_same_numbers_whatever_torch_is_set_to(
 ) -> None:
     with SETTINGS[setting]():
         before = state()
-        found = everything(people, file, folder, tmp_path)
+        found = everything(people, file, folder, tmp_path) if setting in MOST_TELLING else of_one_call(people, file)
         assert state() == before
     for name, value in found.items():
         expected = usual[name]
+        if isinstance(value, np.ndarray):
+            value, expected = torch.from_numpy(value).float(), torch.from_numpy(expected).float()
         assert value.dtype == expected.dtype and value.device == expected.device and not value.is_inference(), name
         if name in ("overlay", "report"):  # a pixel on an edge may fall to the other side
             assert (value != expected).float().mean() < 1e-3, name
