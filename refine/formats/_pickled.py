@@ -197,7 +197,7 @@ def write_object_npy(path: Path, content: object) -> None:
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write plain data as JSON, whole or not at all."""
-    _write(path, json.dumps(content, indent=indent, ensure_ascii=False).encode())
+    _write(path, json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -87,7 +87,10 @@ def call(files: Path, monkeypatch: pytest.MonkeyPatch, unchecked: None) -> Call:
         written = stdout.buffer.getvalue() if out is None else b""  # type: ignore[attr-defined]
         if out is not None:
             stdout.detach()  # or it would be flushed once more when it is collected
-        return Ended(int(code or 0), written.decode(encoding), stderr.buffer.getvalue().decode(encoding))  # type: ignore[attr-defined]
+        said = stderr.buffer.getvalue()  # type: ignore[attr-defined]
+        return Ended(
+            int(code or 0), written.decode(encoding, "replace"), said.decode(encoding, "replace")
+        )  # typer writes UTF-8 to ASCII consoles  # type: ignore[attr-defined]
 
     return run
 
