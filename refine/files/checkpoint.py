@@ -84,7 +84,13 @@ def _records(path: Path, unknown: type[Forgotten] | None) -> object:
 
 
 def _is_tensor(item: object) -> bool:
-    return isinstance(item, StandIn) and item.path.startswith("torch._utils._rebuild_")
+    """Say whether a record is a tensor on a storage of a known type."""
+    if not isinstance(item, StandIn) or not item.path.startswith("torch._utils._rebuild_"):
+        return False
+    if isinstance(item, Forgotten):  # made in a way that is not on the list
+        return False
+    on = item.arguments[0] if item.arguments else None
+    return _is_tensor(on) if item.path.endswith("_parameter") else not isinstance(on, Forgotten)
 
 
 def _guarded(path: Path, read: Callable[[], Any]) -> Any:

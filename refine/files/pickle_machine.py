@@ -85,7 +85,7 @@ class Machine:
             if code == b".":
                 return self._stack.pop()
             if code not in table:
-                raise ValueError(_OUTSIDE.get(code, f"an unknown opcode {code!r}") if code else "an early end")
+                raise ValueError(_refused(code))
             decode, act = table[code]
             act(self, decode(self.stream) if decode else None)
         raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
@@ -98,10 +98,9 @@ class Machine:
             return CONTAINERS[module, name]
         if (module, name) in self._kinds:
             return self._kinds[module, name]
-        known = self.allowed.holds(module, name)
-        if not known and self._unknown is None:
+        kind = StandIn if self.allowed.holds(module, name) else self._unknown
+        if kind is None:
             raise self.allowed.refusal(self.name, module, name)
-        kind = StandIn if known or self._unknown is None else self._unknown
         made = type(name, (kind,), {"__slots__": (), "path": f"{module}.{name}"})
         self._kinds[module, name] = made
         return made
@@ -131,30 +130,25 @@ class Machine:
         if item.path in self._built:
             self._stack[-1] = self._built[item.path](self, item)
 
-    def _set(self, pairs: list[Any]) -> None:
+    def _into(self, kind: type, what: str) -> Any:
+        """Return the container on top, None where it is one that forgets."""
         into = self._stack[-1]
-        if isinstance(into, Forgotten):
-            return
-        if type(into) is not dict or len(pairs) % 2:
-            raise ValueError(f"items for {type(into).__name__}")
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if type(into) is not kind and not isinstance(into, Forgotten):
+            raise ValueError(f"{what} for {type(into).__name__}")
+        return into if type(into) is kind else None
+
+    def _set(self, pairs: list[Any]) -> None:
+        into = self._into(dict, "items")
+        for key, value in [] if into is None else zip(pairs[::2], pairs[1::2], strict=True):
             into[checked_key(key)] = value
 
     def _extend(self, items: list[Any]) -> None:
-        into = self._stack[-1]
-        if isinstance(into, Forgotten):
-            return
-        if type(into) is not list:
-            raise ValueError(f"items for {type(into).__name__}")
-        into.extend(items)
+        if (into := self._into(list, "items")) is not None:
+            into.extend(items)
 
     def _add(self, items: list[Any]) -> None:
-        into = self._stack[-1]
-        if isinstance(into, Forgotten):
-            return
-        if type(into) is not set:
-            raise ValueError(f"members for {type(into).__name__}")
-        into.update(map(checked_key, items))
+        if (into := self._into(set, "members")) is not None:
+            into.update(map(checked_key, items))
 
     def _identified(self, identifier: object) -> None:
         if self._persistent is None:
@@ -171,6 +165,13 @@ def _python2_text(stream: io.BytesIO) -> str:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise ValueError("text without quotes")
     return codecs.escape_decode(line[1:-1])[0].decode("latin1")
+
+
+def _refused(code: bytes) -> str:
+    """Say what an opcode is that has no act: extension codes and out-of-band buffers have none."""
+    known = pickletools.code2op.get(code.decode("latin1"))
+    outside = f"the opcode {known.name}, which reaches outside the file" if known else f"an unknown opcode {code!r}"
+    return outside if code else "an early end"
 
 
 def _drop(machine: Machine, take: Callable[[], Any] | None) -> None:
@@ -215,11 +216,6 @@ def _memoize(machine: Machine, argument: Any) -> None:
     machine._memo[len(machine._memo) if argument is None else int(argument)] = machine._stack[-1]
 
 
-def _one_item(machine: Machine, _: object) -> None:
-    key, value = _pop2(machine)
-    machine._set([key, value])
-
-
 _ACTS: dict[str, Callable[[Machine, Any], None]] = {
     "MARK": lambda m, a: m._push(_Mark()),
     "POP": _drop,
@@ -243,7 +239,7 @@ _ACTS: dict[str, Callable[[Machine, Any], None]] = {
     "FROZENSET": lambda m, a: m._push(frozenset(map(checked_key, m._since_mark()))),
     "APPEND": lambda m, a: m._extend([m._stack.pop()]),
     "APPENDS": lambda m, a: m._extend(m._since_mark()),
-    "SETITEM": _one_item,
+    "SETITEM": lambda m, a: m._set([*_pop2(m)]),
     "SETITEMS": lambda m, a: m._set(m._since_mark()),
     "ADDITEMS": lambda m, a: m._add(m._since_mark()),
     "GLOBAL": lambda m, a: m._named(*str(a).split(" ", 1)),
@@ -276,13 +272,6 @@ _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine,
     for opcode in pickletools.opcodes
     if opcode.name in _ACTS
 }
-
-_OUTSIDE = {
-    opcode.code.encode("latin1"): f"the opcode {opcode.name}, which reaches outside the file"
-    for opcode in pickletools.opcodes
-    if opcode.name not in _ACTS and opcode.name != "STOP"
-}
-"""Extension codes and out-of-band buffers: what is said about them."""
 
 
 def unpickle(data: bytes, name: str, allowed: AllowList) -> object:

@@ -64,8 +64,13 @@ def read_zip(path: Path, *, unknown: type[Forgotten] | None = None) -> object:
     if members.get(f"{folder}byteorder", b"little") != b"little":
         raise InputError(str(path), "a torch file of a little-endian machine", "another", "Save it again with numpy.")
 
-    def found(identifier: object) -> Storage:
-        kind, key, numel = _identified(identifier)
+    def found(identifier: object) -> object:
+        try:
+            kind, key, numel = _identified(identifier)
+        except ValueError:
+            if unknown is None:
+                raise
+            return unknown()  # of a type this library does not know: as everything else it does not
         return Storage(kind, numel, members[f"{folder}data/{key}"])
 
     return Machine(

@@ -106,6 +106,16 @@ def test_what_was_computed_in_bfloat16_is_read_as_it_was(tmp_path: Path) -> None
     assert torch.equal(read_weights(tmp_path / "x.pt")["x"], values.float())
 
 
+def test_tensors_of_types_that_no_weight_has_are_left_out(tmp_path: Path) -> None:
+    content = {
+        "w": torch.ones(3),
+        "small": torch.ones(3).to(torch.float8_e4m3fn),
+        "count": torch.ones(3, dtype=torch.uint16),
+    }
+    torch.save({"state_dict": content}, tmp_path / "x.pt")
+    assert list(read_weights(tmp_path / "x.pt")) == ["w"]
+
+
 def training(path: Path) -> object:
     network = DisplacementNet(Settings())
     return load_checkpoint(path.parent, network, network, torch.optim.SGD(network.parameters()))
