@@ -91,11 +91,15 @@ def read_object(path: Path, name: str) -> object:
     return _opened(PlainReader(f"{path}: {name}", inner_reader(str(path))).read(content))
 
 
-def _opened(content: object) -> object:
-    """Return the object of an object array that holds one, everything else as it is."""
-    if isinstance(content, np.ndarray) and content.dtype == object and content.size == 1:
-        return content.reshape(-1)[0]
-    return content
+def _opened(value: object) -> object:
+    """Return arrays as copies of their own, an object array of one element as that element, of several as a list of them."""
+    if isinstance(value, dict):
+        return {name: _opened(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_opened(item) for item in value]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return _opened(value.reshape(-1)[0] if value.size == 1 else value.tolist())
+    return np.array(value, subok=True) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:
