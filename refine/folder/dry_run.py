@@ -12,7 +12,7 @@ from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.video import frame_size
-from refine.photo_size import upright_size
+from refine.photo_header import upright_size
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem")
 
