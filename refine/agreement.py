@@ -1,0 +1,263 @@
+"""What a source says twice must agree: its joints and vertices, and the rotations it stores beside them.
+
+    misfit = max_n |X_n - (k P_n + t)|,   k > 0 and t by least squares,   no rotation
+
+P are a mean body's points in the source's own rotations, X the stored ones, under the names the order gives them. An order is right where every
+misfit is within `MISFIT_M` and no two points lie the other way round, (X_m - X_n) · (P_m - P_n) < 0: the first is blind to a swap of neighbours, the second
+to nothing two people's bones can differ by. Else another known order is taken if its misfit is below half the next best's; else the points are set aside.
+
+Source: derived here; the orders, and where they come from: `refine/joint_orders.py`.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from refine.bodies import BODY_JOINTS
+from refine.body.keypoint_names import SMPL22
+from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
+from refine.camera import Camera
+from refine.estimate import Source
+from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
+from refine.own_joints import own_joints
+from refine.source_pose import REST_PELVIS_M
+
+LOGGER = logging.getLogger(__name__)
+
+MISFIT_M = 0.08
+"""A joint may lie this far from where the rotations put it on a mean body: bones and definitions differ by up to 40 mm in stored results."""
+
+BEYOND_M = 0.12
+"""The same for points beyond the body's own joints: fingers on a mean hand nobody knows, a face that speaks."""
+
+APART_M = 0.06
+"""Points nearer to each other than this are not asked which way round they lie."""
+
+INVERTED = -0.25
+"""(X_m - X_n) · (P_m - P_n) over |P_m - P_n|² of two points that lie the other way round; -1 for two that were swapped, 1 for two that were not."""
+
+FEWEST = 6
+"""Points below which nothing can be said."""
+
+LEADING = (OWN["smpl"], OWN["smplh"], OWN["smplx"], BODY25_OF_SMPL, HMR2_44)
+"""Orders that may have anything behind them."""
+
+MESHES = {("smpl", 6890): SMPL_VERTICES, ("smplh", 6890): SMPL_VERTICES, ("smplx", 10475): SMPLX_VERTICES}
+"""Vertices with names."""
+
+CHUNK = 256
+"""Bodies looked at together; pairs of 140 points of these are 20 MB."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How stored points fit the rotations.
+
+    Attributes:
+        misfit: (B,) m, of the worst point.
+        worst: (B,) which point that is.
+        wrong: (B,) whether the points cannot be what they are called.
+    """
+
+    misfit: Float[Tensor, "B"]
+    worst: Int[Tensor, "B"]
+    wrong: Bool[Tensor, "B"]
+
+    @property
+    def many(self) -> bool:
+        """Whether more than half of the bodies are wrong: then the order is, and not these bodies."""
+        return 2 * int(self.wrong.sum()) > len(self.wrong)
+
+
+def agreeing(source: Source, camera: Camera | None = None) -> Source:
+    """Return a source whose joints are what they are called, the model's own first.
+
+    Args:
+        source: The regressor's words; `joint_names` says what its joints are, empty: the model's own first (`names_of`).
+        camera: One camera, or one a body, in whose frame the joints are: for the pixels of joints that are added.
+
+    Returns:
+        The same where everything agrees. Joints listed in an order that does not begin with the model's own stand behind these, which are made of
+        them and the rotations (`own_joints`). What contradicts the rotations is set aside (`joints`, `vertices` None, or the joints of single bodies
+        replaced by those of their rotations), said in `doubts` and, as a warning, to the log.
+    """
+    if source.model not in OWN or not len(source):
+        return source
+    settled = _vertices(source)
+    if source.joints is not None and source.joints.shape[1]:
+        settled = _joints(settled, source.joints, camera)
+    where = f"{source.path or source.format}"
+    for doubt in settled.doubts[len(source.doubts) :]:
+        LOGGER.warning("%s: %s", where, doubt)
+    return settled
+
+
+def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source, limit: float = MISFIT_M) -> Fit:
+    """Hold points against a source's rotations.
+
+    Args:
+        points: (B, L, 3) m, any translation.
+        names: What they are; "" is not looked at.
+        source: Its rotations.
+        limit: How far a point beyond the body's own joints may lie from where it should, m.
+    """
+    known, predicted = posed_points(source.pose[:1], source.model)
+    places = [place for place, name in enumerate(names) if name in known]
+    nobody = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    if len(places) < FEWEST:
+        return Fit(nobody.float(), nobody.long(), nobody)
+    chosen = [known.index(names[place]) for place in places]
+    limits = points.new_tensor([MISFIT_M if known[row] in OWN["smpl"] else limit for row in chosen])
+    parts = []
+    for stored, pose in zip(points[:, places].split(CHUNK), source.pose.split(CHUNK), strict=True):
+        predicted = posed_points(pose.to(stored), source.model)[1][:, chosen]
+        parts.append(_fit(stored.float(), predicted.float(), limits))
+    misfit, worst, wrong = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Fit(misfit, torch.tensor(places)[worst], wrong)
+
+
+def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return misfit (b,) m, the worst point (b,), and whether the points (b, n, 3) are wrong."""
+    x, p = (part - part.mean(1, keepdim=True) for part in (stored, predicted))
+    size = ((x * p).sum((1, 2)) / (p * p).sum((1, 2))).clamp(min=0)
+    p = size[:, None, None] * p
+    apart = (x - p).norm(dim=2)
+    pair, wanted = (part[:, :, None] - part[:, None] for part in (x, p))  # (b, n, n, 3)
+    square = (wanted * wanted).sum(3)
+    turned = (square > APART_M**2) & ((pair * wanted).sum(3) < INVERTED * square)
+    misfit, worst = apart.max(1)
+    return misfit, worst, (apart > limits).any(1) | turned.flatten(1).any(1) | (size == 0)
+
+
+def _vertices(source: Source) -> Source:
+    """Set stored vertices aside that do not follow from the rotations, as far as vertices with names tell."""
+    surface = source.vertices
+    named = None if surface is None else MESHES.get((source.model, surface.shape[1]))
+    if surface is None or named is None:
+        return source
+    found = fit(surface[:, list(named.values())], tuple(named), source, BEYOND_M)
+    if not bool(found.wrong.any()):
+        return source
+    doubt = f"{_told(found, tuple(named), 'vertices')} They are set aside."
+    return replace(source, vertices=None, doubts=(*source.doubts, doubt))
+
+
+def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
+    """Return the source with joints that are what they are called."""
+    names = supposed = source.joint_names or names_of(source.model, stored.shape[1])
+    found = fit(stored, _of_the_body(names, source.model), source, BEYOND_M)
+    if found.many:
+        other = _other_order(source, stored, names, found)
+        if other is None:
+            doubt = f"{_told(found, names, 'joints')} They are set aside: how large people are is a guess."
+            return _without(source, stored, (*source.doubts, doubt))
+        words, names = other
+        doubt = f"{_told(found, supposed, 'joints')} They do in another order, {words}: they are taken as that."
+        source = replace(source, doubts=(*source.doubts, doubt))
+        found = fit(stored, _of_the_body(names, source.model), source, BEYOND_M)
+    source = _in_order(source, stored, names, camera)
+    if bool(found.wrong.any()):
+        doubt = f"{_told(found, names, 'joints')} Theirs are set aside, and those of their rotations stand for them."
+        source = _rows_replaced(replace(source, doubts=(*source.doubts, doubt)), stored, found.wrong)
+    return _beyond(source, found.wrong)
+
+
+def _of_the_body(names: Names, model: str) -> Names:
+    """Return the names of the body's own joints, the others left out; all, where an order lists too few of them."""
+    body = OWN["smpl"] if model == "smpl" else SMPL22
+    own = tuple(name if name in body else "" for name in names)
+    return own if sum(map(bool, own)) >= FEWEST else names
+
+
+def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
+    """Say of what stands behind the body's own joints whether it is what it is called."""
+    assert source.joints is not None
+    found = fit(source.joints, source.joint_names, source, BEYOND_M)
+    found = replace(found, wrong=found.wrong & ~known_wrong)
+    if not bool(found.wrong.any()):
+        return source
+    told = _told(found, source.joint_names, "joints beyond the body's own")
+    names = source.joint_names[:BODY_JOINTS] + ("",) * (len(source.joint_names) - BODY_JOINTS)
+    doubt = f"{told} What they are is not known: only the body's are used."
+    return replace(source, joint_names=names, doubts=(*source.doubts, doubt))
+
+
+def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tuple[str, Names] | None:
+    """Return the words and the names of another order the points are in, None where there is none."""
+    count = stored.shape[1]
+    tried: list[tuple[float, bool, str, Names]] = [(float(found.misfit.median()), True, "", names)]
+    for words, order in ORDERS.items():
+        if len(order) != count and not (len(order) < count and order in LEADING):
+            continue
+        spread = order + ("",) * (count - len(order))
+        one = fit(stored, _of_the_body(spread, source.model), source, BEYOND_M)
+        if float(one.misfit.max()) > 0:  # else too few of its points are known
+            tried.append((float(one.misfit.median()), one.many, words, spread))
+    tried.sort(key=lambda one: one[0])
+    misfit, wrong, words, order = tried[0]
+    rivals = [other for other, _, _, others in tried[1:] if _differ(order, others)]
+    if wrong or (rivals and misfit > rivals[0] / 2):
+        return None
+    return words, order
+
+
+def _differ(one: Names, other: Names) -> bool:
+    """Say whether two orders call a point by two names."""
+    return any(a != b for a, b in zip(one, other, strict=True) if a and b)
+
+
+def _in_order(source: Source, stored: Tensor, names: Names, camera: Camera | None) -> Source:
+    """Return the source with the model's own joints first."""
+    if names[:BODY_JOINTS] == SMPL22 or sum(map(bool, names)) < FEWEST:
+        return replace(source, joint_names=names)
+    own = own_joints(stored, names, source.pose.to(stored), source.model)
+    pixels = source.keypoints_2d
+    if pixels is not None and camera is not None and pixels.shape[1] == stored.shape[1]:
+        spread = camera if len(camera) == len(own) else camera[torch.zeros(len(own), dtype=torch.long)]
+        pixels = torch.cat((spread.to("cpu", torch.float32).project(own.float()).to(pixels), pixels), 1)
+    return replace(
+        source, joints=torch.cat((own, stored), 1), joint_names=OWN[source.model] + names, keypoints_2d=pixels
+    )
+
+
+def _rows_replaced(source: Source, stored: Tensor, wrong: Bool[Tensor, "B"]) -> Source:
+    """Return the source with the own joints of some bodies as their rotations and a mean body make them, around the middle of the stored ones."""
+    assert source.joints is not None
+    own = _by_rotations(source, stored)
+    joints = source.joints.clone()
+    width = min(own.shape[1], joints.shape[1])
+    joints[wrong, :width] = own[wrong, :width].to(joints)
+    return replace(source, joints=joints)
+
+
+def _without(source: Source, stored: Tensor, doubts: tuple[str, ...]) -> Source:
+    """Return the source without joints; where only these placed it, the middle of them does."""
+    place = source.translation
+    if place is None:
+        pelvis = _by_rotations(source, stored)[:, 0]
+        place = pelvis - pelvis.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"]))
+    return replace(source, joints=None, joint_names=(), translation=place, doubts=doubts)
+
+
+def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
+    """Return a mean body's own joints in the source's rotations, their middle where the stored ones' is."""
+    own = posed_points(source.pose.to(stored), source.model)[1][:, : len(OWN[source.model])]
+    listed = min(len(OWN["smpl"]), stored.shape[1])
+    return own - own[:, :BODY_JOINTS].mean(1, keepdim=True) + stored[:, :listed].mean(1, keepdim=True)
+
+
+def _told(found: Fit, names: Names, what: str) -> str:
+    """Say which bodies contradict themselves, and where most."""
+    rows = found.wrong.nonzero()[:, 0]
+    row = int(rows[found.misfit[rows].argmax()])
+    joint, count = int(found.worst[row]), len(rows)
+    who = f"Person {row + 1}" if count == 1 else f"{count} of {len(found.wrong)} people"
+    name = names[joint] if joint < len(names) and names[joint] else f"number {joint}"
+    return (
+        f"{who}: the stored {what} do not follow from the stored rotations (the worst, {name}, lies {1000 * float(found.misfit[row]):.0f} mm "
+        f"from where they put it)."
+    )
