@@ -111,7 +111,8 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source, li
     if len(places) < FEWEST:
         return Fit(nobody.float(), nobody.long(), nobody)
     chosen = [known.index(names[place]) for place in places]
-    limits = points.new_tensor([MISFIT_M if known[row] in OWN["smpl"] else limit for row in chosen])
+    own = {place for place, name in enumerate(_of_the_body(tuple(names), source.model)) if name}
+    limits = points.new_tensor([MISFIT_M if place in own else limit for place in places])
     parts = []
     for stored, pose in zip(points[:, places].split(CHUNK), source.pose.split(CHUNK), strict=True):
         predicted = posed_points(pose.to(stored), source.model)[1][:, chosen]
@@ -167,9 +168,9 @@ def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
 
 
 def _of_the_body(names: Names, model: str) -> Names:
-    """Return the names of the body's own joints, the others left out; all, where an order lists too few of them."""
+    """Return the names of the body's own joints, each where it is listed first, the others left out; all, where an order lists too few of them."""
     body = OWN["smpl"] if model == "smpl" else SMPL22
-    own = tuple(name if name in body else "" for name in names)
+    own = tuple(name if name in body and names.index(name) == place else "" for place, name in enumerate(names))
     return own if sum(map(bool, own)) >= FEWEST else names
 
 
