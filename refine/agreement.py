@@ -96,14 +96,13 @@ def agreeing(source: Source, camera: Camera | None = None) -> Source:
     return settled
 
 
-def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source, limit: float = MISFIT_M) -> Fit:
-    """Hold points against a source's rotations.
+def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) -> Fit:
+    """Hold points against a source's rotations; the body's own joints among them say size and place.
 
     Args:
         points: (B, L, 3) m, any translation.
         names: What they are; "" is not looked at.
         source: Its rotations.
-        limit: How far a point beyond the body's own joints may lie from where it should, m.
     """
     known, predicted = posed_points(source.pose[:1], source.model)
     places = [place for place, name in enumerate(names) if name in known]
@@ -112,7 +111,7 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source, li
         return Fit(nobody.float(), nobody.long(), nobody)
     chosen = [known.index(names[place]) for place in places]
     own = {place for place, name in enumerate(_of_the_body(tuple(names), source.model)) if name}
-    limits = points.new_tensor([MISFIT_M if place in own else limit for place in places])
+    limits = points.new_tensor([MISFIT_M if place in own else BEYOND_M for place in places])
     parts = []
     for stored, pose in zip(points[:, places].split(CHUNK), source.pose.split(CHUNK), strict=True):
         predicted = posed_points(pose.to(stored), source.model)[1][:, chosen]
@@ -122,9 +121,10 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source, li
 
 
 def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return misfit (b,) m, the worst point (b,), and whether the points (b, n, 3) are wrong."""
-    x, p = (part - part.mean(1, keepdim=True) for part in (stored, predicted))
-    size = ((x * p).sum((1, 2)) / (p * p).sum((1, 2))).clamp(min=0)
+    """Return misfit (b,) m, the worst point (b,), and whether the points (b, n, 3) are wrong; those of the least limit are the body's."""
+    body = limits == limits.min()
+    x, p = (part - part[:, body].mean(1, keepdim=True) for part in (stored, predicted))
+    size = ((x * p)[:, body].sum((1, 2)) / (p * p)[:, body].sum((1, 2))).clamp(min=0)
     p = size[:, None, None] * p
     apart = (x - p).norm(dim=2)
     pair, wanted = (part[:, :, None] - part[:, None] for part in (x, p))  # (b, n, n, 3)
@@ -140,7 +140,7 @@ def _vertices(source: Source) -> Source:
     named = None if surface is None else MESHES.get((source.model, surface.shape[1]))
     if surface is None or named is None:
         return source
-    found = fit(surface[:, list(named.values())], tuple(named), source, BEYOND_M)
+    found = fit(surface[:, list(named.values())], tuple(named), source)
     if not bool(found.wrong.any()):
         return source
     doubt = f"{_told(found, tuple(named), 'vertices')} They are set aside."
@@ -150,7 +150,7 @@ def _vertices(source: Source) -> Source:
 def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
     """Return the source with joints that are what they are called."""
     names = supposed = source.joint_names or names_of(source.model, stored.shape[1])
-    found = fit(stored, _of_the_body(names, source.model), source, BEYOND_M)
+    found = fit(stored, _of_the_body(names, source.model), source)
     if found.many:
         other = _other_order(source, stored, names, found)
         if other is None:
@@ -159,7 +159,7 @@ def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
         words, names = other
         doubt = f"{_told(found, supposed, 'joints')} They do in another order, {words}: they are taken as that."
         source = replace(source, doubts=(*source.doubts, doubt))
-        found = fit(stored, _of_the_body(names, source.model), source, BEYOND_M)
+        found = fit(stored, _of_the_body(names, source.model), source)
     source = _in_order(source, stored, names, camera)
     if bool(found.wrong.any()):
         doubt = f"{_told(found, names, 'joints')} Theirs are set aside, and those of their rotations stand for them."
@@ -177,7 +177,7 @@ def _of_the_body(names: Names, model: str) -> Names:
 def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
     """Say of what stands behind the body's own joints whether it is what it is called."""
     assert source.joints is not None
-    found = fit(source.joints, source.joint_names, source, BEYOND_M)
+    found = fit(source.joints, source.joint_names, source)
     found = replace(found, wrong=found.wrong & ~known_wrong)
     if not bool(found.wrong.any()):
         return source
@@ -195,7 +195,7 @@ def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tu
         if len(order) != count and not (len(order) < count and order in LEADING):
             continue
         spread = order + ("",) * (count - len(order))
-        one = fit(stored, _of_the_body(spread, source.model), source, BEYOND_M)
+        one = fit(stored, _of_the_body(spread, source.model), source)
         if float(one.misfit.max()) > 0:  # else too few of its points are known
             tried.append((float(one.misfit.median()), one.many, words, spread))
     tried.sort(key=lambda one: one[0])
@@ -216,6 +216,8 @@ def _in_order(source: Source, stored: Tensor, names: Names, camera: Camera | Non
     if names[:BODY_JOINTS] == SMPL22 or sum(map(bool, names)) < FEWEST:
         return replace(source, joint_names=names)
     own = own_joints(stored, names, source.pose.to(stored), source.model)
+    if source.translation is not None and OWN[source.model][0] not in names:  # what is regressed says the pelvis no better than the mean body
+        own = own - own[:, :1] + (source.translation + _mean_pelvis(source)).to(own)[:, None]
     pixels = source.keypoints_2d
     if pixels is not None and camera is not None and pixels.shape[1] == stored.shape[1]:
         spread = camera if len(camera) == len(own) else camera[torch.zeros(len(own), dtype=torch.long)]
@@ -240,8 +242,13 @@ def _without(source: Source, stored: Tensor, doubts: tuple[str, ...]) -> Source:
     place = source.translation
     if place is None:
         pelvis = _by_rotations(source, stored)[:, 0]
-        place = pelvis - pelvis.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"]))
+        place = pelvis - _mean_pelvis(source)
     return replace(source, joints=None, joint_names=(), translation=place, doubts=doubts)
+
+
+def _mean_pelvis(source: Source) -> Float[Tensor, "3"]:
+    """Return where the mean body of the source's model has its pelvis at rest, m."""
+    return source.pose.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"]))
 
 
 def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
