@@ -113,8 +113,9 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) ->
     own = {place for place, name in enumerate(_of_the_body(tuple(names), source.model)) if name}
     limits = points.new_tensor([MISFIT_M if place in own else BEYOND_M for place in places])
     parts = []
-    for stored, pose in zip(points[:, places].split(CHUNK), source.pose.split(CHUNK), strict=True):
-        predicted = posed_points(pose.to(stored), source.model)[1][:, chosen]
+    rows = (part.split(CHUNK) for part in (points[:, places], source.pose, source.betas))
+    for stored, pose, betas in zip(*rows, strict=True):
+        predicted = posed_points(pose.to(stored), source.model, betas.to(stored))[1][:, chosen]
         parts.append(_fit(stored.float(), predicted.float(), limits))
     misfit, worst, wrong = (torch.cat(part) for part in zip(*parts, strict=True))
     return Fit(misfit, torch.tensor(places)[worst], wrong)
@@ -127,11 +128,17 @@ def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Ten
     size = ((x * p)[:, body].sum((1, 2)) / (p * p)[:, body].sum((1, 2))).clamp(min=0)
     p = size[:, None, None] * p
     apart = (x - p).norm(dim=2)
-    pair, wanted = (part[:, :, None] - part[:, None] for part in (x, p))  # (b, n, n, 3)
-    square = (wanted * wanted).sum(3)
-    turned = (square > APART_M**2) & ((pair * wanted).sum(3) < INVERTED * square)
+    square, along = _of_pairs(p, p), _of_pairs(x, p)
+    turned = (square > APART_M**2) & (along < INVERTED * square)
     misfit, worst = apart.max(1)
     return misfit, worst, (apart > limits).any(1) | turned.flatten(1).any(1) | (size == 0)
+
+
+def _of_pairs(x: Tensor, p: Tensor) -> Tensor:
+    """Return (x_m - x_n) · (p_m - p_n) of all pairs, (b, n, n) m²."""
+    product = x @ p.mT
+    own = product.diagonal(dim1=1, dim2=2)
+    return own[:, :, None] + own[:, None] - product - product.mT
 
 
 def _vertices(source: Source) -> Source:
@@ -203,7 +210,10 @@ def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tu
     rivals = [other for other, _, _, others in tried[1:] if _differ(order, others)]
     if wrong or (rivals and misfit > rivals[0] / 2):
         return None
-    return words, order
+    agreeing_too = [(names, words) for _, no, words, names in tried if not no and not _differ(order, names)]
+    fitting = [one for one in agreeing_too if not fit(stored, one[0], source).many]
+    names, words = max(fitting, key=lambda one: sum(map(bool, one[0])), default=(order, words))
+    return words, names
 
 
 def _differ(one: Names, other: Names) -> bool:
@@ -252,10 +262,12 @@ def _mean_pelvis(source: Source) -> Float[Tensor, "3"]:
 
 
 def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
-    """Return a mean body's own joints in the source's rotations, their middle where the stored ones' is."""
-    own = posed_points(source.pose.to(stored), source.model)[1][:, : len(OWN[source.model])]
-    listed = min(len(OWN["smpl"]), stored.shape[1])
-    return own - own[:, :BODY_JOINTS].mean(1, keepdim=True) + stored[:, :listed].mean(1, keepdim=True)
+    """Return a mean body's own joints in the source's rotations, the middle of what is listed where that of the stored joints is, whatever their order."""
+    known, points = posed_points(source.pose.to(stored), source.model)
+    names = source.joint_names[-stored.shape[1] :] or names_of(source.model, stored.shape[1])
+    places = [place for place, name in enumerate(names) if name in known]
+    middle = points[:, [known.index(names[place]) for place in places]].mean(1, keepdim=True)
+    return (points - middle + stored[:, places].mean(1, keepdim=True))[:, : len(OWN[source.model])]
 
 
 def _told(found: Fit, names: Names, what: str) -> str:

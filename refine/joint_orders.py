@@ -164,6 +164,23 @@ def _rest(model: str) -> tuple[Names, tuple[int, ...], Float[Tensor, "J 3"], tup
     return own, parents, offsets, tuple(found) + _face(built_in)
 
 
+def _bones_of_shape(model: str, shape: Tensor | None) -> Tensor:
+    """Return what a shape of the built-in body adds to its bones, (B, J, 3) m; nothing for another body, whose file is not here."""
+    basis = _bone_basis()
+    if model != "anny" or shape is None or shape.shape[1] != basis.shape[2]:
+        return torch.zeros(3)
+    return torch.einsum("jcs,bs->bjc", basis.to(shape), shape)
+
+
+@cache
+def _bone_basis() -> Float[Tensor, "J 3 S"]:
+    """Return what each shape coefficient of the built-in body adds to its bones, m."""
+    from refine.body.anny import load
+
+    body = load()
+    return body.joint_basis - body.joint_basis[[max(joint, 0) for joint in body.parent_list]]
+
+
 def _face(body: SkinnedBody) -> tuple[Hung, ...]:
     """Return the built-in body's points of the face, carried by the head."""
     points = body.keypoint_set("coco133")
@@ -176,22 +193,28 @@ def _face(body: SkinnedBody) -> tuple[Hung, ...]:
     )
 
 
-def posed_points(pose: Float[Tensor, "B J 3 3"], model: str) -> tuple[Names, Float[Tensor, "B N 3"]]:
-    """Return a mean body's joints and points in a pose, the pelvis at the origin.
+def posed_points(
+    pose: Float[Tensor, "B J 3 3"], model: str, shape: Float[Tensor, "B S"] | None = None
+) -> tuple[Names, Float[Tensor, "B N 3"]]:
+    """Return a body's joints and points in a pose, the pelvis at the origin: a mean body's, but where the built-in one's shape is known.
 
     Args:
         pose: (B, J, 3, 3) local rotations in the model's joint order.
         model: "smpl", "smplh", "smplx" or "anny".
+        shape: (B, S) shape coefficients of that model; only the built-in body's are looked at.
 
     Returns:
         N names, the model's own joints first, and their places (B, N, 3) m, the pose's frame.
     """
     own, parents, offsets, points = _rest(model)
     turned, places = [pose[:, 0]], [torch.zeros_like(pose[:, 0, 0])]
-    offsets = offsets.to(pose)
+    offsets = offsets.to(pose) + _bones_of_shape(model, shape).to(pose)  # (J, 3) or (B, J, 3)
     for joint in range(1, len(own)):
         parent = parents[joint]
-        places.append(places[parent] + turned[parent] @ offsets[joint])
+        places.append(places[parent] + (turned[parent] @ offsets[..., joint, :, None])[..., 0])
         turned.append(turned[parent] @ pose[:, joint])
-    hung = [places[joint] + turned[joint] @ offset.to(pose) for _, joint, offset in points]
-    return (*own, *(name for name, _, _ in points)), torch.stack(places + hung, 1)
+    joints, turn = torch.stack(places, 1), torch.stack(turned, 1)
+    carrier = [joint for _, joint, _ in points]
+    at_rest = torch.stack([offset for _, _, offset in points]).to(pose)
+    hung = joints[:, carrier] + (turn[:, carrier] @ at_rest[..., None])[..., 0]
+    return (*own, *(name for name, _, _ in points)), torch.cat((joints, hung), 1)
