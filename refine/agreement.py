@@ -20,6 +20,7 @@ from torch import Tensor
 from refine.bodies import BODY_JOINTS
 from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
+from refine.body.skinned_body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Source
 from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
@@ -73,12 +74,13 @@ class Fit:
         return 2 * int(self.wrong.sum()) > len(self.wrong)
 
 
-def agreeing(source: Source, camera: Camera | None = None) -> Source:
+def agreeing(source: Source, camera: Camera | None = None, body: SkinnedBody | None = None) -> Source:
     """Return a source whose joints are what they are called, the model's own first.
 
     Args:
         source: The regressor's words; `joint_names` says what its joints are, empty: the model's own first (`names_of`).
         camera: One camera, or one a body, in whose frame the joints are: for the pixels of joints that are added.
+        body: The model the source is put on; one of its own family whose skeleton is not that family's is no measure, and nothing is judged then.
 
     Returns:
         The same where everything agrees. Joints listed in an order that does not begin with the model's own stand behind these, which are made of
@@ -87,9 +89,12 @@ def agreeing(source: Source, camera: Camera | None = None) -> Source:
     """
     if source.model not in OWN or not len(source):
         return source
+    listed = source.joints if source.joints is not None and source.joints.shape[1] else None
+    if body is not None and body.model == source.model and not _is_known(body):
+        return source if listed is None else _in_order(source, listed, _called(source, listed), camera)
     settled = _vertices(source)
-    if source.joints is not None and source.joints.shape[1]:
-        settled = _joints(settled, source.joints, camera)
+    if listed is not None:
+        settled = _joints(settled, listed, camera)
     where = f"{source.path or source.format}"
     for doubt in settled.doubts[len(source.doubts) :]:
         LOGGER.warning("%s: %s", where, doubt)
@@ -156,7 +161,7 @@ def _vertices(source: Source) -> Source:
 
 def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
     """Return the source with joints that are what they are called."""
-    names = supposed = source.joint_names or names_of(source.model, stored.shape[1])
+    names = supposed = _called(source, stored)
     found = fit(stored, _of_the_body(names, source.model), source)
     if found.many:
         other = _other_order(source, stored, names, found)
@@ -172,6 +177,22 @@ def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
         doubt = f"{_told(found, names, 'joints')} Theirs are set aside, and those of their rotations stand for them."
         source = _rows_replaced(replace(source, doubts=(*source.doubts, doubt)), stored, found.wrong)
     return _beyond(source, found.wrong)
+
+
+def _called(source: Source, stored: Tensor) -> Names:
+    """Return what the source's joints are called."""
+    return source.joint_names or names_of(source.model, stored.shape[1])
+
+
+def _is_known(body: SkinnedBody) -> bool:
+    """Say whether a model's joints at rest lie where its family's do."""
+    count = len(body.joint_names)
+    if count != len(OWN[body.model]):
+        return False
+    upright = torch.eye(3).expand(1, count, 3, 3)
+    nothing = torch.zeros(1, 0)
+    rest = body.joint_template[None].detach().cpu().float()
+    return not bool(fit(rest, SMPL22, Source("", body.model, upright, nothing, nothing)).wrong.any())
 
 
 def _of_the_body(names: Names, model: str) -> Names:
@@ -226,7 +247,9 @@ def _in_order(source: Source, stored: Tensor, names: Names, camera: Camera | Non
     if names[:BODY_JOINTS] == SMPL22 or sum(map(bool, names)) < FEWEST:
         return replace(source, joint_names=names)
     own = own_joints(stored, names, source.pose.to(stored), source.model)
-    if source.translation is not None and OWN[source.model][0] not in names:  # what is regressed says the pelvis no better than the mean body
+    if (
+        source.translation is not None and OWN[source.model][0] not in names
+    ):  # what is regressed says the pelvis no better than the mean body
         own = own - own[:, :1] + (source.translation + _mean_pelvis(source)).to(own)[:, None]
     pixels = source.keypoints_2d
     if pixels is not None and camera is not None and pixels.shape[1] == stored.shape[1]:
@@ -264,7 +287,7 @@ def _mean_pelvis(source: Source) -> Float[Tensor, "3"]:
 def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
     """Return a mean body's own joints in the source's rotations, the middle of what is listed where that of the stored joints is, whatever their order."""
     known, points = posed_points(source.pose.to(stored), source.model)
-    names = source.joint_names[-stored.shape[1] :] or names_of(source.model, stored.shape[1])
+    names = _called(source, stored)[-stored.shape[1] :]
     places = [place for place, name in enumerate(names) if name in known]
     middle = points[:, [known.index(names[place]) for place in places]].mean(1, keepdim=True)
     return (points - middle + stored[:, places].mean(1, keepdim=True))[:, : len(OWN[source.model])]

@@ -56,8 +56,8 @@ _H36M_SIDES = tuple(
     f"{name}_h36m" for name in (*_LSP14[:2], "right_hip", "left_hip", *_LSP14[4:12])
 )  # regressed from the surface, some centimetres from SMPL's own
 ROMP71: Names = (
-    SMPL45 + ("right_hip_lsp", "left_hip_lsp", "neck_lsp", "head_top") + _REGRESSED
-    + _H36M_SIDES + ("neck_lsp", "head_h36m", "pelvis_mpii", "spine_h36m", "jaw_h36m")
+    *SMPL45, "right_hip_lsp", "left_hip_lsp", "neck_lsp", "head_top", *_REGRESSED,
+    *_H36M_SIDES, "neck_lsp", "head_h36m", "pelvis_mpii", "spine_h36m", "jaw_h36m",
 )  # fmt: skip
 H36M17: Names = (
     "pelvis_mpii",
@@ -158,7 +158,9 @@ def _rest(model: str) -> tuple[Names, tuple[int, ...], Float[Tensor, "J 3"], tup
         found.append((f"left_{name}", joint, torch.tensor((x, y, z))))
         found.append((f"right_{name}", _OTHER_SIDE[joint], torch.tensor((-x, y, z))))
     for name in own:
-        if name.endswith("3") and f"{name[:-1]}1" in own:  # a finger's last joint: its tip lies as far beyond it as it beyond the one before
+        if (
+            name.endswith("3") and f"{name[:-1]}1" in own
+        ):  # a finger's last joint: its tip lies as far beyond it as it beyond the one before
             found = [point for point in found if point[0] != f"{name[:-1]}4"]
             found.append((f"{name[:-1]}4", own.index(name), offsets[own.index(name)]))
     return own, parents, offsets, tuple(found) + _face(built_in)

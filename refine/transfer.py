@@ -64,8 +64,8 @@ def to_body(
     count = len(source)
     if len(camera) not in (1, count):
         raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
-    source = agreeing(source, camera)
     body = own_body(source) if body is None else body
+    source = agreeing(source, camera, body)
     fitted = fit_bodies(source, body)
     spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()

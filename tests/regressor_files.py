@@ -47,7 +47,18 @@ PICKED = (
 """What the package smplx picks from SMPL's surface: places 24 to 44 of its joints."""
 
 LSP14 = (
-    *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder"),
+    *(
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+    ),
     *("left_elbow", "left_wrist", "neck_lsp", "head_top"),
 )
 REGRESSED5 = ("pelvis_mpii", "thorax_mpii", "spine_h36m", "jaw_h36m", "head_h36m")

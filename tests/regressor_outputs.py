@@ -248,8 +248,12 @@ def smplx_joints(drawn: People, total: int, fingers: np.ndarray | None = None) -
     if fingers is not None:
         pose[:, 25:] = t(Rotation.from_rotvec(fingers.reshape(-1, 3)).as_matrix().reshape(count, 30, 3, 3))
     posed = body.posed(Bodies(pose, rest.shape, rest.expression, rest.translation))
-    points = dict(zip(body.keypoint_set("coco133").names, posed.keypoints(body.keypoint_set("coco133")).unbind(1), strict=True))
-    tips = [f"{side}_{finger}4" for side in ("left", "right") for finger in ("thumb", "index", "middle", "ring", "pinky")]
+    points = dict(
+        zip(body.keypoint_set("coco133").names, posed.keypoints(body.keypoint_set("coco133")).unbind(1), strict=True)
+    )
+    tips = [
+        f"{side}_{finger}4" for side in ("left", "right") for finger in ("thumb", "index", "middle", "ring", "pinky")
+    ]
     feet = [f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")]
     face = [f"face_{place}" for place in (*range(17, 68), *range(17))]
     names = ("nose", "right_eye", "left_eye", "right_ear", "left_ear", *feet, *tips, *face)

@@ -75,7 +75,9 @@ def joints_after(
     source, listed = refined.source, torch.as_tensor(stored).double()
     if source.joints is None:
         return listed
-    own = source.joints[:, : source.joints.shape[1] - listed.shape[1]].double()  # (B, K, 3): what stands before the list
+    own = source.joints[
+        :, : source.joints.shape[1] - listed.shape[1]
+    ].double()  # (B, K, 3): what stands before the list
     own = own - source.joints[:, -1:].double() + listed[:, -1:]
     joints = carried_joints(torch.cat((own, listed), 1), source.pose, back.pose, source.model)
     if refined.body.model == source.model:

@@ -122,7 +122,9 @@ def write(refined: Estimate, path: Path) -> None:
     back = refined_source(refined)
     if bool(back.changed.any()):
         own = content["pred_joints"]
-        joints = joints_after(own[: len(source)], refined, back) + (back.pelvis - source_pelvis(source)).double()[:, None]
+        joints = (
+            joints_after(own[: len(source)], refined, back) + (back.pelvis - source_pelvis(source)).double()[:, None]
+        )
         fresh = put_rows(back.changed, joints, own[: len(joints)])
         content |= {
             "pose": put_rotations(content["pose"], source.pose, back.pose),

@@ -102,7 +102,9 @@ def read(
         expression=torch.zeros(count, 0),
         translation=torch.as_tensor(transl).float(),
         joints=joints,
-        joint_names=() if joints is None or joints.shape[1] == 1 else (LISTED + ("",) * joints.shape[1])[: joints.shape[1]],
+        joint_names=()
+        if joints is None or joints.shape[1] == 1
+        else (LISTED + ("",) * joints.shape[1])[: joints.shape[1]],
         vertices=_points(where, content, "vertices", count),
         arrays=content,
         focal_rule=focal_words(own, "PromptHMR"),
