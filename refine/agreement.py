@@ -1,20 +1,16 @@
 """What a source says twice must agree: its joints and vertices, and the rotations it stores beside them.
 
-    misfit = max_n |X_n - (k P_n + t)|,   k > 0 and t by least squares,   no rotation
-
-P are a mean body's points in the source's own rotations, X the stored ones, under the names the order gives them. An order is right where every
-misfit is within `MISFIT_M` and no two points lie the other way round, (X_m - X_n) · (P_m - P_n) < 0: the first is blind to a swap of neighbours, the second
-to nothing two people's bones can differ by. Else another known order is taken if its misfit is below half the next best's; else the points are set aside.
+An order of the joints is right where these follow from the rotations (`refine/joint_fit.py`). Else another known order is taken if its
+misfit is below half the next best's; else the joints are set aside. Vertices with names are held against the rotations in the same way.
 
 Source: derived here; the orders, and where they come from: `refine/joint_orders.py`.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.bodies import BODY_JOINTS
@@ -23,26 +19,12 @@ from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Source
+from refine.joint_fit import FEWEST, Fit, fit, of_the_body
 from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
 from refine.own_joints import own_joints
 from refine.source_pose import REST_PELVIS_M
 
 LOGGER = logging.getLogger(__name__)
-
-MISFIT_M = 0.08
-"""A joint may lie this far from where the rotations put it on a mean body: bones and definitions differ by up to 40 mm in stored results."""
-
-BEYOND_M = 0.12
-"""The same for points beyond the body's own joints: fingers on a mean hand nobody knows, a face that speaks."""
-
-APART_M = 0.06
-"""Points nearer to each other than this are not asked which way round they lie."""
-
-INVERTED = -0.25
-"""(X_m - X_n) · (P_m - P_n) over |P_m - P_n|² of two points that lie the other way round; -1 for two that were swapped, 1 for two that were not."""
-
-FEWEST = 6
-"""Points below which nothing can be said."""
 
 LEADING = (OWN["smpl"], OWN["smplh"], OWN["smplx"], BODY25_OF_SMPL, HMR2_44)
 """Orders that may have anything behind them."""
@@ -50,42 +32,19 @@ LEADING = (OWN["smpl"], OWN["smplh"], OWN["smplx"], BODY25_OF_SMPL, HMR2_44)
 MESHES = {("smpl", 6890): SMPL_VERTICES, ("smplh", 6890): SMPL_VERTICES, ("smplx", 10475): SMPLX_VERTICES}
 """Vertices with names."""
 
-CHUNK = 256
-"""Bodies looked at together; pairs of 140 points of these are 20 MB."""
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How stored points fit the rotations.
-
-    Attributes:
-        misfit: (B,) m, of the worst point.
-        worst: (B,) which point that is.
-        wrong: (B,) whether the points cannot be what they are called.
-    """
-
-    misfit: Float[Tensor, "B"]
-    worst: Int[Tensor, "B"]
-    wrong: Bool[Tensor, "B"]
-
-    @property
-    def many(self) -> bool:
-        """Whether more than half of the bodies are wrong: then the order is, and not these bodies."""
-        return 2 * int(self.wrong.sum()) > len(self.wrong)
-
 
 def agreeing(source: Source, camera: Camera | None = None, body: SkinnedBody | None = None) -> Source:
     """Return a source whose joints are what they are called, the model's own first.
 
     Args:
-        source: The regressor's words; `joint_names` says what its joints are, empty: the model's own first (`names_of`).
+        source: The regressor's words; `joint_names` says what its joints are; empty: the model's own first (`names_of`).
         camera: One camera, or one a body, in whose frame the joints are: for the pixels of joints that are added.
-        body: The model the source is put on; one of its own family whose skeleton is not that family's is no measure, and nothing is judged then.
+        body: The model the source is put on. One of its own family whose skeleton is not that family's is no measure: nothing is judged.
 
     Returns:
-        The same where everything agrees. Joints listed in an order that does not begin with the model's own stand behind these, which are made of
-        them and the rotations (`own_joints`). What contradicts the rotations is set aside (`joints`, `vertices` None, or the joints of single bodies
-        replaced by those of their rotations), said in `doubts` and, as a warning, to the log.
+        The same where everything agrees. A list that does not begin with the model's own joints stands behind these, which are made of
+        it and the rotations (`own_joints`). What contradicts the rotations is set aside (`joints`, `vertices` None, or the joints of
+        single bodies replaced by those of their rotations), said in `doubts` and, as a warning, to the log.
     """
     if source.model not in OWN or not len(source):
         return source
@@ -99,51 +58,6 @@ def agreeing(source: Source, camera: Camera | None = None, body: SkinnedBody | N
     for doubt in settled.doubts[len(source.doubts) :]:
         LOGGER.warning("%s: %s", where, doubt)
     return settled
-
-
-def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) -> Fit:
-    """Hold points against a source's rotations; the body's own joints among them say size and place.
-
-    Args:
-        points: (B, L, 3) m, any translation.
-        names: What they are; "" is not looked at.
-        source: Its rotations.
-    """
-    known, predicted = posed_points(source.pose[:1], source.model)
-    places = [place for place, name in enumerate(names) if name in known]
-    nobody = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-    if len(places) < FEWEST:
-        return Fit(nobody.float(), nobody.long(), nobody)
-    chosen = [known.index(names[place]) for place in places]
-    own = {place for place, name in enumerate(_of_the_body(tuple(names), source.model)) if name}
-    limits = points.new_tensor([MISFIT_M if place in own else BEYOND_M for place in places])
-    parts = []
-    rows = (part.split(CHUNK) for part in (points[:, places], source.pose, source.betas))
-    for stored, pose, betas in zip(*rows, strict=True):
-        predicted = posed_points(pose.to(stored), source.model, betas.to(stored))[1][:, chosen]
-        parts.append(_fit(stored.float(), predicted.float(), limits))
-    misfit, worst, wrong = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Fit(misfit, torch.tensor(places)[worst], wrong)
-
-
-def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return misfit (b,) m, the worst point (b,), and whether the points (b, n, 3) are wrong; those of the least limit are the body's."""
-    body = limits == limits.min()
-    x, p = (part - part[:, body].mean(1, keepdim=True) for part in (stored, predicted))
-    size = ((x * p)[:, body].sum((1, 2)) / (p * p)[:, body].sum((1, 2))).clamp(min=0)
-    p = size[:, None, None] * p
-    apart = (x - p).norm(dim=2)
-    square, along = _of_pairs(p, p), _of_pairs(x, p)
-    turned = (square > APART_M**2) & (along < INVERTED * square)
-    misfit, worst = apart.max(1)
-    return misfit, worst, (apart > limits).any(1) | turned.flatten(1).any(1) | (size == 0)
-
-
-def _of_pairs(x: Tensor, p: Tensor) -> Tensor:
-    """Return (x_m - x_n) · (p_m - p_n) of all pairs, (b, n, n) m²."""
-    product = x @ p.mT
-    own = product.diagonal(dim1=1, dim2=2)
-    return own[:, :, None] + own[:, None] - product - product.mT
 
 
 def _vertices(source: Source) -> Source:
@@ -162,7 +76,7 @@ def _vertices(source: Source) -> Source:
 def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
     """Return the source with joints that are what they are called."""
     names = supposed = _called(source, stored)
-    found = fit(stored, _of_the_body(names, source.model), source)
+    found = fit(stored, of_the_body(names, source.model), source)
     if found.many:
         other = _other_order(source, stored, names, found)
         if other is None:
@@ -171,7 +85,7 @@ def _joints(source: Source, stored: Tensor, camera: Camera | None) -> Source:
         words, names = other
         doubt = f"{_told(found, supposed, 'joints')} They do in another order, {words}: they are taken as that."
         source = replace(source, doubts=(*source.doubts, doubt))
-        found = fit(stored, _of_the_body(names, source.model), source)
+        found = fit(stored, of_the_body(names, source.model), source)
     source = _in_order(source, stored, names, camera)
     if bool(found.wrong.any()):
         doubt = f"{_told(found, names, 'joints')} Theirs are set aside, and those of their rotations stand for them."
@@ -195,13 +109,6 @@ def _is_known(body: SkinnedBody) -> bool:
     return not bool(fit(rest, SMPL22, Source("", body.model, upright, nothing, nothing)).wrong.any())
 
 
-def _of_the_body(names: Names, model: str) -> Names:
-    """Return the names of the body's own joints, each where it is listed first, the others left out; all, where an order lists too few of them."""
-    body = OWN["smpl"] if model == "smpl" else SMPL22
-    own = tuple(name if name in body and names.index(name) == place else "" for place, name in enumerate(names))
-    return own if sum(map(bool, own)) >= FEWEST else names
-
-
 def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
     """Say of what stands behind the body's own joints whether it is what it is called."""
     assert source.joints is not None
@@ -223,7 +130,7 @@ def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tu
         if len(order) != count and not (len(order) < count and order in LEADING):
             continue
         spread = order + ("",) * (count - len(order))
-        one = fit(stored, _of_the_body(spread, source.model), source)
+        one = fit(stored, of_the_body(spread, source.model), source)
         if float(one.misfit.max()) > 0:  # else too few of its points are known
             tried.append((float(one.misfit.median()), one.many, words, spread))
     tried.sort(key=lambda one: one[0])
@@ -261,7 +168,7 @@ def _in_order(source: Source, stored: Tensor, names: Names, camera: Camera | Non
 
 
 def _rows_replaced(source: Source, stored: Tensor, wrong: Bool[Tensor, "B"]) -> Source:
-    """Return the source with the own joints of some bodies as their rotations and a mean body make them, around the middle of the stored ones."""
+    """Return the source with the own joints of some bodies as their rotations and a mean body make them."""
     assert source.joints is not None
     own = _by_rotations(source, stored)
     joints = source.joints.clone()
@@ -285,7 +192,7 @@ def _mean_pelvis(source: Source) -> Float[Tensor, "3"]:
 
 
 def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
-    """Return a mean body's own joints in the source's rotations, the middle of what is listed where that of the stored joints is, whatever their order."""
+    """Return a mean body's own joints in the source's rotations, placed by the middle of the stored joints, which no order changes."""
     known, points = posed_points(source.pose.to(stored), source.model)
     names = _called(source, stored)[-stored.shape[1] :]
     places = [place for place, name in enumerate(names) if name in known]
@@ -300,7 +207,8 @@ def _told(found: Fit, names: Names, what: str) -> str:
     joint, count = int(found.worst[row]), len(rows)
     who = f"Person {row + 1}" if count == 1 else f"{count} of {len(found.wrong)} people"
     name = names[joint] if joint < len(names) and names[joint] else f"number {joint}"
+    away = 1000 * float(found.misfit[row])
     return (
-        f"{who}: the stored {what} do not follow from the stored rotations (the worst, {name}, lies {1000 * float(found.misfit[row]):.0f} mm "
-        f"from where they put it)."
+        f"{who}: the stored {what} do not follow from the stored rotations "
+        f"(the worst, {name}, lies {away:.0f} mm from where they put it)."
     )

@@ -1,24 +1,26 @@
 """Orders in which systems list joints, and where a listed point lies on the skeleton of its own rotations.
 
-    point = X_c + k G_c o      X_c, G_c joint c and its global rotation, o the point's rest offset from it, k the person's size
+    point = X_c + k G_c o      joint c, its global rotation, the point's rest offset from it, the person's size k
 
-Joints hang on their parents, everything else on the joint that carries it. Offsets are the mean body's: a person's own bones differ from them by a
-centimetre or two after scaling (three stored people of two systems: 20 mm at most).
+Joints hang on their parents, everything else on the joint that carries it. Offsets are the mean body's: a person's own
+bones differ from them by a centimetre or two after scaling (three stored people of two systems: 20 mm at most).
 
-    BODY25_OF_SMPL     OpenPose's BODY_25 as SMPL wrappers fill it: 15 of SMPL's own joints, nose, eyes, ears, and points of the feet
-    HMR2_44            the same and 19 points regressed from the surface (SMPL_to_J19): HMR2, TokenHMR, PHALP (whose 45th is zeros)
+    BODY25_OF_SMPL     OpenPose's BODY_25 as SMPL wrappers fill it: 14 of SMPL's own joints, face and feet from the surface
+    HMR2_44            the same and 19 regressed points (SMPL_to_J19): HMR2, TokenHMR, PHALP (whose 45th is zeros)
     SPIN49             the same and nose, eyes and ears again: SPIN, EFT, PyMAF-X, POCO
     SMPL45, SMPLX127   the model's own, and what the package smplx picks from its surface: CLIFF; D-PoSE, Multi-HMR
     ROMP71             SMPL45, nine of the regressed ones, and Human3.6M's 17 in the order of LSP: ROMP, BEV
     OSX137             SMPLX127 in Hand4Whole's order: OSX, SMPLer-X, SMPLest-X
 
-Source: shubham-goel/4D-Humans@6ec79656a2 `hmr2/models/smpl_wrapper.py` (smpl_to_openpose); brjathu/PHALP@96f7e6c09f `phalp/utils/smpl_utils.py` (the
-same, without `update_hips`), `phalp/models/hmar/hmar.py` get_3d_parameters; saidwivedi/TokenHMR@198645f778 `tokenhmr/lib/models/smpl_wrapper.py`;
-nkolot/SPIN@2476c43601 `constants.py` (JOINT_NAMES, JOINT_MAP, H36M_TO_J17), `models/smpl.py`; HongwenZhang/PyMAF-X@a6fef4deb7 `core/constants.py`;
-saidwivedi/POCO@657ad34138 `pocolib/core/constants.py`; yufu-wang/PromptHMR@ea85d0abc7 `prompt_hmr/smpl_family/vertex_ids.py`, `smpl_wrapper.py`;
-haofanwang/CLIFF@f38cad87cb `models/smpl.py`; vchoutas/smplx `vertex_joint_selector.py`; Arthur151/ROMP@a8558aed48 `simple_romp/romp/smpl.py`,
-`simple_romp/README.md`; MotrixLab/SMPLest-X@fdebd887a3 `human_models/human_models.py` lines 80-82. Offsets: read off stored results as
-G_c^T (X - X_c), rounded, and both sides made equal; fingers, jaw, eyes and face are the built-in body's.
+Source: shubham-goel/4D-Humans@6ec79656a2 `hmr2/models/smpl_wrapper.py` (smpl_to_openpose); brjathu/PHALP@96f7e6c09f
+`phalp/utils/smpl_utils.py` (the same, without `update_hips`), `phalp/models/hmar/hmar.py` get_3d_parameters;
+saidwivedi/TokenHMR@198645f778 `tokenhmr/lib/models/smpl_wrapper.py`; nkolot/SPIN@2476c43601 `constants.py`
+(JOINT_NAMES, JOINT_MAP, H36M_TO_J17), `models/smpl.py`; HongwenZhang/PyMAF-X@a6fef4deb7 `core/constants.py`;
+saidwivedi/POCO@657ad34138 `pocolib/core/constants.py`; yufu-wang/PromptHMR@ea85d0abc7
+`prompt_hmr/smpl_family/vertex_ids.py`, `smpl_wrapper.py`; haofanwang/CLIFF@f38cad87cb `models/smpl.py`; vchoutas/smplx
+`vertex_joint_selector.py`; Arthur151/ROMP@a8558aed48 `simple_romp/romp/smpl.py`, `simple_romp/README.md`;
+MotrixLab/SMPLest-X@fdebd887a3 `human_models/human_models.py` lines 80-82. Offsets: read off stored results as G_c^T (X
+- X_c), rounded, and both sides made equal; fingers, jaw, eyes and face are the built-in body's.
 """
 
 from functools import cache
@@ -118,7 +120,7 @@ _LEFT = {
     "thumb4": (20, (0.11, -0.025, 0.095)), "index4": (20, (0.187, -0.01, 0.027)), "middle4": (20, (0.196, -0.005, -0.013)),
     "ring4": (20, (0.178, -0.008, -0.045)), "pinky4": (20, (0.138, -0.016, -0.077)),
 }  # fmt: skip
-"""The joint on the left that carries a point, and the point's rest offset from it (m); the right side is its mirror image."""
+"""The joint on the left that carries a point, and its rest offset from that (m); the right side is the mirror image."""
 
 _OTHER_SIDE = {7: 8, 10: 11, 4: 5, 16: 17, 18: 19, 20: 21, 0: 0, 15: 15}
 
@@ -167,7 +169,7 @@ def _rest(model: str) -> tuple[Names, tuple[int, ...], Float[Tensor, "J 3"], tup
 
 
 def _bones_of_shape(model: str, shape: Tensor | None) -> Tensor:
-    """Return what a shape of the built-in body adds to its bones, (B, J, 3) m; nothing for another body, whose file is not here."""
+    """Return what a shape of the built-in body adds to its bones, (B, J, 3) m; zeros for other bodies."""
     basis = _bone_basis()
     if model != "anny" or shape is None or shape.shape[1] != basis.shape[2]:
         return torch.zeros(3)
@@ -198,7 +200,7 @@ def _face(body: SkinnedBody) -> tuple[Hung, ...]:
 def posed_points(
     pose: Float[Tensor, "B J 3 3"], model: str, shape: Float[Tensor, "B S"] | None = None
 ) -> tuple[Names, Float[Tensor, "B N 3"]]:
-    """Return a body's joints and points in a pose, the pelvis at the origin: a mean body's, but where the built-in one's shape is known.
+    """Return a mean body's joints and points in a pose, or the built-in body's in its shape, the pelvis at the origin.
 
     Args:
         pose: (B, J, 3, 3) local rotations in the model's joint order.

@@ -1,11 +1,13 @@
-"""A model's own joints from lists that hold some of them: OpenPose's BODY_25 order, SPIN's 49, HMR2's 44, SMPL-X's 137, or none (Human3.6M's 17).
+"""A model's own joints from lists that hold some of them (BODY_25, SPIN's 49, HMR2's 44, OSX's 137), or none (Human3.6M's 17).
 
-    neck from pelvis:   X12 - X0 = Σ G_parent k o + r,   o mean rest offsets, k the person's size, G global rotations; each of four bones takes r/4
+    neck from pelvis:   X12 - X0 = Σ G_parent k o + r,   each of the four bones takes r/4
     others:             X_j = X_parent + G_parent k o_j
     none listed:        X_j = k P_j + t,   k and t fitted to what is listed
 
-What the list holds is kept to the bit; spine, collars, feet (and in SMPL's lists head and hands) are put where the pose and the mean body have
-them, a centimetre or two from where they are. k is the ratio of the limbs' lengths.
+with o the mean rest offsets, G global rotations, k the person's size and P a mean body's joints in the pose.
+
+What the list holds is kept to the bit; spine, collars, feet (and in SMPL's lists head and hands) are put where the pose and the mean
+body have them, a centimetre or two from where they are. k is the ratio of the limbs' lengths.
 
 Source: derived here; orders and mean offsets: `refine/joint_orders.py`.
 """
@@ -26,7 +28,7 @@ SPINE = (3, 6, 9, 12)
 """From the pelvis to the neck."""
 
 ROOTS = (0, 12)
-"""Pelvis and neck; a list without them holds other points of that kind, and none of the model's own is taken from it."""
+"""Pelvis and neck; a list without them holds other points of that kind, and no joint is taken from it as it is."""
 
 
 def own_joints(

@@ -5,7 +5,7 @@
 
 `camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the trap. `3d_joints` are
 without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first,
-fifteen of them SMPL's own joints, then 19 regressed from the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
+fourteen of them SMPL's own joints, then 19 regressed from the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
 and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from the image's corner.
 
 An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what was seen last. One

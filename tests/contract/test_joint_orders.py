@@ -1,4 +1,4 @@
-"""What a file or an output says twice must agree: every format's and every adapter's joints are held against its own rotations."""
+"""What a file or an output says twice must agree: the joints of every format and adapter are held against its rotations."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 import refine.transfer
-from refine.agreement import MISFIT_M, agreeing, fit
+from refine.agreement import agreeing
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22, SMPL24
 from refine.camera import Camera
 from refine.estimate import Estimate, Source
 from refine.formats.find import formats, read, write
 from refine.inspection import inspect
+from refine.joint_fit import MISFIT_M, fit
 from refine.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points
 from refine.regressors.find import regressor, regressors
 from tests import joblib_layout
@@ -86,7 +87,7 @@ def named(source: Source) -> tuple[str, ...]:
 
 
 def permutations(source: Source, count: int, seed: int) -> Iterator[Tensor]:
-    """Orders (L,) that move a known joint of the first body far: all shuffled, two or three exchanged, shifted, left for right."""
+    """Orders (L,) that move a known joint far: all shuffled, two or three exchanged, shifted, left for right."""
     assert source.joints is not None
     names, draw = named(source), torch.Generator().manual_seed(seed)
     length, known = len(names), set(posed_points(source.pose[:1], source.model)[0])
@@ -235,11 +236,8 @@ def test_a_surface_of_another_side_is_set_aside() -> None:
     assert wrong.vertices is None and any("vertices" in doubt for doubt in wrong.doubts)
 
 
-# ---- files on disk -------------------------------------------------------------------------------------------------------------
-
-
 def permuted_file(name: str, path: Path, order: np.ndarray) -> dict[str, Any]:
-    """Write a format's file with joints, and the pixels that belong to them, in another order; returns what is needed to read it."""
+    """Write a file with joints and their pixels in another order; returns what is needed to read it."""
     if name in ("romp", "bev"):
         content = (romp_results if name == "romp" else bev_results)(2)
         content |= {key: content[key][:, order] for key in ("joints", "pj2d_org")}
@@ -295,9 +293,6 @@ def test_inspect_calls_a_contradiction_suspicious(tmp_path: Path) -> None:
     order = np.concatenate((np.random.default_rng(4).permutation(24), np.arange(24, 71)))
     permuted_file("romp", tmp_path / "x.npz", order)
     assert any("do not follow from the stored rotations" in line for line in inspect(tmp_path / "x.npz").suspicious)
-
-
-# ---- PHALP ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_phalps_joints_are_in_the_order_of_its_smpl_wrapper(tmp_path: Path) -> None:
@@ -370,7 +365,8 @@ def test_real_files_agree_with_themselves_and_every_permutation_of_theirs_is_not
     one = handed(lambda: read(path), monkeypatch)
     assert one.estimate.source.doubts == ()
     for order in permutations(one.source, 30, seed=1):
-        assert agreeing(replace(one.source, joints=one.source.joints[:, order], keypoints_2d=None), one.camera).doubts  # type: ignore[index]
+        permuted = replace(one.source, joints=one.source.joints[:, order], keypoints_2d=None)  # type: ignore[index]
+        assert agreeing(permuted, one.camera).doubts
 
 
 def test_every_order_names_only_what_is_known_somewhere() -> None:
