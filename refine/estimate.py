@@ -31,7 +31,7 @@ class Source:
         betas: (B, S) shape coefficients of that model.
         expression: (B, E); E may be 0.
         translation: (B, 3) m, SMPL's `transl` in the camera frame, or None where it is only known through `joints`.
-        joints: (B, J', 3) m, stored joints in the camera frame, the model's own first, or None.
+        joints: (B, J', 3) m, stored joints in the camera frame, or None. In an estimate the model's own stand first.
         vertices: (B, V, 3) m, stored vertices in the camera frame, or None.
         keypoints_2d: (B, K, 2) px, stored projected joints, or None.
         arrays: The file's content as read, for writing back; empty where the estimate came from memory.
@@ -43,6 +43,8 @@ class Source:
         images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
+        joint_names: What each of `joints` is (`refine/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
+        doubts: What of it contradicts itself and was set aside, a sentence each (`refine/agreement.py`).
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
     """
 
@@ -63,6 +65,8 @@ class Source:
     images: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
     sigma_rad: Float[Tensor, "B J"] | None = None
+    joint_names: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -38,7 +38,7 @@ from refine.source_content import packed, unpacked
 SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
 
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
-SOURCE_NAMES = ("images", "persons")
+SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")
 SOURCE_FILE = "source/arrays/"
 
 
@@ -176,6 +176,8 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         hand_mean=str(arrays.get("source/hand_mean", "")),  # older files have none
         images=names["images"],
         persons=names["persons"],
+        joint_names=names["joint_names"],
+        doubts=names["doubts"],
         sigma_rad=tensor("sigma_rad"),
         evidence={
             key.removeprefix("source/evidence/"): torch.from_numpy(array)

@@ -40,7 +40,7 @@ def suspicions(estimate: Estimate, size: tuple[int, int] | None = None) -> tuple
         size: (height, width) px of the photo at hand, where there is one.
     """
     source, camera = estimate.source, estimate.camera
-    found = _photo_doubts(estimate, size)
+    found = [*_photo_doubts(estimate, size), *source.doubts]
 
     def told(rows: Bool[Tensor, "B"], words: str) -> None:
         if bool(rows.any()):

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine import rotation
+from refine.agreement import agreeing
 from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.camera import Camera
@@ -53,23 +54,24 @@ def to_body(
         image_index: (B,) which image each body is seen in; None: all in the first.
 
     Returns:
-        The estimate; its notes say what was fitted and how well.
+        The estimate; its notes say what was fitted and how well, and what of the source contradicts itself (`refine.agreement`).
 
     Raises:
         InputError: The source has neither a translation nor joints, or holds values that are not finite, or the number of
             cameras is neither one nor that of the bodies.
     """
     _check(source)
-    body = own_body(source) if body is None else body
-    fitted = fit_bodies(source, body)
     count = len(source)
     if len(camera) not in (1, count):
         raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
+    body = own_body(source) if body is None else body
+    source = agreeing(source, camera, body)
+    fitted = fit_bodies(source, body)
     spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
     focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
-    return Estimate(body, State(fitted.bodies, spread), index, source, focal + fitted.notes)
+    return Estimate(body, State(fitted.bodies, spread), index, source, focal + source.doubts + fitted.notes)
 
 
 def with_camera(estimate: Estimate, camera: Camera) -> Estimate:

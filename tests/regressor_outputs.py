@@ -11,12 +11,16 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from tests.regressor_files import random_pose, skeleton
+from refine.bodies import Bodies
+from refine.body import anny
+from tests.regressor_files import LSP14, PICKED, REGRESSED5, RIDERS, random_pose, riders, skeleton
 
 WIDTH, HEIGHT = 640, 480
-SPREAD_M = 0.04
 BODY25 = [None, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7]
 """SMPL's joint at each of BODY_25's first fifteen places."""
+
+LISTED = ("nose",) * 15 + PICKED[1:11] + LSP14 + REGRESSED5 + ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+"""SPIN's 49 by name; the first fifteen are BODY25."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,11 @@ class People:
 
 
 def people(count: int, points: int, seed: int = 0) -> People:
-    """Draw people; `listed` are `points` points, the first fifteen in BODY_25's order."""
+    """Draw people; `listed` are the first `points` of SPIN's 49, which begin with HMR2's 44 and BODY_25."""
     draw = np.random.default_rng(seed)
     pose = random_pose(count, seed)
     joints, turned = skeleton(pose, 1.04)
-    carrier = draw.integers(0, 24, points)
-    listed = joints[:, carrier] + np.einsum(
-        "njab,jb->nja", turned[:, carrier], SPREAD_M * draw.standard_normal((points, 3))
-    )
+    listed = riders(joints, turned, tuple(RIDERS[name] for name in LISTED[:points]), 1.04)
     for place, joint in enumerate(BODY25[:points]):
         if joint is not None:
             listed[:, place] = joints[:, joint]
@@ -235,18 +236,32 @@ def poco(count: int = 2) -> Example:
     return Example(output, batch, drawn.listed, pixels, False, drawn.joints[:, :22], check)
 
 
-def smplx_joints(drawn: People, total: int) -> np.ndarray:
-    """SMPL-X's 55 joints and more: the body's 22, jaw and eyes in the head, fingers along the hands, and points that ride along."""
-    draw = np.random.default_rng(5)
-    hands = [
-        drawn.joints[:, 20 + side, None]
-        + 0.08 * np.arange(1, 16)[:, None] * (drawn.joints[:, 22 + side, None] - drawn.joints[:, 20 + side, None])
-        for side in (0, 1)
+def smplx_joints(drawn: People, total: int, fingers: np.ndarray | None = None) -> np.ndarray:
+    """SMPL-X's 55 joints, the 21 points and the face that the package smplx picks: the drawn body's 22, and the built-in body's hands, feet and head on it.
+
+    `fingers` are the turns (N, 30, 3) rad of the left hand and the right; the jaw line, which the package has last, is the built-in body's too.
+    """
+    body, count = anny.load(), len(drawn.joints)
+    rest = body.rest_bodies(count)
+    pose = rest.pose.clone()
+    pose[:, :22] = t(drawn.rotations[:, :22])
+    if fingers is not None:
+        pose[:, 25:] = t(Rotation.from_rotvec(fingers.reshape(-1, 3)).as_matrix().reshape(count, 30, 3, 3))
+    posed = body.posed(Bodies(pose, rest.shape, rest.expression, rest.translation))
+    points = dict(
+        zip(body.keypoint_set("coco133").names, posed.keypoints(body.keypoint_set("coco133")).unbind(1), strict=True)
+    )
+    tips = [
+        f"{side}_{finger}4" for side in ("left", "right") for finger in ("thumb", "index", "middle", "ring", "pinky")
     ]
-    face = drawn.joints[:, 15, None] + 0.05 * draw.standard_normal((1, 3, 3))
-    own = np.concatenate((drawn.joints[:, :22], face, *hands), 1)
-    rest = own[:, draw.integers(0, 55, total - 55)] + 0.01 * draw.standard_normal((1, total - 55, 3))
-    return np.concatenate((own, rest), 1)
+    feet = [f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe", "heel")]
+    face = [f"face_{place}" for place in (*range(17, 68), *range(17))]
+    names = ("nose", "right_eye", "left_eye", "right_ear", "left_ear", *feet, *tips, *face)
+    joints = n(posed.joints)
+    picked = np.concatenate((joints[:, 22:], n(torch.stack([points[name] for name in names], 1))), 1)
+    carrier = [15] * 3 + [20] * 15 + [21] * 15 + [15] * 5 + [7] * 3 + [8] * 3 + [20] * 5 + [21] * 5 + [15] * 68
+    moved = picked + drawn.joints[:, carrier] - joints[:, carrier]
+    return np.concatenate((drawn.joints[:, :22], moved), 1)[:, :total]
 
 
 def dpose(count: int = 2) -> Example:
@@ -298,7 +313,8 @@ def smplestx(count: int = 2) -> Example:
         1,
     )
     place = np.stack((*draw.uniform(-0.2, 0.2, (2, count)), draw.uniform(35, 45, count)), 1)
-    listed = (smplx_joints(drawn, 144) + place[:, None])[:, (JOINT_IDX + [100] * 2)[:137]]
+    fingers = hands.reshape(count, 30, 3)
+    listed = (smplx_joints(drawn, 144, fingers) + place[:, None])[:, (JOINT_IDX + [100] * 2)[:137]]
     inside = 5000 * listed[..., :2] / (listed[..., 2:] + 1e-4) + (96, 128)
     root = listed[:, :1]
     output = {
@@ -363,7 +379,7 @@ def multihmr(count: int = 2) -> Example:
     draw = np.random.default_rng(4)
     rotvec = np.concatenate((aa[:, :22], 0.2 * draw.standard_normal((count, 31, 3))), 1)
     joints = (
-        smplx_joints(drawn, 127)
+        smplx_joints(drawn, 127, rotvec[:, 22:52])
         + np.stack((np.linspace(-0.5, 0.5, count), np.zeros(count), np.linspace(4, 5, count)), 1)[:, None]
     )
     inside = pinhole(joints, focal, side // 2)

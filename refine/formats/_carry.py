@@ -65,18 +65,25 @@ def joints_after(
     """Return stored joints in the refined pose, the pelvis where it was stored.
 
     Args:
-        stored: (B, L, 3) m, as the source has them.
+        stored: (B, L, 3) m, as the file has them, any translation: the last L of the source's joints, or what was set aside.
         refined: The refined estimate. On a model of the source's own family its joints are taken; else they are carried.
         back: The same in the source's words.
 
     Returns:
-        (B, L, 3) m, float64.
+        (B, L, 3) m, float64; what was set aside stays where it was stored.
     """
-    joints = carried_joints(torch.as_tensor(stored), refined.source.pose, back.pose, refined.source.model)
-    if refined.body.model != refined.source.model:
-        return joints
-    own = refined.joints.detach().cpu().double()[:, : joints.shape[1]]
-    return torch.cat((own - own[:, :1] + joints[:, :1], joints[:, own.shape[1] :]), 1)
+    source, listed = refined.source, torch.as_tensor(stored).double()
+    if source.joints is None:
+        return listed
+    own = source.joints[
+        :, : source.joints.shape[1] - listed.shape[1]
+    ].double()  # (B, K, 3): what stands before the list
+    own = own - source.joints[:, -1:].double() + listed[:, -1:]
+    joints = carried_joints(torch.cat((own, listed), 1), source.pose, back.pose, source.model)
+    if refined.body.model == source.model:
+        ours = refined.joints.detach().cpu().double()[:, : joints.shape[1]]
+        joints = torch.cat((ours - ours[:, :1] + joints[:, :1], joints[:, ours.shape[1] :]), 1)
+    return joints[:, own.shape[1] :]
 
 
 def points_after(stored: Float[Tensor, "B L 3"], refined: Estimate) -> Float[Tensor, "B L 3"]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from refine.bodies import Bodies
 from refine.body import PosedBody
 from refine.conversion.converted import Converted
+from refine.conversion.known_meshes import BY_COUNT
 from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Estimate, Source
 from refine.source_fit import fit_bodies
@@ -81,6 +82,7 @@ def fitted_source(
         expression=bodies.expression.cpu(),
         translation=bodies.translation.cpu(),
         joints=torch.cat((joints, points.float() / scale), 1),
+        joint_names=(*done.body.joint_names, *(BY_COUNT.get(points.shape[1]) or ("",) * points.shape[1])),
         vertices=vertices.float() / scale,
         arrays=arrays,
         path=path,

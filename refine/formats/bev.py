@@ -36,6 +36,7 @@ from refine.formats._simple_romp import (
     put_surface,
     results_of,
 )
+from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 SHAPES = {"cam_trans": (3,), "smpl_thetas": (72,), "smpl_betas": (11,), "joints": (71, 3), "pj2d_org": (71, 2)}
@@ -129,7 +130,10 @@ def write(refined: Estimate, path: Path) -> None:
         changed = back.changed
         joints = joints_after(content["joints"], refined, back)
         middle = joints[:, list(HIPS)].mean(1)
-        translation = back.pelvis.double() + middle - joints[:, 0]
+        root = joints[:, 0]
+        if source.joints is None:  # set aside: what is stored moves as the pelvis does
+            root = (source_pelvis(source) - torch.as_tensor(content["cam_trans"])).double() + middle
+        translation = back.pelvis.double() + middle - root
         joints = joints - middle[:, None]
         pixels = camera.to(dtype=torch.float64).project(joints + translation[:, None])
         content = put_rotations(content, source.pose, back)

@@ -30,6 +30,7 @@ from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pose", "shape", "global_t", "pred_joints", "focal_l"}
@@ -120,10 +121,10 @@ def write(refined: Estimate, path: Path) -> None:
     refined = with_camera(refined, _camera(focal, refined.camera.size.detach().cpu().float()))
     back = refined_source(refined)
     if bool(back.changed.any()):
-        assert source.joints is not None
-        joints = joints_after(source.joints, refined, back)
-        joints = joints - joints[:, :1] + back.pelvis.double()[:, None]
         own = content["pred_joints"]
+        joints = (
+            joints_after(own[: len(source)], refined, back) + (back.pelvis - source_pelvis(source)).double()[:, None]
+        )
         fresh = put_rows(back.changed, joints, own[: len(joints)])
         content |= {
             "pose": put_rotations(content["pose"], source.pose, back.pose),

@@ -29,7 +29,7 @@ from refine.formats._carry import joints_after
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import rotations
-from refine.source_pose import joint_slices
+from refine.source_pose import joint_slices, source_pelvis
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
 
 FACE_AND_HANDS = ("jaw_pose", "leye_pose", "reye_pose", "left_hand_pose", "right_hand_pose")
@@ -215,10 +215,10 @@ def write(refined: Estimate, path: Path) -> None:
         fresh = source_parameters(refined)
         content = {name: value for name, value in content.items() if name not in DERIVED}
         content |= {name: value for name, value in fresh.items() if name in content or (name in NAMES and value.size)}
-        if source.joints is not None:
-            joints = joints_after(source.joints, refined, back)
-            joints = joints - joints[:, :1] + back.pelvis[:, None]
+        if "joints" in content:
             own = content["joints"]
+            joints = joints_after(own.reshape(len(source), -1, 3), refined, back)
+            joints = joints + (back.pelvis - source_pelvis(source)).double()[:, None]
             content["joints"] = (
                 np.where(back.changed.numpy()[:, None, None], joints.numpy(), own.reshape(joints.shape))
                 .astype(own.dtype)

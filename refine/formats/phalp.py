@@ -4,14 +4,16 @@
     2d_joints = (u + left, v + top) / M,   left = floor((M - W) / 2),   top = floor((M - H) / 2),   size = [H, W]
 
 `camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the trap. `3d_joints` are
-without it; the last of their 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
+without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first,
+fourteen of them SMPL's own joints, then 19 regressed from the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
 and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from the image's corner.
 
 An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what was seen last. One
 of -1 was filled in by PHALP's postprocessor. Neither belongs to its frame's photo: they are no bodies, and stay as they are in the file.
 
 Source: brjathu/PHALP@96f7e6c09f `phalp/trackers/PHALP.py` lines 139-290 and 386-475, `phalp/models/hmar/hmar.py` lines 104-136,
-`phalp/visualize/postprocessor.py` lines 25-75, `phalp/utils/utils.py` lines 114-122; saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
+`phalp/utils/smpl_utils.py` lines 28-56 (SMPL, smpl_to_openpose), `phalp/visualize/postprocessor.py` lines 25-75, `phalp/utils/utils.py` lines 114-122;
+shubham-goel/4D-Humans@6ec79656a2 `track.py`; saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
 """
 
 from collections.abc import Mapping
@@ -36,12 +38,13 @@ from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
+from refine.joint_orders import HMR2_44
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"tid", "tracked_time", "size", "smpl", "camera", "3d_joints", "2d_joints"}
 
 JOINTS = 44
-"""Of the 45 stored ones; SMPL's own 24 first, zeros last."""
+"""Of the 45 stored ones; zeros last."""
 
 FITS_PX = 0.5
 """How exactly the stored pixels must follow from the stored joints; float32 leaves a thousandth."""
@@ -126,6 +129,7 @@ def read(
         expression=torch.zeros(count, 0),
         translation=translation,
         joints=joints + translation[:, None],
+        joint_names=HMR2_44,
         keypoints_2d=seen,
         arrays={"content": content},
         focal_rule=f"{RULES['hmr2'].says} (PHALP)",

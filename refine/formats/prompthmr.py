@@ -5,8 +5,8 @@
 
 `cam_int` is the camera (f_net, c_net) of the photo padded to a square of 896 px: the trap. The photo's own, f = sqrt(W² + H²) and
 c = (W/2, H/2), follows from it with the photo's size, which the file does not hold. `transl` is SMPL-X's. `pose` are the first two *rows* of
-each of the 22 matrices in `rotmat`. Hands are SMPL-X's mean hands and are not stored. `vertices` are in the camera's frame; the ninth of the
-`body_joints` (OpenPose's order, partly regressed from the surface) is SMPL-X's pelvis. Pixels count from the image's corner.
+each of the 22 matrices in `rotmat`. Hands are SMPL-X's mean hands and are not stored. `vertices` are in the camera's frame; `body_joints`
+are BODY_25 as `joint_orders` has it (the pelvis SMPL-X's own, limbs regressed as SMPL's, the hips moved), and more regressed ones. Pixels count from the image's corner.
 
 Source: yufu-wang/PromptHMR@ea85d0abc7 `scripts/demo_phmr.py` lines 40-52, `prompt_hmr/models/phmr.py` lines 99-155,
 `prompt_hmr/models/inference.py` lines 68-145, `prompt_hmr/smpl_family/smpl_wrapper.py`, `vertex_ids.py` line 38.
@@ -31,6 +31,7 @@ from refine.formats._pickled import write_torch
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.joint_orders import BODY25_OF_SMPL
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pose", "rotmat", "betas", "transl", "cam_int"}
@@ -41,8 +42,8 @@ JOINTS = 22
 NETWORK_PX = 896
 """Side of the padded square the network sees (`scripts/demo_phmr.py`, img_size)."""
 
-PELVIS = 8
-"""OpenPose's middle of the hips, which PromptHMR takes from SMPL-X's pelvis (`vertex_ids.py`, smplx_to_openpose)."""
+LISTED = tuple("" if name in ("left_hip", "right_hip") else name for name in BODY25_OF_SMPL)
+"""Of `body_joints`; the hips are moved outwards and up (`smpl_wrapper.py`, update_hips)."""
 
 DERIVED = {"vertices", "body_joints"}
 
@@ -92,6 +93,7 @@ def read(
     own = _camera(where, content, needed_sizes(where, index, sizes, camera))
     pose = torch.eye(3).repeat(count, 55, 1, 1)
     pose[:, :JOINTS] = rotations(where, "rotmat", content.get("rotmat", ()), count, JOINTS)
+    joints = _joints(where, content, count)
     source = Source(
         format="prompthmr",
         model="smplx",
@@ -99,7 +101,10 @@ def read(
         betas=torch.as_tensor(numbers(where, content, "betas", count, None, advice=ADVICE)).float(),
         expression=torch.zeros(count, 0),
         translation=torch.as_tensor(transl).float(),
-        joints=_pelvis(where, content, count),
+        joints=joints,
+        joint_names=()
+        if joints is None or joints.shape[1] == 1
+        else (LISTED + ("",) * joints.shape[1])[: joints.shape[1]],
         vertices=_points(where, content, "vertices", count),
         arrays=content,
         focal_rule=focal_words(own, "PromptHMR"),
@@ -151,12 +156,12 @@ def _points(where: str, content: dict[str, Any], name: str, count: int) -> Tenso
     return torch.as_tensor(np.asarray(numbers(where, content, name, count, None, 3, advice=ADVICE))).float()
 
 
-def _pelvis(where: str, content: dict[str, Any], count: int) -> Tensor | None:
-    """Return the pelvis (B, 1, 3) m, as the network's file or a refined one has it; None where neither does."""
+def _joints(where: str, content: dict[str, Any], count: int) -> Tensor | None:
+    """Return the listed joints (B, L, 3) m, of a refined file the pelvis (B, 1, 3) alone; None where there are neither."""
     if PELVES in content:
         return torch.as_tensor(np.asarray(numbers(where, content, PELVES, count, 3, advice=ADVICE))).float()[:, None]
     joints = _points(where, content, "body_joints", count)
-    return None if joints is None or joints.shape[1] <= PELVIS else joints[:, PELVIS : PELVIS + 1]
+    return None if joints is None or joints.shape[1] < len(LISTED) else joints
 
 
 def _camera(where: str, content: dict[str, Any], size: Float[Tensor, "B 2"]) -> Camera:

@@ -41,6 +41,7 @@ from refine.formats._smpl_parts import (
     put_shape,
     rotations,
 )
+from refine.joint_orders import SPIN49
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 Content = dict[str, Any]
@@ -56,9 +57,6 @@ PARTS = {
 """What stands beside `body_pose` in a batch."""
 OWN = 22
 """Of the 24 rotations in `body_pose`: root and body; the last two are SMPL's hands."""
-
-PELVIS = 8
-"""OpenPose's middle hip, which PyMAF-X takes from the model's own pelvis."""
 
 SURFACES = ("verts", "smplx_verts")
 WHOLE_PX = 0.2
@@ -105,10 +103,11 @@ def read(
     batches = _joined(where, content, count)
     pose = pose_of(where, batches, PARTS, "smplx", count)
     pose[:, :OWN] = rotations(where, "body_pose", batches["body_pose"], count, 24)[:, :OWN]
-    joints = None
+    joints, names = None, ()
     if "joints3d" in content:
-        pelvis = numbers(where, content, "joints3d", count, None, 3, advice=ADVICE)[:, PELVIS : PELVIS + 1]
-        joints = torch.as_tensor(pelvis, dtype=torch.float32) + translation[:, None]
+        listed = numbers(where, content, "joints3d", count, None, 3, advice=ADVICE)
+        joints = torch.as_tensor(listed, dtype=torch.float32) + translation[:, None]
+        names = (SPIN49 + ("",) * joints.shape[1])[: joints.shape[1]]
     frames = numbers(where, content, "frame_ids", count, advice=ADVICE) if "frame_ids" in content else np.zeros(count)
     persons = content.get("person_ids", ())
     source = Source(
@@ -121,6 +120,7 @@ def read(
         ),
         translation=translation,
         joints=joints,
+        joint_names=() if joints is None else names,
         arrays=content,
         focal_rule=f"{SPIN_FOCAL_PX:.0f} px (PyMAF-X)",
         path=path,

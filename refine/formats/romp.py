@@ -35,6 +35,7 @@ from refine.formats._simple_romp import (
     put_surface,
     results_of,
 )
+from refine.source_pose import rest_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 SHAPES = {"cam": (3,), "smpl_thetas": (72,), "smpl_betas": (10,), "joints": (71, 3), "pj2d_org": (71, 2)}
@@ -130,7 +131,8 @@ def write(refined: Estimate, path: Path) -> None:
         focal, center = camera.focal[0].double().numpy(), camera.center[0].double().numpy()
         scale = focal[0] / pelvis[:, 2] / half
         pixel = focal * pelvis[:, :2] / pelvis[:, 2:] + center
-        shift = (pixel - center) / half - scale[:, None] * joints[:, 0, :2]
+        root = joints[:, 0] if source.joints is not None else rest_pelvis(source).double().numpy()
+        shift = (pixel - center) / half - scale[:, None] * root[:, :2]
         cam = np.concatenate((scale[:, None], shift), 1)
         pixels = (scale[:, None, None] * joints[..., :2] + shift[:, None]) * half + center
         content = put_rotations(content, source.pose, back)

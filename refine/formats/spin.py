@@ -5,6 +5,7 @@
 The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as photos. (With the
 dataset's centre and scale the same numbers can be said of the whole photo: `refine.weak_perspective.from_box` with side 200 scale.) T is SMPL's
 `transl`. `pose` is axis-angle (N, 72); SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T;
+the left leg first (`joint_orders.H36M17`);
 zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
 
 Source: nkolot/SPIN@2476c43601 `eval.py` lines 95-100, 140-170 and 248, `constants.py`, `demo.py` (camera).
@@ -27,6 +28,7 @@ from refine.formats._carry import carried_joints
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.joint_orders import H36M17
 from refine.source_fit import fit_bodies
 from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
@@ -74,14 +76,18 @@ def read(
     if count == 0:
         raise InputError(f"{where}: camera", "at least one sample", "none", ADVICE)
     check_positive(f"{where}: camera scale", crop[:, 0], "", "SPIN failed on this sample: remove the row.")
-    numbers(where, content, "pred_joints", count, 17, 3, advice=ADVICE)
+    listed = torch.as_tensor(numbers(where, content, "pred_joints", count, 17, 3, advice=ADVICE), dtype=torch.float32)
+    regressed = bool(listed.flatten(1).any(1).all())
+    translation = torch.cat((crop[:, 1:], 2 * SPIN_FOCAL_PX / (CROP_PX * crop[:, :1])), 1).float()
     source = Source(
         format="spin",
         model="smpl",
         pose=rotations(where, "pose", numbers(where, content, "pose", count, 72, advice=ADVICE), count, 24),
         betas=torch.as_tensor(numbers(where, content, "betas", count, 10, advice=ADVICE), dtype=torch.float32),
         expression=torch.zeros(count, 0),
-        translation=torch.cat((crop[:, 1:], 2 * SPIN_FOCAL_PX / (CROP_PX * crop[:, :1])), 1).float(),
+        translation=translation,
+        joints=listed + translation[:, None] if regressed else None,
+        joint_names=H36M17 if regressed else (),
         arrays=content,
         focal_rule="5000 px in the 224 px crop, which is the photo here (SPIN)",
         path=path,

@@ -21,6 +21,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
 from refine.formats._carry import joints_after
+from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 
@@ -61,7 +62,7 @@ class Fresh:
     Attributes:
         back: Pose, pelvis, translation, and which bodies changed.
         weak: (B, 3) crop cameras (s, tx, ty).
-        joints: (B, L, 3) m, `source.joints` in the refined pose without the translation; None where there are none.
+        joints: (B, L, 3) m, the output's list of joints in the refined pose, without the translation; None where it has none.
     """
 
     back: RefinedSource
@@ -131,12 +132,14 @@ def crops_of(refined: Estimate) -> Crops:
     return Crops(box[:, :2] + box[:, 2:] / 2, box[:, 2], Camera(focal, size.flip(-1) / 2, size))
 
 
-def fresh_of(refined: Estimate) -> Fresh:
-    """Return what `refined_output` puts back of an estimate made by `placed`."""
+def fresh_of(refined: Estimate, listed: Float[Tensor, "B L 3"] | None = None) -> Fresh:
+    """Return what `refined_output` puts back of an estimate made by `placed`; `listed` are the joints of the output, in the body's frame."""
     crops = crops_of(refined)
     refined = with_camera(refined, crops.camera)
     back, joints = refined_source(refined), None
-    if refined.source.joints is not None:
-        joints = joints_after(refined.source.joints, refined, back)
-        joints = (joints - joints[:, :1] + (back.pelvis - back.translation).double()[:, None]).float()
+    if listed is not None:
+        source = refined.source
+        assert source.translation is not None
+        step = back.pelvis - back.translation - (source_pelvis(source) - source.translation)
+        joints = (joints_after(listed, refined, back) + step.double()[:, None]).float()
     return Fresh(back, crops.weak(back.translation), joints)

@@ -19,12 +19,9 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.joint_orders import HMR2_44
 from refine.regressors._crops import Crops, Fresh, fresh_of, placed
-from refine.regressors._own_joints import BODY25, own_joints
 from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor
-
-OWN = 24
-"""Joints of SMPL; behind them `source.joints` holds the output's own list."""
 
 NOTE = "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of these. pred_vertices is left out: give the model to make them anew."
 BOX_ADVICE = "The batch is the one of the demo's ViTDetDataset: box_center, box_size, img_size (W, H)."
@@ -59,7 +56,8 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
         pose=pose,
         betas=tensor(name, parts, "betas", count, None),
         expression=torch.zeros(count, 0),
-        joints=torch.cat((own_joints(listed, BODY25, pose), listed), 1),
+        joints=listed,
+        joint_names=(HMR2_44 + ("",) * listed.shape[1])[: listed.shape[1]],
         vertices=tensor(name, output, "pred_vertices", count, None, 3) if "pred_vertices" in output else None,
         focal_rule=f"{float(focal[0]) if count else 0:.0f} px, {ratio:.2f} max(W, H) ({name})",
         persons=tuple(str(int(who)) for who in batch["personid"]) if "personid" in batch else (),
@@ -69,7 +67,8 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
 
 def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Module | None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output."""
-    result, fresh = dict(output), fresh_of(refined)
+    listed = tensor(refined.source.format, output, "pred_keypoints_3d", len(refined), None, 3)
+    result, fresh = dict(output), fresh_of(refined, listed)
     if not bool(fresh.changed.any()):
         return result
     changed, pose, parts = fresh.changed, refined.source.pose, output["pred_smpl_params"]
@@ -108,7 +107,7 @@ def _surface(
 ) -> dict[str, Tensor]:
     """Return joints, their projection in the crop, and vertices where the regressor's own layer makes them."""
     assert fresh.joints is not None
-    listed, made = fresh.joints[:, OWN:], {}
+    listed, made = fresh.joints, {}
     layer = model_layer(model)
     if layer is not None:
         parts = {part: value.float() for part, value in result["pred_smpl_params"].items()}

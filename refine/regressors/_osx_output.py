@@ -22,9 +22,9 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Estimate, Source, as_tensor
 from refine.formats._carry import joints_after
-from refine.regressors._own_joints import SMPLX137, own_joints
+from refine.joint_orders import OSX137
 from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor
-from refine.source_pose import joint_slices
+from refine.source_pose import joint_slices, source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 PARTS = {
@@ -46,9 +46,6 @@ DEPTH_FLOOR_M = 1e-4
 """Added to depths before they are divided by (`get_coord`)."""
 
 ADVICE = "Put the demo's processed bbox (x, y, w, h) into the batch: into meta_info, which the model does not look at."
-OWN = 55
-"""Joints of SMPL-X; behind them `source.joints` holds the 137."""
-
 DERIVED = ("smplx_mesh_cam", "smplx_joint_proj", "smplx_joint_cam")
 NOTE = "Refined: rotations and cam_trans are new, and joints, where 3D joints came, which move rigidly with the nearest of SMPL-X's 55. The mesh, and what else is missing, is left out: give the model to make it anew."
 
@@ -72,7 +69,7 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
     for part, public in PARTS.items():
         place_of = slices[public]
         pose[:, place_of] = matrices(name, tensor(name, output, part), part, count, place_of.stop - place_of.start)
-    joints = _joints(name, output, place, pose)
+    joints = _joints(name, output, place)
     source = Source(
         format=name,
         model="smplx",
@@ -81,6 +78,7 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
         expression=tensor(name, output, "smplx_expr", count, None),
         translation=place,
         joints=joints,
+        joint_names=() if joints is None else (OSX137 + ("",) * joints.shape[1])[: joints.shape[1]],
         vertices=tensor(name, output, "smplx_mesh_cam", count, None, 3) if "smplx_mesh_cam" in output else None,
         arrays={"box": box, "focal": focal},
         focal_rule=f"{float(focal[0, 0]) if count else 0:.0f} px, 5000/192 of the box's width"
@@ -105,7 +103,7 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Modul
     result["cam_trans"] = put_rows(back.changed, back.translation, output["cam_trans"])
     result["smplx_shape"] = put_shape(refined, back.changed, output["smplx_shape"])
     result["smplx_expr"] = put_shape(refined, back.changed, output["smplx_expr"], expression=True)
-    derived = _made_anew(result, output, model) or _carried(refined, back)
+    derived = _made_anew(result, output, model) or _carried(refined, back, output["smplx_joint_proj"].shape[1])
     for part in DERIVED:
         if part in output and part in derived:
             result[part] = put_rows(back.changed, derived[part], output[part])
@@ -119,15 +117,13 @@ def _camera(box: Tensor, focal: Tensor, size: Tensor) -> Camera:
     return Camera(focal, box[:, :2] + box[:, 2:] / 2, size)
 
 
-def _joints(name: str, output: Mapping[str, Any], place: Tensor, pose: Tensor) -> Float[Tensor, "B L 3"] | None:
-    """Return SMPL-X's 55 joints and the 137 behind them, camera frame: their shape from `smplx_joint_cam`, relative to the pelvis, which their projections place."""
+def _joints(name: str, output: Mapping[str, Any], place: Tensor) -> Float[Tensor, "B L 3"] | None:
+    """Return the 137 joints, camera frame: their shape from `smplx_joint_cam`, relative to the pelvis, which their projections place."""
     if "smplx_joint_cam" not in output or "smplx_joint_proj" not in output:
         return None
     count = len(place)
     listed = tensor(name, output, "smplx_joint_cam", count, None, 3).double()
     seen = tensor(name, output, "smplx_joint_proj", count, listed.shape[1], 2).double()
-    if listed.shape[1] <= max(SMPLX137.values()):
-        return None
     # proj = (f (X + p) / (Z + p_z + floor) + c) / input * heatmap is linear in the pelvis p.
     wide = seen.new_tensor(BODY_SHAPE[::-1])
     ray = (seen * wide / seen.new_tensor(HEATMAP[::-1]) - wide / 2) / FOCAL_PX  # (B, L, 2)
@@ -136,16 +132,15 @@ def _joints(name: str, output: Mapping[str, Any], place: Tensor, pose: Tensor) -
     rows[..., 2] = -ray
     target = ray * (listed[..., 2:] + DEPTH_FLOOR_M) - listed[..., :2]
     pelvis = torch.linalg.lstsq(rows.flatten(1, 2), target.flatten(1)[..., None]).solution[..., 0]
-    listed = (listed + pelvis[:, None]).float()
-    return torch.cat((own_joints(listed, SMPLX137, pose, "smplx"), listed), 1)
+    return (listed + pelvis[:, None]).float()
 
 
-def _carried(refined: Estimate, back: RefinedSource) -> dict[str, Tensor]:
-    """Return the 137 joints relative to the pelvis and their place in the heatmap, moved along with the pose; empty where they are not known."""
+def _carried(refined: Estimate, back: RefinedSource, count: int) -> dict[str, Tensor]:
+    """Return the `count` listed joints relative to the pelvis and their place in the heatmap, moved along with the pose; empty where they are not known."""
     if refined.source.joints is None:
         return {}
-    joints = joints_after(refined.source.joints, refined, back)
-    joints = (joints - joints[:, :1] + back.pelvis.double()[:, None])[:, OWN:]
+    listed = refined.source.joints[:, -count:]
+    joints = joints_after(listed, refined, back) + (back.pelvis - source_pelvis(refined.source)).double()[:, None]
     wide = joints.new_tensor(BODY_SHAPE[::-1])
     inside = FOCAL_PX * joints[..., :2] / (joints[..., 2:] + DEPTH_FLOOR_M) + wide / 2
     proj = inside / wide * joints.new_tensor(HEATMAP[::-1])

@@ -96,7 +96,8 @@ def refined_output(output: Any, refined: Estimate, *, model: nn.Module | None = 
     New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `joints3d`, `joints2d` (and `pred_shape` on SMPL-X's own file). `vertices` are made by the model's own
     `smpl.smplx` layer, and left out where no model is given. Depth and segmentation are the network's.
     """
-    parts, fresh = _parameters(output), fresh_of(refined)
+    parts = _parameters(output)
+    fresh = fresh_of(refined, tensor("dpose", parts, "joints3d", len(refined), None, 3))
     result = dict(parts)
     if bool(fresh.changed.any()):
         assert fresh.joints is not None

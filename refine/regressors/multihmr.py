@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
@@ -23,6 +22,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.regressors._tensors import matrices, plain, put_rotations, put_shape, rows_of, tensor, unnormalised
+from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 Humans = Sequence[Mapping[str, Any]]
@@ -93,10 +93,11 @@ def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None
     focal, center, box = (torch.as_tensor(source.arrays[name]) for name in ("focal", "center", "box"))
     refined = with_camera(refined, Camera(focal, center, refined.camera.size.detach().cpu().float()))
     back = refined_source(refined)
-    joints = _joints(refined, back)
+    listed = _stacked(output, _name(output, "j3d"), None, 3)
+    joints = joints_after(listed, refined, back) + (back.pelvis - source_pelvis(source)).double()[:, None]
     ratio = float(source.arrays["side"]) / float(box[0, 2])  # type: ignore[arg-type]
     network = Camera(focal * ratio, (center - box[:, :2]) * ratio, box[:, 2:] * ratio).to(dtype=torch.float64)
-    pixel = network.project(joints)
+    pixel, seen = network.project(joints), _stacked(output, _name(output, "j2d"), None, 2).double()
     made = _vertices(output, refined, back, joints, model)
     people = []
     for row, person in enumerate(output):
@@ -104,9 +105,9 @@ def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None
             people.append(dict(person))
             continue
         fresh = {
-            "transl": person["transl"].detach().cpu().double() + (joints[row, HEAD] - source.joints[row, HEAD]),  # type: ignore[index]
+            "transl": person["transl"].detach().cpu().double() + (joints[row, HEAD] - listed[row, HEAD]),
             "transl_pelvis": joints[row, :1],
-            "loc": person["loc"].detach().cpu().double() + (pixel[row, HEAD] - _network(source, box, ratio)[row, HEAD]),
+            "loc": person["loc"].detach().cpu().double() + (pixel[row, HEAD] - seen[row, HEAD]),
             _name(output, "j3d"): joints[row],
             _name(output, "j2d"): pixel[row],
         }
@@ -132,19 +133,6 @@ def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None
 def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """Return the padded square the network was shown, (S, S, 3) uint8, one for all bodies."""
     return unnormalised(batch)
-
-
-def _joints(refined: Estimate, back: RefinedSource) -> Float[Tensor, "B L 3"]:
-    """Return all joints in the camera frame, refined."""
-    assert refined.source.joints is not None
-    joints = joints_after(refined.source.joints, refined, back)
-    return joints - joints[:, :1] + back.pelvis.double()[:, None]
-
-
-def _network(source: Source, box: Tensor, ratio: float) -> Tensor:
-    """Return the stored projections in px of the network's image."""
-    assert source.keypoints_2d is not None
-    return ((source.keypoints_2d - box[:, None, :2]) * ratio).double()
 
 
 def _vertices(

@@ -24,6 +24,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
 from refine.regressors._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor, unnormalised
+from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 ADVICE = "The batch is what the model was called with: img (B, 3, 256, 256) and cam_intrinsics (B, 3, 3)."
@@ -48,7 +49,7 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
     place = tensor("perspose", output, "transl", None, 3)
     count = len(place)
     camera = _camera(batch, count)
-    joints = tensor("perspose", output, "xyz", count, None, 3) + tensor("perspose", output, "xyz0", count, 1, 3)
+    joints = _listed(output, count)
     box = torch.cat((torch.zeros(count, 2), camera.size.flip(1)), 1)
     source = Source(
         format="perspose",
@@ -77,9 +78,8 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
     back = refined_source(refined)
     if not bool(back.changed.any()):
         return result
-    assert source.joints is not None
-    joints = joints_after(source.joints, refined, back)
-    joints = joints - joints[:, :1] + back.pelvis.double()[:, None]
+    listed = _listed(output, len(refined))
+    joints = joints_after(listed, refined, back) + (back.pelvis - source_pelvis(source)).double()[:, None]
     mean = focal.double().mean(1)[:, None, None]
     fresh: dict[str, Tensor] = {
         "transl": back.translation,
@@ -98,6 +98,11 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
 def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
     """Return the turned crops the network was shown, (256, 256, 3) uint8 each."""
     return unnormalised(batch)
+
+
+def _listed(output: Mapping[str, Any], count: int) -> Tensor:
+    """Return the joints in the camera's frame."""
+    return tensor("perspose", output, "xyz", count, None, 3) + tensor("perspose", output, "xyz0", count, 1, 3)
 
 
 def _camera(batch: Mapping[str, Any], count: int) -> Camera:

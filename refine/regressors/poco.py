@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.joint_orders import SPIN49
 from refine.regressors._crops import Crops, Fresh, fresh_of, placed
 from refine.regressors._hmr2_output import crop_cameras
-from refine.regressors._own_joints import BODY25, own_joints
 from refine.regressors._tensors import (
     image_index_of,
     matrices,
@@ -45,7 +45,7 @@ from refine.regressors._tensors import (
 )
 
 OWN = 24
-"""Joints of SMPL; behind them `source.joints` holds the 49."""
+"""Joints of SMPL."""
 
 RAD_PER_ENTRY = math.sqrt(1.5)
 """Standard deviation of a turn's coordinate, in radians, for one of a matrix entry."""
@@ -90,7 +90,8 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
         pose=pose,
         betas=tensor("poco", output, "pred_shape", count, None),
         expression=torch.zeros(count, 0),
-        joints=torch.cat((own_joints(listed, BODY25, pose), listed), 1),
+        joints=listed,
+        joint_names=(SPIN49 + ("",) * listed.shape[1])[: listed.shape[1]],
         vertices=tensor("poco", output, "smpl_vertices", count, None, 3) if "smpl_vertices" in output else None,
         focal_rule=f"{float(focal[0]) if count else 0:.0f} px, as POCO was given it (its demo: sqrt(W² + H²))",
         sigma_rad=sigma,
@@ -105,7 +106,8 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
     New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `pred_fullimg_cam_t`, `smpl_joints3d`, `smpl_joints2d` (and `pred_shape` on SMPL's own file).
     `smpl_vertices` is left out; features and `var_pose` are the network's.
     """
-    result, fresh = dict(output), fresh_of(refined)
+    listed = tensor("poco", output, "smpl_joints3d", len(refined), None, 3)
+    result, fresh = dict(output), fresh_of(refined, listed)
     if not bool(fresh.changed.any()):
         return result
     before, after = refined.source.pose, fresh.back.pose
@@ -126,7 +128,7 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
 def _joints(result: Mapping[str, Any], output: Mapping[str, Any], refined: Estimate, fresh: Fresh) -> dict[str, Tensor]:
     """Return the 49 joints and their pixels, of the photo or of the crop."""
     assert fresh.joints is not None
-    listed = fresh.joints[:, OWN:]
+    listed = fresh.joints
     made = {"smpl_joints3d": put_rows(fresh.changed, listed, output["smpl_joints3d"])}
     if "smpl_joints2d" not in output:
         return made

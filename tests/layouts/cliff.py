@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.regressor_files import HEIGHT, PARENTS, WIDTH, random_pose, skeleton
+from tests.regressor_files import HEIGHT, PARENTS, PICKED, RIDERS, WIDTH, random_pose, riders, skeleton
 
 SUFFIX = ".npz"
 SIZES = torch.tensor([[float(HEIGHT), float(WIDTH)]])
@@ -24,7 +24,7 @@ def arrays(people: int = 2, matrices: bool = False, tracked: bool = False) -> di
     across = crop[:, 1] + 2 * (box[:, 0] - WIDTH / 2) / apparent
     down = crop[:, 2] + 2 * (box[:, 1] - HEIGHT / 2) / apparent
     translation = np.stack((across, down, depth), 1)
-    extra = joints[:, np.arange(21) % 22] + 0.03
+    extra = riders(joints, turned, tuple(RIDERS[name] for name in PICKED), 1.0)
     image = np.minimum(np.arange(people), 2)
     corners = np.concatenate((box[:, :2] - box[:, 2:] / 2, box[:, :2] + box[:, 2:] / 2), 1)
     detections = np.concatenate((image[:, None], corners, np.full((people, 2), 0.9), np.zeros((people, 1))), 1)

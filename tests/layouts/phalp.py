@@ -7,11 +7,23 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from tests import joblib_layout
-from tests.regressor_files import dressed, random_pose
+from tests.regressor_files import LSP14, PICKED, REGRESSED5, RIDERS, random_pose, riders, skeleton
 
 SUFFIX = ".pkl"
 WIDTH, HEIGHT = 640, 481  # an odd difference: the pads are rounded down
 FRAMES = 2
+
+SMPL_TO_OPENPOSE = (24, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34)
+"""`smpl_to_openpose` of shubham-goel/4D-Humans@6ec79656a2 `hmr2/models/smpl_wrapper.py` and brjathu/PHALP@96f7e6c09f `phalp/utils/smpl_utils.py`: which of the
+package smplx's 45 joints of SMPL (24 and the picked ones) stand at BODY_25's places; 19 regressed ones (`SMPL_to_J19.pkl`) and zeros follow."""
+
+
+def wrapped(pose: np.ndarray, size: float) -> np.ndarray:
+    """The 45 joints (45, 3) m of `get_3d_parameters`, without the camera's translation."""
+    joints, turned = skeleton(pose, size)
+    own = np.concatenate((joints, riders(joints, turned, tuple(RIDERS[name] for name in PICKED), size)), 1)
+    extra = riders(joints, turned, tuple(RIDERS[name] for name in LSP14 + REGRESSED5), size)
+    return np.concatenate((own[0, SMPL_TO_OPENPOSE, :], extra[0], np.zeros((1, 3))))
 
 
 def person(number: int, frame: int) -> dict[str, Any]:
@@ -20,8 +32,7 @@ def person(number: int, frame: int) -> dict[str, Any]:
     draw = np.random.default_rng(seed)
     pose = random_pose(1, seed)
     local = Rotation.from_rotvec(pose[0]).as_matrix().astype(np.float32)
-    joints, _ = dressed(pose, seed, 1.0)
-    points = np.concatenate((joints[0, :44], np.zeros((1, 3))))
+    points = wrapped(pose, 1.0 + 0.04 * number)
     long = max(WIDTH, HEIGHT)
     left, top = (long - WIDTH) // 2, (long - HEIGHT) // 2
     box = np.array((200.0 + 150 * number, 240.0 + 5 * frame))  # px

@@ -9,21 +9,27 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from tests.regressor_files import HEIGHT, WIDTH, random_pose, skeleton
+from tests.regressor_files import HEIGHT, LSP14, PICKED, REGRESSED5, RIDERS, WIDTH, random_pose, riders, skeleton
 
 SUFFIX = ".pkl"
 FOCAL = 5000.0
-SPIN = (15, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7) + (15,) * 4 + (10, 10, 7, 11, 11, 8)
-SPIN49 = SPIN + (8, 5, 2, 1, 4, 7, 21, 19, 17, 16, 18, 20, 12, 15, 0, 12, 6, 15, 15) + (15,) * 5
-"""The model's joints that SPIN's 49 are, or lie near to."""
+OPENPOSE = (12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7)
+"""SMPL's joints at BODY_25's places 1 to 14 (`core/constants.py`, JOINT_MAP)."""
 
 
 def content(people: int = 2) -> dict[str, Any]:
     """What the file holds; the folder's third image has nobody in it."""
     draw = np.random.default_rng(9)
     pose = random_pose(people)
-    joints, _ = skeleton(pose)
-    joints3d = joints[:, SPIN49] + 0.03 * (np.array(SPIN49)[:, None] == 15)
+    joints, turned = skeleton(pose)
+    face, sides = ("nose", "left_eye", "right_eye", "left_ear", "right_ear"), PICKED[1:11]
+
+    def seen(*names: str) -> np.ndarray:
+        return riders(joints, turned, tuple(RIDERS[name] for name in names), 1.0)
+
+    joints3d = np.concatenate(
+        (seen("nose"), joints[:, OPENPOSE], seen(*sides), seen(*LSP14, *REGRESSED5, *face)), 1
+    )  # SPIN's 49
     scale = np.array([1.1 + 0.2 * n for n in range(people)]) / 1.5  # of the box, the photo's 1.2 and float noise
     box = np.array([(200.0 + 120 * n, 260.0 - 10 * n, 300.0, 300.0) for n in range(people)])
     side = 300.4  # scales * 200: the box before its corners were rounded
