@@ -66,12 +66,13 @@ def fitted_source(
     Args:
         done: The fitted bodies.
         format: The format's name.
-        points: (B, K, 3) m, stored points in the camera frame; K may be 0.
-        vertices: (B, W, 3) m, the stored surface in the camera frame.
+        points: (B, K, 3) stored points in the camera frame, in the file's unit; K may be 0.
+        vertices: (B, W, 3) the stored surface in the camera frame, in the file's unit.
         path: The file.
         arrays: Its content.
     """
-    bodies, scale = done.bodies, done.scale[:, None, None].cpu()
+    bodies, size = done.bodies, done.scale.cpu() * done.unit
+    scale = size[:, None, None]
     joints = done.body.posed(bodies).joints.cpu()
     return Source(
         format=format,
@@ -85,7 +86,7 @@ def fitted_source(
         arrays=arrays,
         path=path,
         hand_mean="flat",
-        evidence={"scale": done.scale.cpu()},
+        evidence={"scale": size},
     )
 
 
