@@ -1,16 +1,14 @@
 """How large a person is: shape and scale of a body from points, one MAP fit in which an adult's size is shape.
 
-    points of the body  D β + t  =  k x,      β ~ N(0, 1),   log k ~ N(0, σ²),   scale of the scene = 1/k
+    x = s (D β + t) + noise,      β ~ N(0, 1),   log s ~ N(0, σ²)
 
 Scale and shape are exchangeable in what is seen, so the priors decide: σ is `LOG_SCALE_SIGMA` for everybody whose size a shape of the model
-has, and `CHILD_LOG_SCALE_SIGMA` for who is smaller than nearly all adults. At a fixed k the best β is linear in k, so the cost is one of k alone:
+has, and `CHILD_LOG_SCALE_SIGMA` for who is smaller than nearly all adults. The scale stands on the model's side: on the other, s⁻¹ x, it
+would shrink to make noise small. Solved by Gauss-Newton in β and log s.
 
-    β(k) = A⁻¹ Dᵀ(k x - t),   A = DᵀD + prior,      cost(u) = ½ (a e²ᵘ - 2 b eᵘ) + ½ u²/σ²,   u = log k
-    a = xᵀx - (Dᵀx)ᵀ A⁻¹ Dᵀx,   b = xᵀt - (Dᵀx)ᵀ A⁻¹ Dᵀt
+Size in standard deviations of shape:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of what is seen on the mean body in its pose.
 
-Size in standard deviations:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of what is seen on the mean body in the same pose.
-
-Source: derived here (separable least squares: Golub and Pereyra, SIAM J. Numer. Anal. 10(2), 1973).
+Source: derived here.
 """
 
 from dataclasses import dataclass
@@ -25,14 +23,14 @@ LOG_SCALE_SIGMA = 0.01
 CHILD_LOG_SCALE_SIGMA = 0.5
 """A newborn is 0.3 of an adult's size (log -1.2), a child of six 0.7 (-0.36)."""
 
-CHILD_REACH = 3.0
-"""Who is smaller than the mean adult by more than this many standard deviations of shape is a child: one adult in 740 is."""
+CHILD_REACH = 2.5
+"""Who is smaller than the mean adult by more than this many standard deviations of shape is a child: below 1.34 m on the built-in body, whose adults begin at 1.4 m."""
 
-SAME_SCALE = 0.05
-"""Scales nearer to one than this are one for an adult: so far two skeletons' proportions differ, and a place in metres is worth more."""
+SAME_LOG_SCALE = 0.05
+"""Scales nearer to one than this, five of an adult's standard deviations, are one: a place in metres is worth more than what is left."""
 
-STEPS = 30
-"""Gauss-Newton steps on one number a body; about ten reach rounding from an adult's start."""
+STEPS = 8
+"""Gauss-Newton steps, linear but for the product of scale and shape; five reach a millionth."""
 
 UNITS = ((150.0, 1000.0, "millimetres"), (10.0, 100.0, "centimetres"), (0.0, 1.0, "metres"))
 """From which size on, in units of the mean body's, points are stored in which unit: people are 0.2 (a crouching newborn) to 1.4 of it."""
@@ -44,7 +42,7 @@ class ShapeAndScale:
 
     Attributes:
         free: (B, P) coefficients of shape, and what other columns there were.
-        scale: (B,) size of the scene in units of the body's: seen = scale · body. 1 for everybody who is no child.
+        scale: (B,) size of the scene in units of the body's: seen = scale · body. 1 for adults.
         child: (B,) who is smaller than the shapes of adults.
     """
 
@@ -69,35 +67,55 @@ def shape_and_scale(
         Columns and scale, float64.
     """
     design, mean, seen = design.double(), mean.double(), seen.double()
-    precision = design.new_full((design.shape[2],), 1e-6)
-    precision[:shapes] = 1.0
-    factor = torch.linalg.cholesky(design.mT @ design + torch.diag(precision))
-    of_seen, of_mean = ((design.mT @ part[..., None]) for part in (seen, mean))  # (B, P, 1)
-    both = torch.cholesky_solve(torch.cat((of_seen, of_mean), 2), factor)
-    by_scale, at_zero = both.unbind(2)  # β(k) = k · by_scale - at_zero
-    a = (seen * seen).sum(1) - (of_seen[..., 0] * by_scale).sum(1)
-    b = (seen * mean).sum(1) - (of_seen[..., 0] * at_zero).sum(1)
-    child = _size(design, mean, seen, shapes) < -CHILD_REACH
-    sigma = torch.where(child, CHILD_LOG_SCALE_SIGMA, LOG_SCALE_SIGMA).to(a)
-    log_k = torch.zeros_like(a)
+    basis, other = design[..., :shapes], design[..., shapes:]
+    kept = _without(other, torch.cat((basis, mean[..., None], seen[..., None]), 2))
+    basis, target = kept[..., :shapes], kept[..., -1]
+    template = kept[..., -2]
+    power = template.square().sum(1)
+    ratio = (target * template).sum(1) / power
+    spread = (basis.mT @ template[..., None])[..., 0].norm(dim=1) / power
+    child = ratio - 1 < -CHILD_REACH * spread
+    sigma = torch.where(child, CHILD_LOG_SCALE_SIGMA, LOG_SCALE_SIGMA).to(ratio)
+    start = torch.where(child, ratio.clamp(min=0.05).log(), torch.zeros_like(ratio))
+    shape, log_scale = _solved(basis, template, target, sigma, start)
+    same = log_scale.abs() <= SAME_LOG_SCALE
+    scale = torch.where(same, torch.ones_like(log_scale), log_scale.exp())
+    shape = torch.where(same[:, None], _shape_alone(basis, target - template), shape)
+    left = seen / scale[:, None] - mean - (design[..., :shapes] @ shape[..., None])[..., 0]
+    rest = (
+        torch.linalg.lstsq(other, left[..., None]).solution[..., 0] if other.shape[2] else other.new_zeros(len(seen), 0)
+    )
+    return ShapeAndScale(torch.cat((shape, rest), 1), scale, child)
+
+
+def _without(other: Tensor, columns: Tensor) -> Tensor:
+    """Return columns (B, N, C) without what others (B, N, Q) explain."""
+    if not other.shape[2]:
+        return columns
+    basis, _ = torch.linalg.qr(other)
+    return columns - basis @ (basis.mT @ columns)
+
+
+def _shape_alone(basis: Tensor, target: Tensor) -> Tensor:
+    """Return the most probable shape (B, S) at scale one."""
+    factor = torch.linalg.cholesky(basis.mT @ basis + torch.eye(basis.shape[2]).to(basis))
+    return torch.cholesky_solve(basis.mT @ target[..., None], factor)[..., 0]
+
+
+def _solved(basis: Tensor, template: Tensor, target: Tensor, sigma: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Return shape (B, S) and log scale (B,) from a start of the scale."""
+    shape = basis.new_zeros(len(basis), basis.shape[2])
+    weight = torch.cat((torch.ones_like(shape), 1 / sigma[:, None] ** 2), 1)
     for _ in range(STEPS):
-        k = log_k.exp()
-        slope, curve = a * k * k - b * k + log_k / sigma**2, a * k * k + 1 / sigma**2
-        log_k = log_k - (slope / curve.clamp(min=1e-12)).clamp(-0.5, 0.5)
-    log_k = torch.where(child | (log_k.abs() > SAME_SCALE), log_k, torch.zeros_like(log_k))
-    k = log_k.exp()
-    return ShapeAndScale(k[:, None] * by_scale - at_zero, 1 / k, child)
-
-
-def _size(design: Tensor, mean: Tensor, seen: Tensor, shapes: int) -> Tensor:
-    """Return how many standard deviations of shape (B,) each is larger than the mean body in its pose; columns beyond shape are projected out."""
-    rest = design[..., shapes:]
-    if rest.shape[2]:
-        basis, _ = torch.linalg.qr(rest)
-        mean, seen = (part - (basis @ (basis.mT @ part[..., None]))[..., 0] for part in (mean, seen))
-    power = (mean * mean).sum(1)
-    spread = (design[..., :shapes].mT @ mean[..., None])[..., 0].norm(dim=1) / power
-    return ((seen * mean).sum(1) / power - 1) / spread
+        size = log_scale.exp()[:, None]
+        body = size * (template + (basis @ shape[..., None])[..., 0])
+        columns = torch.cat((size[..., None] * basis, body[..., None]), 2)
+        now = torch.cat((shape, log_scale[:, None]), 1)
+        slope = (columns.mT @ (body - target)[..., None])[..., 0] + weight * now
+        factor = torch.linalg.cholesky(columns.mT @ columns + torch.diag_embed(weight))
+        step = torch.cholesky_solve(slope[..., None], factor)[..., 0]
+        shape, log_scale = shape - step[:, :-1], log_scale - step[:, -1].clamp(-0.5, 0.5)
+    return shape, log_scale
 
 
 def unit_of(seen: Float[Tensor, "B N 3"], rest: Float[Tensor, "N 3"]) -> tuple[float, str]:

@@ -175,7 +175,7 @@ def scale_notes(scale: Float[Tensor, "B"], body: SkinnedBody) -> list[str]:
         if size != 1:
             who = "a child's size" if size < 1 else "larger than people are"
             sentences.append(
-                f"Person {row + 1} is {who}, {size:.2f} times as large as the shape of {body.name} reaches: body and distance are "
+                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and distance are "
                 f"divided by that, which leaves the picture as it is."
             )
     return sentences

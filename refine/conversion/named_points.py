@@ -18,8 +18,8 @@ from torch import Tensor
 from refine import cholesky, rotation
 from refine.bodies import Bodies, Unknowns
 from refine.body import KeypointSet, SkinnedBody
-from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.body_size import shape_and_scale
+from refine.conversion.closed_form import local_rotations, rotation_between
 
 Points = Mapping[str, Float[Tensor, "B 3"]]
 
