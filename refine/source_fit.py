@@ -22,10 +22,14 @@ from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.body_size import shape_and_scale
 from refine.estimate import Source, as_array
+from refine.source_found import Found
 from refine.source_pose import copy_pose, source_pelvis
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
+
+SAID_PEOPLE = 5
+"""So many people are named one by one in a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,35 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
     Returns:
         The bodies, the scale of their scene, how far the joints lie from the stored ones, and notes.
     """
-    return _direct(source, body) if source.model == body.model else _transferred(source, body)
+    if source.model == body.model:
+        return _direct(source, body)
+    found = source.found
+    if found is None or not found.fits(body):
+        return _transferred(source, body)
+    return _restored(source, body, found)
+
+
+def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
+    """The refined bodies that stand beside the source's words, and the words where they have been changed since."""
+    rows, changed = found.valid.nonzero()[:, 0], (~found.valid).nonzero()[:, 0]
+    like = body.template
+    bodies, scale, notes = found.bodies.to(like.device, like.dtype), found.scale.to(like), []
+    if len(rows):
+        notes.append(f"The refined body beside the parameters is read, on {body.name}: people {_people(rows)}.")
+    if len(changed):
+        fresh = _transferred(source.rows(changed), body)
+        parts = ("pose", "shape", "expression", "translation")
+        bodies = Bodies(*(getattr(bodies, part).index_copy(0, changed, getattr(fresh.bodies, part)) for part in parts))
+        scale = scale.index_copy(0, changed, fresh.scale)
+        said = f"Parameters were changed after refine wrote them: the refined body beside them is not used, people {_people(changed)}."
+        notes += [said, *fresh.notes]
+    return Fitted(bodies, scale, _distance(body, bodies, source, scale), tuple(notes))
+
+
+def _people(rows: Tensor) -> str:
+    """Return the numbers of some bodies in words, the first few by name."""
+    named = [str(row + 1) for row in rows[:SAID_PEOPLE].tolist()]
+    return ", ".join(named) + (f" and {len(rows) - SAID_PEOPLE} more" if len(rows) > SAID_PEOPLE else "")
 
 
 def _direct(source: Source, body: SkinnedBody) -> Fitted:
