@@ -118,7 +118,7 @@ def _solved(basis: Tensor, template: Tensor, target: Tensor, sigma: Tensor, log_
     return shape, log_scale
 
 
-def unit_of(seen: Float[Tensor, "B N 3"], rest: Float[Tensor, "N 3"]) -> tuple[float, str]:
+def unit_of(seen: Float[Tensor, "B N 3"], rest: Float[Tensor, "M 3"]) -> tuple[float, str]:
     """Return how many of the unit in which points are stored make a metre, and its name.
 
     Args:

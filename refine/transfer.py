@@ -28,7 +28,7 @@ from refine.estimate import Estimate, Source, as_array
 from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_found import KEY, as_bytes, found_among, texts
-from refine.source_pose import FIRST_HAND_JOINT, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
@@ -269,6 +269,8 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
 
 def with_found(source: Source) -> Source:
     """Return the source with the refined bodies that stand beside its words in its file, if refine wrote it."""
+    if source.model not in PARENTS:  # fitted to a surface: the format knows how to find the body again
+        return source
     words = source.pose, source.betas, source.translation, source.joints
     return replace(source, found=found_among(source.arrays, *words))
 

@@ -150,9 +150,7 @@ def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
     stored = source.vertices if as_it_came and own_frame else None
     there = body.name == estimate.body.name and body.model == estimate.body.model
     if there and (stored is None or source.model == body.model):
-        nothing = torch.zeros(len(estimate)).to(estimate.bodies.shape)
-        notes = (f"The estimate is on {body.name} already.",)
-        return Converted(estimate.body, estimate.bodies, nothing, nothing + 1, notes, estimate)
+        return _as_it_is(estimate, stored, as_it_came=as_it_came)
     body = body.to(estimate.bodies.pose.device, estimate.bodies.pose.dtype)
     start = estimate if there else on_body(estimate, body)
     was, scale = (fit_bodies(source, model).scale.to(estimate.bodies.shape) for model in (estimate.body, body))
@@ -175,6 +173,30 @@ def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
     named = _term(body, dict(zip(SMPL22, skeleton.unbind(1), strict=True)))
     fit = fit_surface(body, start.bodies, vertices, named)
     return _converted(body, fit, scale, start, "nearest points of the surface, from the copied pose")
+
+
+def _as_it_is(estimate: Estimate, stored: Tensor | None, *, as_it_came: bool) -> Converted:
+    """Return an estimate that is on the model already, with what the way from its source lost when it was read."""
+    body, source = estimate.body, estimate.source
+    same = torch.ones(len(estimate)).to(estimate.bodies.shape)
+    lost, said = torch.zeros_like(same), ""
+    if as_it_came and estimate.distance_m is not None:
+        lost = estimate.distance_m.to(same)
+        said = f"; the way there from what {source.format} stores was gone in reading it, and lost {_average(lost)}"
+    elif as_it_came and stored is not None and stored.shape[1] == len(body.template):
+        lost = _same_mesh_distance(body, estimate.bodies, stored.to(same))
+        said = f"; its vertices lie {_average(lost)} from the stored ones"
+    elif not as_it_came:
+        said = ", where it was refined: nothing is converted"
+    notes = (f"The estimate is on {body.name} already{said}.",)
+    return Converted(body, estimate.bodies, lost, same, notes, estimate)
+
+
+def _average(distance_m: Tensor) -> str:
+    """Return a mean distance in words."""
+    if not bool(distance_m.isfinite().all()):
+        return "what is not known, for neither surface nor joints are stored"
+    return f"{1000 * float(distance_m.mean()):.1f} mm on average"
 
 
 def _same_mesh_distance(body: SkinnedBody, bodies: Bodies, vertices: Tensor) -> Tensor:
@@ -256,5 +278,6 @@ def _report(
 def _converted(body: SkinnedBody, fit: Fit, scale: Tensor, start: Estimate, how: str) -> Converted:
     """Return the result of an estimate."""
     report = _report(body, fit, scale, how)
-    estimate = replace(start, state=State(fit.bodies, start.camera), notes=start.notes + report.notes)
+    state, notes = State(fit.bodies, start.camera), start.notes + report.notes
+    estimate = replace(start, state=state, notes=notes, distance_m=report.distance_m)
     return replace(report, estimate=estimate)

@@ -142,7 +142,9 @@ def write(refined: Estimate, path: Path) -> None:
         if "cam_trans" in content:
             moved = _moved_cam_trans(dict(source.arrays), joints, cam, half)
             content["cam_trans"] = pick(changed, moved, content["cam_trans"])
-        content = put_surface(content, refined, refined.bodies.translation)
+        # The reader sees the body nearest to it from `LONG_DISTANCE_M` again: what stands beside is written for that camera.
+        seen = with_camera(refined, _camera(path, content))
+        content = put_surface(content, seen, seen.bodies.translation)
     write_arrays(Path(path), {"results": content})
 
 
