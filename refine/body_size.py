@@ -36,7 +36,7 @@ UNITS = ((150.0, 1000.0, "millimetres"), (10.0, 100.0, "centimetres"), (0.0, 1.0
 """From which size on, in units of the mean body's, points are stored in which unit: people are 0.2 (a crouching newborn) to 1.4 of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShapeAndScale:
     """Shape and scale of B bodies.
 

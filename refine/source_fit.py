@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky, rotation
+from refine import rotation
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.body_size import shape_and_scale

@@ -39,7 +39,7 @@ SAME_PLACE = 1e-5
 """The same of a place, relative to its distance; and a tenth of a millimetre."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """Refined bodies that stand beside a source's words.
 
@@ -146,7 +146,7 @@ def found_by_words(arrays: Mapping[str, object], words: Float[Tensor, "B N"]) ->
     return replace(read.found, valid=read.sums == torch.tensor([_checksum(row) for row in words]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Texts:
     """What the texts of a file say: bodies, and the checksum (T,) each was written with."""
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky, rotation
+from refine import rotation
 from refine.bodies import Bodies, Unknowns
 from refine.body import KeypointSet, SkinnedBody
 from refine.body_size import shape_and_scale
