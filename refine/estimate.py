@@ -18,6 +18,7 @@ from refine.bodies import Bodies, Index, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
+from refine.source_found import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ class Source:
         joint_names: What each of `joints` is (`refine/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
         doubts: What of it contradicts itself and was set aside, a sentence each (`refine/agreement.py`).
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
+        found: Refined bodies that stand beside these words in a file refine wrote (`refine/source_found.py`), or None.
     """
 
     format: str
@@ -68,6 +70,7 @@ class Source:
     joint_names: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    found: Found | None = None
 
     def __len__(self) -> int:
         return self.pose.shape[0]
@@ -91,6 +94,7 @@ class Source:
             persons=tuple(self.persons[row] for row in chosen) if self.persons else (),
             sigma_rad=some(self.sigma_rad),
             evidence={name: value[index] for name, value in self.evidence.items()},
+            found=None if self.found is None else self.found.rows(index),
         )
 
 
@@ -104,6 +108,8 @@ class Estimate:
         image_index: (B,) which image of the call each body is seen in.
         source: The regressor's own words.
         notes: One sentence for each thing that was decided on the way (focal rule, change of model, ...).
+        distance_m: (B,) m, what the way from the source to this body lost when it was read or converted: how far the two surfaces lie apart
+            on average where one was fitted to the other, else the first 22 joints; NaN where the source stores neither, None: nothing was lost.
     """
 
     body: SkinnedBody
@@ -111,6 +117,7 @@ class Estimate:
     image_index: Int[Tensor, "B"]
     source: Source
     notes: tuple[str, ...] = ()
+    distance_m: Float[Tensor, "B"] | None = None
 
     def __post_init__(self) -> None:
         check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
@@ -135,7 +142,11 @@ class Estimate:
         """
         index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
         return replace(
-            self, state=self.state[index], image_index=self.image_index[index], source=self.source.rows(_on_cpu(index))
+            self,
+            state=self.state[index],
+            image_index=self.image_index[index],
+            source=self.source.rows(_on_cpu(index)),
+            distance_m=None if self.distance_m is None else self.distance_m[_on_cpu(index)],
         )
 
     def with_rows(self, index: Index, state: State) -> "Estimate":
