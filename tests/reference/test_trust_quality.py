@@ -1,7 +1,7 @@
 """How wrong an estimate and its evidence are: the spectrum against the dense Gaussian, shares of observations, scaled priors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
