@@ -60,7 +60,8 @@ def test_of_places_that_are_equal_up_to_rounding_the_first_is_taken() -> None:
 
 
 def test_of_equal_weights_the_first_joints_comes_first() -> None:
-    weights = torch.tensor([[0.25, 0.5, 0.25 + 1e-12, 0.0, 0, 0, 0, 0, 0]], dtype=torch.float64)
+    weights = torch.zeros(1, 55, dtype=torch.float64)
+    weights[0, :3] = torch.tensor([0.25, 0.5, 0.25 + 1e-12], dtype=torch.float64)
     assert by_size(weights)[0, :3].tolist() == [1, 0, 2]
     joints, values = strongest(weights)
     assert joints[0, :3].tolist() == [1, 0, 2] and values.sum() == pytest.approx(1.0)

@@ -1,7 +1,7 @@
 """How wrong an estimate and its evidence are: the spectrum against the dense Gaussian, shares of observations, scaled priors."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
@@ -351,7 +351,9 @@ def test_a_scaled_prior_is_as_much_wider_and_the_usual_width_undoes_it() -> None
         for share, linear in ((factor, once), (factor**2, again)):
             assert torch.allclose(linear.residual * share[:, None, None], usual.residual)
             assert torch.allclose(linear.jacobian * share[:, None, None, None], usual.jacobian)
-    assert usual_width(twice) == list(priors)
+    for back, prior in zip(usual_width(twice), priors, strict=True):
+        assert type(back) is type(prior)
+        assert all(getattr(back, each.name) is getattr(prior, each.name) for each in fields(prior))  # type: ignore[arg-type]
 
 
 def test_a_body_nothing_is_known_of_has_a_usual_estimate() -> None:
