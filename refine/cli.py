@@ -6,6 +6,7 @@ import typer
 
 from refine.commands.convert import convert
 from refine.commands.demo import demo
+from refine.commands.diagnose import diagnose
 from refine.commands.fit import fit
 from refine.commands.inspect import inspect
 from refine.commands.run import run
@@ -36,6 +37,7 @@ def about(
 # One line a command; each is a file of refine/commands.
 app.command()(convert)
 app.command()(demo)
+app.command()(diagnose)
 app.command()(fit)
 app.command()(inspect)
 app.command()(run)
