@@ -28,6 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body.keypoint_names import SETS
+from refine.camera import HALF_PIXEL
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.focal import RULES
@@ -55,6 +56,9 @@ ORDERS = {"h36m17": H36M17, "coco18": COCO18, "mpii16": MPII16, "coco17": SETS["
 
 UNITS = {"mm": 1e-3, "cm": 1e-2}
 """Metres of a unit."""
+
+SHARES, SHARE_SLACK = (1, 1), 0.02
+"""The size of an image whose sides are one, and how far beyond it a cut-off point may lie."""
 
 CHOICES = {
     "keypoints.sides": ("swapped",),
@@ -166,6 +170,8 @@ def placed(
     extent = sides.flip(-1)[:, None]  # (P, 1, 2): width, height
     if correction.axes == "yx":
         pixel = pixel.flip(-1)
+    if correction.size == SHARES and pixel.numel() and float(pixel.amax()) > 1 + SHARE_SLACK:
+        pixel = pixel - HALF_PIXEL  # the reader took them for px counted from centres
     if correction.size is not None:
         pixel = pixel * (extent / pixel.new_tensor([correction.size[1], correction.size[0]]))
     pixel = pixel / correction.scale

@@ -91,10 +91,14 @@ def write_photos(root: Path, count: int) -> list[str]:
     return names
 
 
-def write_keypoints(root: Path, pixel: Tensor, seed: int, noise_px: float = 3.0) -> None:
-    """MMPose's instances, one file a photo, with noise and a few missing points."""
-    draw = torch.Generator().manual_seed(seed)
-    pixel = pixel + noise_px * torch.randn(pixel.shape, generator=draw)
+def noisy(pixel: Tensor, seed: int, noise_px: float = 3.0) -> Tensor:
+    """Points as a detector sees them."""
+    return pixel + noise_px * torch.randn(pixel.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def write_keypoints(root: Path, pixel: Tensor, seed: int) -> None:
+    """MMPose's instances, one file a photo, with a few unsure points."""
+    draw = torch.Generator().manual_seed(seed + 1)
     score = torch.where(torch.rand(pixel.shape[:2], generator=draw) < 0.08, 0.1, 0.9)
     (root / "keypoints").mkdir(parents=True)
     for index, (points, sure) in enumerate(zip(pixel.tolist(), score.tolist(), strict=True)):
@@ -116,7 +120,7 @@ def write_parameters(root: Path, state: State, names: list[str], hand: float | N
             fingers = 0.05 * draw.standard_normal((30, 3))
         np.savez(
             root / "results" / f"{name}.npz", global_orient=turns[row : row + 1, 0], body_pose=turns[row, 1:22].reshape(1, 63),
-            left_hand_pose=fingers[:15].reshape(1, 45), right_hand_pose=fingers[15:].reshape(1, 45), betas=np.zeros((1, 10)),
+            left_hand_pose=fingers[:15].reshape(1, 45), right_hand_pose=fingers[15:].reshape(1, 45), betas=np.zeros((1, 10)), jaw_pose=np.zeros((1, 3)),
             transl=_smplx_transl(state)[row : row + 1],
         )  # fmt: skip
 

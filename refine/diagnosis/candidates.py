@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.corrections import ORDERS, UNITS, KeypointCorrection
-from refine.diagnosis.pairs import Pairs
+from refine.diagnosis.pairs import Pairs, heights
 from refine.diagnosis.table import Table
 from refine.focal import RULES
 
@@ -36,6 +36,10 @@ USUAL_SIDE = 1.1
 """Such a side is taken if it leaves at most so many times what the best one leaves."""
 SAME_ASPECT = 0.08
 """Widths and heights whose shares differ by less (in the logarithm) were resized alike."""
+WANDER, STAY = 0.25, 0.5
+"""People's places must spread this far over the photos, in heights, and detected places at most this share of it."""
+LEAST_TALL = 0.03
+"""Of the photo's longer side: estimates smaller than this are not where they belong themselves."""
 REACH = 0.12
 STEPS = tuple(math.exp(REACH * (step / 12 - 1)) for step in range(25))
 """A share is looked for up to this far (in the logarithm) around the one that sizes say, where people fit best."""
@@ -165,10 +169,10 @@ def offset(table: Table, pairs: Pairs) -> Iterator[Candidate]:
 def crops(table: Table, pairs: Pairs) -> Iterator[Candidate]:
     """Keypoints of a cut around each person: their middles do not follow the people's."""
     one, other = pairs.centers()
-    height = pairs.height[:, None]
-    wander = ((one - one.median(0).values) / height).abs().median()
-    stay = ((other - other.median(0).values) / height).abs().median()
-    if float(wander) < 0.2 or float(stay) > 0.4 * float(wander):
+    tall = heights(pairs.projected, pairs.known)
+    wander, stay = (place.std(0).norm() for place in (one / tall[:, None], other / pairs.height[:, None]))
+    small = float(tall.median()) < LEAST_TALL * float(pairs.size.amax())
+    if small or float(wander) < WANDER or float(stay) > STAY * float(wander):
         return
     spread_one, spread_other = pairs.spreads()
     ratio = (spread_one.norm(dim=1) / spread_other.norm(dim=1).clamp(min=1e-6))[:, None, None]

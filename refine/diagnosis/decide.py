@@ -26,10 +26,13 @@ AGREE = 0.75
 """Share of people for whom less must be left."""
 SMALL_EXPLAINS, SMALL_AGREE, DEVIATIONS = 0.93, 0.6, 6.0
 """The same for faults that are a number far from nothing, and how far."""
+DEVIATIONS_IN_TIME = 4.0
+"""Likewise of a shift in time, whose blocks of frames are few."""
 LEAST = 0.01
 """Of a person's height: less is nobody's fault."""
-ALIKE = 1.08
-"""Explanations that leave up to so many times the least are alike, and the simplest is taken."""
+ALIKE, EXACT = 1.05, 1.15
+"""Explanations that leave up to so many times the least are alike, and the simplest is taken; those without a number of their own may
+leave a little more."""
 FEWEST = 8
 """People with keypoints below which nothing is said about keypoints."""
 
@@ -96,7 +99,7 @@ def diagnose(sample: Sample) -> tuple[Finding, ...]:
 def _best_in_time(sample: Sample) -> Finding | None:
     """Return the shift in time, which is looked for only where nothing else is wrong."""
     for one in frames(sample):
-        if one.deviations >= DEVIATIONS:
+        if one.deviations >= DEVIATIONS_IN_TIME:
             people, after = int(one.left.isfinite().sum()), float(one.left.nanmedian())
             return Finding(one.fault, one.words, one.flag, people, one.agree, one.before, after)
     return None
@@ -118,5 +121,9 @@ def _best(base: Tensor, options: Sequence[Candidate]) -> Finding | None:
     if not passed:
         return None
     least = min(found.after for _, found in passed)
-    alike = [(one.simple, found.after, found) for one, found in passed if found.after <= ALIKE * least + 1e-3]
+    alike = [
+        (one.simple, found.after, found)
+        for one, found in passed
+        if found.after <= (EXACT if math.isinf(one.deviations) else ALIKE) * least + 1e-3
+    ]
     return min(alike, key=lambda each: each[:2])[2]

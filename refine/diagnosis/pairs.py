@@ -17,6 +17,8 @@ from refine.detections import SURE
 
 FEWEST_POINTS = 5
 """Points two people must share to be compared."""
+HEIGHT_PER_SPREAD = 3.0
+"""Height of an upright person over the standard deviation of its keypoints: COCO's 17 of standing people have 2.8 to 3.3."""
 ORDER_SHARE = 0.3
 """What standing in another order from left to right costs, in sizes of a person: less than another pose does."""
 
@@ -30,7 +32,6 @@ class Pairs:
         projected: (R, K, 2) px.
         detected: (R, K, 2) px.
         known: (R, K) points both have.
-        height: (R,) px, how tall the estimate is in its photo.
         size: (R, 2) px, (height, width) of the photo.
         center: (R, 2) px, the camera's principal point.
     """
@@ -39,24 +40,34 @@ class Pairs:
     projected: Float[Tensor, "R K 2"]
     detected: Float[Tensor, "R K 2"]
     known: Bool[Tensor, "R K"]
-    height: Float[Tensor, "R"]
     size: Float[Tensor, "R 2"]
     center: Float[Tensor, "R 2"]
 
     def __len__(self) -> int:
         return len(self.row)
 
-    def distance(self, detected: Tensor | None = None, projected: Tensor | None = None) -> Float[Tensor, "R"]:
-        """Return the median distance of each person's points, in heights of the person; infinite where it is not finite.
+    def distance(
+        self, detected: Tensor | None = None, projected: Tensor | None = None, mean: bool = False
+    ) -> Float[Tensor, "R"]:
+        """Return the distance of each person's points in heights of the detected person; infinite where it is not finite.
+
+        The detected person's, since a fault may make the projected one as small or as large as it likes.
 
         Args:
             detected: (R, K, 2) px in place of the detected points.
             projected: (R, K, 2) px in place of the projected ones.
+            mean: The mean over points instead of the median.
         """
         one = self.projected if projected is None else projected
         other = self.detected if detected is None else detected
         apart = torch.where(self.known, (one - other).norm(dim=-1), torch.nan)
-        return (apart.nanmedian(1).values / self.height).nan_to_num(torch.inf)
+        middle = apart.nanmean(1) if mean else apart.nanmedian(1).values
+        return (middle / heights(other, self.known)).nan_to_num(torch.inf)
+
+    @property
+    def height(self) -> Float[Tensor, "R"]:
+        """How tall the detected people are, px."""
+        return heights(self.detected, self.known)
 
     def centers(self) -> tuple[Tensor, Tensor]:
         """Return the middles (R, 2) px of the projected and of the detected points, of those both have."""
@@ -71,6 +82,18 @@ class Pairs:
             middle = (pixel * share).sum(1, keepdim=True)
             found.append(((pixel - middle).square() * share).sum(1).sqrt())
         return found[0], found[1]
+
+
+def heights(pixel: Float[Tensor, "R K 2"], known: Bool[Tensor, "R K"]) -> Float[Tensor, "R"]:
+    """Return how tall people are by the spread of their points, px.
+
+    Args:
+        pixel: (R, K, 2).
+        known: (R, K) points that count.
+    """
+    share = (known / known.sum(1, keepdim=True).clamp(min=1))[..., None]
+    away = pixel - (pixel * share).sum(1, keepdim=True)
+    return HEIGHT_PER_SPREAD * (away.square() * share).sum((1, 2)).sqrt().clamp(min=1e-6)
 
 
 def match_by_shape(

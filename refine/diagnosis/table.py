@@ -115,15 +115,10 @@ class Table:
                     sizes.append(size)
         if not rows:
             empty = projected.new_zeros(0, len(used), 2)
-            none = projected.new_zeros(0)
-            return Pairs(
-                torch.zeros(0, dtype=torch.long), empty, empty, empty[..., 0] > 0, none, empty[:, 0], empty[:, 0]
-            )
+            return Pairs(torch.zeros(0, dtype=torch.long), empty, empty, empty[..., 0] > 0, empty[:, 0], empty[:, 0])
         chosen = torch.tensor(rows)
-        mine_px = projected[chosen]
-        span = mine_px.amax(1) - mine_px.amin(1)
         return Pairs(
-            chosen, mine_px, torch.stack(pixel), torch.stack(known), span.norm(dim=1).clamp(min=1.0),
+            chosen, projected[chosen], torch.stack(pixel), torch.stack(known),
             torch.tensor(sizes, dtype=torch.float32), camera.center[chosen],
         )  # fmt: skip
 

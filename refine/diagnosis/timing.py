@@ -6,22 +6,26 @@ Neighbouring frames say the same thing, so that gains are averaged over blocks o
 People who stand still say nothing about time.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from refine.diagnosis.candidates import Candidate
+from refine.diagnosis.candidates import MAD_SIGMA, MEDIAN_SIGMA, Candidate
 from refine.diagnosis.sample import Sample
 from refine.diagnosis.table import Table
 
 FARTHEST = 15
 """Frames looked at to each side: half a second of video."""
+STRIDE = 3
+"""Every so many of them first, then those around the best."""
 FEWEST = 20
 """Photos of a sequence from which it is looked at."""
-BLOCK = 15
+BLOCK = 10
 """Frames whose gains are taken as one."""
-MOST = 150
+MOST = 300
 """People looked at."""
 LEAST_GAIN = 0.05
 """Share of the distance that must go."""
@@ -39,13 +43,23 @@ def frames(sample: Sample) -> Iterator[Candidate]:
     rows = [row for row, index in enumerate(sample.frame.tolist()) if sample.frames[index].sequence in runs]
     start = max(0, (len(rows) - MOST) // 2)
     rows = rows[start : start + MOST]  # neighbours, not every tenth
-    left = {}
-    for shift in range(-FARTHEST, FARTHEST + 1):
-        table = Table.of(_shifted(sample, runs, shift))
-        if table is None:
-            return
-        table = replace(table, rows=torch.tensor(rows))
-        left[shift] = table.left(table.pairs())
+    left: dict[int, Tensor] = {}
+
+    def look(shift: int) -> float:
+        if shift not in left:
+            table = Table.of(_shifted(sample, runs, shift))
+            if table is None:
+                return -math.inf
+            table = replace(table, rows=torch.tensor(rows))
+            pairs = table.pairs()
+            left[shift] = table.spread_out(pairs, pairs.distance(mean=True))
+        return -float(left[shift].nanmean())
+
+    coarse = max(range(-FARTHEST, FARTHEST + 1, STRIDE), key=look)
+    for shift in (0, *range(coarse - STRIDE + 1, coarse + STRIDE)):
+        look(shift)
+    if 0 not in left:
+        return
     base = left[0]
     mean = {shift: float((base - one).nanmean()) for shift, one in left.items()}
     best = max(mean, key=mean.__getitem__)
@@ -56,7 +70,9 @@ def frames(sample: Sample) -> Iterator[Candidate]:
     blocks = blocks[blocks.isfinite()]
     if len(blocks) < 2 or mean[best] < LEAST_GAIN * float(base.nanmean()):
         return
-    deviations = float(blocks.mean() / (blocks.std() / len(blocks) ** 0.5).clamp(min=1e-6))
+    middle = blocks.median()
+    error = MEDIAN_SIGMA * MAD_SIGMA * (blocks - middle).abs().median() / len(blocks) ** 0.5
+    deviations = float(middle / error.clamp(min=1e-6))
     both = gain.isfinite()
     agree, before = float((gain[both] > 0).float().mean()), float(base[both].median())
     word = "late" if best > 0 else "early"
