@@ -26,8 +26,8 @@ AGREE = 0.75
 """Share of people for whom less must be left."""
 SMALL_EXPLAINS, SMALL_AGREE, DEVIATIONS = 0.93, 0.6, 6.0
 """The same for faults that are a number far from nothing, and how far."""
-DEVIATIONS_IN_TIME = 4.0
-"""Likewise of a shift in time, whose blocks of frames are few."""
+DEVIATIONS_IN_TIME, DEVIATIONS_OF_HANDS = 4.0, 3.0
+"""Likewise of a shift in time, whose blocks of frames are few, and of a bend from the one that decides."""
 LEAST = 0.01
 """Of a person's height: less is nobody's fault."""
 ALIKE, EXACT = 1.05, 1.15
@@ -79,7 +79,7 @@ def diagnose(sample: Sample) -> tuple[Finding, ...]:
         The faults found, none where everything is as it should be: at most one of keypoints and places, and one of hands.
     """
     found = [Finding(one.fault, one.words, one.flag, len(sample), math.nan, math.nan, math.nan)
-             for one in hands(sample) if one.deviations >= DEVIATIONS]  # fmt: skip
+             for one in hands(sample) if one.deviations >= DEVIATIONS_OF_HANDS]  # fmt: skip
     table = Table.of(sample)
     if table is None:
         return tuple(found)
