@@ -6,6 +6,7 @@ import typer
 
 from refine.commands.convert import convert
 from refine.commands.demo import demo
+from refine.commands.diagnose import diagnose
 from refine.commands.fit import fit
 from refine.commands.inspect import inspect
 from refine.commands.one_sentence import in_one_sentence, prepare_streams
@@ -35,6 +36,7 @@ def about(
 # One line a command; each is a file of refine/commands.
 app.command()(in_one_sentence(convert))
 app.command()(in_one_sentence(demo))
+app.command()(in_one_sentence(diagnose))
 app.command()(in_one_sentence(fit))
 app.command()(in_one_sentence(inspect))
 app.command()(in_one_sentence(run))

@@ -42,6 +42,10 @@ def run(
             min=0, help="The number of a video's first frame in the results' names; told by the names if not named."
         ),
     ] = None,
+    correct: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster (extra `ray`).")] = "local",
     address: Annotated[str | None, typer.Option(help="The Ray cluster's address: auto, or host:port.")] = None,
 ) -> None:
@@ -58,7 +62,7 @@ def run(
 
         failures = list_pairs(
             results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model,
-            first_frame=first_frame, limit=limit,
+            first_frame=first_frame, limit=limit, correct=correct or (),
         )  # fmt: skip
         raise typer.Exit(3 if failures else 0)
     check_folder(out)
@@ -66,7 +70,7 @@ def run(
         summary = run_folder(
             results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
             jobs=jobs, threads=threads, chunk_size=chunk_size, first_frame=first_frame, limit=limit, resume=resume,
-            retry_failed=retry_failed, save_npz=save_npz, engine=engine, address=address, progress=progress,
+            retry_failed=retry_failed, save_npz=save_npz, correct=correct or (), engine=engine, address=address, progress=progress,
         )  # fmt: skip
     print_summary(summary, str(out / LOG))
     raise typer.Exit(summary.exit_status)

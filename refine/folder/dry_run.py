@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from refine.errors import InputError
@@ -10,6 +11,7 @@ from refine.folder.outcome import reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Reader
+from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
 from refine.folder.video import frame_size
 from refine.photo_header import upright_size
@@ -28,6 +30,7 @@ def list_pairs(
     body_model: str | Path | None = None,
     first_frame: int | None = None,
     limit: int | None = None,
+    correct: Sequence[str] = (),
 ) -> int:
     """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, and what is wrong.
 
@@ -41,26 +44,68 @@ def list_pairs(
         body_model: Likewise.
         first_frame: Likewise.
         limit: Likewise.
+        correct: Likewise.
 
     Returns:
         How many results have something wrong.
     """
-    found = find_inputs(results, Path(out), limit)
-    settings = Settings(
-        results=str(found.root), images=str(images), keypoints=None if keypoints is None else str(keypoints), format=format,
-        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
+    reader, names = reader_of(
+        results, images, out=Path(out), keypoints=keypoints, format=format, camera=camera, body_model=body_model,
+        first_frame=first_frame, limit=limit, correct=correct,
     )  # fmt: skip
-    check_settings(settings)
-    reader = Reader(settle(settings, found, first_frame))
     print("\t".join(HEAD))
     wrong = 0
-    for name in found.names:
+    for name in names.names:
         row = _row(name, reader)
         wrong += bool(row[-1])
         print("\t".join((name, *row)))
-    note = f"; {found.ignored} other file(s) left alone" if found.ignored else ""
-    print(f"{len(found.names)} result(s), {wrong} with a problem{note}. Nothing was written.", file=sys.stderr)
+    note = f"; {names.ignored} other file(s) left alone" if names.ignored else ""
+    print(f"{len(names.names)} result(s), {wrong} with a problem{note}. Nothing was written.", file=sys.stderr)
     return wrong
+
+
+def reader_of(
+    results: str | Path,
+    images: str | Path,
+    *,
+    out: Path | None = None,
+    keypoints: str | Path | None = None,
+    format: str | None = None,
+    camera: str | Path | None = None,
+    body_model: str | Path | None = None,
+    first_frame: int | None = None,
+    limit: int | None = None,
+    correct: Sequence[str] = (),
+) -> tuple[Reader, Results]:
+    """Return what reads the results of a folder as a run would, and their names.
+
+    Args:
+        results: As for `refine.folder.run.run_folder`, like all others.
+        images: Likewise.
+        out: Results below it are left out; None: there is no such folder.
+        keypoints: Likewise.
+        format: Likewise.
+        camera: Likewise.
+        body_model: Likewise.
+        first_frame: Likewise.
+        limit: Likewise.
+        correct: Likewise.
+
+    Raises:
+        InputError: An input is missing or an option unknown.
+    """
+    if out is None:
+        found = find_results(results)
+        found = replace(found, names=found.names[:limit])
+    else:
+        found = find_inputs(results, out, limit)
+    settings = Settings(
+        results=str(found.root), images=str(images), keypoints=None if keypoints is None else str(keypoints), format=format,
+        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
+        correct=tuple(correct),
+    )  # fmt: skip
+    check_settings(settings)
+    return Reader(settle(settings, found, first_frame)), found
 
 
 def _row(name: str, reader: Reader) -> tuple[str, ...]:

@@ -104,7 +104,7 @@ def find_keypoints(given: str | Path) -> KeypointFiles:
 def read_people(
     path: Path, photo: PhotoFile, size: tuple[int, int], among: tuple[int, int] | None = None
 ) -> DetectedPeople:
-    """Read the people of a photo.
+    """Read the people of a photo; whether their points can be those of a photo of its size is not looked at.
 
     Args:
         path: The file.
@@ -113,7 +113,7 @@ def read_people(
         among: Of a file about all photos: the photo's place, and how many photos there are; None: the file is this photo's.
 
     Raises:
-        InputError: The file is broken, not about this photo, or about one of another size.
+        InputError: The file is broken, or not about this photo.
     """
     from refine.keypoint_formats import Wanted
 
@@ -127,7 +127,7 @@ def read_people(
             raise InputError(f"keypoints {path.name}", f"a file about all {among[1]} photos", "one about one", advice)
     image = photo.frame if photo.frame is not None else photo.name
     people: DetectedPeople = found.read(content, Wanted(path.name, image, size, among or (0, 1)))
-    return people.checked(size)
+    return people
 
 
 @lru_cache(maxsize=1)

@@ -136,6 +136,16 @@ class Photos:
                 return self.frames(videos[0])
         return tuple(PhotoFile(self.root / name, name) for name in self.images) if self.only_result else ()
 
+    def later(self, photo: PhotoFile, count: int) -> PhotoFile | None:
+        """Return the photo `count` places on in the same video or folder, None beyond its ends."""
+        if photo.frame is not None:
+            frames = self.frames(photo.name.partition("#")[0])
+            return frames[photo.frame + count] if 0 <= photo.frame + count < len(frames) else None
+        folder = PurePosixPath(photo.name).parent
+        beside = [name for name in self.images if PurePosixPath(name).parent == folder]
+        place = beside.index(photo.name) + count
+        return PhotoFile(self.root / beside[place], beside[place]) if 0 <= place < len(beside) else None
+
     def frames(self, video: str) -> tuple[PhotoFile, ...]:
         """Return all frames of a video."""
         path = self.root / video

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from refine.camera import Camera
+from refine.correct_estimate import corrected
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -225,7 +226,8 @@ class Reader:
 
         path = Path(self.settings.results) / result
         first = None if self.settings.camera is None else self._camera(sizes[:1])[0]
-        return checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
+        found = checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
+        return corrected(found, self.settings.corrections)
 
     def _paired(self, result: str, estimate: Estimate, guess: Sequence[PhotoFile]) -> dict[int, PhotoFile]:
         """Return the photo of each image index: the one the result names, else the one of its place."""
@@ -283,8 +285,16 @@ class Reader:
         lens = self._camera(torch.tensor([image.size], dtype=torch.float32))[1][0]
         return (image if lens is None else replace(image, pixels=lens.undistort(image.pixels))), lens
 
-    def detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
-        """Return the people detected in a photo of a size (height, width) px, None where there is no file.
+    def size_of(self, photo: PhotoFile) -> tuple[int, int]:
+        """Return a photo's (height, width), upright, px, from its header."""
+        return frame_size(photo.path) if photo.frame is not None else upright_size(photo.path)
+
+    def as_written(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
+        """Return the people detected in a photo as their file has them, None where there is no file.
+
+        Args:
+            photo: The photo.
+            size: Its (height, width), px.
 
         Raises:
             InputError: The file is broken, or not about this photo.
@@ -293,3 +303,18 @@ class Reader:
         if path is None or self.keypoints is None:
             return None
         return read_people(path, photo, size, self.photos.place_of(photo) if self.keypoints.about_all else None)
+
+    def detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
+        """Return the people detected in a photo, systematic faults undone; None where there is no file.
+
+        Args:
+            photo: The photo.
+            size: Its (height, width), px.
+
+        Raises:
+            InputError: The file is broken, not about this photo, or about one of another size.
+        """
+        correction = self.settings.corrections.keypoints
+        about = self.photos.later(photo, correction.frames) if correction.frames else photo
+        people = None if about is None else self.as_written(about, size)
+        return None if people is None else correction.of(people, size).checked(size)

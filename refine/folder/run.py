@@ -56,6 +56,7 @@ def run_folder(
     resume: bool = True,
     retry_failed: bool = False,
     save_npz: bool = False,
+    correct: Sequence[str] = (),
     engine: str = "local",
     address: str | None = None,
     progress: Progress | None = None,
@@ -80,6 +81,7 @@ def run_folder(
         resume: Go on where an earlier call was ended; False: forget what it did and begin anew.
         retry_failed: Do chunks again in which a result failed, say because its photo was missing.
         save_npz: Write refine's own npz beside each result.
+        correct: Systematic faults of keypoints and estimates to undo on reading (`refine.corrections`; `refine diagnose` finds them).
         engine: "local" or "ray".
         address: The Ray cluster's address.
         progress: Told after each chunk.
@@ -101,6 +103,7 @@ def run_folder(
         keypoints=None if keypoints is None else str(Path(keypoints).expanduser().absolute()), format=format,
         camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
         device=device, threads=threads or 1, chunk_size=chunk_size or CHUNK_SIZE, save_npz=save_npz,
+        correct=tuple(correct),
     )  # fmt: skip
     found = find_inputs(results, Path(out), limit)
     settings = replace(settings, results=str(found.root))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 
+from refine.corrections import Corrections, parse_corrections
 from refine.errors import InputError
 from refine.refiner import Refiner
 
@@ -42,10 +43,22 @@ class Settings:
     """Whether there is one result; it belongs to the only photo whatever both are called."""
     save_npz: bool = False
     """Whether refine's own npz is written beside each result."""
+    correct: tuple[str, ...] = ()
+    """Systematic faults of keypoints and estimates that are undone on reading, as `refine.corrections` has them."""
 
     def __post_init__(self) -> None:
         if self.chunk_size < 1 or self.threads < 1:
             raise InputError("--chunk-size, --threads", "at least 1", f"{self.chunk_size}, {self.threads}")
+        _ = self.corrections
+
+    @property
+    def corrections(self) -> Corrections:
+        """The faults that are undone.
+
+        Raises:
+            InputError: One of `correct` is not known.
+        """
+        return parse_corrections(self.correct)
 
 
 def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
@@ -53,7 +66,7 @@ def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
 
     The camera file goes in by its content. Where the results lie does not matter, only what they are.
     """
-    written = {f.name: getattr(settings, f.name) for f in fields(settings) if f.name != "results"}
+    written = {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "results"}
     camera = Path(settings.camera) if settings.camera else None
     if camera is not None and camera.suffix == ".json" and camera.is_file():
         written["camera_sha256"] = hashlib.sha256(camera.read_bytes()).hexdigest()
