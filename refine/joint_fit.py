@@ -39,7 +39,7 @@ CHUNK = 256
 """Bodies looked at together; pairs of 140 points of these are 20 MB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """How stored points fit the rotations.
 

@@ -45,7 +45,7 @@ STEPS = tuple(math.exp(REACH * (step / 12 - 1)) for step in range(25))
 """A share is looked for up to this far (in the logarithm) around the one that sizes say, where people fit best."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A supposed fault and what is left when it is undone.
 

@@ -23,7 +23,7 @@ ORDER_SHARE = 0.3
 """What standing in another order from left to right costs, in sizes of a person: less than another pose does."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """R estimated people with their detected ones.
 

@@ -27,7 +27,7 @@ class Frame:
     number: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """N estimated people of a folder.
 

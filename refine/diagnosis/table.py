@@ -18,7 +18,7 @@ SURE = 0.3
 """Confidence from which a point counts, as in `refine.detections`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Some people of a sample beside all that was detected in their photos.
 
