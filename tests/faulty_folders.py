@@ -117,7 +117,10 @@ def write_parameters(root: Path, state: State, names: list[str], hand: float | N
     for row, name in enumerate(names):
         fingers = turns[row, 25:55].copy() + 0.05 * draw.standard_normal((30, 3))
         if hand is not None:
-            fingers = 0.05 * draw.standard_normal((30, 3)) + 0.1 * draw.standard_normal(3)
+            fingers = 0.05 * draw.standard_normal((30, 3))
+            fingers[:, 2] += (
+                0.15 * draw.standard_normal() * np.repeat([-1.0, 1.0], 15)
+            )  # one hand closes about -z, the other about z
         np.savez(
             root / "results" / f"{name}.npz", global_orient=turns[row : row + 1, 0], body_pose=turns[row, 1:22].reshape(1, 63),
             left_hand_pose=fingers[:15].reshape(1, 45), right_hand_pose=fingers[15:].reshape(1, 45), betas=np.zeros((1, 10)), jaw_pose=np.zeros((1, 3)),

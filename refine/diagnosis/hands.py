@@ -46,9 +46,9 @@ def hands(sample: Sample) -> Iterator[Candidate]:
     degrees = float(torch.rad2deg(middle))
     if sample.hand_mean != "mean" and float(middle) < STRAIGHT_RAD:
         words = f"finger rotations stand on the model's mean hand (they average to {degrees:.0f}°), and are read as whole ones"
-        deviations = (STRAIGHT_RAD - float(middle)) / max(error, 1e-4)
+        deviations = (BENT_RAD - float(middle)) / max(error, 1e-4)
         yield Candidate("hands", words, "--correct estimate.hands=mean", nothing, 2.0, deviations)
     if sample.hand_mean == "mean" and float(middle) > BENT_RAD:
         words = f"finger rotations are whole ones (they average to {degrees:.0f}°), and are read as standing on the mean hand"
-        deviations = (float(middle) - BENT_RAD) / max(error, 1e-4)
+        deviations = (float(middle) - STRAIGHT_RAD) / max(error, 1e-4)
         yield Candidate("hands", words, "--correct estimate.hands=flat", nothing, 2.0, deviations)
