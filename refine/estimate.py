@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.bodies import Bodies, Index, State
@@ -43,6 +43,7 @@ class Source:
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
+        unusable: (B,) rows that are never refined and written back as they came (`refine.usable` says why); None: there are none.
     """
 
     format: str
@@ -63,6 +64,7 @@ class Source:
     persons: tuple[str, ...] = ()
     sigma_rad: Float[Tensor, "B J"] | None = None
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    unusable: Bool[Tensor, "B"] | None = None
 
     def __len__(self) -> int:
         return self.pose.shape[0]
@@ -86,6 +88,7 @@ class Source:
             persons=tuple(self.persons[row] for row in chosen) if self.persons else (),
             sigma_rad=some(self.sigma_rad),
             evidence={name: value[index] for name, value in self.evidence.items()},
+            unusable=some(self.unusable),
         )
 
 

@@ -31,6 +31,7 @@ from refine.formats._simple_romp import (
     Results,
     axis_angles,
     checked,
+    known_rows,
     pick,
     put_rotations,
     put_surface,
@@ -164,9 +165,9 @@ def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: 
 
 def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
     """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
-    point = content["joints"].astype(np.float64) + content["cam_trans"][:, None]
+    known = known_rows(content, ("joints", "cam_trans", "pj2d_org"))
     advice = "The file was changed after BEV wrote it, or is another program's."
-    found = recover(str(path), point, content["pj2d_org"], advice)
+    found = recover(str(path), known["joints"] + known["cam_trans"][:, None], known["pj2d_org"], advice)
     focal, (x, y), error = found.focal, found.center, found.error
     if error > FITS_PX or min(focal, x, y) <= 0 or not math.isfinite(error):
         raise InputError(
@@ -177,6 +178,6 @@ def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
     by_rule = abs(focal - usual) < SAME_FOCAL * usual
     focal = usual if by_rule else focal
     rule = f"{focal:.0f} px, " + ("60° across the longer side (BEV)" if by_rule else "recovered from the stored joints")
-    like = torch.ones(len(point), 2)
+    like = torch.ones(len(content["joints"]), 2)
     center = torch.tensor([width / 2, height / 2])
     return Camera(float(focal) * like, center * like, torch.tensor([float(height), float(width)]) * like), rule

@@ -15,6 +15,8 @@ from refine.discover import modules
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.formats._nearly import levels, looks_like, what_it_is
+from refine.formats._nobody import Nobody, holds_nobody
+from refine.formats.nobody import estimate_of_nobody
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 """What numbers of another kind or count end in, once they are reckoned with; the cause stays attached."""
@@ -45,7 +47,7 @@ def read(
         sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not know them.
 
     Returns:
-        The estimate, camera frame of the photo, m and px.
+        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format (`nobody`).
 
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
@@ -56,6 +58,8 @@ def read(
         advice = "A folder of results is what `refine run` is for." if path.is_dir() else "Check the path."
         raise InputError(str(path), "a regressor's result file", got, advice)
     known = formats()
+    if holds_nobody(path):
+        return estimate_of_nobody(path, body)
     if format is not None:
         return _read(format, _named(format), path, body, camera, sizes)
     for name, module in known.items():
@@ -88,6 +92,8 @@ def _read(
     """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
     try:
         estimate: Estimate = module.read(path, body, camera, sizes)
+    except Nobody:
+        return estimate_of_nobody(path, body)
     except (InputError, MissingExtra):
         raise
     except UNFORESEEN as error:

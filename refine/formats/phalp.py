@@ -112,7 +112,7 @@ def read(
     side = own.size.amax(1)[:, None, None]
     pixels = torch.as_tensor(entries.column(where, content, "2d_joints", 2 * (JOINTS + 1))).reshape(count, -1, 2)
     seen = (side * pixels - pads[:, None])[:, :JOINTS]
-    apart = float((own.project(joints + translation[:, None]) - seen).abs().max())
+    apart = float((own.project(joints + translation[:, None]) - seen).abs().nan_to_num(0.0, posinf=torch.inf).max())
     if not apart <= FITS_PX:
         raise InputError(f"{where}: 2d_joints", "the projection of 3d_joints + camera", f"{apart:.1f} px apart", ADVICE)
     parts = [

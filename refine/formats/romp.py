@@ -30,6 +30,7 @@ from refine.formats._simple_romp import (
     Results,
     axis_angles,
     checked,
+    known_rows,
     pick,
     put_rotations,
     put_surface,
@@ -148,6 +149,7 @@ def write(refined: Estimate, path: Path) -> None:
 
 def _camera(path: Path | None, content: Results) -> Camera:
     """Recover the photo's size from joints and pixels, and build the long lens; one camera a body, all the same."""
+    people, content = len(content["cam"]), known_rows(content, ("cam", "joints", "pj2d_org"))
     scale, shift = content["cam"][:, :1].astype(np.float64), content["cam"][:, 1:].astype(np.float64)
     flat = scale[..., None] * content["joints"][..., :2] + shift[:, None] + 1  # (B, 71, 2) in half sides of the square
     ones, zeros = np.ones(flat[..., 0].size), np.zeros(flat[..., 0].size)
@@ -164,7 +166,7 @@ def _camera(path: Path | None, content: Results) -> Camera:
         raise InputError(str(path), "pj2d_org that follows from joints and cam as in ROMP", got, advice)
     width, height = round(side - 2 * pad_x), round(side - 2 * pad_y)
     focal = LONG_DISTANCE_M * nearest * side / 2
-    like = torch.ones(len(scale), 2)
+    like = torch.ones(people, 2)
     center = torch.tensor([side / 2 - pad_x, side / 2 - pad_y], dtype=torch.float32)
     return Camera(focal * like, center * like, torch.tensor([float(height), float(width)]) * like)
 
