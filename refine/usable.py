@@ -69,7 +69,13 @@ def with_stand_ins(source: Source, camera: Camera) -> tuple[Source, Camera]:
     model = int((~lost).nonzero()[0, 0])
     rows = torch.where(lost, model, torch.arange(len(source)))
     stood = source.rows(rows)
-    depth = stood.joints[:, 0, 2] if stood.joints is not None else stood.translation[:, 2] if stood.translation is not None else torch.zeros(1)
+    depth = (
+        stood.joints[:, 0, 2]
+        if stood.joints is not None
+        else stood.translation[:, 2]
+        if stood.translation is not None
+        else torch.zeros(1)
+    )
     step = torch.where(lost, BEHIND_M - depth.detach(), torch.zeros(()))[:, None] * torch.tensor([0.0, 0.0, 1.0])
     moved = {
         name: None if part is None else part + (step if part.dim() == 2 else step[:, None]).to(part)
@@ -144,11 +150,15 @@ def _refusal(source: Source, depth: float, tall: float, *, near: bool) -> InputE
     where = f"{source.path or source.format}: {key}"
     got = f"a pelvis at z = {depth:.2f} m"
     if key == "joints":
-        advice = "These joints are relative to the root, not in the camera's frame: store transl, or joints with it added."
+        advice = (
+            "These joints are relative to the root, not in the camera's frame: store transl, or joints with it added."
+        )
         if "cam_trans" in source.arrays:
             advice += " The names are ROMP's: its place is in cam and cam_trans."
         return InputError(where, "joints in the camera's frame, metres", got, advice)
-    advice = "It must be metres in the camera's frame (x right, y down, z forward), made with this camera's focal length."
+    advice = (
+        "It must be metres in the camera's frame (x right, y down, z forward), made with this camera's focal length."
+    )
     if near:
         return InputError(where, f"people in front of the camera, {NEAREST_M:g} m or farther", got, advice)
     got += f", {tall:.1f} px tall in the photo"

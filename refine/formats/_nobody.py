@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
+from refine.estimate import as_array
 from refine.formats._npz import READ_ERRORS, read_object
 from refine.formats._pickled import kind, read_json, read_pickled
-
 
 
 class Nobody(InputError):
@@ -43,7 +43,7 @@ PEOPLE = frozenset(
         "global_orient", "body_pose", "pose", "poses", "thetas", "pred_thetas", "smpl_thetas", "pred_pose", "pred_rotmat", "rotmat", "fullpose",
         "full_pose", "root_orient", "pose_body", "root_pose", "smpl_pose", "smplx_body_pose", "parm_pose", "rotvec", "smplx_params", "smpl",
         "smplx", "smplh", "people", "person_data", "data", "results", "params", "pred_smpl_params", "smpl_params_incam", "pred_vertices",
-        "orig_cam_t", "pred_trans", "smpl_params_incam", "smpl_params_global",
+        "orig_cam_t", "pred_trans", "smpl_params_global",
     }
 )  # fmt: skip
 """Names under which systems keep people's poses, or the people."""
@@ -86,7 +86,9 @@ def _npz(path: Path) -> bool:
                 return False
             with archive.open(name) as file:
                 version = np.lib.format.read_magic(file)
-                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                )
                 shape, _, dtype = header(file)
             key = name[:-4]
             if dtype.hasobject:
@@ -96,6 +98,11 @@ def _npz(path: Path) -> bool:
             else:
                 stand_ins[key] = np.broadcast_to(np.zeros((), np.uint8), shape)
     return bool(stand_ins) and _empty(stand_ins, 0)
+
+
+def is_empty(value: object) -> bool:
+    """Say whether an array, tensor or list has no numbers."""
+    return bool(np.size(as_array(value)) == 0) if not isinstance(value, Mapping) else not value
 
 
 def _empty(value: object, depth: int) -> bool:

@@ -93,7 +93,11 @@ def rotations(where: str, name: str, values: object, count: int, joints: int) ->
         return rotation.exp(as_tensor(array).reshape(count, joints, 3))
     if each == 9 * joints:
         matrices = as_tensor(array).reshape(count, joints, 3, 3)
-        error = float((matrices @ matrices.mT - torch.eye(3)).abs().nan_to_num(0.0, posinf=torch.inf).max()) if count else 0.0
+        error = (
+            float((matrices @ matrices.mT - torch.eye(3)).abs().nan_to_num(0.0, posinf=torch.inf).max())
+            if count
+            else 0.0
+        )
         if not error <= ROTATION_TOLERANCE or bool((torch.linalg.det(matrices) < 0).any()):
             raise InputError(f"{where}: {name}", "rotation matrices", f"R R^T off the identity by {error:.2g}", "")
         return matrices

@@ -147,7 +147,10 @@ def _arrays(where: str, people: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return what is needed of all people, one array a name, float64."""
     shapes = {"parm_pose": (24, 3, 3), "parm_shape": (10,), "parm_cam": (3,), "bbox_scale": (), "bbox_center": (2,)}
     rows = [
-        {name: numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE, rows=True) for name, shape in shapes.items()}
+        {
+            name: numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE, rows=True)
+            for name, shape in shapes.items()
+        }
         for row, person in enumerate(people)
     ]
     return {name: np.stack([row[name] for row in rows]).astype(np.float64) for name in shapes}

@@ -204,7 +204,9 @@ def _place(
     own = _boxes(where, content, file.count, size)
     if own is not None:
         crop = torch.as_tensor(numbers(where, content, "pred_cams", file.count, 3, advice=ADVICE)).double()
-        check_positive(f"{where}: pred_cams scale", crop[:, 0].nan_to_num(1.0), "", "The regressor failed on this person.")
+        check_positive(
+            f"{where}: pred_cams scale", crop[:, 0].nan_to_num(1.0), "", "The regressor failed on this person."
+        )
         place = torch.cat((crop[:, 1:], 2 * SPIN_FOCAL_PX / (CROP_PX * crop[:, :1])), 1)
         return own, place.float(), "5000 px in the 224 px crop of each person's box (MMHuman3D's demos)"
     if "transl" not in file.parts:

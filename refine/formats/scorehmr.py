@@ -68,7 +68,9 @@ def read(
     if count == 0:
         raise InputError(f"{where}: pred_cam_t", "at least one row", "none", ADVICE)
     crop = torch.as_tensor(numbers(where, content, "pred_cam", count, 3, advice=ADVICE))
-    check_positive(f"{where}: pred_cam scale", crop[:, 0].nan_to_num(1.0), "", "HMR2 failed on this person: remove the row.")
+    check_positive(
+        f"{where}: pred_cam scale", crop[:, 0].nan_to_num(1.0), "", "HMR2 failed on this person: remove the row."
+    )
     index = torch.arange(count)
     own = _camera(needed_sizes(where, index, sizes, camera))
     source = Source(

@@ -73,7 +73,9 @@ def read(
     count = len(crop)
     if count == 0:
         raise InputError(f"{where}: camera", "at least one sample", "none", ADVICE)
-    check_positive(f"{where}: camera scale", crop[:, 0].nan_to_num(1.0), "", "SPIN failed on this sample: remove the row.")
+    check_positive(
+        f"{where}: camera scale", crop[:, 0].nan_to_num(1.0), "", "SPIN failed on this sample: remove the row."
+    )
     numbers(where, content, "pred_joints", count, 17, 3, advice=ADVICE)
     source = Source(
         format="spin",
