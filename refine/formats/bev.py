@@ -62,7 +62,11 @@ ROTATIONS = 22
 
 def recognises(path: Path) -> bool:
     """Say whether a file is BEV's: a dictionary with `cam_trans` and `pj2d_org`, but without ROMP's `global_orient`."""
-    content = results_of(path)
+    return is_photo(results_of(path))
+
+
+def is_photo(content: Results | None) -> bool:
+    """Say whether a dictionary is BEV's of one photo."""
     return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
 
 
@@ -86,8 +90,22 @@ def read(
     Raises:
         InputError: The file is broken or holds something else.
     """
-    path = Path(path)
-    content = checked(path, results_of(path), SHAPES)
+    source, own = source_of(Path(path), results_of(path))
+    estimate = to_body(source, own, body)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
+    """Return BEV's words about the people of one photo, and their cameras.
+
+    Args:
+        path: The file, for messages.
+        stored: The dictionary of the photo.
+
+    Raises:
+        InputError: It is broken or holds something else.
+    """
+    content = checked(path, stored, SHAPES)
     own, rule = _camera(path, content)
     translation = torch.as_tensor(content["cam_trans"], dtype=torch.float32)
     vertices = content.get("verts")
@@ -104,8 +122,7 @@ def read(
         focal_rule=rule,
         path=path,
     )
-    estimate = to_body(source, own, body)
-    return estimate if camera is None else with_camera(estimate, camera)
+    return source, own
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -121,7 +138,13 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = own_source(refined, "bev", "BEV")
+    own_source(refined, "bev", "BEV")
+    write_arrays(Path(path), {"results": refined_content(refined)})
+
+
+def refined_content(refined: Estimate) -> Results:
+    """Return the dictionary of a photo, `refined.source.arrays`, with what was refined in it."""
+    source = refined.source
     content: Results = dict(source.arrays)
     camera, _ = _camera(source.path, content)
     refined = with_camera(refined, camera)
@@ -144,7 +167,7 @@ def write(refined: Estimate, path: Path) -> None:
         if "params_pred" in content:
             content["params_pred"] = _params(content["params_pred"], back, source.pose, translation)
         content = put_surface(content, refined, translation)
-    write_arrays(Path(path), {"results": content})
+    return content
 
 
 def _cam(translation: Tensor) -> np.ndarray:
