@@ -27,7 +27,7 @@ from refine.camera import Camera
 from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
-from refine.estimate import Estimate
+from refine.estimate import Estimate, Source
 from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
 from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
 from refine.formats._own_source import own_source
@@ -89,10 +89,29 @@ def read(
     Raises:
         InputError: The file is broken or holds something else.
     """
+    path = Path(path)
+    source, own, body_note = source_of(path, _content(path), sizes)
+    estimate = to_body(source, own, body)
+    estimate = replace(estimate, notes=estimate.notes + body_note)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def source_of(
+    path: Path, stored: dict[str, object], sizes: Float[Tensor, "I 2"] | None
+) -> tuple[Source, Camera, tuple[str, ...]]:
+    """Return what SAM 3D Body said about one person, the person's camera, and notes.
+
+    Args:
+        path: The file, for messages.
+        stored: The person's dictionary.
+        sizes: (1, 2) px, the photo's, or None.
+
+    Raises:
+        InputError: It is broken or holds something else.
+    """
     from refine.body.load import load_body
 
-    path = Path(path)
-    content = _checked(path, _content(path))
+    content = _checked(path, stored)
     own, rule = _camera(path, content, sizes)
     place = torch.as_tensor(np.asarray(content["pred_cam_t"]), dtype=torch.float64)
     points, vertices = (
@@ -106,10 +125,7 @@ def read(
     seen = torch.as_tensor(np.asarray(content["pred_keypoints_2d"]), dtype=torch.float32)[None]
     assert source.joints is not None
     fitted = own.project(source.joints[:, : source.pose.shape[1]])
-    source = replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule)
-    estimate = to_body(source, own, body)
-    estimate = replace(estimate, notes=estimate.notes + done.notes)
-    return estimate if camera is None else with_camera(estimate, camera)
+    return replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule), own, done.notes
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -122,7 +138,13 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = own_source(refined, "sam3dbody", "SAM 3D Body")
+    own_source(refined, "sam3dbody", "SAM 3D Body")
+    write_arrays(Path(path), refined_content(refined))
+
+
+def refined_content(refined: Estimate) -> dict[str, object]:
+    """Return one person's dictionary, `refined.source.arrays`, with what was refined in it."""
+    source = refined.source
     content = dict(source.arrays)
     camera, _ = _camera(source.path, content, None)
     camera = Camera(camera.focal, camera.center, refined.camera.size.cpu().float())
@@ -157,7 +179,7 @@ def write(refined: Estimate, path: Path) -> None:
         ).to("cpu", torch.float32)
         content |= {key: getattr(words, name)[0].numpy() for key, name in REFINED.items()}
         content |= {REFINED_SCALE: np.asarray(float(own[0]), np.float32), "refine_note": np.asarray(NOTE)}
-    write_arrays(Path(path), content)
+    return content
 
 
 def _content(path: Path) -> dict[str, object]:
