@@ -16,6 +16,7 @@ from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._nobody import Nobody, holds_nobody
+from refine.formats._renames import renames, without_root
 from refine.formats.nobody import estimate_of_nobody
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
@@ -114,10 +115,13 @@ def _named(name: str) -> ModuleType:
 
 def _advice(known: dict[str, ModuleType], path: Path) -> str:
     """Say which format the file nearly is, and what each format looks like: the first sentence of its module."""
-    near = looks_like(known, levels(path))
+    found = levels(path)
+    near = renames(found) or looks_like(known, found) or without_root(found)
+    if near:
+        return f"{near} Formats: docs/formats.md."
     lines = [
         f"  {name}: {(module.__doc__ or '').strip().splitlines()[0]}"
         for name, module in known.items()
         if module.__doc__
     ]
-    return "\n".join([*([near] if near else []), "Known formats:", *lines])
+    return "\n".join(["Known formats:", *lines])

@@ -33,6 +33,7 @@ from refine.formats._npz import write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
 from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of
+from refine.formats._renames import renames
 from refine.formats._smpl_parts import rotations
 from refine.formats._spelling import FILE, MATRICES, MOCAP
 from refine.formats.nobody import nobody_of
@@ -165,6 +166,12 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
             if values is not None and not coefficients:
                 pose[:, part] = rotations(where, name, values, count, part.stop - part.start)
     translation = rows_of(where, "transl", arrays.get("transl"), count, 3)
+    if translation is None and "joints" not in arrays:
+        stored: Any = arrays.get(FILE, {"content": init})
+        content = stored["content"]
+        names = frozenset(map(str, [*arrays, *(content if isinstance(content, Mapping) else ())]))
+        advice = renames([names]) or "Store `transl`, or `joints` in the camera frame."
+        raise InputError(where, "a translation or joints", "neither", advice)
     points = {name: points_of(where, name, arrays.get(name), count) for name in ("joints", "vertices")}
     joints_3d = points["joints"]
     if joints_3d is not None and translation is not None:

@@ -139,7 +139,7 @@ def _tracks(tracks: dict[Any, Any], before: list[Any], after: list[Any]) -> dict
             if any(value is None for value in values):
                 fresh.pop(name)
                 continue
-            rows = [value[place] for value, place in zip(values, places, strict=True)]
+            rows = [np.asarray(value)[place] for value, place in zip(values, places, strict=True)]
             fresh[name] = np.stack(rows) if isinstance(lists[name], np.ndarray) else rows
     return result
 

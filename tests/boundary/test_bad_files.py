@@ -43,8 +43,8 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_an_npz_of_other_arrays_lists_what_it_has(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="an npz file with poses, trans"):
-        read(saved(tmp_path / "amass.npz", poses=np.zeros((3, 72)), trans=np.zeros((3, 3))))
+    with pytest.raises(InputError, match="an npz file with places, turns"):
+        read(saved(tmp_path / "others.npz", turns=np.zeros((3, 72)), places=np.zeros((3, 3))))
 
 
 @pytest.mark.parametrize("writer", [romp.write, bev.write])
