@@ -22,6 +22,7 @@ from torch import Tensor
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.source_pose import source_pelvis
 
 NEAREST_M = 0.3
 """A pelvis nearer than this to the camera is no person's: even of a head that fills the photo it is at half a metre."""
@@ -101,7 +102,8 @@ def check_places(estimate: Estimate) -> Estimate:
     if not len(estimate):
         return estimate
     lost = torch.zeros(len(estimate), dtype=torch.bool) if source.unusable is None else source.unusable
-    depth = estimate.joints[:, 0, 2].detach().cpu()
+    pelvis = source_pelvis(source).to(camera.focal)  # in the file's own scale, whatever body it was put on
+    depth = camera.transform(pelvis[:, None])[:, 0, 2].detach().cpu()
     side = camera.size.detach().cpu().amax(1)
     tall = camera.focal.detach().cpu().mean(1) * STATURE_M / depth.clamp(min=1e-6)  # (B,) px
     near = ~lost & ((depth < NEAREST_M) | (tall > MOST_PHOTOS * side))

@@ -32,6 +32,8 @@ from refine.formats._fitted_surface import carried, fitted_source, started, tota
 from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
+from refine.formats._plain_data import same_kind
+from refine.formats._smpl_parts import kept
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -167,7 +169,7 @@ def refined_content(refined: Estimate) -> dict[str, object]:
         fresh["pred_keypoints_2d"] = camera.to(dtype=torch.float64).project((fresh["pred_keypoints_3d"] + place)[None])[
             0
         ]
-        content |= {name: value.numpy().astype(np.asarray(content[name]).dtype) for name, value in fresh.items()}
+        content |= {name: same_kind(value.numpy(), kept(content[name])) for name, value in fresh.items()}
         content = {name: value for name, value in content.items() if name not in POSE_PARAMETERS}
         same = refined.body.model == source.model
         now = refined.bodies
@@ -209,7 +211,7 @@ def _checked(path: Path, content: dict[str, object]) -> dict[str, object]:
             raise InputError(f"{path}: {name}", wanted, f"shape {value.shape}", advice)
         if not np.isfinite(value).all():
             raise InputError(f"{path}: {name}", "finite values", f"{int((~np.isfinite(value)).sum())} others", advice)
-    return content
+    return {name: kept(value) if isinstance(value, np.ndarray) else value for name, value in content.items()}
 
 
 def _camera(path: Path | None, content: dict[str, object], sizes: Tensor | None) -> tuple[Camera, str]:

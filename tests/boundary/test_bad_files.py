@@ -108,14 +108,14 @@ def test_pickled_objects_among_parameters_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("results", [romp_results, bev_results])
 @pytest.mark.parametrize("name", ["smpl_thetas", "joints", "cam_trans", "pj2d_org"])
-def test_nan_in_a_result_names_the_array(
-    results: Callable[[], dict[str, np.ndarray]], name: str, tmp_path: Path
+def test_nan_in_a_result_of_one_names_the_array(
+    results: Callable[[int], dict[str, np.ndarray]], name: str, tmp_path: Path
 ) -> None:
-    content = results()
+    content = results(1)
     if name == "cam_trans" and "global_orient" in content:
         pytest.skip("ROMP's cam_trans is not used")
     content[name] = content[name].copy()
-    content[name].reshape(-1)[3] = np.nan
+    content[name].reshape(-1)[2] = np.nan
     with pytest.raises(InputError, match=rf"{name}'\]: expected finite values, got 1 NaN"):
         read(saved(tmp_path / "estimate.npz", results=content))
 
@@ -131,8 +131,7 @@ def test_wrong_shapes_and_missing_arrays_are_named(
         read(saved(tmp_path / "two.npz", results=content | {"joints": content["joints"][:1]}))
     with pytest.raises(InputError, match="an array 'smpl_thetas'"):
         read(saved(tmp_path / "three.npz", results={n: v for n, v in content.items() if n != "smpl_thetas"}))
-    with pytest.raises(InputError, match="at least one person"):
-        read(saved(tmp_path / "four.npz", results={name: value[:0] for name, value in content.items()}))
+    assert not len(read(saved(tmp_path / "four.npz", results={name: value[:0] for name, value in content.items()})))
 
 
 @pytest.mark.parametrize("results", [romp_results, bev_results])

@@ -20,7 +20,12 @@ from tests import joblib_layout
 from tests.layouts import phalp, romp_video
 from tests.layouts.parameters import smpl_parameters
 
-ZERO = {"global_orient": np.zeros((0, 3)), "body_pose": np.zeros((0, 69)), "betas": np.zeros((0, 10)), "transl": np.zeros((0, 3))}
+ZERO = {
+    "global_orient": np.zeros((0, 3)),
+    "body_pose": np.zeros((0, 69)),
+    "betas": np.zeros((0, 10)),
+    "transl": np.zeros((0, 3)),
+}
 
 
 def as_npz(path: Path, content: Any) -> None:
