@@ -80,7 +80,7 @@ class _Entries:
 def recognises(path: Path) -> bool:
     """Say whether a file is PHALP's: a pickle of frames with `tid`, `tracked_time`, `smpl` and `2d_joints`."""
     frames = peek(path, ("pickle", "joblib")).values()
-    filled = [frame for frame in frames if frame]  # in an empty one nobody is
+    filled = [frame for frame in frames if not isinstance(frame, dict) or frame]  # in an empty one nobody is
     return bool(filled) and all(isinstance(frame, dict) and set(frame) >= KEYS for frame in filled)
 
 

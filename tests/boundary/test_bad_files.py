@@ -144,9 +144,9 @@ def test_pixels_that_do_not_follow_from_the_joints_are_refused(
         read(saved(tmp_path / "estimate.npz", results=content))
 
 
-def test_the_results_of_a_video_are_refused_by_what_they_are(tmp_path: Path) -> None:
-    frames = {f"frame{n}.jpg": romp_results(1, n) for n in range(3)}
-    with pytest.raises(InputError, match="the results of one photo, got those of 3 video frames"):
+def test_a_video_of_other_dictionaries_is_refused_by_its_frame(tmp_path: Path) -> None:
+    frames = {f"frame{n}.jpg": romp_results(1, n) if n == 0 else {"cam": np.ones((1, 3))} for n in range(3)}
+    with pytest.raises(InputError, match=r"results\['frame1.jpg'\]: expected ROMP's or BEV's names"):
         read(saved(tmp_path / "video_results.npz", results=frames))
 
 
