@@ -144,6 +144,9 @@ def place_key(source: Source) -> str:
     arrays: Mapping[str, object] = source.arrays
     if source.translation is None:
         return "joints"
+    file = arrays.get("refine_file")  # parameters under other names keep where each stands (`formats._spelling`)
+    if isinstance(file, Mapping):
+        return next((keys[-1] for public, keys, *_ in file["pieces"] if public == "transl"), "transl")
     return next((name for name in PLACES if name in arrays), "transl")
 
 
