@@ -133,7 +133,7 @@ def spelled(content: object) -> tuple[dict[str, Any], tuple[Piece, ...]] | None:
     if inner:
         flat |= {str(name): ((inner[0], name), value) for name, value in content[inner[0]].items()}
     flat |= {name[len(INCAM) :]: part for name, part in flat.items() if name.startswith(INCAM)}
-    if OTHERS & set(flat):
+    if OTHERS & set(flat) or {"cam", "smpl_thetas"} <= set(flat):  # the latter is ROMP's or BEV's, and incomplete
         return None
     pieces = _pieces(flat)
     public = {piece.public for piece in pieces}
