@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.ambient import usual_torch
@@ -48,6 +48,7 @@ class Source:
         doubts: What of it contradicts itself and was set aside, a sentence each (`refine/agreement.py`).
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
         found: Refined bodies that stand beside these words in a file refine wrote (`refine/source_found.py`), or None.
+        unusable: (B,) rows that are never refined and written back as they came (`refine.usable` says why); None: there are none.
     """
 
     format: str
@@ -71,6 +72,7 @@ class Source:
     doubts: tuple[str, ...] = ()
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
     found: Found | None = None
+    unusable: Bool[Tensor, "B"] | None = None
 
     def __len__(self) -> int:
         return self.pose.shape[0]
@@ -95,6 +97,7 @@ class Source:
             sigma_rad=some(self.sigma_rad),
             evidence={name: value[index] for name, value in self.evidence.items()},
             found=None if self.found is None else self.found.rows(index),
+            unusable=some(self.unusable),
         )
 
 

@@ -56,6 +56,8 @@ class Inspection:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) px of the first image."""
+        if not len(self.estimate):
+            return ASSUMED_SIZE
         row = int((self.estimate.image_index == self.first_image).nonzero()[0, 0])
         height, width = self.estimate.camera.size[row].round().int().tolist()
         return height, width
@@ -73,12 +75,13 @@ def inspect(path: str | Path, *, size: tuple[int, int] | None = None, format: st
         What was found.
 
     Raises:
-        InputError: The file is missing, broken, of no known format, or holds nobody.
+        InputError: The file is missing, broken, or of no known format.
     """
     path = Path(path)
     estimate, doubts = _read(path, size, format)
     if not len(estimate):
-        raise InputError(str(path), "at least one person", "none")
+        facts = (("file", f"{path.name}, {path.stat().st_size / 1000:.0f} kB"), ("people", "nobody"))
+        return Inspection(path, estimate, facts, (), ())
     return Inspection(path, estimate, _facts(path, estimate), _missing(estimate), doubts + suspicions(estimate, size))
 
 

@@ -151,6 +151,8 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
         people = [one.body_only() for one in people]
         name = people[0].name
     projected = estimate.keypoints_2d(name).cpu()
+    if estimate.source.unusable is not None:  # who is not there is nobody in the photo
+        projected = projected.masked_fill(estimate.source.unusable[:, None, None], torch.nan)
     pixel = torch.zeros(projected.shape)
     confidence = torch.zeros(projected.shape[:2])
     for index, one in enumerate(people):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.check import check_finite
 from refine.errors import InputError
-from refine.estimate import Estimate, as_array
+from refine.estimate import Estimate
 from refine.focal import RULES, camera_from_rule, read_intrinsics
 from refine.photo import Photo
 from refine.undistort import Lens
@@ -142,12 +141,14 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
         return with_camera(estimate, given.for_bodies(estimate.image_index)) if several else estimate
     if isinstance(getattr(init, "refined", None), Estimate):
         raise InputError("init", "an estimate", "a Result", "To refine it further give result.refined.")
+    if parameters.nobody_in(init):
+        return parameters.read_parameters(init, model_of(body_model))
     body = model_of(body_model) if named is None else body_for(parameters.source_of(init), named)
     if camera is not None:
         source = parameters.source_of(init)
-        index = source.arrays.get("image_index", np.zeros(len(source)))
-        camera = given.for_bodies(torch.as_tensor(as_array(index)).reshape(-1).long())
-    return parameters.read_parameters(init, body, camera)
+        index = parameters.image_index_of(source)
+        camera = given.for_bodies(torch.zeros(len(source), dtype=torch.long) if index is None else index)
+    return parameters.read_parameters(init, body, camera, sizes=given.sizes)
 
 
 def estimate_of_file(

@@ -30,6 +30,7 @@ from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_found import KEY, as_bytes, found_among, texts
 from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.usable import check_places, known_cameras, with_stand_ins
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
@@ -58,18 +59,29 @@ def to_body(
         The estimate; its notes say what was fitted and how well, and what of the source contradicts itself (`refine.agreement`).
 
     Raises:
-        InputError: The source has neither a translation nor joints, or holds values that are not finite, or the number of
-            cameras is neither one nor that of the bodies.
+        InputError: The source has neither a translation nor joints, or no row whose values are finite and whose place a camera
+            can see, or the number of cameras is neither one nor that of the bodies.
     """
-    _check(source)
-    source = with_found(source)
+    return check_places(on_trial(source, camera, body, image_index))
+
+
+def on_trial(
+    source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
+) -> Estimate:
+    """Put what a regressor said on a body model without asking whether a camera can see it there: `to_body` before its last step.
+
+    For a format that has yet to find out where its people are, or which camera they belong to.
+    """
     count = len(source)
     if len(camera) not in (1, count):
         raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
-    body = own_body(source) if body is None else body
-    source = agreeing(source, camera, body)
-    fitted = fit_bodies(source, body)
     spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
+    source, spread = with_stand_ins(source, spread)
+    _check(source)
+    source = with_found(source)
+    body = own_body(source) if body is None else body
+    source = agreeing(source, spread, body)
+    fitted = fit_bodies(source, body)
     spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
     focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
@@ -96,7 +108,8 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
     if len(camera) not in (1, count):
         raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
     camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
-    camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype).checked()
+    camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype)
+    camera = known_cameras(estimate, camera).checked()
     if camera.camera_from_world is not None or estimate.camera.camera_from_world is not None:
         advice = (
             "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."

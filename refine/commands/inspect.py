@@ -47,7 +47,7 @@ def inspect(
         typer.echo(f"{'suspicious' if number == 0 else '':{NAME_WIDTH}}{words}")
     for note in found.estimate.notes:
         typer.echo(note, err=True)
-    if out is None:
+    if out is None or not len(found.estimate):
         return
     chosen = found.first_image if frame is None else frame
     rows = (found.estimate.image_index == chosen).nonzero()[:, 0].tolist()

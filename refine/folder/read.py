@@ -24,11 +24,13 @@ from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile, find_photos
 from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
+from refine.formats._nobody import holds_nobody
 from refine.photo import Photo, read_photo
 from refine.photo_header import upright_size
 from refine.reading import check_photos, checked
 from refine.transfer import with_camera
 from refine.undistort import Lens
+from refine.usable import usable_rows
 
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""
@@ -67,6 +69,7 @@ class Prepared:
         people: What was detected in each photo, None where there is no file.
         lenses: The lens that was taken out of each photo, or None.
         missing: What could not be found, a sentence each.
+        left: Who is left as they came, and why, a sentence each.
         notes: What was decided.
         pieces: In how many pieces the result comes.
     """
@@ -80,6 +83,7 @@ class Prepared:
     people: tuple[DetectedPeople | None, ...]
     lenses: tuple[Lens | None, ...]
     missing: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pieces: int = 1
 
@@ -120,7 +124,8 @@ class Reader:
         estimate, found = located.estimate, located.photos
         index = estimate.image_index
         last = item.last if item.is_part else int(index.max()) + 1 if len(index) else 0
-        wanted = sorted({photo for photo in index.tolist() if item.first <= photo < last})
+        usable = usable_rows(estimate)
+        wanted = sorted({photo for photo in index[usable].tolist() if item.first <= photo < last})
         missing = [f"photo {photo} was not found" for photo in wanted if photo not in found]
         if missing and len(missing) == len(wanted):
             said = ", ".join(estimate.source.images[photo] for photo in wanted[:2] if estimate.source.images)
@@ -131,7 +136,9 @@ class Reader:
         for number, group in enumerate(groups):
             piece = self._piece(item, located, group, alone=len(wanted) == 1)
             lacking = (*missing, *piece.missing) if number == 0 else piece.missing
-            yield replace(piece, missing=lacking, pieces=len(groups))
+            lost = int(((index >= item.first) & (index < last) & ~usable).sum()) if number == 0 else 0
+            left = (f"{lost} of {len(estimate)} people without usable numbers, left as they came",) if lost else ()
+            yield replace(piece, missing=lacking, left=left, pieces=len(groups))
 
     def _piece(self, item: Item, located: Located, wanted: Sequence[int], alone: bool) -> Prepared:
         """Read some photos of a result; where it has only one, what is wrong with it is raised."""
@@ -144,7 +151,7 @@ class Reader:
         lenses: list[Lens | None] = []
         missing: list[str] = []
         for photo in wanted:
-            here = (estimate.image_index == photo).nonzero()[:, 0]
+            here = ((estimate.image_index == photo) & usable_rows(estimate)).nonzero()[:, 0]
             try:
                 image, lens = self._decode(found[photo])
                 check_photos(replace(estimate.rows(here), image_index=torch.zeros_like(here)), (image,))
@@ -178,7 +185,7 @@ class Reader:
             tuple(people),
             tuple(lenses),
             tuple(missing),
-            notes,
+            notes=notes,
         )
 
     def locate(self, item: Item) -> Located:
@@ -197,6 +204,9 @@ class Reader:
         return self._read(result, STAND_IN).source.images
 
     def _locate(self, result: str) -> Located:
+        path = Path(self.settings.results) / result
+        if path.is_file() and holds_nobody(path):  # nobody needs a photo
+            return Located(self.shelf.on_its_body(self._read(result, STAND_IN)), {})
         guess = self.photos.of_result(result)
         if not guess:
             stored = self.stored_images(result)

@@ -34,6 +34,7 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
     missing = [text for one in pieces for text in one.prepared.missing] + [
         reason_of(error, item.result) for error in broken
     ]
+    left = [text for one in pieces for text in one.prepared.left]
     solved = [one for one in pieces if one.result is not None]
     if not solved and missing:
         points = missing[0].startswith(KEYPOINTS_OF)
@@ -51,7 +52,7 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
         for name in file_names(item, settings):
             (folder / FILES / name).unlink(missing_ok=True)
         return failed(item, error)
-    return _outcome(pieces, missing, written, keypoints=settings.keypoints is not None)
+    return _outcome(pieces, missing, left, written, keypoints=settings.keypoints is not None)
 
 
 def failed(item: Item, error: Exception) -> Outcome:
@@ -76,14 +77,17 @@ def part_name(item: Item) -> str:
     return f"{item.result}.{item.first:08d}.npz"
 
 
-def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[str, ...], *, keypoints: bool) -> Outcome:
+def _outcome(
+    pieces: Sequence[Solved], missing: Sequence[str], left: Sequence[str], written: tuple[str, ...], *, keypoints: bool
+) -> Outcome:
+    """Return what became of a result: `left` are people who were never there or cannot be placed, `missing` what was not found."""
     first = pieces[0].prepared
     item, results = first.item, [one.result for one in pieces if one.result is not None]
     part = (item.first, item.last) if item.is_part else None
     refined = sum(int(result.accepted.sum()) for result in results)
-    reasons = list(missing)
+    reasons = [*missing, *left]
     if not results:
-        reasons.append("nobody in it")
+        reasons += [] if left else ["nobody in it"]
     elif not refined:
         blind = keypoints and all(people is None for one in pieces for people in one.prepared.people)
         stops = dict.fromkeys(
@@ -92,7 +96,7 @@ def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[st
         reasons += [NO_KEYPOINTS] if blind else stops
     return Outcome(
         item.result,
-        PARTLY if missing else REFINED if refined else UNCHANGED,
+        PARTLY if missing or (left and refined) else REFINED if refined else UNCHANGED,
         "; ".join(reasons),
         first.estimate.source.format,
         tuple(name for one in pieces for name in one.prepared.names),

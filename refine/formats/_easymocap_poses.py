@@ -72,7 +72,7 @@ def rows_of(where: str, people: list[dict[str, Any]], name: str, width: int | No
     rows = []
     for row, person in enumerate(people):
         shape = (1, width) if np.ndim(person.get(name, 0)) == 2 else (width,)
-        rows.append(numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE).reshape(-1))
+        rows.append(numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE, rows=True).reshape(-1))
     if len({len(row) for row in rows}) > 1:
         raise InputError(f"{where}: {name}", "as many numbers for everybody", "some more, some fewer", ADVICE)
     return np.stack(rows)

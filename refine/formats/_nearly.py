@@ -1,6 +1,6 @@
 """What a file that no format recognises nearly is: its names, held against the names each format is recognised by.
 
-    share(format) = |KEYS ∩ names| / |KEYS|,   at least a half; most names · share, over the levels of the file (a frame, a person, a member)
+    share(format) = |KEYS ∩ names| / |KEYS|,   at least 0.7 and four names; most names · share, over the levels of the file (a frame, a person, a member)
 
 A format offers its names as `KEYS`, or as the keys of `SHAPES`; one that has neither is not compared.
 """
@@ -14,8 +14,11 @@ from refine.errors import InputError
 from refine.formats._npz import member_names, read_object
 from refine.formats._pickled import kind, read_json, read_pickled
 
-ENOUGH = 0.5
+ENOUGH = 0.7
 """Share of a format's names from which a file is said to look like it."""
+
+TELLING = 4
+"""Names that must be there: pose and betas alone are everybody's."""
 
 DEPTH = 4
 """Levels that are looked at: GLAMR's people lie in the second, PromptHMR's cameras in the third."""
@@ -61,7 +64,11 @@ def looks_like(known: Mapping[str, ModuleType], found: list[frozenset[str]]) -> 
         for names in found:
             share = len(wanted & names) / len(wanted) if wanted else 0.0
             score = share * len(wanted & names)  # six names of seven tell more than two of two
-            if share >= ENOUGH and (best is None or score > best[0]):
+            if (
+                share >= ENOUGH
+                and len(wanted & names) >= min(TELLING, len(wanted))
+                and (best is None or score > best[0])
+            ):
                 best = (score, name, wanted - names)
     if best is None:
         return ""

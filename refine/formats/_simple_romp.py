@@ -6,7 +6,7 @@ refined file, and `refine_note` says so, unless the estimate is on SMPL itself.
 Source: Arthur151/ROMP, `simple_romp/romp/post_parser.py`, `simple_romp/bev/post_parser.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def checked(path: Path, content: Results | None, shapes: Mapping[str, tuple[int,
         The content.
 
     Raises:
-        InputError: An array is missing, of another shape, empty or not finite.
+        InputError: An array is missing, of another shape, empty, or finite for nobody.
     """
     advice = "Write the file again with the regressor's own --save of a single image."
     if content is None:
@@ -73,7 +73,7 @@ def checked(path: Path, content: Results | None, shapes: Mapping[str, tuple[int,
         if value.shape != (people, *shape) or people == 0:
             wanted = f"shape (people, {', '.join(map(str, shape))}), at least one person"
             raise InputError(f"{path}: results[{name!r}]", wanted, f"shape {value.shape}", advice)
-        if not np.isfinite(value).all():
+        if not np.isfinite(value.reshape(people, -1)).all(1).any():
             bad = int((~np.isfinite(value)).sum())
             raise InputError(f"{path}: results[{name!r}]", "finite values", f"{bad} NaN or infinite value(s)", advice)
     surface = content.get("verts", np.zeros((people or 0, 0, 3)))
@@ -82,6 +82,13 @@ def checked(path: Path, content: Results | None, shapes: Mapping[str, tuple[int,
         got = f"shape {surface.shape}" if isinstance(surface, np.ndarray) else type(surface).__name__
         raise InputError(f"{path}: results['verts']", "an array (people, vertices, 3), or none", got, advice)
     return content
+
+
+def known_rows(content: Results, names: Iterable[str]) -> Results:
+    """Return some arrays without the people whose numbers are not finite: what all have in common does not follow from them."""
+    parts = {name: np.asarray(content[name], np.float64) for name in names}
+    good = np.stack([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts.values()]).all(0)
+    return {name: part[good] for name, part in parts.items()} if good.any() else parts
 
 
 def axis_angles(thetas: np.ndarray) -> Float[Tensor, "B 24 3 3"]:

@@ -34,7 +34,12 @@ def kept(value: object) -> np.ndarray:
 
 
 def numbers(
-    where: str, content: Mapping[str, object], name: str, *shape: int | None, advice: str = DAMAGED_ADVICE
+    where: str,
+    content: Mapping[str, object],
+    name: str,
+    *shape: int | None,
+    advice: str = DAMAGED_ADVICE,
+    rows: bool | None = None,
 ) -> np.ndarray:
     """Return one array of a file.
 
@@ -44,9 +49,11 @@ def numbers(
         name: The array's name.
         *shape: What it must be; None stands for any size.
         advice: What to do where it is not.
+        rows: Whether the numbers are people's, so that NaN may stand for who was not seen (`refine.usable` decides); None: those of
+            two axes or more are.
 
     Raises:
-        InputError: It is missing, of another shape, or not finite.
+        InputError: It is missing, of another shape, or must be finite and is not.
     """
     if name not in content:
         raise InputError(where, f"an array {name!r}", f"{', '.join(map(str, content)) or 'nothing'}", advice)
@@ -61,7 +68,7 @@ def numbers(
     if not fits:
         wanted = ", ".join("n" if size is None else str(size) for size in shape)
         raise InputError(f"{where}: {name}", f"shape ({wanted})", f"shape {array.shape}", advice)
-    if not np.isfinite(array).all():
+    if not (array.ndim > 1 if rows is None else rows) and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise InputError(f"{where}: {name}", "finite values", f"{bad} NaN or infinite value(s)", advice)
     return array
@@ -86,7 +93,11 @@ def rotations(where: str, name: str, values: object, count: int, joints: int) ->
         return rotation.exp(as_tensor(array).reshape(count, joints, 3))
     if each == 9 * joints:
         matrices = as_tensor(array).reshape(count, joints, 3, 3)
-        error = float((matrices @ matrices.mT - torch.eye(3)).abs().max())
+        error = (
+            float((matrices @ matrices.mT - torch.eye(3)).abs().nan_to_num(0.0, posinf=torch.inf).max())
+            if count
+            else 0.0
+        )
         if not error <= ROTATION_TOLERANCE or bool((torch.linalg.det(matrices) < 0).any()):
             raise InputError(f"{where}: {name}", "rotation matrices", f"R R^T off the identity by {error:.2g}", "")
         return matrices
@@ -129,7 +140,7 @@ def put_rotations(stored: np.ndarray, before: Float[Tensor, "B n 3 3"], after: F
     count, joints = before.shape[:2]
     matrices = stored.size == 9 * count * joints
     fresh = after if matrices else rotation.log(after)
-    turned = (after != before).flatten(2).any(2)  # (B, n)
+    turned = ((after != before) & ~(after.isnan() & before.isnan())).flatten(2).any(2)  # (B, n)
     flat = np.asarray(stored).reshape(count, joints, -1)
     return same_kind(np.where(as_array(turned)[..., None], as_array(fresh).reshape(flat.shape), flat), stored)
 

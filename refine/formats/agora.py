@@ -37,7 +37,7 @@ from refine.formats._pickled import write_pickle
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
 from refine.source_pose import joint_slices
-from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer import on_trial, refined_source, to_body, with_camera
 
 AGORA_SIZE = (2160.0, 3840.0)
 """Height and width (px) of the photo `joints` are counted in."""
@@ -186,7 +186,7 @@ def _pixels(where: str, content: dict[str, Any], size: Tensor) -> Float[Tensor, 
     joints = kept(content["joints"]).squeeze()
     if joints.ndim != 2 or joints.shape[0] < 24 or joints.shape[1] < 2:
         raise InputError(f"{where}: joints", "shape (24, 2)", f"shape {joints.shape}", ADVICE)
-    first = numbers(where, {"joints": joints[:24, :2]}, "joints", 24, 2, advice=ADVICE)
+    first = numbers(where, {"joints": joints[:24, :2]}, "joints", 24, 2, advice=ADVICE, rows=False)
     agora = torch.tensor(AGORA_SIZE).flip(0)
     return (torch.as_tensor(first, dtype=torch.float32) / agora * size.flip(-1))[None]
 
@@ -217,7 +217,7 @@ def _placed(
 ) -> tuple[Source, Camera]:
     """Return the source with a translation that lands on the stored joints, and the camera it belongs to."""
     aios = _aios_camera(size)
-    if _lands(to_body(source, aios, body)):
+    if _lands(on_trial(source, aios, body)):
         return replace(
             source, focal_rule=f"{float(aios.focal[0, 0]):.0f} px, 5000 px on the photo scaled by AiOS"
         ), aios
@@ -228,7 +228,7 @@ def _placed(
         )
         raise InputError(f"{where}: camera", "a camera", "none", advice)
     said = f"{float(camera.focal[0, 0]):.0f} px, the given camera's"
-    estimate = to_body(source, camera[:1], body)
+    estimate = on_trial(source, camera[:1], body)
     if _lands(estimate):
         return replace(source, focal_rule=said), camera[:1]
     place = _place(estimate)

@@ -31,6 +31,7 @@ from refine.formats._simple_romp import (
     Results,
     axis_angles,
     checked,
+    known_rows,
     pick,
     put_rotations,
     put_surface,
@@ -62,7 +63,11 @@ ROTATIONS = 22
 
 def recognises(path: Path) -> bool:
     """Say whether a file is BEV's: a dictionary with `cam_trans` and `pj2d_org`, but without ROMP's `global_orient`."""
-    content = results_of(path)
+    return is_photo(results_of(path))
+
+
+def is_photo(content: Results | None) -> bool:
+    """Say whether a dictionary is BEV's of one photo."""
     return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
 
 
@@ -86,8 +91,22 @@ def read(
     Raises:
         InputError: The file is broken or holds something else.
     """
-    path = Path(path)
-    content = checked(path, results_of(path), SHAPES)
+    source, own = source_of(Path(path), results_of(path))
+    estimate = to_body(source, own, body)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
+    """Return BEV's words about the people of one photo, and their cameras.
+
+    Args:
+        path: The file, for messages.
+        stored: The dictionary of the photo.
+
+    Raises:
+        InputError: It is broken or holds something else.
+    """
+    content = checked(path, stored, SHAPES)
     own, rule = _camera(path, content)
     translation = torch.as_tensor(content["cam_trans"], dtype=torch.float32)
     vertices = content.get("verts")
@@ -104,8 +123,7 @@ def read(
         focal_rule=rule,
         path=path,
     )
-    estimate = to_body(source, own, body)
-    return estimate if camera is None else with_camera(estimate, camera)
+    return source, own
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -121,7 +139,13 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = own_source(refined, "bev", "BEV")
+    own_source(refined, "bev", "BEV")
+    write_arrays(Path(path), {"results": refined_content(refined)})
+
+
+def refined_content(refined: Estimate) -> Results:
+    """Return the dictionary of a photo, `refined.source.arrays`, with what was refined in it."""
+    source = refined.source
     content: Results = dict(source.arrays)
     camera, _ = _camera(source.path, content)
     refined = with_camera(refined, camera)
@@ -147,7 +171,7 @@ def write(refined: Estimate, path: Path) -> None:
         if "params_pred" in content:
             content["params_pred"] = _params(content["params_pred"], back, source.pose, translation)
         content = put_surface(content, refined, translation)
-    write_arrays(Path(path), {"results": content})
+    return content
 
 
 def _cam(translation: Tensor) -> np.ndarray:
@@ -168,9 +192,9 @@ def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: 
 
 def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
     """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
-    point = content["joints"].astype(np.float64) + content["cam_trans"][:, None]
+    known = known_rows(content, ("joints", "cam_trans", "pj2d_org"))
     advice = "The file was changed after BEV wrote it, or is another program's."
-    found = recover(str(path), point, content["pj2d_org"], advice)
+    found = recover(str(path), known["joints"] + known["cam_trans"][:, None], known["pj2d_org"], advice)
     focal, (x, y), error = found.focal, found.center, found.error
     if error > FITS_PX or min(focal, x, y) <= 0 or not math.isfinite(error):
         raise InputError(
@@ -181,6 +205,6 @@ def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
     by_rule = abs(focal - usual) < SAME_FOCAL * usual
     focal = usual if by_rule else focal
     rule = f"{focal:.0f} px, " + ("60° across the longer side (BEV)" if by_rule else "recovered from the stored joints")
-    like = torch.ones(len(point), 2)
+    like = torch.ones(len(content["joints"]), 2)
     center = torch.tensor([width / 2, height / 2])
     return Camera(float(focal) * like, center * like, torch.tensor([float(height), float(width)]) * like), rule

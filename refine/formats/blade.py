@@ -154,8 +154,8 @@ def _translation(where: str, content: dict[str, Any]) -> np.ndarray:
 
 def _camera(where: str, content: dict[str, Any], size: Tensor) -> tuple[Camera, str]:
     """Return BLADE's camera in the photo, and its focal length in words."""
-    focal = float(numbers(where, content, "camera_focal_length", 1, 1, advice=ADVICE)[0, 0])
-    rendered = float(numbers(where, content, "camera_hw", 1, 2, advice=ADVICE).max())
+    focal = float(numbers(where, content, "camera_focal_length", 1, 1, advice=ADVICE, rows=False)[0, 0])
+    rendered = float(numbers(where, content, "camera_hw", 1, 2, advice=ADVICE, rows=False).max())
     if focal <= 0 or rendered <= 0:
         got = f"{focal:g} px at a side of {rendered:g} px"
         raise InputError(f"{where}: camera_focal_length", "a focal length and a side above zero", got, ADVICE)

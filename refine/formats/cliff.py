@@ -84,7 +84,7 @@ def read(
     images = tuple(str(name) for name in np.atleast_1d(content["imgname"])) if "imgname" in content else ()
     index, persons = _detections(where, content, count, len(images))
     size = needed_sizes(where, index, sizes, camera)
-    focal = torch.as_tensor(numbers(where, content, "focal_l", count, advice=ADVICE), dtype=torch.float32)
+    focal = torch.as_tensor(numbers(where, content, "focal_l", count, advice=ADVICE, rows=True), dtype=torch.float32)
     source = Source(
         format="cliff",
         model="smpl",
@@ -140,7 +140,7 @@ def _detections(where: str, content: dict[str, np.ndarray], count: int, images: 
     """Return which image each person is in, and who they are where the file says so."""
     if "detection_all" not in content:
         return torch.zeros(count, dtype=torch.long), ()
-    rows = numbers(where, content, "detection_all", None, None, advice=ADVICE)
+    rows = np.nan_to_num(numbers(where, content, "detection_all", None, None, advice=ADVICE))  # NaN: nobody there
     if len(rows) < count or rows.shape[1] < 6:
         wanted = f"at least {count} rows of 6 numbers or more"
         raise InputError(f"{where}: detection_all", wanted, f"shape {rows.shape}", ADVICE)

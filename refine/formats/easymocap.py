@@ -103,7 +103,7 @@ def read(
     body = own_body(source) if body is None else body
     rest = _rest_pelvis(source.model, source.betas, body)
     pelvis = (world[:, :, :3] @ (turn @ rest[..., None] + place[..., None]))[..., 0] + world[:, :, 3]
-    if float(pelvis[:, 2].min()) <= 0:
+    if bool((pelvis[:, 2] <= 0).any()) and not bool((pelvis[:, 2] > 0).any()):  # some: `refine.usable` leaves these out
         advice = "The file is in the world's frame of a calibration: give that view's camera, with camera_from_world."
         raise InputError(
             where, "people in front of the camera", f"one at z = {float(pelvis[:, 2].min()):.2f} m", advice

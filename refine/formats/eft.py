@@ -79,16 +79,15 @@ def read(
     index = torch.tensor([images.index(name) for name in names])
     size = needed_sizes(where, index, sizes, camera)
     own = _camera(size)
-    check_positive(
-        f"{where}: parm_cam scale", torch.as_tensor(arrays["parm_cam"][:, 0]), "", "EFT failed on this person."
-    )
+    scale = torch.as_tensor(arrays["parm_cam"][:, 0]).nan_to_num(1.0)
+    check_positive(f"{where}: parm_cam scale", scale, "", "EFT failed on this person.")
     source = Source(
         format="eft",
         model="smpl",
         pose=rotations(where, "parm_pose", arrays["parm_pose"], count, 24),
         betas=torch.as_tensor(arrays["parm_shape"], dtype=torch.float32),
         expression=torch.zeros(count, 0),
-        translation=_weak(arrays).to_translation(own.to(dtype=torch.float64)).float(),
+        translation=_place(arrays, own),
         arrays={"content": content},
         focal_rule=f"{float(own.focal[0, 0]):.0f} px, so long that it equals EFT's weak perspective",
         path=path,
@@ -121,7 +120,8 @@ def write(refined: Estimate, path: Path) -> None:
     back = refined_source(refined)
     if bool(back.changed.any()):
         center, side = _box(arrays)
-        weak = from_perspective(back.translation.double(), camera.to(dtype=torch.float64)).in_box(center, side)
+        place = torch.where(back.changed[:, None], back.translation, 1.0)  # who did not change may be nowhere
+        weak = from_perspective(place.double(), camera.to(dtype=torch.float64)).in_box(center, side)
         fresh = {
             "parm_pose": put_rotations(arrays["parm_pose"], source.pose, back.pose),
             "parm_shape": put_shape(refined, back.changed, arrays["parm_shape"]),
@@ -148,7 +148,10 @@ def _arrays(where: str, people: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Return what is needed of all people, one array a name, float64."""
     shapes = {"parm_pose": (24, 3, 3), "parm_shape": (10,), "parm_cam": (3,), "bbox_scale": (), "bbox_center": (2,)}
     rows = [
-        {name: numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE) for name, shape in shapes.items()}
+        {
+            name: numbers(f"{where}: person {row}", person, name, *shape, advice=ADVICE, rows=True)
+            for name, shape in shapes.items()
+        }
         for row, person in enumerate(people)
     ]
     return {name: np.stack([row[name] for row in rows]).astype(np.float64) for name in shapes}
@@ -166,6 +169,14 @@ def _weak(arrays: dict[str, np.ndarray]) -> WeakPerspective:
     """Return EFT's camera in the photo; `from_box` wants SPIN's shift, before the scale."""
     cam = torch.as_tensor(arrays["parm_cam"])
     return from_box(torch.cat((cam[:, :1], cam[:, 1:] / cam[:, :1]), 1), *_box(arrays))
+
+
+def _place(arrays: dict[str, np.ndarray], own: Camera) -> Float[Tensor, "B 3"]:
+    """Return where the long lens sees SMPL's origin; NaN where the file has none."""
+    known = {name: np.nan_to_num(values, nan=1.0) for name, values in arrays.items()}
+    place = _weak(known).to_translation(own.to(dtype=torch.float64)).float()
+    lost = np.stack([np.isnan(values).reshape(len(values), -1).any(1) for values in arrays.values()]).any(0)
+    return torch.where(torch.as_tensor(lost)[:, None], torch.full_like(place, torch.nan), place)
 
 
 def _camera(size: Float[Tensor, "B 2"]) -> Camera:

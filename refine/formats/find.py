@@ -16,6 +16,9 @@ from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
+from refine.formats._nobody import Nobody, holds_nobody
+from refine.formats._renames import renames, without_root
+from refine.formats.nobody import estimate_of_nobody
 from refine.transfer import refined_source
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
@@ -47,7 +50,7 @@ def read(
         sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not know them.
 
     Returns:
-        The estimate, camera frame of the photo, m and px.
+        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format (`nobody`).
 
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
@@ -58,6 +61,8 @@ def read(
         advice = "A folder of results is what `refine run` is for." if path.is_dir() else "Check the path."
         raise InputError(str(path), "a regressor's result file", got, advice)
     known = formats()
+    if holds_nobody(path):
+        return estimate_of_nobody(path, body)
     if format is not None:
         return _read(format, _named(format), path, body, camera, sizes)
     for name, module in known.items():
@@ -95,6 +100,8 @@ def _read(
     """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
     try:
         estimate: Estimate = module.read(path, body, camera, sizes)
+    except Nobody:
+        return estimate_of_nobody(path, body)
     except (InputError, MissingExtra):
         raise
     except UNFORESEEN as error:
@@ -115,10 +122,13 @@ def _named(name: str) -> ModuleType:
 
 def _advice(known: dict[str, ModuleType], path: Path) -> str:
     """Say which format the file nearly is, and what each format looks like: the first sentence of its module."""
-    near = looks_like(known, levels(path))
+    found = levels(path)
+    near = renames(found) or looks_like(known, found) or without_root(found)
+    if near:
+        return f"{near} Formats: docs/formats.md."
     lines = [
         f"  {name}: {(module.__doc__ or '').strip().splitlines()[0]}"
         for name, module in known.items()
         if module.__doc__
     ]
-    return "\n".join([*([near] if near else []), "Known formats:", *lines])
+    return "\n".join(["Known formats:", *lines])

@@ -29,6 +29,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
+from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_pickle
 from refine.formats._pickled_dict import peek
@@ -173,7 +174,7 @@ def _tracks(where: str, content: object) -> tuple[Tracks, Mapping[Any, Mapping[s
     there = {key: np.flatnonzero(np.asarray(person.get("exist_frames", ()))) for key, person in people.items()}
     keys = tuple(key for key, frames in there.items() if len(frames))
     if not keys:
-        raise InputError(f"{where}: person_data", "at least one person in one frame", "nobody", ADVICE)
+        raise Nobody(where)
     return Tracks(keys, tuple(there[key] for key in keys)), people
 
 

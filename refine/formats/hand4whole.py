@@ -31,7 +31,7 @@ from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
-from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer import on_trial, refined_source, to_body, with_camera
 
 PARTS = {
     "root_pose": "global_orient",
@@ -101,7 +101,7 @@ def read(
         place = torch.as_tensor(numbers(where, content, "transl", 3, advice=ADVICE), dtype=torch.float32)[None]
         return to_body(replace(source, translation=place), camera, body)
     vertices = _vertices(path)
-    place = _shift(to_body(source, camera, body).vertices.detach().cpu(), vertices)
+    place = _shift(on_trial(source, camera, body).vertices.detach().cpu(), vertices)
     return to_body(replace(source, translation=place, vertices=vertices), camera, body)
 
 

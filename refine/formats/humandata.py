@@ -205,7 +205,9 @@ def _place(
     own = _boxes(where, content, file.count, size)
     if own is not None:
         crop = torch.as_tensor(numbers(where, content, "pred_cams", file.count, 3, advice=ADVICE)).double()
-        check_positive(f"{where}: pred_cams scale", crop[:, 0], "", "The regressor failed on this person.")
+        check_positive(
+            f"{where}: pred_cams scale", crop[:, 0].nan_to_num(1.0), "", "The regressor failed on this person."
+        )
         place = torch.cat((crop[:, 1:], 2 * SPIN_FOCAL_PX / (CROP_PX * crop[:, :1])), 1)
         return own, place.float(), "5000 px in the 224 px crop of each person's box (MMHuman3D's demos)"
     if "transl" not in file.parts:
@@ -233,7 +235,7 @@ def _boxes(where: str, content: dict[str, object], count: int, size: Float[Tenso
     scored = np.asarray(content["bboxes_xyxy"]).shape[1:] == (5,)
     boxes = torch.as_tensor(numbers(where, content, "bboxes_xyxy", count, 5 if scored else 4, advice=ADVICE)).double()
     side = BOX_GROWTH * (boxes[:, 2:4] - boxes[:, :2]).amax(1, keepdim=True)
-    check_positive(f"{where}: bboxes_xyxy", side, "px", "A box has no area.")
+    check_positive(f"{where}: bboxes_xyxy", side.nan_to_num(1.0), "px", "A box has no area.")
     focal = (SPIN_FOCAL_PX * side / CROP_PX).expand(-1, 2)
     return Camera(focal.float(), ((boxes[:, :2] + boxes[:, 2:4]) / 2).float(), size)
 

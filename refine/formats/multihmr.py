@@ -85,9 +85,13 @@ def read(
     index = torch.zeros(len(vertices), dtype=torch.long)
     size = needed_sizes(str(path), index, sizes, camera)
     own = camera_from_rule("fov60", size)
-    fitted = _refined_before(vertices, behind) or _fit(vertices)
+    lost, known = ~vertices.isfinite().flatten(1).all(1), _stood(vertices)
+    fitted = _refined_before(known, behind) or _fit(known)
     arrays = {"vertices": stored} | ({KEY: behind} if behind else {})
-    source = fitted_source(fitted, "multihmr", vertices[:, :0], vertices, path, arrays)
+    source = fitted_source(fitted, "multihmr", known[:, :0], known, path, arrays)
+    if bool(lost.any()):  # who has no numbers stands in another's place until `refine.usable` takes them out
+        assert source.translation is not None
+        source = replace(source, translation=torch.where(lost[:, None], torch.nan, source.translation))
     rule = f"{float(own.focal[0, 0]):.0f} px, 60° across the longer side (Multi-HMR)"
     estimate = to_body(replace(source, focal_rule=rule), own, body if body is not None else fitted.body)
     estimate = fitted_estimate(estimate, fitted)
@@ -110,7 +114,7 @@ def write(refined: Estimate, path: Path) -> None:
     refined = with_camera(refined, camera_from_rule("fov60", refined.camera.size.cpu()))
     changed = refined_source(refined).changed.cpu()
     if bool(changed.any()):
-        moved = carried(torch.as_tensor(content), started(refined), refined.posed, total_scale(refined))
+        moved = carried(_stood(torch.as_tensor(content)), started(refined), refined.posed, total_scale(refined))
         content = np.where(changed.numpy()[:, None, None], moved.numpy(), content).astype(content.dtype)
         size, now = total_scale(refined), refined.bodies
         # The vertices stand for the betas that these texts are checked against: they are the file's only words.
@@ -144,6 +148,12 @@ def _refined_before(vertices: Tensor, behind: list[str]) -> Converted | None:
         return None
     away = surface_distance(body, found.bodies, vertices / found.scale[:, None, None]) * found.scale
     return Converted(body, found.bodies, away, found.scale, ("The refined bodies of the file are used.",))
+
+
+def _stood(vertices: Tensor) -> Tensor:
+    """Return the people (P, V, 3) m, who has no numbers replaced by one who has."""
+    lost = ~vertices.isfinite().flatten(1).all(1)
+    return vertices[torch.where(lost, int((~lost).nonzero()[0, 0]), torch.arange(len(lost)))]
 
 
 def _fit(vertices: Tensor) -> Converted:
@@ -187,9 +197,10 @@ def _read(path: Path) -> np.ndarray:
     if stored.ndim != 3 or stored.shape[1:] != (SMPLX_MESH, 3) or not len(stored) or stored.dtype.kind != "f":
         got = f"shape {stored.shape} of {stored.dtype}"
         raise InputError(str(path), f"vertices (people, {SMPLX_MESH}, 3), at least one person", got, ADVICE)
-    if not np.isfinite(stored).all():
+    known = np.isfinite(stored).all((1, 2))
+    if not known.any():
         raise InputError(str(path), "finite vertices", f"{int((~np.isfinite(stored)).sum())} others", ADVICE)
-    nearest = float(stored[..., 2].mean(1).min())
+    nearest = float(stored[known, :, 2].mean(1).max())
     if nearest < NEAR_M:
         raise InputError(str(path), "people in front of the camera", f"one at z = {nearest:.2f} m", ADVICE)
     return stored

@@ -1,4 +1,4 @@
-"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or an npz file with these arrays.
+"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or a file with these arrays, of any container.
 
     pelvis = rest pelvis + transl,   pose = exp(axis-angle) or the matrix itself
 
@@ -6,17 +6,19 @@ Names: global_orient, body_pose, betas, transl, left_hand_pose, right_hand_pose,
 understood: joints and vertices (camera frame, m, `transl` included), full_pose, gender, and a camera as focal, center, size (px; size is
 (height, width)). Rotations are axis-angle or matrices, flat or per joint, with or without a batch axis, each name for itself: the number
 of values tells. Body poses of 23 joints are SMPL's; of 21, SMPL-X's, or SMPL-H's where there are hands and no face. Where the
-principal point is (W/2, H/2) pixels already count from the image's corner.
+principal point is (W/2, H/2) pixels already count from the image's corner. The names other systems publish the same numbers under are
+understood too, and written again (`_spelling`); places that are none in the camera's frame are refused.
 
 Source: the package smplx, `body_models.py` (names and shapes of the `forward` arguments and outputs).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -24,12 +26,18 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.focal import list_rules
-from refine.formats import smplerx
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
-from refine.formats._npz import member_names, read_arrays, write_arrays
+from refine.formats._intrinsics import camera_of_matrices
+from refine.formats._nobody import is_empty
+from refine.formats._npz import write_arrays
 from refine.formats._own_source import own_source
+from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
+from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of
+from refine.formats._renames import renames
 from refine.formats._smpl_parts import rotations
+from refine.formats._spelling import FILE, MATRICES, MOCAP
+from refine.formats.nobody import nobody_of
 from refine.source_pose import joint_slices, source_pelvis
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
 
@@ -42,6 +50,9 @@ DERIVED = ("vertices", "full_pose")
 FAR_M = 1.0
 """Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within 0.4 m)."""
 
+UPRIGHT = -0.3
+"""y of the up axis of people in a recorded motion, in the mean: -1 in a camera's frame, 1 or 0 in a world with y or z up."""
+
 NOTE = (
     "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and the source's "
     "else; vertices and full_pose are left out."
@@ -49,8 +60,12 @@ NOTE = (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is an npz with `global_orient` and `body_pose`, but not SMPLer-X's of one person."""
-    return set(KEYS) <= set(member_names(path)) and not smplerx.recognises(path)
+    """Say whether a file holds `global_orient` and `body_pose`, under these or other published names, and is no other format's."""
+    from refine.formats.find import formats
+
+    if not holds_parameters(path):
+        return False
+    return not any(module.recognises(path) for name, module in formats().items() if name != "parameters")
 
 
 def read(
@@ -59,13 +74,13 @@ def read(
     camera: Camera | None = None,
     sizes: Float[Tensor, "I 2"] | None = None,
 ) -> Estimate:
-    """Read an npz file of SMPL(-X) parameters.
+    """Read a file of SMPL(-X) parameters.
 
     Args:
         path: The file.
         body: The model to put the estimate on; None: the built-in body.
         camera: The camera, where the file holds none; replaces the file's.
-        sizes: Not looked at: the file's own numbers tell.
+        sizes: (1, 2) px, the photo's, for files that hold a focal length alone.
 
     Returns:
         The estimate.
@@ -73,7 +88,7 @@ def read(
     Raises:
         InputError: The file is broken, an array is missing or of another shape, or there is no camera.
     """
-    return read_parameters(read_arrays(Path(path)), body, camera, path=Path(path))
+    return read_parameters(read_named(Path(path)), body, camera, path=Path(path), sizes=sizes)
 
 
 def read_parameters(
@@ -82,6 +97,7 @@ def read_parameters(
     camera: Camera | None = None,
     *,
     path: Path | None = None,
+    sizes: Float[Tensor, "I 2"] | None = None,
 ) -> Estimate:
     """Read parameters from memory.
 
@@ -90,20 +106,23 @@ def read_parameters(
         body: The model to put the estimate on; None: the built-in body.
         camera: One camera, or one a body; replaces the mapping's.
         path: Where they came from, for messages.
+        sizes: (1, 2) px, the photo's, where the mapping holds a focal length alone.
 
     Returns:
-        The estimate; `image_index` is the mapping's, else all zero.
+        The estimate; `image_index` is the mapping's, else all zero, or the frame's number of a recorded motion.
 
     Raises:
         InputError: A name is missing or of another shape, or there is no camera.
     """
+    if nobody_in(init):
+        return nobody_of("parameters", _arrays(init), body)
     source = source_of(init, path=path)
-    own = camera_of(source)
+    _check_upright(source)
+    own = camera_of(source, camera.size[:1].cpu().float() if sizes is None and camera is not None else sizes)
     if own is None and camera is None:
         advice = f"Name the focal rule of the system that made the estimate:\n{list_rules()}\nor give a camera."
         raise InputError("camera", "a camera in the estimate or in the call", "neither", advice)
-    given = source.arrays.get("image_index")
-    index = None if given is None else torch.as_tensor(as_array(given)).reshape(-1).long()
+    index = image_index_of(source)
     if own is None or camera is None:
         chosen = camera if own is None else own
         assert chosen is not None
@@ -126,12 +145,14 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     """
     arrays = _arrays(init)
     where = str(path) if path else "init"
+    if isinstance(init, Mapping) and FILE not in arrays:
+        arrays = named(init, where)
     for name in ("global_orient", "body_pose"):
         if name not in arrays:
             keys = ", ".join(arrays) or "nothing"
             raise InputError(where, f"SMPL(-X) names ({', '.join(NAMES)})", keys, f"{name} is missing.")
     body_pose = as_array(arrays["body_pose"])
-    count, joints = _count(where, body_pose)
+    count, joints = count_of(where, body_pose)
     has_face = any(name in arrays for name in ("jaw_pose", "leye_pose", "reye_pose", "expression"))
     has_hands = any(name in arrays for name in ("left_hand_pose", "right_hand_pose"))
     model = "smpl" if joints == 23 else "smplx" if has_face or not has_hands else "smplh"
@@ -142,11 +163,17 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     else:
         for name, part in slices.items():
             values = arrays.get(name)
-            coefficients = name in FACE_AND_HANDS[3:] and _per_body(values, count) not in (45, 135)
+            coefficients = name in FACE_AND_HANDS[3:] and per_body(values, count) not in (45, 135)
             if values is not None and not coefficients:
                 pose[:, part] = rotations(where, name, values, count, part.stop - part.start)
-    translation = _rows(where, "transl", arrays.get("transl"), count, 3)
-    points = {name: _points(where, name, arrays.get(name), count) for name in ("joints", "vertices")}
+    translation = rows_of(where, "transl", arrays.get("transl"), count, 3)
+    if translation is None and "joints" not in arrays:
+        stored: Any = arrays.get(FILE, {"content": init})
+        content = stored["content"]
+        names = frozenset(map(str, [*arrays, *(content if isinstance(content, Mapping) else ())]))
+        advice = renames([names]) or "Store `transl`, or `joints` in the camera frame."
+        raise InputError(where, "a translation or joints", "neither", advice)
+    points = {name: points_of(where, name, arrays.get(name), count) for name in ("joints", "vertices")}
     joints_3d = points["joints"]
     if joints_3d is not None and translation is not None:
         apart = float((joints_3d[:, 0] - translation).norm(dim=1).max())
@@ -158,8 +185,8 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
         format="parameters",
         model=model,
         pose=pose,
-        betas=_coefficients(where, "betas", arrays.get("betas"), count),
-        expression=_coefficients(where, "expression", arrays.get("expression"), count),
+        betas=coefficients_of(where, "betas", arrays.get("betas"), count),
+        expression=coefficients_of(where, "expression", arrays.get("expression"), count),
         translation=translation,
         joints=joints_3d,
         vertices=points["vertices"],
@@ -169,14 +196,36 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     )
 
 
-def camera_of(source: Source) -> Camera | None:
-    """Return the camera that stands beside the parameters (focal, size and perhaps center), None if there is none.
+def image_index_of(source: Source) -> Int[Tensor, "B"] | None:
+    """Return which image each body is seen in, as the parameters say it; None: all in one."""
+    given = source.arrays.get("image_index")
+    if given is not None:
+        return torch.as_tensor(as_array(given)).reshape(-1).long()
+    return torch.arange(len(source)) if set(MOCAP) & set(source.arrays) else None
+
+
+def nobody_in(init: object) -> bool:
+    """Say whether a mapping has rows for nobody."""
+    return isinstance(init, Mapping) and KEYS <= set(init) and all(is_empty(init[name]) for name in KEYS)
+
+
+def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Camera | None:
+    """Return the camera that stands beside the parameters (focal, size and perhaps center, or K), None if there is none.
+
+    Args:
+        source: The parameters.
+        sizes: (1, 2) px, the photo's, where they hold no size; K knows twice its centre.
 
     Raises:
         InputError: They do not fit the number of bodies, or are not above zero.
     """
     where, count = str(source.path or "init"), len(source)
-    if "focal" not in source.arrays or "size" not in source.arrays:
+    matrices = next((source.arrays[name] for name in MATRICES if name in source.arrays), None)
+    if "focal" not in source.arrays and matrices is not None:
+        stack = as_array(matrices).astype(np.float64).reshape(-1, 3, 3)
+        spread = None if sizes is None else sizes[:1].expand(count, 2)
+        return camera_of_matrices(where, np.broadcast_to(stack, (count, 3, 3)).copy(), spread)
+    if "focal" not in source.arrays or ("size" not in source.arrays and sizes is None):
         return None
 
     def pair(name: str) -> Tensor:
@@ -185,11 +234,11 @@ def camera_of(source: Source) -> Camera | None:
             values.dim() < 2 and values.numel() in (1, count) and values.numel() != 2
         )  # two numbers are a pair, also of two bodies
         values = values.reshape(-1, 1).expand(-1, 2) if one_each else values
-        rows = _rows(where, name, values.reshape(-1, 2).expand(count, 2) if values.numel() == 2 else values, count, 2)
+        rows = rows_of(where, name, values.reshape(-1, 2).expand(count, 2) if values.numel() == 2 else values, count, 2)
         assert rows is not None
         return rows
 
-    size = pair("size")
+    size = pair("size") if "size" in source.arrays else sizes[:1].expand(count, 2)  # type: ignore[index]
     center = pair("center") if "center" in source.arrays else size.flip(-1) / 2
     return Camera(pair("focal"), center, size).checked()
 
@@ -208,10 +257,14 @@ def write(refined: Estimate, path: Path) -> None:
         InputError: The estimate was read from another format.
     """
     source = own_source(refined, "parameters", "parameters")
-    camera = camera_of(source)
+    stored: Any = source.arrays.get(FILE)
+    if not len(source):
+        return write_arrays(Path(path), {name: as_array(value) for name, value in source.arrays.items()})
+    camera = camera_of(source, refined.camera.size[:1].detach().cpu().float())
     refined = refined if camera is None else with_camera(refined, camera)
-    content = {name: as_array(value) for name, value in source.arrays.items()}
+    content = {name: as_array(value) for name, value in source.arrays.items() if name != FILE}
     back = refined_source(refined)
+    extra: dict[str, object] = {}
     if bool(back.changed.any()):
         fresh = source_parameters(refined)
         content = {name: value for name, value in content.items() if name not in DERIVED}
@@ -225,8 +278,11 @@ def write(refined: Estimate, path: Path) -> None:
                 .astype(own.dtype)
                 .reshape(own.shape)
             )
-        content |= beside(refined, back, NOTE)
-    write_arrays(Path(path), content)
+        extra = beside(refined, back, NOTE)
+        content |= extra
+    if stored is None:
+        return write_arrays(Path(path), content)
+    write_named(Path(path), stored, content if bool(back.changed.any()) else None, set(DERIVED), extra)
 
 
 def _arrays(init: Mapping[str, object] | object) -> dict[str, object]:
@@ -240,50 +296,17 @@ def _arrays(init: Mapping[str, object] | object) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _count(where: str, body_pose: np.ndarray) -> tuple[int, int]:
-    """Return the number of bodies and of body joints (21 or 23) from the shape of `body_pose`."""
-    shape = body_pose.shape
-    for joints in (21, 23):
-        for one in ((3 * joints,), (joints, 3), (joints, 3, 3), (9 * joints,)):
-            if shape == one:
-                return 1, joints
-            if shape[1:] == one and shape[0] > 0:
-                return shape[0], joints
-    advice = "Give axis-angle (B, 69) or (B, 63), or matrices (B, 23, 3, 3) or (B, 21, 3, 3)."
-    raise InputError(f"{where}: body_pose", "23 (SMPL) or 21 (SMPL-X) joints", f"shape {shape}", advice)
+def _check_upright(source: Source) -> None:
+    """Refuse a recorded motion whose people stand upright in a world instead of in the camera's frame, whose y points down.
 
-
-def _per_body(values: object, count: int) -> float:
-    """Return how many numbers a name has for one body."""
-    return 0.0 if values is None else as_array(values).size / count
-
-
-def _rows(where: str, name: str, values: object, count: int, width: int) -> Tensor | None:
-    """Return (B, width) numbers, None where there are none."""
-    if values is None:
-        return None
-    if _per_body(values, count) != width:
-        raise InputError(f"{where}: {name}", f"shape ({count}, {width})", f"shape {as_array(values).shape}", "")
-    return as_tensor(values).reshape(count, width)
-
-
-def _coefficients(where: str, name: str, values: object, count: int) -> Tensor:
-    """Return coefficients (B, S); one row is shared by all bodies; S = 0 where there are none."""
-    if values is None:
-        return torch.zeros(count, 0)
-    rows = as_tensor(values)
-    rows = rows[None] if rows.dim() == 1 else rows
-    if rows.dim() != 2 or rows.shape[0] not in (1, count):
-        raise InputError(f"{where}: {name}", f"shape ({count}, S), (1, S) or (S,)", f"shape {tuple(rows.shape)}", "")
-    return rows.expand(count, -1)
-
-
-def _points(where: str, name: str, values: object, count: int) -> Tensor | None:
-    """Return stored points (B, n, 3) m, None where there are none."""
-    if values is None:
-        return None
-    array = as_array(values)
-    array = array[None] if array.ndim == 2 else array
-    if array.ndim != 3 or array.shape[0] != count or array.shape[2] != 3:
-        raise InputError(f"{where}: {name}", f"shape ({count}, n, 3)", f"shape {as_array(values).shape}", "")
-    return as_tensor(array)
+    Raises:
+        InputError: They do.
+    """
+    if not set(MOCAP) & set(source.arrays) or set(MATRICES) & set(source.arrays):
+        return
+    up = float(source.pose[:, 0, 1, 1].mean())  # y of the body's own up axis
+    if up > UPRIGHT:
+        key = "smpl_params_global" if "smpl_params_global" in source.arrays else "poses"
+        got = f"people {'upside down' if up > 0.5 else 'lying down'} in it, as in a world with another axis up"
+        advice = "Turn root and trans into the camera's frame (x right, y down, z forward), and store them as global_orient and transl."
+        raise InputError(f"{source.path or 'init'}: {key}", "a motion in the camera's frame", got, advice)

@@ -34,6 +34,7 @@ from refine.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._crop_camera import crop_after
+from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
@@ -84,7 +85,8 @@ class _Entries:
 def recognises(path: Path) -> bool:
     """Say whether a file is PHALP's: a pickle of frames with `tid`, `tracked_time`, `smpl` and `2d_joints`."""
     frames = peek(path, ("pickle", "joblib")).values()
-    return bool(frames) and all(isinstance(frame, dict) and set(frame) >= KEYS for frame in frames)
+    filled = [frame for frame in frames if not isinstance(frame, dict) or frame]  # in an empty one nobody is
+    return bool(filled) and all(isinstance(frame, dict) and set(frame) >= KEYS for frame in filled)
 
 
 def read(
@@ -117,7 +119,7 @@ def read(
     side = own.size.amax(1)[:, None, None]
     pixels = torch.as_tensor(entries.column(where, content, "2d_joints", 2 * (JOINTS + 1))).reshape(count, -1, 2)
     seen = (side * pixels - pads[:, None])[:, :JOINTS]
-    apart = float((own.project(joints + translation[:, None]) - seen).abs().max())
+    apart = float((own.project(joints + translation[:, None]) - seen).abs().nan_to_num(0.0, posinf=torch.inf).max())
     if not apart <= FITS_PX:
         raise InputError(f"{where}: 2d_joints", "the projection of 3d_joints + camera", f"{apart:.1f} px apart", ADVICE)
     parts = [
@@ -250,19 +252,19 @@ def _entries(where: str, content: object) -> _Entries:
         raise InputError(where, "a dictionary of frames", "something else", ADVICE)
     frames, places, ghosts = [], [], 0
     for name, lists in content.items():
-        for key in KEYS:
+        for key in KEYS if lists else ():
             if not isinstance(lists.get(key), list) or len(lists[key]) != len(lists.get("tid") or ()):
                 raise InputError(
                     f"{where}: {name}: {key}", "a list with an entry a person", "none or another length", ADVICE
                 )
-        for place, time in enumerate(lists["tracked_time"]):
+        for place, time in enumerate(lists.get("tracked_time", ())):
             if time == 0:
                 frames.append(name)
                 places.append(place)
             else:
                 ghosts += 1
     if not frames:
-        raise InputError(where, "at least one person seen in one frame", "nobody", "Nobody was tracked in this video.")
+        raise Nobody(where)
     return _Entries(tuple(frames), tuple(places), ghosts)
 
 

@@ -218,6 +218,11 @@ def _camera(where: str, content: Content) -> Camera:
     crop = numbers(where, content, "pred_cam", count, 3, advice=ADVICE).astype(np.float64)
     whole = numbers(where, content, "orig_cam", count, 4, advice=ADVICE).astype(np.float64)
     boxes = np.asarray(numbers(where, content, "bboxes", count, None, advice=ADVICE), np.float64)
+    known = np.isfinite(np.concatenate((crop, whole, boxes), 1)).all(1).reshape(-1)
+    lost = ~known  # nobody was seen there
+    if known.any() and not known.all():
+        some = int(np.argmax(known))
+        crop, whole, boxes = (np.where(lost[:, None], part[some], part) for part in (crop, whole, boxes))
     if boxes.shape[1] < 3 or not (crop[:, 0] > 0).all() or not (whole[:, :2] > 0).all():
         got = "a scale of zero or less" if boxes.shape[1] >= 3 else f"boxes of {boxes.shape[1]} numbers"
         raise InputError(f"{where}: pred_cam", "scales above zero and boxes of three numbers or more", got, ADVICE)

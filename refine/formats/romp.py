@@ -6,7 +6,7 @@ in the photo padded to a square; `joints` and `verts` are SMPL's without `transl
 photo's size: M and the pads follow exactly from the stored joints and their stored pixels. Its `cam_trans` belongs to another,
 full-perspective camera that ROMP fits afterwards and that is off by about 10 px; here the camera ROMP means is kept by seeing the
 body from `LONG_DISTANCE_M` away through an equally long lens, where perspective and weak perspective agree to a fraction of a pixel.
-Pixels count from the image's corner. (Results of videos are one such dictionary a frame and are refused.)
+Pixels count from the image's corner. Results of videos are one such dictionary a frame: `romp_video`.
 
 Source: Arthur151/ROMP, `simple_romp/romp/utils.py`, `simple_romp/romp/post_parser.py`; checked on real files.
 """
@@ -30,6 +30,7 @@ from refine.formats._simple_romp import (
     Results,
     axis_angles,
     checked,
+    known_rows,
     pick,
     put_rotations,
     put_surface,
@@ -54,10 +55,12 @@ ROMP_FOCAL = 443.4 / 512
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is ROMP's: a dictionary with `global_orient` beside `cam` and `pj2d_org`, or one of those a frame."""
-    content = results_of(path)
-    if content and all(isinstance(frame, dict) for frame in content.values()):
-        content = next(iter(content.values()))  # a video's; `read` says that it is not for it
+    """Say whether a file is ROMP's: a dictionary with `global_orient` beside `cam` and `pj2d_org`."""
+    return is_photo(results_of(path))
+
+
+def is_photo(content: Results | None) -> bool:
+    """Say whether a dictionary is ROMP's of one photo."""
     return content is not None and {"cam", "pj2d_org", "global_orient", "body_pose"} <= set(content)
 
 
@@ -81,8 +84,22 @@ def read(
     Raises:
         InputError: The file is broken or holds something else.
     """
-    path = Path(path)
-    content = checked(path, results_of(path), SHAPES)
+    source, own = source_of(Path(path), results_of(path))
+    estimate = to_body(source, own, body)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
+    """Return ROMP's words about the people of one photo, and their cameras.
+
+    Args:
+        path: The file, for messages.
+        stored: The dictionary of the photo.
+
+    Raises:
+        InputError: It is broken or holds something else.
+    """
+    content = checked(path, stored, SHAPES)
     own = _camera(path, content)
     translation = _translation(content, own)
     focal = float(own.focal[0, 0])
@@ -100,8 +117,7 @@ def read(
         focal_rule=f"{focal:.0f} px, so long that it equals ROMP's weak perspective",
         path=path,
     )
-    estimate = to_body(source, own, body)
-    return estimate if camera is None else with_camera(estimate, camera)
+    return source, own
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -117,7 +133,13 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = own_source(refined, "romp", "ROMP")
+    own_source(refined, "romp", "ROMP")
+    write_arrays(Path(path), {"results": refined_content(refined)})
+
+
+def refined_content(refined: Estimate) -> Results:
+    """Return the dictionary of a photo, `refined.source.arrays`, with what was refined in it."""
+    source = refined.source
     content: Results = dict(source.arrays)
     camera = _camera(source.path, content)
     refined = with_camera(refined, camera)
@@ -145,13 +167,14 @@ def write(refined: Estimate, path: Path) -> None:
             moved = _moved_cam_trans(dict(source.arrays), joints, cam, half)
             content["cam_trans"] = pick(changed, moved, content["cam_trans"])
         # The reader sees the body nearest to it from `LONG_DISTANCE_M` again: what stands beside is written for that camera.
-        seen = with_camera(refined, _camera(path, content))
+        seen = with_camera(refined, _camera(source.path, content))
         content = put_surface(content, seen, seen.bodies.translation)
-    write_arrays(Path(path), {"results": content})
+    return content
 
 
 def _camera(path: Path | None, content: Results) -> Camera:
     """Recover the photo's size from joints and pixels, and build the long lens; one camera a body, all the same."""
+    people, content = len(content["cam"]), known_rows(content, ("cam", "joints", "pj2d_org"))
     scale, shift = content["cam"][:, :1].astype(np.float64), content["cam"][:, 1:].astype(np.float64)
     flat = scale[..., None] * content["joints"][..., :2] + shift[:, None] + 1  # (B, 71, 2) in half sides of the square
     ones, zeros = np.ones(flat[..., 0].size), np.zeros(flat[..., 0].size)
@@ -164,11 +187,15 @@ def _camera(path: Path | None, content: Results) -> Camera:
     nearest = float(scale.max())
     if error > FITS_PX or side <= 0 or float(scale.min()) <= 0 or not math.isfinite(error):
         got = f"{error:.1f} px apart" if scale.min() > 0 else "a body with a scale of zero or less"
-        advice = "The file was changed after ROMP wrote it, or is another program's."
+        got = got if seen.any() else "no pixels at all"
+        advice = (
+            "The file was changed after ROMP wrote it, or is another program's. Without the pixels ROMP's camera is not known; to go by the one "
+            'that ROMP fitted afterwards, store global_orient, body_pose, betas and transl = cam_trans, and give camera="fov60".'
+        )
         raise InputError(str(path), "pj2d_org that follows from joints and cam as in ROMP", got, advice)
     width, height = round(side - 2 * pad_x), round(side - 2 * pad_y)
     focal = LONG_DISTANCE_M * nearest * side / 2
-    like = torch.ones(len(scale), 2)
+    like = torch.ones(people, 2)
     center = torch.tensor([side / 2 - pad_x, side / 2 - pad_y], dtype=torch.float32)
     return Camera(focal * like, center * like, torch.tensor([float(height), float(width)]) * like)
 

@@ -31,7 +31,7 @@ from refine.camera import Camera
 from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
-from refine.estimate import Estimate
+from refine.estimate import Estimate, Source
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -43,6 +43,8 @@ from refine.formats._fitted_surface import (
 from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
+from refine.formats._plain_data import same_kind
+from refine.formats._smpl_parts import kept
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -105,10 +107,28 @@ def read(
     Raises:
         InputError: The file is broken or holds something else.
     """
+    path = Path(path)
+    source, own, done = source_of(path, _content(path), sizes)
+    estimate = fitted_estimate(to_body(source, own, body), done)
+    return estimate if camera is None else with_camera(estimate, camera)
+
+
+def source_of(
+    path: Path, stored: dict[str, object], sizes: Float[Tensor, "I 2"] | None
+) -> tuple[Source, Camera, Converted]:
+    """Return what SAM 3D Body said about one person, the person's camera, and the fit to the surface.
+
+    Args:
+        path: The file, for messages.
+        stored: The person's dictionary.
+        sizes: (1, 2) px, the photo's, or None.
+
+    Raises:
+        InputError: It is broken or holds something else.
+    """
     from refine.body.load import load_body
 
-    path = Path(path)
-    content = _checked(path, _content(path))
+    content = _checked(path, stored)
     own, rule = _camera(path, content, sizes)
     place = torch.as_tensor(np.asarray(content["pred_cam_t"]), dtype=torch.float64)
     points, vertices = (
@@ -124,10 +144,7 @@ def read(
     seen = torch.as_tensor(np.asarray(content["pred_keypoints_2d"]), dtype=torch.float32)[None]
     assert source.joints is not None
     fitted = own.project(source.joints[:, : source.pose.shape[1]])
-    source = replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule)
-    estimate = to_body(source, own, body)
-    estimate = fitted_estimate(estimate, done)
-    return estimate if camera is None else with_camera(estimate, camera)
+    return replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule), own, done
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -140,7 +157,13 @@ def write(refined: Estimate, path: Path) -> None:
     Raises:
         InputError: The estimate was read from another format.
     """
-    source = own_source(refined, "sam3dbody", "SAM 3D Body")
+    own_source(refined, "sam3dbody", "SAM 3D Body")
+    write_arrays(Path(path), refined_content(refined))
+
+
+def refined_content(refined: Estimate) -> dict[str, object]:
+    """Return one person's dictionary, `refined.source.arrays`, with what was refined in it."""
+    source = refined.source
     content = dict(source.arrays)
     camera, _ = _camera(source.path, content, None)
     camera = Camera(camera.focal, camera.center, refined.camera.size.cpu().float())
@@ -163,7 +186,7 @@ def write(refined: Estimate, path: Path) -> None:
         fresh["pred_keypoints_2d"] = camera.to(dtype=torch.float64).project((fresh["pred_keypoints_3d"] + place)[None])[
             0
         ]
-        content |= {name: value.numpy().astype(np.asarray(content[name]).dtype) for name, value in fresh.items()}
+        content |= {name: same_kind(value.numpy(), kept(content[name])) for name, value in fresh.items()}
         content = {name: value for name, value in content.items() if name not in POSE_PARAMETERS}
         same = refined.body.model == source.model
         now = refined.bodies
@@ -176,7 +199,7 @@ def write(refined: Estimate, path: Path) -> None:
         content |= {key: getattr(words, name)[0].numpy() for key, name in REFINED.items()}
         content |= {REFINED_SCALE: np.asarray(float(own[0]), np.float32), "refine_note": np.asarray(NOTE)}
         content[REFINED_OF] = np.asarray(_digest(content))
-    write_arrays(Path(path), content)
+    return content
 
 
 def _content(path: Path) -> dict[str, object]:
@@ -206,7 +229,7 @@ def _checked(path: Path, content: dict[str, object]) -> dict[str, object]:
             raise InputError(f"{path}: {name}", wanted, f"shape {value.shape}", advice)
         if not np.isfinite(value).all():
             raise InputError(f"{path}: {name}", "finite values", f"{int((~np.isfinite(value)).sum())} others", advice)
-    return content
+    return {name: kept(value) if isinstance(value, np.ndarray) else value for name, value in content.items()}
 
 
 def _camera(path: Path | None, content: dict[str, object], sizes: Tensor | None) -> tuple[Camera, str]:

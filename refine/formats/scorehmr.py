@@ -69,7 +69,9 @@ def read(
     if count == 0:
         raise InputError(f"{where}: pred_cam_t", "at least one row", "none", ADVICE)
     crop = torch.as_tensor(numbers(where, content, "pred_cam", count, 3, advice=ADVICE))
-    check_positive(f"{where}: pred_cam scale", crop[:, 0], "", "HMR2 failed on this person: remove the row.")
+    check_positive(
+        f"{where}: pred_cam scale", crop[:, 0].nan_to_num(1.0), "", "HMR2 failed on this person: remove the row."
+    )
     index = torch.arange(count)
     own = _camera(needed_sizes(where, index, sizes, camera))
     source = Source(
@@ -108,10 +110,11 @@ def write(refined: Estimate, path: Path) -> None:
     refined = with_camera(refined, camera)
     back = refined_source(refined)
     if bool(back.changed.any()):
+        place = torch.where(back.changed[:, None], back.translation, 1.0)  # who did not change may be nowhere
         content |= {
             "pred_pose": put_rotations(content["pred_pose"], source.pose, back.pose),
             "pred_betas": put_shape(refined, back.changed, content["pred_betas"]),
-            "pred_cam": put_rows(back.changed, _crop(content, camera, back.translation), content["pred_cam"]),
+            "pred_cam": put_rows(back.changed, _crop(content, camera, place), content["pred_cam"]),
             "pred_cam_t": put_rows(back.changed, back.translation, content["pred_cam_t"]),
         } | beside(refined, back)
     write_arrays(Path(path), content)

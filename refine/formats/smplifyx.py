@@ -78,7 +78,7 @@ def read(
     path, content = Path(path), read_dict(Path(path), KEYS, ADVICE)
     where = str(path)
     model = _model(where, content)
-    turned = numbers(where, content, "camera_rotation", 1, 3, 3, advice=ADVICE)
+    turned = numbers(where, content, "camera_rotation", 1, 3, 3, advice=ADVICE, rows=False)
     if float(np.abs(turned[0] - np.eye(3)).max()) > SAME_AXES:
         advice = "SMPLify-X never turns its camera: turn global_orient instead."
         raise InputError(f"{where}: camera_rotation", "the identity", "another rotation", advice)

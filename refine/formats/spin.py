@@ -76,7 +76,9 @@ def read(
     count = len(crop)
     if count == 0:
         raise InputError(f"{where}: camera", "at least one sample", "none", ADVICE)
-    check_positive(f"{where}: camera scale", crop[:, 0], "", "SPIN failed on this sample: remove the row.")
+    check_positive(
+        f"{where}: camera scale", crop[:, 0].nan_to_num(1.0), "", "SPIN failed on this sample: remove the row."
+    )
     listed = torch.as_tensor(numbers(where, content, "pred_joints", count, 17, 3, advice=ADVICE), dtype=torch.float32)
     regressed = bool(listed.flatten(1).any(1).all())
     translation = torch.cat((crop[:, 1:], 2 * SPIN_FOCAL_PX / (CROP_PX * crop[:, :1])), 1).float()

@@ -72,7 +72,10 @@ def read(
     count = len(transl)
     if count == 0:
         raise InputError(f"{where}: pred_trans", "at least one frame", "none", ADVICE)
-    numbers(where, content, "pred_cam", count, 3, advice=ADVICE)
+    crop = numbers(where, content, "pred_cam", count, 3, advice=ADVICE)
+    transl = np.where(
+        np.isfinite(crop).all(1, keepdims=True), transl, np.nan
+    )  # a row has all its numbers, or none that count
     numbers(where, content, "pred_pose", count, 144, advice=ADVICE)
     stored = _stored_camera(path)
     if stored is None and camera is None:

@@ -147,6 +147,6 @@ def _tracks(where: str, content: object) -> Tracks:
         raise InputError(where, "a dictionary of people", "something else, or nobody", ADVICE)
     keys = tuple(content)
     frames = [np.asarray(content[key].get("frame_ids", ())).reshape(-1) for key in keys]
-    if not all(map(len, frames)):
-        raise InputError(f"{where}: frame_ids", "at least one frame of each person", "none", ADVICE)
+    if not any(map(len, frames)):
+        raise InputError(f"{where}: frame_ids", "at least one frame of a person", "none", ADVICE)
     return Tracks(keys, tuple(np.arange(len(rows)) for rows in frames))

@@ -26,6 +26,7 @@ class StopReason(Enum):
         "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
     )
     OUTSIDE_IMAGE = "The body lies outside the photo: check the camera, or that this estimate belongs to this photo."
+    UNUSABLE = "The estimate has no usable numbers for this person (NaN, or a place where no camera sees anybody): left as they came."
 
 
 STOP_REASONS = tuple(StopReason)

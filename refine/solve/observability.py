@@ -113,10 +113,12 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
         estimate: B bodies and cameras.
 
     Returns:
-        For each body BEHIND_CAMERA, OUTSIDE_IMAGE, or None where it is seen (or is not finite, which the solver reports).
+        For each body UNUSABLE, BEHIND_CAMERA, OUTSIDE_IMAGE, or None where it is seen (or is not finite, which the solver reports).
     """
     joints = estimate.joints
-    behind = (joints[..., 2] <= NEAR_M).all(1)
+    behind = joints[:, 0, 2] <= NEAR_M  # the pelvis: a body that straddles the camera is seen by none
+    unusable = estimate.source.unusable
+    gone = [False] * len(estimate) if unusable is None else unusable.tolist()
     extent = estimate.camera.size.flip(-1)[:, None]
     pixel = (
         estimate.camera.focal[:, None] * joints[..., :2] / joints[..., 2:].clamp(min=NEAR_M)
@@ -124,8 +126,8 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     )
     outside = (pixel < 0).all(1) | (pixel > extent).all(1)  # all joints beyond the same border, (B, 2)
     return tuple(
-        StopReason.BEHIND_CAMERA if b else StopReason.OUTSIDE_IMAGE if o else None
-        for b, o in zip(behind.tolist(), outside.any(1).tolist(), strict=True)
+        StopReason.UNUSABLE if u else StopReason.BEHIND_CAMERA if b else StopReason.OUTSIDE_IMAGE if o else None
+        for u, b, o in zip(gone, behind.tolist(), outside.any(1).tolist(), strict=True)
     )
 
 

@@ -164,7 +164,7 @@ def test_every_format_has_the_three_functions_of_the_protocol() -> None:
         assert module.__doc__ and "Source:" in module.__doc__
 
 
-@pytest.mark.parametrize("name", sorted(formats()))
+@pytest.mark.parametrize("name", sorted(set(formats()) - {"nobody"}))  # its examples: tests/reference/test_nobody.py
 def test_every_format_has_an_example(name: str) -> None:
     shown = {getattr(module, "FORMAT", layout) for layout, module in LAYOUTS.items()}
     assert name in shown, f"tests/layouts has no example of the format {name}"
@@ -175,7 +175,7 @@ def test_a_file_is_recognised_by_its_format_and_no_other(file: Example) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", b"PK\x03\x04", b"\x80\x04}.", b"{}", b"[]", b"[1, 2]", b'{"a": {}}', b"\x89PNG\r\n", b"<html>"]
+    "data", [b"", b"x", b"PK\x03\x04", b"\x80\x04K\x01.", b"{", b"[1, 2]", b'{"a": 1}', b"\x89PNG\r\n", b"<html>"]
 )
 def test_what_is_of_no_format_is_recognised_by_none(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x"

@@ -1,0 +1,78 @@
+"""Systems whose files hold SMPL's parameters in a frame or camera that this file alone does not settle: what to rename to what.
+
+    a system is named where all of its telling names stand on one level of the file
+
+Source: isarandi/nlf `README.md` (predictions); Jeff-sjtu/HybrIK@9b8681d `scripts/demo_video.py` lines 96-347, `hybrik/models/HRNetWithCam.py` line 446; vye16/slahmr@58518fe
+`slahmr/optim/base_scene.py` lines 105-165; yohanshin/WHAM@2b54f77973 `lib/models/wham.py` (network's output); shubham-goel/4D-Humans@6ec79656a2 `demo.py`.
+"""
+
+from collections.abc import Sequence
+
+FOUR = "Store the four names global_orient, body_pose, betas and transl (m, camera frame: x right, y down, z forward)"
+
+SYSTEMS: tuple[tuple[str, frozenset[str], str], ...] = (
+    (
+        "HMR2's output",
+        frozenset({"pred_smpl_params", "pred_cam"}),
+        "pred_cam and pred_cam_t are of the 256 px crop. Store cam_crop_to_full(pred_cam, box_center, box_size, img_size, scaled_focal_length) as "
+        "pred_cam_t_full beside pred_smpl_params, and scaled_focal_length as focal_length.",
+    ),
+    (
+        "HybrIK's",
+        frozenset({"pred_thetas", "pred_cam_root", "bbox"}),
+        f"{FOUR}: pred_thetas (24 matrices a row) split into 1 and 23, pred_betas as betas; its vertices stand on their middle hip, so store the pelvis "
+        "pred_cam_root as joints (N, 1, 3) in place of transl. Give focal = 1000/256 of the box's width in px, for each row.",
+    ),
+    (
+        "NLF's",
+        frozenset({"pose", "betas", "trans", "joints3d", "vertices3d"}),
+        f"{FOUR}: pose (72 or 165 numbers a row) as poses, trans as it is; joints3d and vertices3d are in mm in some releases: store them in m as joints and "
+        "vertices, or leave them out. Give the camera that NLF was called with.",
+    ),
+    (
+        "SLAHMR's",
+        frozenset({"root_orient", "pose_body", "trans", "cam_R", "cam_t"}),
+        f"root_orient and trans are in a world: turn them into a frame's camera with cam_R and cam_t (x_camera = cam_R x + cam_t). {FOUR}, one person and one frame a row, "
+        "and intrins (fx, fy, cx, cy) as focal and center, with size.",
+    ),
+    (
+        "WHAM's network's",
+        frozenset({"poses_body", "poses_root_cam"}),
+        "Give wham_output.pkl of demo.py --save_pkl, or store poses_root_cam as global_orient, poses_body as body_pose, betas, and trans_cam as transl without the offset of WHAM's "
+        "middle hip.",
+    ),
+    (
+        "an output of the HMR family",
+        frozenset({"pred_rotmat", "pred_betas", "pred_camera"}),
+        f"pred_camera is of the crop. {FOUR}: pred_rotmat split into 1 and 23, pred_betas as betas, and transl from the crop camera and the box (docs/formats.md).",
+    ),
+    (
+        "a place in the crop",
+        frozenset({"global_orient", "body_pose", "pred_cam_t"}),
+        "pred_cam_t is of the crop: store the place in the whole photo as transl (pred_cam_t_full in 4D-Humans' demo), with its focal_length.",
+    ),
+    (
+        "EasyMocap's",
+        frozenset({"Rh", "Th", "poses", "shapes"}),
+        "Th is no transl: the model's origin is turned by Rh too. Give EasyMocap's own JSON of the frame.",
+    ),
+)  # fmt: skip
+"""Whose it is, the names that tell, and what to do."""
+
+
+def without_root(levels: Sequence[frozenset[str]]) -> str:
+    """Say that a pose lacks its root, empty where there is no pose."""
+    pose = next((name for level in levels for name in ("body_pose", "pose_body") if name in level), "")
+    return f"{pose} is SMPL's, but global_orient is missing: store it beside, with betas and transl." if pose else ""
+
+
+def renames(levels: Sequence[frozenset[str]]) -> str:
+    """Return whose a file's parameters are and what to rename to what; empty where nothing tells.
+
+    Args:
+        levels: The file's names, level by level.
+    """
+    for system, names, advice in SYSTEMS:
+        if any(names <= level for level in levels):
+            return f"The names are {system}. {advice}"
+    return ""

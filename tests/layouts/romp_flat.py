@@ -1,0 +1,16 @@
+"""ROMP's dictionary of a photo with its names at the top of the npz."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.layouts.romp import PIXELS as PIXELS
+from tests.layouts.romp import romp_results
+
+SUFFIX = ".npz"
+
+
+def write(path: Path, people: int = 2) -> Path:
+    """A photo's file, with a key of somebody else's."""
+    np.savez(path, **romp_results(people), somebody_elses=np.arange(3))
+    return path
