@@ -146,7 +146,8 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     arrays = _arrays(init)
     where = str(path) if path else "init"
     if isinstance(init, Mapping) and FILE not in arrays:
-        arrays = named(init, where)
+        spelled = named(init, where)
+        arrays = {str(name): spelled[name] for name in (*init, *spelled) if name in spelled}  # in the order given
     for name in ("global_orient", "body_pose"):
         if name not in arrays:
             keys = ", ".join(arrays) or "nothing"
