@@ -17,6 +17,7 @@ from refine.bodies import Bodies, Index, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
+from refine.source_found import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Source:
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
+        found: Refined bodies that stand beside these words in a file refine wrote (`refine/source_found.py`), or None.
     """
 
     format: str
@@ -63,6 +65,7 @@ class Source:
     persons: tuple[str, ...] = ()
     sigma_rad: Float[Tensor, "B J"] | None = None
     evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    found: Found | None = None
 
     def __len__(self) -> int:
         return self.pose.shape[0]
@@ -86,6 +89,7 @@ class Source:
             persons=tuple(self.persons[row] for row in chosen) if self.persons else (),
             sigma_rad=some(self.sigma_rad),
             evidence={name: value[index] for name, value in self.evidence.items()},
+            found=None if self.found is None else self.found.rows(index),
         )
 
 
@@ -99,6 +103,8 @@ class Estimate:
         image_index: (B,) which image of the call each body is seen in.
         source: The regressor's own words.
         notes: One sentence for each thing that was decided on the way (focal rule, change of model, ...).
+        distance_m: (B,) m, what the way from the source to this body lost when it was read or converted: how far the two surfaces lie apart
+            on average where one was fitted to the other, else the first 22 joints; NaN where the source stores neither, None: nothing was lost.
     """
 
     body: SkinnedBody
@@ -106,6 +112,7 @@ class Estimate:
     image_index: Int[Tensor, "B"]
     source: Source
     notes: tuple[str, ...] = ()
+    distance_m: Float[Tensor, "B"] | None = None
 
     def __post_init__(self) -> None:
         check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
@@ -130,7 +137,11 @@ class Estimate:
         """
         index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
         return replace(
-            self, state=self.state[index], image_index=self.image_index[index], source=self.source.rows(_on_cpu(index))
+            self,
+            state=self.state[index],
+            image_index=self.image_index[index],
+            source=self.source.rows(_on_cpu(index)),
+            distance_m=None if self.distance_m is None else self.distance_m[_on_cpu(index)],
         )
 
     def with_rows(self, index: Index, state: State) -> "Estimate":

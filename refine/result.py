@@ -196,7 +196,8 @@ class Result:
             `global_orient, body_pose, ...` refined, and `transl` (B, 3) m. Where the source's own model was refined, `betas` and
             `expression` are refined too. Where another model stood in for it, they are the *source's*, since another model's shape
             means nothing on it; `transl` puts the source's pelvis on the refined one, and the other model's shape is under a key
-            of its own, `built_in_shape`.
+            of its own, `built_in_shape`. `refine_body` (B, L) uint8 is the whole refined body, by which `refine.read` and `refine.fit`
+            find it again to the bit, where these parameters are saved beside it as they are; other readers pass it over.
         """
         from refine.transfer import source_parameters
 

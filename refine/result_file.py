@@ -34,6 +34,7 @@ from refine.result import Result
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.solve import StopReason
 from refine.source_content import packed, unpacked
+from refine.transfer import with_found
 
 SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
 
@@ -78,6 +79,8 @@ def save(result: Result, path: str | Path) -> None:
         "source/path": np.array(str(source.path or "")),
         **{f"{SOURCE_FILE}{key}": array for key, array in packed(source.arrays).items()},
     }
+    if result.estimate.distance_m is not None:
+        arrays["estimate/distance_m"] = as_array(result.estimate.distance_m)
     if result.verdict:
         arrays["verdict"] = np.array(result.verdict, dtype=np.str_)
     if bool(result.sigma_mm.isfinite().any()):
@@ -135,6 +138,7 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
         torch.from_numpy(arrays["image_index"]),
         _source(arrays),
         tuple(arrays["estimate/notes"].tolist()),
+        torch.from_numpy(arrays["estimate/distance_m"]) if "estimate/distance_m" in arrays else None,
     )
     detections = None
     if "detections/name" in arrays:
@@ -159,7 +163,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
     word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS if key != "hand_mean"}
     names = {key: tuple(arrays.get(f"source/{key}", np.array([], np.str_)).tolist()) for key in SOURCE_NAMES}
     pose, betas, expression = (torch.from_numpy(arrays[f"source/{key}"]) for key in SOURCE_TENSORS[:3])
-    return Source(
+    source = Source(
         format=word["format"],
         model=word["model"],
         pose=pose,
@@ -183,6 +187,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
             if key.startswith("source/evidence/")
         },
     )
+    return with_found(source)
 
 
 def _nest(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, object]:

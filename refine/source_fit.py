@@ -2,10 +2,10 @@
 
 At fixed rotations every joint is linear in shape, so with joints T stored by the regressor, relative to its pelvis,
 
-    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|²,     translation = k T_0 - J_0(shape)
+    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,     translation = k T_0 - J_0(shape)
 
-is one small linear solve a body. k = 1 wherever the shape reaches the stored size; a child on an adult's shape space does not, and
-then 1/k, the *scene scale*, is free: body and distance shrink or grow together and the picture stays the same.
+is one small solve a body (`refine/body_size.py`). An adult's size is shape and k = 1; for a child on an adult's shape space 1/k, the
+*scene scale*, is free: body and distance grow together and the picture stays the same.
 
 Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL, 2015).
 """
@@ -17,17 +17,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky, rotation
+from refine import rotation
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
+from refine.body_size import shape_and_scale
 from refine.estimate import Source, as_array
+from refine.source_found import Found
 from refine.source_pose import copy_pose, source_pelvis
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
 
-SHAPE_REACH = 3.0
-"""Shape coefficients (standard deviations) up to which the shape is believed to have reached the stored size; one in 370 is beyond."""
+SAID_PEOPLE = 5
+"""So many people are named one by one in a note."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Fitted:
 
     Attributes:
         bodies: Pose, shape, expression, translation on the body, camera frame, m.
-        scale: (B,) size of the source's scene in units of the body's: source pelvis = scale · pelvis. 1 where shape reached it.
+        scale: (B,) size of the source's scene in units of the body's: source pelvis = scale · pelvis. 1 for adults.
         distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where none are stored.
         notes: What was decided, a sentence each.
     """
@@ -57,7 +59,35 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
     Returns:
         The bodies, the scale of their scene, how far the joints lie from the stored ones, and notes.
     """
-    return _direct(source, body) if source.model == body.model else _transferred(source, body)
+    if source.model == body.model:
+        return _direct(source, body)
+    found = source.found
+    if found is None or not found.fits(body):
+        return _transferred(source, body)
+    return _restored(source, body, found)
+
+
+def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
+    """The refined bodies that stand beside the source's words, and the words where they have been changed since."""
+    rows, changed = found.valid.nonzero()[:, 0], (~found.valid).nonzero()[:, 0]
+    like = body.template
+    bodies, scale, notes = found.bodies.to(like.device, like.dtype), found.scale.to(like), []
+    if len(rows):
+        notes.append(f"The refined body beside the parameters is read, on {body.name}: people {_people(rows)}.")
+    if len(changed):
+        fresh = _transferred(source.rows(changed), body)
+        parts = ("pose", "shape", "expression", "translation")
+        bodies = Bodies(*(getattr(bodies, part).index_copy(0, changed, getattr(fresh.bodies, part)) for part in parts))
+        scale = scale.index_copy(0, changed, fresh.scale)
+        said = f"Parameters were changed after refine wrote them: the refined body beside them is not used, people {_people(changed)}."
+        notes += [said, *fresh.notes]
+    return Fitted(bodies, scale, _distance(body, bodies, source, scale), tuple(notes))
+
+
+def _people(rows: Tensor) -> str:
+    """Return the numbers of some bodies in words, the first few by name."""
+    named = [str(row + 1) for row in rows[:SAID_PEOPLE].tolist()]
+    return ", ".join(named) + (f" and {len(rows) - SAID_PEOPLE} more" if len(rows) > SAID_PEOPLE else "")
 
 
 def _direct(source: Source, body: SkinnedBody) -> Fitted:
@@ -149,11 +179,7 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(
             f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too straight."
         )
-    for row in (scale != 1).nonzero()[:, 0].tolist():
-        notes.append(
-            f"Person {row + 1} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches: "
-            f"its distance is divided by that, which leaves the picture as it is."
-        )
+    notes += scale_notes(scale, body)
     return Fitted(bodies, scale, distance, tuple(notes))
 
 
@@ -170,16 +196,21 @@ def _fit_shape(body: SkinnedBody, pose: Tensor, target: Tensor) -> tuple[Tensor,
         turned.append(turned[parent] @ pose[:, joint].to(target))
     basis = torch.stack(columns[1:], 1).flatten(1, 2) / JOINT_SIGMA_M  # (B, 63, S + 1)
     seen = ((target - target[:, :1])[:, 1:]).flatten(1) / JOINT_SIGMA_M  # (B, 63)
-    prior = torch.eye(coefficients, dtype=target.dtype)
-    design, template = basis[..., :-1], basis[..., -1]
-    shape = cholesky.solve(design.mT @ design + prior, design.mT @ (seen - template)[..., None])[..., 0]
-    # The same with the scale 1/k free: one more column, without a prior.
-    free = torch.cat((design, -seen[..., None]), 2)
-    wide = torch.nn.functional.pad(prior, (0, 1, 0, 1))
-    both = cholesky.solve(free.mT @ free + wide, -(free.mT @ template[..., None]))[..., 0]
-    reached = (shape.abs() <= SHAPE_REACH).all(1) | (both[:, -1] <= 0)
-    scale = torch.where(reached, torch.ones_like(both[:, -1]), 1 / both[:, -1])
-    return torch.where(reached[:, None], shape, both[:, :-1]).to(pose), scale.to(pose)
+    found = shape_and_scale(basis[..., :-1], basis[..., -1], seen, coefficients)
+    return found.free.to(pose), found.scale.to(pose)
+
+
+def scale_notes(scale: Float[Tensor, "B"], body: SkinnedBody) -> list[str]:
+    """Return a sentence for each body that stands at another scale than its source's."""
+    sentences = []
+    for row, size in enumerate(scale.tolist()):
+        if size != 1:
+            who = "a child's size" if size < 1 else "larger than people are"
+            sentences.append(
+                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and distance are "
+                f"divided by that, which leaves the picture as it is."
+            )
+    return sentences
 
 
 def _distance(body: SkinnedBody, bodies: Bodies, source: Source, scale: Tensor) -> Tensor:

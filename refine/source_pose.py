@@ -71,8 +71,9 @@ def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:
     """
     if source.joints is not None and source.translation is not None:
         return source.joints[:, 0] - source.translation
-    mean = REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"])
-    return source.pose.new_tensor(mean).expand(len(source), 3)
+    mean = source.pose.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"])).expand(len(source), 3)
+    found = source.found  # what the words' writer knew of the source's pelvis
+    return mean if found is None else torch.where(found.valid[:, None], found.pelvis - found.transl, mean)
 
 
 def source_pelvis(source: Source) -> Float[Tensor, "B 3"]:

@@ -27,7 +27,8 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
-from refine.source_pose import FIRST_HAND_JOINT, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.source_found import KEY, as_bytes, found_among, texts
+from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
@@ -60,6 +61,7 @@ def to_body(
             cameras is neither one nor that of the bodies.
     """
     _check(source)
+    source = with_found(source)
     body = own_body(source) if body is None else body
     fitted = fit_bodies(source, body)
     count = len(source)
@@ -69,7 +71,8 @@ def to_body(
     spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
     focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
-    return Estimate(body, State(fitted.bodies, spread), index, source, focal + fitted.notes)
+    lost = None if source.model == body.model else fitted.distance_m
+    return Estimate(body, State(fitted.bodies, spread), index, source, focal + fitted.notes, lost)
 
 
 def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
@@ -130,7 +133,9 @@ def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
     if estimate.source.model == body.model:  # `transl` is exact, a pelvis without stored joints only the mean body's
         moved = torch.where(back.moved.to(like.device)[:, None], moved, torch.zeros_like(moved))
     bodies = replace(bodies, translation=bodies.translation + moved)
-    return replace(estimate, body=body, state=State(bodies, camera), notes=estimate.notes + fitted.notes)
+    lost = None if estimate.source.model == body.model else fitted.distance_m
+    state, notes = State(bodies, camera), estimate.notes + fitted.notes
+    return replace(estimate, body=body, state=state, notes=notes, distance_m=lost)
 
 
 def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:
@@ -208,7 +213,8 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
 
     Returns:
         Arrays by name: global_orient, body_pose, betas, transl, and what else the source has (hands, jaw, eyes, expression);
-        `built_in_shape` (B, S) where the body is not of the source's family. Unrefined: the source's numbers exactly.
+        `built_in_shape` (B, S) where the body is not of the source's family, and `refine_body`, by which refine reads this body again
+        (`refine/source_found.py`). Unrefined: the source's numbers exactly.
     """
     source, back = refined.source, refined_source(refined)
     same_family = source.model == refined.body.model
@@ -239,7 +245,34 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
     result["transl"] = _transl(source, back)
     if not same_family:
         result["built_in_shape"] = as_array(refined.bodies.shape)
+        if lines := found_texts(refined, back):
+            result[KEY] = as_bytes(lines)
     return result
+
+
+def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
+    """Return the text of each refined body that goes beside the source's words, where the source's own model is not here.
+
+    Args:
+        refined: The refined estimate, through the camera its words are written for.
+        back: The same in the source's model.
+
+    Returns:
+        B texts (`refine.source_found`); none on the source's own model, whose words say all, and where bodies are in the world's frame.
+    """
+    source, body = refined.source, refined.body
+    if source.model == body.model or refined.camera.camera_from_world is not None:
+        return []
+    scale = fit_bodies(source, body).scale
+    return texts(body, refined.bodies, scale, source.betas, back.translation, back.pelvis)
+
+
+def with_found(source: Source) -> Source:
+    """Return the source with the refined bodies that stand beside its words in its file, if refine wrote it."""
+    if source.model not in PARENTS:  # fitted to a surface: the format knows how to find the body again
+        return source
+    words = source.pose, source.betas, source.translation, source.joints
+    return replace(source, found=found_among(source.arrays, *words))
 
 
 def _axis_angle(pose: Tensor) -> np.ndarray:

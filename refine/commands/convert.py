@@ -32,8 +32,9 @@ def convert(
 ) -> None:
     """Put the people of a file on another body model, or write them as another file.
 
-    Prints, for a body model, each person's number and the mean distance between the two surfaces in mm. A regressor's own
-    format is written by `refine fit` and `refine run`.
+    Prints, for a body model, each person's number and what the way from the file's surface to the model's lost: the mean distance
+    between the two in mm, of joints where no surface is stored, nan where neither is. A regressor's own format is written by
+    `refine fit` and `refine run`.
     """
     import torch
 

@@ -88,6 +88,7 @@ def _read(init: Path, format: str, photo: Path, camera: str | None) -> "Estimate
 
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
     """Write everything into a hidden folder first and move it then, so that a failure leaves no part of a result behind."""
+    from refine.formats.find import written_note
     from refine.viz.export import write_image
 
     out.mkdir(parents=True, exist_ok=True)
@@ -101,6 +102,8 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
         names = sorted(path.name for path in draft.iterdir())
         for name in names:
             (draft / name).replace(out / name)
+    if note := written_note(result.refined):
+        typer.echo(f"{stem}_refined{suffix}: {note}", err=True)
     typer.echo(f"Written to {out}: {', '.join(names)}", err=True)
 
 

@@ -5,8 +5,8 @@
     vertices, other mesh   start: each part turned onto named points; then nearest surface points
     joints alone           start as before; then the named points themselves
 
-A body whose size the model's shapes do not reach (a child on an adult's) is divided by a scale; body and distance shrink together, and
-a camera sees the same.
+A child on an adult's model is divided by a scale; body and distance grow together, and a camera sees the same. An adult's size is
+shape, whatever it is (`refine/body_size.py`). Points stored in centimetres or millimetres are taken as such: people tell.
 
 Source: derived here; `refine/conversion/fit.py` names the methods.
 """
@@ -22,18 +22,19 @@ from torch import Tensor
 from refine.bodies import BODY_JOINTS, Bodies, State
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22
+from refine.body_size import unit_of
 from refine.check import check_finite
 from refine.conversion.fit import Fit, fit_points, fit_same_topology, fit_surface
 from refine.conversion.known_meshes import BY_COUNT, SMPLX_MESH, named_joints, smplx_points
 from refine.conversion.named_points import Points, place_on_points, point_set
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.source_fit import fit_bodies
+from refine.source_fit import fit_bodies, scale_notes
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
 
-JOINT_SIGMA_M = 0.02
-"""How well a joint of one skeleton stands for another's once the surface speaks too."""
+JOINT_SIGMA_M = 0.01
+"""How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say where in it they lie."""
 
 SHARED_MESH = {"smpl": "smplh", "smplh": "smpl"}
 """Models with the same vertices."""
@@ -41,8 +42,8 @@ SHARED_MESH = {"smpl": "smplh", "smplh": "smpl"}
 MOST_JOINTS = max(BY_COUNT)
 """More points than this are a mesh."""
 
-SURFACE_ROUNDS = 3
-"""How often a surface is fitted where only named points say where its body is."""
+SURFACE_ROUNDS = 5
+"""How often a surface is fitted where only named points say where its body is: five end within a tenth of a millimetre of eight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +52,13 @@ class Converted:
 
     Attributes:
         body: The model.
-        bodies: They, m, the frame of what was converted (divided by `scale`).
+        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`).
         distance_m: (B,) how far apart the two surfaces lie on average, in the source's scale: mean distance of its vertices from the
             new surface; of corresponding vertices where both share a mesh; of joints where there is no surface.
-        scale: (B,) size of the source in units of the new bodies'; 1 where the model's shapes reach it.
+        scale: (B,) size of the source in units of the new bodies'; 1 for adults.
         notes: What was done, a sentence each.
         estimate: What was converted as an estimate on the new model, where it was one.
+        unit: How many of the source's units make a metre: 1, 100 or 1000.
     """
 
     body: SkinnedBody
@@ -65,6 +67,7 @@ class Converted:
     scale: Float[Tensor, "B"]
     notes: tuple[str, ...]
     estimate: Estimate | None = None
+    unit: float = 1.0
 
     def __len__(self) -> int:
         return len(self.bodies)
@@ -84,7 +87,7 @@ def convert(
 
     Args:
         source: An estimate; or vertices (B, W, 3) m, all of one mesh; or joints alone, (B, 22 | 24 | 52 | 55 | 70, 3) m in the order of
-            SMPL's, SMPL-H's, SMPL-X's skeleton or MHR's keypoints.
+            SMPL's, SMPL-H's, SMPL-X's skeleton or MHR's keypoints. Centimetres and millimetres are noticed, and noted.
         to: The model, its name, its file or a folder; None: the built-in body.
         joints: Beside vertices of a mesh that is not the model's: its joints, in one of those orders or by name. SMPL-X's 10,475 vertices
             need none.
@@ -104,9 +107,9 @@ def convert(
     check_finite("source", source)
     vertices = source.to(body.template)
     if vertices.shape[1] == len(body.template):
-        return _report(
-            body, fit_same_topology(body, vertices), torch.ones_like(vertices[:, 0, 0]), "vertex onto vertex"
-        )
+        unit = unit_of(vertices, body.template)
+        fit, same = fit_same_topology(body, vertices / unit[0]), torch.ones_like(vertices[:, 0, 0])
+        return _report(body, fit, same, "vertex onto vertex", unit)
     if vertices.shape[1] <= MOST_JOINTS:
         return _on_points(body, _named(vertices))
     if joints is not None:
@@ -125,16 +128,18 @@ def surface_on_points(body: SkinnedBody, vertices: Float[Tensor, "B W 3"], point
 
     Args:
         body: The model.
-        vertices: (B, W, 3) m.
-        points: By name, (B, 3) m; hips and shoulders at least.
+        vertices: (B, W, 3) m, cm or mm.
+        points: By name, (B, 3) in the same unit; hips and shoulders at least.
     """
+    unit, points = _in_metres(body, points)
+    vertices = vertices / unit[0]
     placed = place_on_points(body, points)
     scale = placed.scale[:, None, None]
     named = _term(body, {name: place.to(body.template) / placed.scale[:, None] for name, place in points.items()})
     fit = Fit(placed.bodies, placed.scale)
     for _ in range(SURFACE_ROUNDS):
         fit = fit_surface(body, fit.bodies, vertices / scale, named, _joints(body, points))
-    return _report(body, fit, placed.scale, "nearest points of the surface, from named points")
+    return _report(body, fit, placed.scale, "nearest points of the surface, from named points", unit)
 
 
 def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
@@ -145,9 +150,7 @@ def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
     stored = source.vertices if as_it_came and own_frame else None
     there = body.name == estimate.body.name and body.model == estimate.body.model
     if there and (stored is None or source.model == body.model):
-        nothing = torch.zeros(len(estimate)).to(estimate.bodies.shape)
-        notes = (f"The estimate is on {body.name} already.",)
-        return Converted(estimate.body, estimate.bodies, nothing, nothing + 1, notes, estimate)
+        return _as_it_is(estimate, stored, as_it_came=as_it_came)
     body = body.to(estimate.bodies.pose.device, estimate.bodies.pose.dtype)
     start = estimate if there else on_body(estimate, body)
     was, scale = (fit_bodies(source, model).scale.to(estimate.bodies.shape) for model in (estimate.body, body))
@@ -172,6 +175,30 @@ def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
     return _converted(body, fit, scale, start, "nearest points of the surface, from the copied pose")
 
 
+def _as_it_is(estimate: Estimate, stored: Tensor | None, *, as_it_came: bool) -> Converted:
+    """Return an estimate that is on the model already, with what the way from its source lost when it was read."""
+    body, source = estimate.body, estimate.source
+    same = torch.ones(len(estimate)).to(estimate.bodies.shape)
+    lost, said = torch.zeros_like(same), ""
+    if as_it_came and estimate.distance_m is not None:
+        lost = estimate.distance_m.to(same)
+        said = f"; the way there from what {source.format} stores was gone in reading it, and lost {_average(lost)}"
+    elif as_it_came and stored is not None and stored.shape[1] == len(body.template):
+        lost = _same_mesh_distance(body, estimate.bodies, stored.to(same))
+        said = f"; its vertices lie {_average(lost)} from the stored ones"
+    elif not as_it_came:
+        said = ", where it was refined: nothing is converted"
+    notes = (f"The estimate is on {body.name} already{said}.",)
+    return Converted(body, estimate.bodies, lost, same, notes, estimate)
+
+
+def _average(distance_m: Tensor) -> str:
+    """Return a mean distance in words."""
+    if not bool(distance_m.isfinite().all()):
+        return "what is not known, for neither surface nor joints are stored"
+    return f"{1000 * float(distance_m.mean()):.1f} mm on average"
+
+
 def _same_mesh_distance(body: SkinnedBody, bodies: Bodies, vertices: Tensor) -> Tensor:
     """Return the mean distance (B,) m of corresponding vertices, NaN where the stored mesh is another."""
     if vertices.shape[1] != len(body.template):
@@ -182,10 +209,19 @@ def _same_mesh_distance(body: SkinnedBody, bodies: Bodies, vertices: Tensor) -> 
 
 def _on_points(body: SkinnedBody, points: Points) -> Converted:
     """Convert joints without a surface."""
+    unit, points = _in_metres(body, points)
     placed = place_on_points(body, points)
     named = _term(body, {name: place / placed.scale[:, None] for name, place in points.items()})
     fit = fit_points(body, placed.bodies, named, _joints(body, points))
-    return _report(body, fit, placed.scale, "named points alone")
+    return _report(body, fit, placed.scale, "named points alone", unit)
+
+
+def _in_metres(body: SkinnedBody, points: Points) -> tuple[tuple[float, str], Points]:
+    """Return the unit of named points, and the points in metres."""
+    chosen = point_set(body, tuple(points))
+    rest = body.posed(body.rest_bodies(1)).keypoints(chosen)[0]
+    unit = unit_of(torch.stack([points[name] for name in chosen.names], 1).to(rest), rest)
+    return unit, {name: place / unit[0] for name, place in points.items()}
 
 
 def _term(body: SkinnedBody, points: Points) -> Points3D:
@@ -227,18 +263,21 @@ def _model(to: SkinnedBody | str | Path | None) -> SkinnedBody:
     return to if isinstance(to, SkinnedBody) else load_body("anny" if to is None else to)
 
 
-def _report(body: SkinnedBody, fit: Fit, scale: Tensor, how: str) -> Converted:
-    """Return the result with its notes; the distance in the source's scale."""
+def _report(
+    body: SkinnedBody, fit: Fit, scale: Tensor, how: str, unit: tuple[float, str] = (1.0, "metres")
+) -> Converted:
+    """Return the result with its notes; the distance in the source's scale, m."""
     away = fit.distance_m * scale
     said = f", {1000 * float(away.mean()):.1f} mm apart on average" if bool(away.isfinite().all()) else ""
     notes = [f"Converted to {body.name} by {how}{said}."]
-    for row in (scale != 1).nonzero()[:, 0].tolist():
-        notes.append(f"Person {row + 1} is {float(scale[row]):.2f} times as large as the shape of {body.name} reaches.")
-    return Converted(body, fit.bodies, away, scale, tuple(notes))
+    if unit[0] != 1:
+        notes.append(f"The points are taken to be in {unit[1]}: people would be {unit[0]:g} times too large in metres.")
+    return Converted(body, fit.bodies, away, scale, (*notes, *scale_notes(scale, body)), unit=unit[0])
 
 
 def _converted(body: SkinnedBody, fit: Fit, scale: Tensor, start: Estimate, how: str) -> Converted:
     """Return the result of an estimate."""
     report = _report(body, fit, scale, how)
-    estimate = replace(start, state=State(fit.bodies, start.camera), notes=start.notes + report.notes)
+    state, notes = State(fit.bodies, start.camera), start.notes + report.notes
+    estimate = replace(start, state=state, notes=notes, distance_m=report.distance_m)
     return replace(report, estimate=estimate)

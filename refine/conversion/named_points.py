@@ -3,7 +3,7 @@
     part j    R_j = rotation between (p_n - anchor_j) at rest and (t_n - anchor_j) seen, n the points the part carries
 
 Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh (upper arm) is twisted.
-With rotations found, points are linear in shape, translation and the scene's scale; a scale is free only where shape does not reach.
+With rotations found, points are linear in shape and translation, and the scene's scale is a child's alone (`refine/body_size.py`).
 
 Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech. 35(4), 2002.
 """
@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky, rotation
+from refine import rotation
 from refine.bodies import Bodies, Unknowns
 from refine.body import KeypointSet, SkinnedBody
+from refine.body_size import shape_and_scale
 from refine.conversion.closed_form import local_rotations, rotation_between
-from refine.source_fit import SHAPE_REACH
 
 Points = Mapping[str, Float[Tensor, "B 3"]]
 
@@ -85,7 +85,7 @@ class Placed:
 
     Attributes:
         bodies: They, in their own scale.
-        scale: (B,) size of the scene in units of the bodies': seen point = scale · point. 1 where shape reached it.
+        scale: (B,) size of the scene in units of the bodies': seen point = scale · point. 1 for adults.
     """
 
     bodies: Bodies
@@ -143,20 +143,13 @@ def _bent(
 
 
 def _shape_and_place(body: SkinnedBody, pose: Tensor, points: KeypointSet, seen: Tensor) -> Placed:
-    """Return shape, translation and scale of bodies whose pose is known: two linear solves, without and with a free scale."""
+    """Return shape, translation and scale of bodies whose pose is known."""
     start = body.rest_bodies(len(pose))
     bodies = Bodies(pose, start.shape, start.expression, start.translation)
     width = start.shape.shape[1]
     columns = Unknowns((), shape=width)
     point, by_step = body.posed(bodies).keypoints_with_jacobian(points, columns)  # (B, K, 3), (B, K, 3, S + 3)
-    design = (by_step / SIGMA_M).flatten(1, 2).double()
-    mean, wanted = ((value / SIGMA_M).flatten(1).double() for value in (point, seen))
-    prior = torch.diag(torch.cat((torch.ones(width), torch.full((3,), 1e-6)))).to(design)
-    known = cholesky.solve(design.mT @ design + prior, design.mT @ (wanted - mean)[..., None])[..., 0]
-    free = torch.cat((design, -wanted[..., None]), 2)
-    wide = torch.nn.functional.pad(prior, (0, 1, 0, 1))
-    both = cholesky.solve(free.mT @ free + wide, -(free.mT @ mean[..., None]))[..., 0]
-    reached = (known[:, :width].abs() <= SHAPE_REACH).all(1) | (both[:, -1] <= 0)
-    step = torch.where(reached[:, None], known, both[:, :-1]).to(pose)
-    scale = torch.where(reached, torch.ones_like(both[:, -1]), 1 / both[:, -1]).to(pose)
+    design, mean, wanted = (by_step / SIGMA_M).flatten(1, 2), (point / SIGMA_M).flatten(1), (seen / SIGMA_M).flatten(1)
+    found = shape_and_scale(design, mean, wanted, width)
+    step, scale = found.free.to(pose), found.scale.to(pose)
     return Placed(Bodies(pose, step[:, :width], start.expression, step[:, width:]), scale)

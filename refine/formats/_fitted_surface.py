@@ -9,6 +9,7 @@ Source: derived here; skinning as in Loper et al., SMPL, 2015, eq. 2-4.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.bodies import Bodies
-from refine.body import PosedBody
+from refine.body import PosedBody, SkinnedBody
 from refine.conversion.converted import Converted
 from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Estimate, Source
@@ -66,12 +67,13 @@ def fitted_source(
     Args:
         done: The fitted bodies.
         format: The format's name.
-        points: (B, K, 3) m, stored points in the camera frame; K may be 0.
-        vertices: (B, W, 3) m, the stored surface in the camera frame.
+        points: (B, K, 3) stored points in the camera frame, in the file's unit; K may be 0.
+        vertices: (B, W, 3) the stored surface in the camera frame, in the file's unit.
         path: The file.
         arrays: Its content.
     """
-    bodies, scale = done.bodies, done.scale[:, None, None].cpu()
+    bodies, size = done.bodies, done.scale.cpu() * done.unit
+    scale = size[:, None, None]
     joints = done.body.posed(bodies).joints.cpu()
     return Source(
         format=format,
@@ -85,8 +87,22 @@ def fitted_source(
         arrays=arrays,
         path=path,
         hand_mean="flat",
-        evidence={"scale": done.scale.cpu()},
+        evidence={"scale": size},
     )
+
+
+def fitted_estimate(estimate: Estimate, done: Converted) -> Estimate:
+    """Return the estimate of a fitted source with the fit's notes, and with what it lost where the estimate is on the fitted body."""
+    notes = estimate.notes + done.notes
+    lost = done.distance_m.cpu() if estimate.body.name == done.body.name else estimate.distance_m
+    return replace(estimate, notes=notes, distance_m=lost)
+
+
+def surface_distance(body: SkinnedBody, bodies: Bodies, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B"]:
+    """Return the mean distance (B,) m of points from bodies' surfaces."""
+    surface = body.posed(bodies).vertices.double()
+    found = [nearest_on_surface(one, own, body.faces) for one, own in zip(points.double(), surface, strict=True)]
+    return torch.stack([one.distance_m.mean() for one in found]).float()
 
 
 def started(refined: Estimate) -> PosedBody:

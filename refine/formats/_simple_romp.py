@@ -18,8 +18,9 @@ from torch import Tensor
 from refine import rotation
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.formats._beside import beside
 from refine.formats._npz import member_names, read_object
-from refine.transfer import RefinedSource
+from refine.transfer import RefinedSource, refined_source
 
 Results = dict[str, Any]
 
@@ -116,7 +117,7 @@ def put_surface(content: Results, refined: Estimate, offset: Tensor) -> Results:
         betas[:, :width] = refined.bodies.shape[:, :width].detach().cpu().numpy()
         return content | {"verts": vertices.astype(content["verts"].dtype), "smpl_betas": betas}
     kept = {name: value for name, value in content.items() if name != "verts"}
-    return kept | {"refine_note": NOTE}
+    return kept | beside(refined, refined_source(refined), NOTE)
 
 
 def pick(changed: Tensor, fresh: Tensor | np.ndarray, stored: np.ndarray) -> np.ndarray:

@@ -105,6 +105,15 @@ class Tracks:
         }
         return {key: person | {"refine_note": note} if key in self.keys else person for key, person in kept.items()}
 
+    def put_beside(self, people: People, name: str, lines: object) -> dict[Any, dict[str, Any]]:
+        """Return the dictionaries with B texts of their bodies, a list each; as they are where there are none."""
+        result, start = {key: dict(person) for key, person in people.items()}, 0
+        for key, pick in zip(self.keys, self.picks, strict=True):
+            if isinstance(lines, list):
+                result[key][name] = lines[start : start + len(pick)]
+            start += len(pick)
+        return result
+
 
 def _reaches(values: object, pick: np.ndarray) -> bool:
     """Say whether an array has the rows that are picked."""

@@ -30,6 +30,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import write_pickle
@@ -162,6 +163,7 @@ def write(refined: Estimate, path: Path) -> None:
         assert source.keypoints_2d is not None
         seen = source.keypoints_2d[0]
         near = torch.cat((torch.arange(BODY_JOINTS), torch.cdist(seen, was).argmin(1)[BODY_JOINTS:]))
+        content |= beside(refined, back)
         content |= {"params": params, "joints": _put_joints(kept(content["joints"]), seen + (now - was)[near], size)}
     write_pickle(Path(path), content)
 

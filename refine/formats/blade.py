@@ -29,6 +29,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import write_torch
@@ -126,7 +127,7 @@ def write(refined: Estimate, path: Path) -> None:
             "camera_translation": put_rows(
                 back.changed, back.translation.double().numpy() - base, kept(content["camera_translation"])
             ),
-        }
+        } | beside(refined, back)
     tensors = {
         name: value.view(TensorArray)
         for name, value in content.items()

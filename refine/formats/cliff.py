@@ -25,6 +25,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
@@ -130,7 +131,7 @@ def write(refined: Estimate, path: Path) -> None:
             "shape": put_shape(refined, back.changed, content["shape"]),
             "global_t": put_rows(back.changed, back.translation, content["global_t"]),
             "pred_joints": np.concatenate((fresh, own[len(joints) :])),
-        }
+        } | beside(refined, back)
     write_arrays(Path(path), content)
 
 

@@ -33,6 +33,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.formats._beside import beside
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._json_head import begins_with
@@ -40,6 +41,7 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import put_shape
 from refine.source_body import own_body
+from refine.source_found import KEY
 from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -151,6 +153,9 @@ def write(refined: Estimate, path: Path) -> None:
                     row | {name: like(row[name], now[n])} if (now != own)[n].any() else row
                     for n, row in enumerate(rows)
                 ]
+        extra = beside(refined, back)
+        lines = extra.pop(KEY, None)
+        rows = [row | extra | ({KEY: lines[n]} if lines else {}) for n, row in enumerate(rows)]
         content = rows
     write_json(Path(path), content, indent=4)
 

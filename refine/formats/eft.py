@@ -27,6 +27,7 @@ from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
@@ -131,7 +132,7 @@ def write(refined: Estimate, path: Path) -> None:
             person | {name: values[row].tolist() for name, values in fresh.items()} if changed else person
             for row, (person, changed) in enumerate(zip(people, back.changed.tolist(), strict=True))
         ]
-        content = {**content, "data": rows}
+        content = {**content, "data": rows} | beside(refined, back)
     write_json(Path(path), content)
 
 

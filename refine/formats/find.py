@@ -14,7 +14,9 @@ from refine.camera import Camera
 from refine.discover import modules
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
+from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
+from refine.transfer import refined_source
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 """What numbers of another kind or count end in, once they are reckoned with; the cause stays attached."""
@@ -75,6 +77,11 @@ def write(refined: Estimate, path: str | Path) -> None:
         InputError: The source's format is not known here, or the file cannot be written.
     """
     _named(refined.source.format).write(refined, Path(path))
+
+
+def written_note(refined: Estimate) -> str:
+    """Return what reading a written estimate on its source's own model costs, in mm and px a person; empty where nothing (`_beside`)."""
+    return absence_note(refined, refined_source(refined))
 
 
 def _read(

@@ -27,6 +27,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_pickle
@@ -134,7 +135,7 @@ def write(refined: Estimate, path: Path) -> None:
         people = tracks.put(people, "smpl_beta", back.changed, betas)
         people = _world(where, people, tracks, before[:, 0], back.pose[:, 0], back.pelvis - source_pelvis(source))
         people = {key: {n: v for n, v in person.items() if n not in DERIVED} for key, person in people.items()}
-        content |= {"person_data": people, "refine_note": NOTE}
+        content |= {"person_data": people} | beside(refined, back, NOTE)
     write_pickle(Path(path), content)
 
 

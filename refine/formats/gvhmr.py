@@ -24,6 +24,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_torch
@@ -122,7 +123,7 @@ def write(refined: Estimate, path: Path) -> None:
         content[CAMERA] = fresh
         if WORLD in content:
             content[WORLD] = _world(where, _person(where, content, WORLD), source, back, fresh["betas"])
-        content["refine_note"] = NOTE
+        content |= beside(refined, back, NOTE)
     write_torch(Path(path), content)
 
 

@@ -26,6 +26,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
@@ -130,8 +131,7 @@ def write(refined: Estimate, path: Path) -> None:
             "shape": put_shape(refined, back.changed, content["shape"]),
             "expr": put_shape(refined, back.changed, content["expr"], expression=True),
             "transl": back.translation[0].double().numpy(),
-            "refine_note": np.asarray(NOTE),
-        }
+        } | {name: np.asarray(value) for name, value in beside(refined, back, NOTE).items()}
     elif source.path is not None and "transl" not in content and (obj := _obj(source.path)) and _obj(path) is None:
         write_bytes(
             path.with_suffix(".obj"), obj.read_bytes()

@@ -34,6 +34,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_object, write_arrays
 from refine.formats._own_source import own_source
@@ -156,7 +157,7 @@ def write(refined: Estimate, path: Path) -> None:
             place = back.translation.double()
             crop = torch.cat((2 * SPIN_FOCAL_PX / (CROP_PX * place[:, 2:]), place[:, :2]), 1)
             content["pred_cams"] = put_rows(back.changed, crop, np.asarray(content["pred_cams"]))
-        content["refine_note"] = np.asarray(NOTE)
+        content |= beside(refined, back, NOTE)
     write_arrays(Path(path), content)
 
 

@@ -7,8 +7,8 @@ pixels count from the corner. The file holds neither the photo's size nor a `--f
 There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else the built-in body is fitted
 to the surface, from vertices with names. A zero hand pose is a flat hand (`flat_hand_mean=True`).
 
-A refined file holds the vertices carried along with the surface they lie on, in the same array: there is no room for anything else, so
-it is fitted anew when it is read.
+A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where readers of one array do
+not look, stands a second one with the refined bodies (`refine/source_found.py`); where the vertices were changed since, one is fitted anew.
 
 Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411 `blocks/smpl_layer.py` (hand mean).
 """
@@ -31,12 +31,20 @@ from refine.conversion.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import camera_from_rule
-from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
+from refine.formats._fitted_surface import (
+    carried,
+    fitted_estimate,
+    fitted_source,
+    started,
+    surface_distance,
+    total_scale,
+)
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import READ_ERRORS
 from refine.formats._own_source import own_source
 from refine.formats._pickled import kind, read_pickled
 from refine.source_body import own_body
+from refine.source_found import KEY, found_by_words, texts
 from refine.transfer import refined_source, to_body, with_camera
 
 ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."
@@ -73,14 +81,16 @@ def read(
     path = Path(path)
     stored = _read(path)
     vertices = torch.as_tensor(stored, dtype=torch.float32)
+    behind = _behind(path)
     index = torch.zeros(len(vertices), dtype=torch.long)
     size = needed_sizes(str(path), index, sizes, camera)
     own = camera_from_rule("fov60", size)
-    fitted = _fit(vertices)
-    source = fitted_source(fitted, "multihmr", vertices[:, :0], vertices, path, {"vertices": stored})
+    fitted = _refined_before(vertices, behind) or _fit(vertices)
+    arrays = {"vertices": stored} | ({KEY: behind} if behind else {})
+    source = fitted_source(fitted, "multihmr", vertices[:, :0], vertices, path, arrays)
     rule = f"{float(own.focal[0, 0]):.0f} px, 60° across the longer side (Multi-HMR)"
     estimate = to_body(replace(source, focal_rule=rule), own, body if body is not None else fitted.body)
-    estimate = replace(estimate, notes=estimate.notes + fitted.notes)
+    estimate = fitted_estimate(estimate, fitted)
     return estimate if camera is None else with_camera(estimate, camera)
 
 
@@ -96,14 +106,44 @@ def write(refined: Estimate, path: Path) -> None:
     """
     source = own_source(refined, "multihmr", "Multi-HMR")
     content = np.asarray(source.arrays["vertices"])
+    behind = source.arrays.get(KEY)
     refined = with_camera(refined, camera_from_rule("fov60", refined.camera.size.cpu()))
     changed = refined_source(refined).changed.cpu()
     if bool(changed.any()):
         moved = carried(torch.as_tensor(content), started(refined), refined.posed, total_scale(refined))
         content = np.where(changed.numpy()[:, None, None], moved.numpy(), content).astype(content.dtype)
+        size, now = total_scale(refined), refined.bodies
+        # The vertices stand for the betas that these texts are checked against: they are the file's only words.
+        words = torch.as_tensor(content, dtype=torch.float32).flatten(1)
+        behind = texts(refined.body, now, size, words, now.translation, refined.joints[:, 0])
     stream = io.BytesIO()
     np.save(stream, content)
+    if behind:
+        np.save(stream, np.asarray(behind))
     write_bytes(Path(path), stream.getvalue())
+
+
+def _behind(path: Path) -> list[str]:
+    """Return the texts of refined bodies behind the vertices, which readers of one array do not see."""
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_array(file, allow_pickle=False)
+            lines = np.lib.format.read_array(file, allow_pickle=False)
+    except READ_ERRORS:
+        return []
+    return list(map(str, lines.reshape(-1))) if lines.dtype.kind == "U" else []
+
+
+def _refined_before(vertices: Tensor, behind: list[str]) -> Converted | None:
+    """Return the refined bodies behind the vertices, None where there are none or somebody's vertices were changed since."""
+    from refine.body.load import load_body
+
+    found = found_by_words({KEY: behind}, vertices.flatten(1))
+    body = load_body("anny")
+    if found is None or not bool(found.valid.all()) or not found.fits(body):
+        return None
+    away = surface_distance(body, found.bodies, vertices / found.scale[:, None, None]) * found.scale
+    return Converted(body, found.bodies, away, found.scale, ("The refined bodies of the file are used.",))
 
 
 def _fit(vertices: Tensor) -> Converted:

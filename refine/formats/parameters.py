@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.focal import list_rules
 from refine.formats import smplerx
+from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
@@ -224,7 +225,7 @@ def write(refined: Estimate, path: Path) -> None:
                 .astype(own.dtype)
                 .reshape(own.shape)
             )
-        content["refine_note"] = np.asarray(NOTE)
+        content |= beside(refined, back, NOTE)
     write_arrays(Path(path), content)
 
 

@@ -29,6 +29,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
+from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._crop_camera import crop_after
 from refine.formats._own_source import own_source
@@ -36,6 +37,7 @@ from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
+from refine.source_found import KEY
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"tid", "tracked_time", "size", "smpl", "camera", "3d_joints", "2d_joints"}
@@ -168,6 +170,11 @@ def write(refined: Estimate, path: Path) -> None:
             frame, place = entries.frames[row], entries.places[row]
             for name, values in fresh.items():
                 _put(content[frame], name, place, values[row])
+        extra = beside(refined, back)
+        lines: Any = extra.pop(KEY, [])
+        for frame in dict.fromkeys(entries.frames):
+            own = [line for line, place in zip(lines, entries.frames, strict=False) if place == frame]
+            content[frame] |= extra | ({KEY: own} if own else {})
     write_joblib(Path(path), content)
 
 

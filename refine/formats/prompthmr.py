@@ -24,6 +24,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._intrinsics import camera_of, focal_words
 from refine.formats._own_source import own_source
@@ -137,8 +138,8 @@ def write(refined: Estimate, path: Path) -> None:
             "rotmat": put_rotations(content["rotmat"], before, after),
             "transl": put_rows(back.moved, back.translation, content["transl"]),
             "betas": put_shape(refined, back.changed, content["betas"]),
-            "refine_note": NOTE,
         }
+        content |= beside(refined, back, NOTE)
         if source.joints is not None:
             content[PELVES] = back.pelvis.numpy().astype(np.float32)
     write_torch(Path(path), content)

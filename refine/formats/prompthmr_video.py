@@ -25,6 +25,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
@@ -138,7 +139,7 @@ def write(refined: Estimate, path: Path) -> None:
         if all(isinstance(person.get(WORLD), dict) for person in people.values()):
             world = _world(where, tracks, {key: person[WORLD] for key, person in people.items()}, source, back)
             fresh = {key: person | {WORLD: world[key]} for key, person in fresh.items()}
-        content |= {"people": fresh, "refine_note": NOTE}
+        content |= {"people": fresh} | beside(refined, back, NOTE)
     write_joblib(Path(path), content, compress=0)
 
 

@@ -26,6 +26,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
+from refine.formats._beside import beside
 from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
 from refine.formats._pickled import write_joblib
@@ -162,7 +163,8 @@ def write(refined: Estimate, path: Path) -> None:
             stored = torch.as_tensor(kept(content["joints3d"])).double() + source.translation.double()[:, None]
             moved = points_after(stored, refined) - back.translation.double()[:, None]
             content["joints3d"] = put_rows(changed, moved, kept(content["joints3d"]))
-        content = {name: value for name, value in content.items() if name not in SURFACES} | {"refine_note": NOTE}
+        content = {name: value for name, value in content.items() if name not in SURFACES}
+        content |= beside(refined, back, NOTE)
     write_joblib(Path(path), content)
 
 

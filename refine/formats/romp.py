@@ -125,12 +125,11 @@ def write(refined: Estimate, path: Path) -> None:
         changed, half = back.changed, float(camera.size[0].max()) / 2
         stored = content["joints"]
         joints = joints_after(stored, refined, back).numpy()
-        # ROMP's scale is focal over depth; its shift follows from the pelvis's pixel.
-        pelvis = back.pelvis.double().numpy()
+        # ROMP's scale is focal over the depth of the joints' origin, and its shift the origin's place times that: `_translation` the other way.
+        place = back.pelvis.double().numpy() - joints[:, 0]
         focal, center = camera.focal[0].double().numpy(), camera.center[0].double().numpy()
-        scale = focal[0] / pelvis[:, 2] / half
-        pixel = focal * pelvis[:, :2] / pelvis[:, 2:] + center
-        shift = (pixel - center) / half - scale[:, None] * joints[:, 0, :2]
+        scale = focal[0] / place[:, 2] / half
+        shift = scale[:, None] * place[:, :2]
         cam = np.concatenate((scale[:, None], shift), 1)
         pixels = (scale[:, None, None] * joints[..., :2] + shift[:, None]) * half + center
         content = put_rotations(content, source.pose, back)
@@ -142,7 +141,9 @@ def write(refined: Estimate, path: Path) -> None:
         if "cam_trans" in content:
             moved = _moved_cam_trans(dict(source.arrays), joints, cam, half)
             content["cam_trans"] = pick(changed, moved, content["cam_trans"])
-        content = put_surface(content, refined, refined.bodies.translation)
+        # The reader sees the body nearest to it from `LONG_DISTANCE_M` again: what stands beside is written for that camera.
+        seen = with_camera(refined, _camera(path, content))
+        content = put_surface(content, seen, seen.bodies.translation)
     write_arrays(Path(path), {"results": content})
 
 

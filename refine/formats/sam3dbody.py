@@ -7,12 +7,15 @@ twice the centre. Pixels count from the image's corner. MHR is not an SMPL: the 
 included, and to the surface. Fingers are known by their joints, so there is no hand mean.
 
 A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters cannot be made from
-that and are left out. What was refined stands beside them in the built-in body's words (`refine_pose`, ...), from which it is read back.
+that and are left out. What was refined stands beside them in the built-in body's words (`refine_pose`, ...), from which it is read back
+as long as the surface is the one it was written with (`refine_of`).
 
 Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`, `sam_3d_body/metadata/mhr70.py`; the npz as in
 facebookresearch/MHR@4debaacf, `tools/mhr_smpl_conversion/data/sam3d_body_outputs`, whose camera was checked.
 """
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +26,20 @@ from torch import Tensor
 
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
+from refine.body_size import unit_of
 from refine.camera import Camera
 from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.formats._fitted_surface import carried, fitted_source, started, total_scale
+from refine.formats._fitted_surface import (
+    carried,
+    fitted_estimate,
+    fitted_source,
+    started,
+    surface_distance,
+    total_scale,
+)
 from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
@@ -56,6 +67,11 @@ REFINED = {
     "refine_translation": "translation",
 }
 REFINED_SCALE = "refine_scale"
+REFINED_OF = "refine_of"
+"""Digest of the surface, points and place the refined body was written with: where they were changed since, it is fitted anew."""
+OF = ("pred_vertices", "pred_keypoints_3d", "pred_cam_t")
+
+CHANGED = "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted anew."
 
 NOTE = (
     "Refined: pred_vertices, pred_keypoints_3d, pred_joint_coords, pred_cam_t and pred_keypoints_2d moved with the body fitted to them; "
@@ -99,16 +115,18 @@ def read(
         (torch.as_tensor(np.asarray(content[name]), dtype=torch.float64) + place)[None]
         for name in ("pred_keypoints_3d", "pred_vertices")
     )
-    done = _refined_before(content) or surface_on_points(
+    done = _refined_before(content, vertices) or surface_on_points(
         load_body("anny"), vertices.float(), named_joints(points.float())
     )
+    if REFINED_OF in content and _digest(content) != str(content[REFINED_OF]):
+        done = replace(done, notes=(*done.notes, CHANGED))
     source = fitted_source(done, "sam3dbody", points, vertices, path, content)
     seen = torch.as_tensor(np.asarray(content["pred_keypoints_2d"]), dtype=torch.float32)[None]
     assert source.joints is not None
     fitted = own.project(source.joints[:, : source.pose.shape[1]])
     source = replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule)
     estimate = to_body(source, own, body)
-    estimate = replace(estimate, notes=estimate.notes + done.notes)
+    estimate = fitted_estimate(estimate, done)
     return estimate if camera is None else with_camera(estimate, camera)
 
 
@@ -157,6 +175,7 @@ def write(refined: Estimate, path: Path) -> None:
         ).to("cpu", torch.float32)
         content |= {key: getattr(words, name)[0].numpy() for key, name in REFINED.items()}
         content |= {REFINED_SCALE: np.asarray(float(own[0]), np.float32), "refine_note": np.asarray(NOTE)}
+        content[REFINED_OF] = np.asarray(_digest(content))
     write_arrays(Path(path), content)
 
 
@@ -209,11 +228,19 @@ def _camera(path: Path | None, content: dict[str, object], sizes: Tensor | None)
     return Camera(torch.full((1, 2), focal), center, size), f"{focal:.0f} px, {rule}"
 
 
-def _refined_before(content: dict[str, object]) -> Converted | None:
-    """Return the body a refined file says it holds, None where it says none."""
+def _digest(content: Mapping[str, object]) -> str:
+    """Return what tells whether the surface, the points or their place are still the same."""
+    said = b"".join(np.ascontiguousarray(content[name], "<f8").tobytes() for name in OF)
+    return hashlib.sha256(said).hexdigest()
+
+
+def _refined_before(content: dict[str, object], vertices: Float[Tensor, "1 W 3"]) -> Converted | None:
+    """Return the body a refined file says it holds, None where it says none or its surface was changed since."""
     from refine.body.load import load_body
 
     if not {*REFINED, REFINED_SCALE} <= set(content):
+        return None
+    if REFINED_OF in content and _digest(content) != str(content[REFINED_OF]):
         return None
     body = load_body("anny")
     parts = {
@@ -221,4 +248,6 @@ def _refined_before(content: dict[str, object]) -> Converted | None:
     }
     scale = torch.as_tensor(np.asarray(content[REFINED_SCALE]), dtype=torch.float32).reshape(1)
     bodies = Bodies(parts["pose"], parts["shape"], parts["expression"], parts["translation"])
-    return Converted(body, bodies, torch.full_like(scale, torch.nan), scale, ("The refined body of the file is used.",))
+    unit, _ = unit_of(vertices, body.template)
+    away = surface_distance(body, bodies, vertices / scale) * scale / unit
+    return Converted(body, bodies, away, scale / unit, ("The refined body of the file is used.",), unit=unit)

@@ -25,6 +25,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import camera_from_rule
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
@@ -112,7 +113,7 @@ def write(refined: Estimate, path: Path) -> None:
             "pred_betas": put_shape(refined, back.changed, content["pred_betas"]),
             "pred_cam": put_rows(back.changed, _crop(content, camera, back.translation), content["pred_cam"]),
             "pred_cam_t": put_rows(back.changed, back.translation, content["pred_cam_t"]),
-        }
+        } | beside(refined, back)
     write_arrays(Path(path), content)
 
 

@@ -25,6 +25,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
@@ -138,7 +139,7 @@ def write(refined: Estimate, path: Path) -> None:
             "betas": put_shape(refined, back.changed, content["betas"]),
             "expression": put_shape(refined, back.changed, content["expression"], expression=True),
             "transl": put_rows(back.changed, back.translation, content["transl"]),
-        }
+        } | beside(refined, back)
     if meta:
         place = _meta_files(path)[0 if path.parent.name == "smplx" else 1]
         if path.parent.is_dir():

@@ -25,6 +25,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import write_pickle
@@ -139,10 +140,10 @@ def write(refined: Estimate, path: Path) -> None:
         }
         if "expression" in content:
             content["expression"] = put_shape(refined, back.changed, kept(content["expression"]), expression=True)
+        note = ""
         if content.pop("pose_embedding", None) is not None:
-            content["refine_note"] = (
-                "Refined: rotations and translation are new; pose_embedding, the pose's old code, is left out."
-            )
+            note = "Refined: rotations and translation are new; pose_embedding, the pose's old code, is left out."
+        content |= beside(refined, back, note)
     write_pickle(Path(path), content, PROTOCOL)
 
 

@@ -23,6 +23,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import SPIN_FOCAL_PX
+from refine.formats._beside import beside
 from refine.formats._carry import carried_joints
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
@@ -118,8 +119,7 @@ def write(refined: Estimate, path: Path) -> None:
             "pose": put_rotations(content["pose"], source.pose, back.pose),
             "betas": put_shape(refined, back.changed, content["betas"]),
             "camera": put_rows(back.changed, crop, content["camera"]),
-            "refine_note": np.asarray(NOTE),
-        }
+        } | beside(refined, back, NOTE)
     write_arrays(Path(path), content)
 
 

@@ -24,6 +24,7 @@ from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
@@ -123,13 +124,17 @@ def write(refined: Estimate, path: Path) -> None:
         turned = (back.pose != source.pose).flatten(2).any(2)[..., None].numpy()
         six = back.pose[..., :2].flatten(2).numpy()  # (B, 24, 6): the first two columns, row by row
         old = np.asarray(content["pred_pose"]).reshape(six.shape)
-        content = content | {
-            "pred_rotmat": put_rotations(content["pred_rotmat"], source.pose, back.pose),
-            "pred_pose": same_kind(np.where(turned, six, old), content["pred_pose"]),
-            "pred_trans": put_rows(back.moved, back.translation, content["pred_trans"]),
-            "pred_cam": put_rows(back.moved, crop_after(crop, before, after), content["pred_cam"]),
-            "pred_shape": put_shape(refined, back.changed, content["pred_shape"]),
-        }
+        content = (
+            content
+            | {
+                "pred_rotmat": put_rotations(content["pred_rotmat"], source.pose, back.pose),
+                "pred_pose": same_kind(np.where(turned, six, old), content["pred_pose"]),
+                "pred_trans": put_rows(back.moved, back.translation, content["pred_trans"]),
+                "pred_cam": put_rows(back.moved, crop_after(crop, before, after), content["pred_cam"]),
+                "pred_shape": put_shape(refined, back.changed, content["pred_shape"]),
+            }
+            | beside(refined, back)
+        )
     write_object_npy(path, content)
     if stored is not None and _stored_camera(path) is None:
         write_object_npy(_places(path)[0], stored)

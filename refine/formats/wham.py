@@ -24,6 +24,7 @@ from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.focal import RULES, camera_from_rule
+from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_pickled, write_joblib
@@ -31,6 +32,7 @@ from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
 from refine.formats._world import moved_along
+from refine.source_found import KEY
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -133,7 +135,9 @@ def write(refined: Estimate, path: Path) -> None:
         content = tracks.put(content, "trans", back.moved, back.translation)
         content = tracks.put(content, "trans_world", back.moved, there + step)
         content = tracks.put(content, "betas", back.changed, betas)
-        content = tracks.without(content, {"verts"}, NOTE)
+        extra = beside(refined, back, NOTE)
+        content = tracks.without(content, {"verts"}, str(extra.get("refine_note", NOTE)))
+        content = tracks.put_beside(content, KEY, extra.get(KEY))
     write_joblib(Path(path), content, compress=0)
 
 

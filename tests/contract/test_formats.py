@@ -31,7 +31,7 @@ from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason
 from refine.source_pose import source_pelvis
-from refine.transfer import refined_source, with_camera
+from refine.transfer import refined_source, with_camera, with_found
 from tests.nested import assert_same
 
 LAYOUTS = {
@@ -45,6 +45,9 @@ REAL = {
     "real BEV": ("bev_pair", "image_1_0.08.npz"),
     "real GLAMR": ("glamr", "running_seed1.pkl"),
 }
+SAME_BODY_PX = 0.1
+"""How far the refined body may move by being written and read: rounding, at 400 m of a weak perspective's distance."""
+
 PIXEL_TOLERANCE = 0.05
 """px, where a format's camera is the same as ours; a layout whose camera is another says its own in `PIXELS`."""
 
@@ -145,6 +148,15 @@ def refined(estimate: Estimate, rows: slice = slice(None)) -> Estimate:
     return replace(estimate, state=State(bodies, estimate.camera))
 
 
+def shaped(estimate: Estimate) -> Estimate:
+    """The estimate with other shapes, and fingers bent, as evidence that sees them leaves it."""
+    draw = torch.Generator().manual_seed(3)
+    shape = estimate.bodies.shape + 0.5 * torch.randn(estimate.bodies.shape.shape, generator=draw)
+    pose = estimate.bodies.pose.clone()
+    pose[:, 30] = pose[:, 30] @ rotation.exp(torch.tensor([0.0, 0.2, 0.1]))
+    return replace(estimate, state=State(replace(estimate.bodies, shape=shape, pose=pose), estimate.camera))
+
+
 def test_every_format_has_the_three_functions_of_the_protocol() -> None:
     assert {"romp", "bev", "parameters"} <= set(formats())
     for module in formats().values():
@@ -235,6 +247,45 @@ def test_a_refined_estimate_is_read_back_as_it_was_written(file: Example) -> Non
     assert torch.allclose(size, other, rtol=1e-4)
     assert torch.equal(again.image_index, estimate.image_index)
     assert (again.source.images, again.source.persons) == (estimate.source.images, estimate.source.persons)
+
+
+def test_a_refined_body_is_read_back_as_it_was_refined(file: Example) -> None:
+    estimate = shaped(refined(file.read()))
+    write(estimate, file.out())
+    again = file.again(file.out())
+    pixels = [one.camera.project(one.vertices[:, ::97]) for one in (again, estimate)]
+    assert float((pixels[0] - pixels[1]).abs().max()) < SAME_BODY_PX
+    write(again, file.out("twice"))  # and once more, refined again by a trifle
+    further = refined(again)
+    write(further, file.out("further"))
+    pixels = [one.camera.project(one.vertices[:, ::97]) for one in (file.again(file.out("further")), further)]
+    assert float((pixels[0] - pixels[1]).abs().max()) < SAME_BODY_PX
+
+
+@pytest.mark.parametrize("what", ["pose", "betas", "place"])
+def test_a_body_whose_words_were_changed_is_read_from_its_words(file: Example, what: str) -> None:
+    write(shaped(refined(file.read())), file.out())
+    source = file.again(file.out()).source
+    if source.found is None:
+        pytest.skip("the format's words are the body itself")
+    assert bool(source.found.valid.all())
+    first = torch.arange(len(source)) == 0
+    if what == "pose":
+        turn = rotation.exp(torch.tensor([0.0, 0.01, 0.0]))
+        pose = source.pose.clone()
+        pose[0, 5] = pose[0, 5] @ turn
+        changed = replace(source, pose=pose)
+    elif what == "betas":
+        changed = replace(source, betas=source.betas + 0.01 * first[:, None])
+    else:
+        step = 0.01 * first[:, None] * source_pelvis(source).norm(dim=1, keepdim=True)
+        place = None if source.translation is None else source.translation + step
+        joints = None if source.joints is None else source.joints + step[:, None]
+        changed = replace(source, translation=place, joints=joints)
+    if what == "betas" and not source.betas.shape[1]:
+        pytest.skip("the format has no betas")
+    found = with_found(changed).found
+    assert found is not None and found.valid.tolist() == (~first).tolist()
 
 
 def test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know(file: Example) -> None:

@@ -147,6 +147,56 @@ def test_the_refined_pelvis_is_where_transl_and_the_sources_rest_pelvis_put_it(b
     assert np.allclose(there, estimate.joints[:, 0].numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("kept", ["all as it is", "without joints", "tensors"])
+def test_parameters_that_are_saved_and_read_again_are_the_refined_body(
+    kept: str, tmp_path: Path, builtin_body: SkinnedBody
+) -> None:
+    estimate = moved(to_body(source(3, scale=1.0), CAMERA, builtin_body))
+    shape = estimate.bodies.shape + 0.7
+    estimate = replace(
+        estimate, state=State(replace(estimate.bodies, shape=shape), CAMERA[torch.zeros(3, dtype=torch.long)])
+    )
+    words = source_parameters(estimate)
+    if kept == "all as it is":
+        words["joints"] = as_array(estimate.joints[:, :22])
+    if kept == "tensors":
+        again = read_parameters({name: torch.from_numpy(value) for name, value in words.items()}, builtin_body, CAMERA)
+    else:
+        np.savez(tmp_path / "body.npz", **words)
+        again = read(tmp_path / "body.npz", builtin_body, camera=CAMERA)
+    seen, wanted = (one.camera.project(one.vertices[:, ::50]) for one in (again, estimate))
+    assert float((seen - wanted).abs().max()) < 0.1
+    turned = np.array(words["body_pose"])
+    turned[1, 3] += 0.02
+    edited = read_parameters(words | {"body_pose": turned}, builtin_body, CAMERA)
+    assert edited.source.found is not None and edited.source.found.valid.tolist() == [True, False, True]
+    assert any("changed after refine wrote" in note and note.endswith("people 2.") for note in edited.notes)
+    assert float((edited.bodies.pose[1, :22] - edited.source.pose[1, :22]).abs().max()) < 1e-6
+
+
+def test_people_taken_out_of_saved_parameters_are_found_again(builtin_body: SkinnedBody) -> None:
+    estimate = moved(to_body(source(3), CAMERA, builtin_body))
+    words = source_parameters(estimate)
+    left = {name: value[[2, 0]] if name != "refine_body" else value for name, value in words.items()}
+    again = read_parameters(left, builtin_body, CAMERA)
+    assert torch.allclose(again.vertices, estimate.vertices[[2, 0]], atol=1e-4)
+
+
+@pytest.mark.parametrize("damage", ["cut", "blank", "other version", "nonsense"])
+def test_a_damaged_body_beside_parameters_is_passed_over(damage: str, builtin_body: SkinnedBody) -> None:
+    words = source_parameters(moved(to_body(source(2), CAMERA, builtin_body)))
+    kept = words["refine_body"].copy()
+    if damage == "cut":
+        kept = kept[:, : kept.shape[1] // 2]
+    elif damage == "blank":
+        kept[:] = 32
+    elif damage == "other version":
+        kept[:, 0] = ord("9")
+    else:
+        kept = np.random.default_rng(0).integers(0, 255, kept.shape).astype(np.uint8)
+    assert read_parameters(words | {"refine_body": kept}, builtin_body, CAMERA).source.found is None
+
+
 @pytest.mark.parametrize("batched", [False, True])
 def test_one_body_is_read_with_and_without_a_batch_axis(batched: bool, builtin_body: SkinnedBody) -> None:
     given = smpl_parameters(1)

@@ -1,0 +1,90 @@
+"""What stands beside the words of a refined file: a note, what reading them on the source's model costs, and the refined body.
+
+    cost of person b = mean over the 22 joints of |joint of the source's model in the refined pose - joint of the refined body|, mm and px
+
+Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by what two skeletons
+and two shapes differ. The source's joints in the refined pose follow from those it stored (`_carry`). `refine_body` is the refined body
+itself (`refine/source_found.py`), which refine reads again to the bit; a regressor's own reader asks for its keys by name.
+
+Source: derived here.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.bodies import BODY_JOINTS
+from refine.estimate import Estimate
+from refine.formats._carry import carried_joints
+from refine.source_fit import fit_bodies
+from refine.source_found import KEY
+from refine.transfer import RefinedSource, found_texts
+
+SAID_PEOPLE = 6
+"""So many people are named one by one; of more, the mean and the worst."""
+
+
+def beside(refined: Estimate, back: RefinedSource, note: str = "") -> dict[str, object]:
+    """Return what goes beside the words of a refined file, one level above or among them.
+
+    Args:
+        refined: The refined estimate, through the camera its words are written for.
+        back: The same in the source's model.
+        note: What the format has to say.
+
+    Returns:
+        `refine_note`, if there is anything to say, and `refine_body`, a list of B texts, where the source's own model is not here.
+    """
+    lines = found_texts(refined, back)
+    note = " ".join(part for part in (note, absence_note(refined, back)) if part)
+    return ({"refine_note": note} if note else {}) | ({KEY: lines} if lines else {})
+
+
+def absence_note(refined: Estimate, back: RefinedSource) -> str:
+    """Return a sentence on what reading a refined file on the source's own model costs, in mm and px; empty where nothing."""
+    source = refined.source
+    rows = back.changed.nonzero()[:, 0].tolist()
+    if source.model == refined.body.model or not rows:
+        return ""
+    why = f"The {source.model} file was not here, so betas are the source's"
+    ours = "; refine itself reads refine_body, which is the refined body"
+    cost = absence_cost(refined, back)
+    if cost is None:
+        return f"{why}: how far {source.model}'s joints lie from the refined body's is not known, for the source stores none{ours}."
+    away, pixels = (part[rows].tolist() for part in cost)
+    if len(rows) <= SAID_PEOPLE:
+        each = [f"{mm:.0f} mm, {px:.1f} px (person {row + 1})" for row, mm, px in zip(rows, away, pixels, strict=True)]
+        said = ", ".join(each)
+    else:
+        said = f"{_mean(away):.0f} mm, {_mean(pixels):.1f} px on average and {max(away):.0f} mm, {max(pixels):.1f} px at most"
+    return f"{why}: on it the joints lie {said} from the refined body's{ours}."
+
+
+def absence_cost(refined: Estimate, back: RefinedSource) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]] | None:
+    """Return how far the joints lie from the refined body's if the words are posed on the source's own model, (B,) mm and (B,) px.
+
+    Args:
+        refined: The refined estimate.
+        back: The same in the source's model.
+
+    Returns:
+        Means over the first 22 joints; None where the source stores no joints, by which its skeleton would be known.
+    """
+    source = refined.source
+    if source.joints is None or source.joints.shape[1] < BODY_JOINTS or source.model not in ("smpl", "smplh", "smplx"):
+        return None
+    carried = carried_joints(source.joints, source.pose, back.pose, source.model)[:, :BODY_JOINTS]
+    theirs = carried - carried[:, :1] + back.pelvis.double()[:, None]
+    scale = fit_bodies(source, refined.body).scale.detach().cpu().double()[:, None, None]
+    ours = refined.joints[:, :BODY_JOINTS].detach().cpu().double() * scale
+    camera = refined.camera.to("cpu", torch.float64)
+    if camera.camera_from_world is not None:  # joints are in the camera's frame already
+        camera = type(camera)(camera.focal, camera.center, camera.size)
+    pixels = (camera.project(theirs) - camera.project(ours)).norm(dim=-1).mean(1)
+    return 1000 * (theirs - ours).norm(dim=-1).mean(1), pixels
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
