@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from priors.checkpoint_tensors import read_tensors
 from priors.latent_pose import JOINTS, LatentPose
 from priors.layers import Layer
 from priors.mixture_pose import TRUNK_AND_LIMBS
 from priors.prior_file import names_of, read_prior_file, take, write_prior_file
 from refine.errors import InputError
+from refine.files.checkpoint import read_weights
 
 FORMAT = "refine pose latent 1"
 """Name and version of the file format; another version is refused."""
@@ -49,7 +49,7 @@ def read_latent(path: str | Path) -> LatentPose:
     path = _file(Path(path).expanduser())
     if path.suffix == ".safetensors":
         return _own(path)
-    tensors = read_tensors(path)
+    tensors = read_weights(path)
     tensors = {key.removeprefix("module.").removeprefix("vp_model."): value for key, value in tensors.items()}
     if any(key.startswith("bodyprior_") for key in tensors):
         layers = _v1(path.name, tensors)

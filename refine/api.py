@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from refine.ambient import usual_torch
 from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.detections import DetectedPeople, Detections
@@ -22,7 +23,7 @@ from refine.keypoint_input import detections_of
 from refine.look import Look, look
 from refine.orientation import ambiguous, turned
 from refine.photo import Photo, read_photos
-from refine.reading import Given, camera_of, check_photos, estimate_of
+from refine.reading import camera_of, check_photos, estimate_of, estimate_of_file
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
@@ -39,6 +40,7 @@ TURNED = "seen from the side, both orientations were tried and the estimate's wa
 """Said of a person whose orientation was in doubt, and wrong."""
 
 
+@usual_torch()
 @torch.no_grad()
 def fit(
     image: ImageLike | Sequence[ImageLike],
@@ -110,6 +112,7 @@ class FittedPhotos:
     turned: tuple[int, ...] = ()
 
 
+@usual_torch()
 @torch.no_grad()
 def fit_bodies_of_photos(
     photos: tuple[Photo, ...],
@@ -212,15 +215,21 @@ def _check_arguments(evidence: object, priors: object, refiner: object, callback
         raise InputError("callback", "a function of (round, solution) or None", type(callback).__name__)
 
 
+@usual_torch()
 def read(
-    path: str | Path, *, body_model: SkinnedBody | str | Path | None = None, camera: Camera | None = None
+    path: str | Path,
+    *,
+    body_model: SkinnedBody | str | Path | None = None,
+    camera: Camera | str | Path | None = None,
+    image: ImageLike | Sequence[ImageLike] | None = None,
 ) -> Estimate:
     """Read a regressor's result file.
 
     Args:
         path: The file; its format is recognised from its content.
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
-        camera: One camera, or one a body, that replaces the file's.
+        camera: What replaces the file's: one camera, or one a body or photo; a focal rule ("diagonal", "fov60", "hmr2", ...); or a K.json file.
+        image: The photo, or several by the estimate's `image_index`, for files that do not know their photo's size.
 
     Returns:
         The estimate; `source` keeps the file's own words, `notes` say what was decided.
@@ -228,9 +237,12 @@ def read(
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
     """
-    return estimate_of(path, Given(camera=None if camera is None else camera.checked()), body_model)
+    if image is None:
+        return estimate_of_file(path, camera, body_model)
+    return estimate_of(path, camera_of(camera, read_photos(image)), body_model)
 
 
+@usual_torch()
 def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None) -> Result:
     """Read a result written by `Result.save`.
 

@@ -8,10 +8,9 @@ from refine.commands.convert import convert
 from refine.commands.demo import demo
 from refine.commands.fit import fit
 from refine.commands.inspect import inspect
+from refine.commands.one_sentence import in_one_sentence, prepare_streams
 from refine.commands.run import run
 from refine.commands.watch import watch
-from refine.errors import InputError, MissingExtra
-from refine.folder.outcome import BAD_INPUT
 
 app = typer.Typer(
     help="3D human bodies that really lie on the people in the image.",
@@ -34,21 +33,18 @@ def about(
 
 
 # One line a command; each is a file of refine/commands.
-app.command()(convert)
-app.command()(demo)
-app.command()(fit)
-app.command()(inspect)
-app.command()(run)
-app.command()(watch)
+app.command()(in_one_sentence(convert))
+app.command()(in_one_sentence(demo))
+app.command()(in_one_sentence(fit))
+app.command()(in_one_sentence(inspect))
+app.command()(in_one_sentence(run))
+app.command()(in_one_sentence(watch))
 
 
 def main() -> None:
-    """Run the command line; a caller's mistake is one sentence on standard error, not a traceback."""
-    try:
-        app()
-    except (InputError, MissingExtra) as error:
-        typer.echo(f"refine: {error}", err=True)
-        raise SystemExit(BAD_INPUT) from None
+    """Run the command line."""
+    prepare_streams()
+    app()
 
 
 if __name__ == "__main__":

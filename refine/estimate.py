@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine.ambient import usual_torch
 from refine.bodies import Bodies, Index, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
@@ -189,15 +190,18 @@ class Estimate:
         return self.body.posed(self.state.bodies)
 
     @property
+    @usual_torch()
     def vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, camera frame."""
         return self.camera.transform(self.posed.vertices)
 
     @property
+    @usual_torch()
     def joints(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) m, camera frame."""
         return self.camera.transform(self.posed.joints)
 
+    @usual_torch()
     def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
         """Project a named keypoint set.
 
@@ -219,8 +223,11 @@ def _on_cpu(index: Index) -> Index:
 
 
 def as_array(value: object) -> np.ndarray:
-    """Return a tensor, list or array as a numpy array on the CPU, detached."""
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    """Return a tensor, list or array as a numpy array on the CPU, detached; bfloat16, which numpy lacks, as float32."""
+    if not isinstance(value, Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
 def as_tensor(value: object, dtype: torch.dtype = torch.float32) -> Tensor:

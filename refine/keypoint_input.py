@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from refine.ambient import ordinary
 from refine.check import check_finite, check_shape
 from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
@@ -73,7 +74,7 @@ def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[De
     from refine.keypoint_formats.find import load_keypoints
 
     if isinstance(keypoints, Detections):
-        return keypoints, ()
+        return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
     if is_points(keypoints):
         return _by_row(keypoints, "the call", estimate, given.photos)
     if isinstance(keypoints, str | Path) and len(given.photos) > 1:

@@ -19,6 +19,7 @@ from displacement_net.catalog import DEFAULT, WEIGHTS, load
 from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet
 from displacement_net.preprocessing import MASK, network_input
+from refine.ambient import usual_torch
 from refine.check import check_shape
 from refine.correspondence import Matching
 from refine.errors import InputError
@@ -104,6 +105,7 @@ class NetworkDisplacer:
 
 
 @cache
+@usual_torch()
 def shipped_displacer() -> NetworkDisplacer:
     """Return the network that ships with the library, read once, on the CPU.
 

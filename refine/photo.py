@@ -7,6 +7,7 @@ What cannot be read as one photo without a guess (channels first, numbers beyond
 Source: OpenCV documentation, module imgcodecs.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from refine.errors import InputError
-from refine.exif import orient, read_orientation, why_incomplete
-from refine.photo_size import KINDS, check_size
+from refine.photo_header import KINDS, orient, read_header, why_incomplete
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels a photo may have: gray, RGB, RGB and alpha."""
@@ -109,10 +109,10 @@ def _read_file(path: Path, name: str) -> Photo:
         raise InputError(where, "an image file", error.strerror or str(error), advice) from error
     if not data:
         raise InputError(where, "an image file", "an empty file (0 bytes)", "Fetch or export it again.")
-    stated = check_size(data, where)
+    header = read_header(io.BytesIO(data), where)
     if missing := why_incomplete(data):
         raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
-    if stated is None:  # JPEG 2000, HDR and their like may state any size, which nobody looked at
+    if header is None:  # JPEG 2000, HDR and their like may state any size, which nobody looked at
         raise InputError(
             where, f"a {KINDS} file", f"{len(data)} bytes of a kind whose size cannot be told, not decoded", formats
         )
@@ -126,12 +126,11 @@ def _read_file(path: Path, name: str) -> Photo:
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         pixels = pixels[..., (2, 1, 0, 3)[: pixels.shape[2]]]  # OpenCV decodes to BGR(A)
     bytes_, notes = _to_rgb(_to_bytes(_check_array(pixels, where), where), where)
-    orientation = read_orientation(data)
-    if orientation != 1:
-        turned = orient(bytes_, orientation)
+    if header.orientation != 1:
+        turned = orient(bytes_, header.orientation)
         before, after = (f"{one.shape[1]} x {one.shape[0]}" for one in (bytes_, turned))
         notes += (
-            f"{where}: EXIF orientation {orientation} was applied; {before} (w x h) as stored is {after} upright.",
+            f"{where}: EXIF orientation {header.orientation} was applied; {before} (w x h) as stored is {after} upright.",
         )
         bytes_ = turned
     return Photo(np.ascontiguousarray(bytes_), path, notes)

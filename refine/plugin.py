@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from refine.ambient import usual_torch
 from refine.api import fit_bodies_of_photos, usual_refiner
 from refine.bodies import State
 from refine.body import SkinnedBody
@@ -64,8 +65,8 @@ class Attachment:
         """Return the refined output, or None where the output stays as it is."""
         if model.training or self.adapter.people(output) == 0:
             return None
-        # Outside inference mode, for its tensors cannot be written to later; outside autocast, for half precision is too little to solve in.
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast(_device_of(output).type, enabled=False):
+        # Inference mode's tensors cannot be written to later, and half precision is too little to solve in.
+        with usual_torch(), torch.no_grad():
             batch = _own(self._batch(args, kwargs))
             output = _own(output)
             estimate = checked(self.adapter.estimate(output, batch, body=self.body))

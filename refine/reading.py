@@ -72,7 +72,7 @@ def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> 
 
     Args:
         camera: A camera, the name of a focal rule, a K.json file, or None.
-        photos: The photos; a rule or file gives one camera for each.
+        photos: The photos, none only with a camera or None; a rule or file gives one camera for each.
 
     Returns:
         The camera and the photos to use with it.
@@ -148,6 +148,45 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
         index = source.arrays.get("image_index", np.zeros(len(source)))
         camera = given.for_bodies(torch.as_tensor(as_array(index)).reshape(-1).long())
     return parameters.read_parameters(init, body, camera)
+
+
+def estimate_of_file(
+    path: str | Path, camera: Camera | str | Path | None, body_model: SkinnedBody | str | Path | None
+) -> Estimate:
+    """Read a result file without its photos.
+
+    Args:
+        path: The file.
+        camera: A camera; a focal rule or a K.json file, where the file knows its photos' sizes; None: the file's own.
+        body_model: A model, its file, a folder with models, or None.
+
+    Returns:
+        The estimate, on the asked model, through the asked camera.
+
+    Raises:
+        InputError: As `estimate_of`, or a rule or K.json is asked for and the photos' sizes are not known.
+    """
+    from refine.transfer import with_camera
+
+    if not isinstance(camera, str | Path):
+        return estimate_of(path, camera_of(camera, ()), body_model)
+    try:
+        estimate = estimate_of(path, Given(), body_model)
+    except InputError as error:
+        if not Path(path).is_file():
+            raise
+        advice = f"{error.advice} {camera} is for a photo of known size: give the photo too (image=...)."
+        raise InputError(error.name, error.expected, error.got, advice.strip()) from error
+    sizes = estimate.camera.size
+    if isinstance(camera, str) and (camera in RULES or Path(camera).suffix != ".json"):
+        return with_camera(estimate, camera_from_rule(camera, sizes))
+    if len(sizes.unique(dim=0)) > 1:
+        raise InputError(
+            "camera", "photos of one size with a K.json file", "photos of several sizes", "Read them apart."
+        )
+    height, width = (round(side) for side in sizes[0].tolist()) if len(sizes) else (1, 1)
+    one, _ = read_intrinsics(camera, (height, width))
+    return with_camera(estimate, one)
 
 
 def checked(estimate: Estimate) -> Estimate:

@@ -20,6 +20,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from displacement_net.displacement import Displacement
+from refine.ambient import usual_torch
 from refine.bodies import Unknowns
 from refine.correspondence import Matching, correspond
 from refine.errors import InputError
@@ -93,6 +94,7 @@ class Refiner:
 
         return cls(displacer=shipped_displacer(), matching=shipped_displacer().matching())
 
+    @usual_torch()
     @torch.no_grad()
     def refine(
         self,

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from refine import rotation
+from refine.ambient import usual_torch
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import Camera
@@ -68,6 +69,7 @@ class Result:
         return torch.stack([(new != old).flatten(1).any(1) for new, old in pairs]).any(0)
 
     @cached_property
+    @usual_torch()
     def posterior(self) -> "Posterior | None":  # type: ignore[name-defined]
         """What is known of the bodies: the covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
         from refine.trust.uncertainty import posterior
@@ -75,6 +77,7 @@ class Result:
         return posterior(self.body, self.rounds[-1]) if self.rounds and self.rounds[-1].priors else None
 
     @cached_property
+    @usual_torch()
     def sigma_mm(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) mm, standard deviation of each joint along image-x, image-y and depth, relative to the pelvis, whose own row is of its place.
 
@@ -88,6 +91,7 @@ class Result:
             return torch.full_like(self.joints, torch.nan)
         return joint_sigma_mm(self.body, self.state, self.posterior)
 
+    @usual_torch()
     def vertex_sigma_mm(self, vertices: Sequence[int] | Tensor | None = None) -> Float[Tensor, "B N 3"]:
         """Return the standard deviation of vertices relative to the pelvis.
 
@@ -114,6 +118,7 @@ class Result:
             )
         return vertex_sigma_mm(self.body, self.state, self.posterior, chosen.to(self.joints.device))
 
+    @usual_torch()
     def explain(self) -> tuple["Explanation", ...]:  # type: ignore[name-defined]
         """Return for every body which term turned which joint by how many degrees; printed, a table.
 
@@ -159,15 +164,18 @@ class Result:
         return self.estimate.image_index
 
     @cached_property
+    @usual_torch()
     def vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, camera frame. A person whose size the model does not reach stands nearer or farther, at another scale (`notes`)."""
         return self.refined.vertices
 
     @cached_property
+    @usual_torch()
     def joints(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) m, camera frame."""
         return self.refined.joints
 
+    @usual_torch()
     def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
         """Project a named keypoint set of the refined bodies.
 
@@ -184,11 +192,13 @@ class Result:
         return self.refined.keypoints_2d(name)
 
     @property
+    @usual_torch()
     def turned(self) -> Float[Tensor, "B J"]:
         """(B, J) degrees by which each joint's local rotation differs from the estimate's."""
         away = rotation.log(self.estimate.bodies.pose.mT @ self.bodies.pose)
         return torch.rad2deg(away.norm(dim=-1))
 
+    @usual_torch()
     def smplx(self) -> dict[str, np.ndarray]:
         """Return the refined parameters under SMPL's names, in the source's own layout.
 
@@ -203,6 +213,7 @@ class Result:
 
         return source_parameters(self.refined)
 
+    @usual_torch()
     def save(self, path: str | Path) -> None:
         """Write everything but photos and normal matrices as npz (keys: `refine/result_file.py`).
 
@@ -213,6 +224,7 @@ class Result:
 
         save(self, path)
 
+    @usual_torch()
     def write_source(self, path: str | Path) -> None:
         """Write the result in the format the estimate was read from.
 
@@ -226,6 +238,7 @@ class Result:
 
         write(self.refined, Path(path))
 
+    @usual_torch()
     def write_obj(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
         from refine.viz.export import write_obj
@@ -235,12 +248,14 @@ class Result:
         uv, uv_faces = (body.uv, body.uv_faces) if unwrapped else (None, None)
         write_obj(path, self.vertices, body.faces, uv=uv, uv_faces=uv_faces, axes="opengl")
 
+    @usual_torch()
     def write_ply(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
         from refine.viz.export import write_ply
 
         write_ply(path, self.vertices, self.body.faces, axes="opengl")
 
+    @usual_torch()
     def overlay(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
         """Return a picture: before | after, meshes half transparent over the photo, outlines of both.
 
@@ -258,10 +273,12 @@ class Result:
         return overlay(self._photo(image), self.estimate, self.refined, image=image, detections=self.detections)
 
     @cached_property
+    @usual_torch()
     def looks(self) -> tuple[Look, Look] | None:
         """What the displacer says of the estimate and of the result, asked at the first call; None where there is none to ask."""
         return None if self.look is None else (self.look(self.estimate), self.look(self.refined))
 
+    @usual_torch()
     def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
         """Return a page with a close-up of every person, misfit and cost before and after, and the joints that turned most.
 

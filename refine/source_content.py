@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.formats._plain_data import TensorArray
+from refine.files.plain_data import TensorArray
 
 LARGEST = 2**63
 """Whole numbers from here on are kept as hexadecimal text; JSON readers and Python limit the decimal kind."""

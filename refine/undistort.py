@@ -7,6 +7,8 @@ saw beyond the frame of that camera is cut, and what it did not see is black. Fi
 
 K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner (`refine.camera`).
 
+Points go by kornia, on their own device and with a gradient; the photo by OpenCV, ten times faster on 8 bit and equal to a level.
+
 Source: OpenCV documentation, module calib3d, "Detailed description"; Brown, Decentering distortion of lenses, 1966.
 """
 
@@ -20,11 +22,11 @@ from torch import Tensor
 from refine.camera import HALF_PIXEL, Camera
 from refine.errors import InputError
 
-POINT_TOLERANCE_PX = 1e-6
-"""Where the iteration that undoes the distortion of points stops; a thousandth of what a detector resolves is 1e-3."""
-
 POINT_STEPS = 100
-"""Its largest number of steps; a wide-angle lens needs about twenty."""
+"""Of the iteration that undoes the distortion of points; a wide-angle lens needs about twenty for a millionth of a pixel."""
+
+COMES_BACK_PX = 1e-3
+"""How near an undistorted point, distorted again, must come to where it was; detectors resolve a hundred times less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +85,19 @@ class Lens:
             pixel: (..., 2) px, corner convention.
 
         Returns:
-            (..., 2) px, corner convention; no gradient.
+            (..., 2) px, corner convention. A point that the bent lens takes nothing to (far outside the frame of a barrel lens) stays
+            where it is.
         """
-        import cv2
-
         if pixel.numel() == 0:
             return pixel
-        flat = self._centred(pixel)
-        until = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, POINT_STEPS, POINT_TOLERANCE_PX)
-        straight = cv2.undistortPoints(flat, self.matrix, self.distortion, R=np.eye(3), P=self.matrix, criteria=until)
-        return _cornered(straight, pixel)
+        from kornia.geometry.calibration import distort_points, undistort_points
+
+        matrix, distortion = self._on(pixel)
+        flat = pixel.double().reshape(1, -1, 2) - HALF_PIXEL
+        straight = undistort_points(flat, matrix, distortion, num_iters=POINT_STEPS)
+        missed = (distort_points(straight, matrix, distortion) - flat).norm(dim=-1, keepdim=True)
+        straight = torch.where(missed < COMES_BACK_PX, straight, flat)  # NaN is not smaller than anything
+        return (straight + HALF_PIXEL).reshape(pixel.shape).to(pixel.dtype)
 
     def distort_points(self, pixel: Float[Tensor, "*N 2"]) -> Float[Tensor, "*N 2"]:
         """Return where points of the undistorted photo lie in the photo that was taken.
@@ -101,24 +106,18 @@ class Lens:
             pixel: (..., 2) px, corner convention.
 
         Returns:
-            (..., 2) px, corner convention; no gradient.
+            (..., 2) px, corner convention.
         """
-        import cv2
-
         if pixel.numel() == 0:
             return pixel
-        flat = self._centred(pixel)[:, 0]
-        rays = np.concatenate((flat, np.ones((len(flat), 1))), 1) @ np.linalg.inv(self.matrix).T
-        none = np.zeros(3)
-        bent, _ = cv2.projectPoints(rays[:, None], none, none, self.matrix, self.distortion)
-        return _cornered(bent, pixel)
+        from kornia.geometry.calibration import distort_points
 
-    def _centred(self, pixel: Tensor) -> Float64[np.ndarray, "N 1 2"]:
-        """Return points as OpenCV wants them: (N, 1, 2), counted from pixel centres."""
-        return pixel.detach().cpu().double().numpy().reshape(-1, 1, 2) - HALF_PIXEL
+        flat = pixel.double().reshape(1, -1, 2) - HALF_PIXEL
+        return (distort_points(flat, *self._on(pixel)) + HALF_PIXEL).reshape(pixel.shape).to(pixel.dtype)
 
-
-def _cornered(points: object, like: Tensor) -> Tensor:
-    """Return OpenCV's points in the corner convention, shape, dtype and device of `like`."""
-    array = np.asarray(points, dtype=np.float64).reshape(like.shape) + HALF_PIXEL
-    return torch.from_numpy(array).to(like)
+    def _on(self, pixel: Tensor) -> tuple[Float64[Tensor, "1 3 3"], Float64[Tensor, "1 K"]]:
+        """Return the matrix and the coefficients where the points are."""
+        matrix, distortion = (
+            torch.from_numpy(np.array(part, np.float64))[None] for part in (self.matrix, self.distortion)
+        )
+        return matrix.to(pixel.device), distortion.to(pixel.device)

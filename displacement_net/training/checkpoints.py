@@ -4,7 +4,6 @@ checkpoint = shape of the network, its weights, their average, the optimiser's m
 """
 
 import io
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from displacement_net.model import DisplacementNet, Settings
 from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.checkpoint import read_checkpoint
 
 NAME = "checkpoint.pt"
 """Of the file in a run's folder; the newest replaces the one before."""
@@ -96,8 +96,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError("--resume", "a folder with a checkpoint", f"no file at {path}", "Start without --resume.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        content = read_checkpoint(path)
+    except InputError as error:
         raise InputError("--resume", "a checkpoint", f"{path.name}, which cannot be read") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError("--resume", f"a checkpoint of version {VERSION}", f"another file, {path.name}")

@@ -5,7 +5,6 @@ checkpoint = the options and the dealing of poses into folds it belongs to, what
 
 import hashlib
 import io
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.checkpoint import read_checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,9 @@ class Checkpoint:
             return {}
         advice = "Give the options the learning was started with, remove the folder, or name another --out."
         try:
-            stored = torch.load(self.path, map_location="cpu", weights_only=True)
+            stored = read_checkpoint(self.path)
             belongs, content = stored["belongs"], stored["content"]
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as error:
+        except (InputError, TypeError, KeyError) as error:
             raise InputError(str(self.path), "a checkpoint of a learning", "a damaged file", advice) from error
         if belongs != self._belongs():
             wanted = f"a checkpoint of {self.settings} with these {len(self.folds)} poses"

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from refine.ambient import usual_torch
 from refine.body.keypoint_names import SETS
 from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.errors import InputError
@@ -34,6 +35,7 @@ PROVENANCE = (
 """Metadata handed on as the body's provenance."""
 
 
+@usual_torch()
 def load(path: Path | None = None) -> SkinnedBody:
     """Read the built-in body.
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from refine.ambient import usual_torch
 from refine.body.find_model import GENDERS, find_model, gender_in_name
 from refine.body.official_body import Layout
 from refine.body.official_file import read_official_file
@@ -78,6 +79,7 @@ def _checked_gender(path: Path, gender: str) -> str:
     return stated or gender
 
 
+@usual_torch()
 def load_body(
     name_or_path: str | Path,
     *,

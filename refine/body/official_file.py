@@ -1,6 +1,6 @@
 """Reads an official model file (.npz or .pkl, by content) into plain arrays by name.
 
-    .npz    a zip archive of .npy members; object members are read by `safe_pickle`, as the .pkl files are
+    .npz    a zip archive of .npy members; object members are read by `refine.files.pickle_machine`, as the .pkl files are
 
 Source: numpy's .npy format, NEP 1; the .pkl files of smpl.is.tue.mpg.de, mano.is.tue.mpg.de and smpl-x.is.tue.mpg.de.
 """
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from refine.body.pickled_arrays import ArrayReader
-from refine.body.safe_pickle import unpickle
 from refine.errors import InputError
+from refine.files.allow_lists import BODY_MODELS
+from refine.files.pickle_machine import unpickle
+from refine.files.pickled_arrays import ArrayReader
 
 MAX_BYTES = 2**31
 """Of a file and of an archive's members together, unpacked. The largest official file unpacks to 250 MB."""
@@ -85,7 +86,7 @@ def _member(data: bytes, name: str, key: str, reader: ArrayReader) -> NDArray[np
     header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, is_fortran, dtype = header(stream)
     if dtype.hasobject:
-        return reader.read(key, unpickle(data[stream.tell() :], name))
+        return reader.read(key, unpickle(data[stream.tell() :], name, BODY_MODELS))
     if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise ValueError(f"{key}: shape {shape} of {dtype} in {len(data) - stream.tell()} bytes")
     return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape, order="F" if is_fortran else "C")
@@ -104,7 +105,7 @@ def _read_npz(path: Path, keys: Collection[str]) -> Arrays:
 
 
 def _read_pickle(path: Path, keys: Collection[str]) -> Arrays:
-    content = unpickle(path.read_bytes(), path.name)
+    content = unpickle(path.read_bytes(), path.name, BODY_MODELS)
     if not isinstance(content, dict):
         got = f"a pickled {getattr(content, 'path', '') or type(content).__name__}"
         raise InputError(path.name, "a pickled dictionary of arrays", got, AGAIN)

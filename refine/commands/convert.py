@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from refine.commands.places import make_folder_of
+from refine.commands.places import check_file, make_folder_of
 from refine.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def convert(
     place = Path(f"{name}.npz") if out is None else out
     if place.resolve() == file.resolve():
         raise InputError("--out", "another file than the one that is read", str(place), "Name another.")
+    check_file(place)
     sizes = None if image is None else torch.tensor([one.size for one in read_photos(image)], dtype=torch.float32)
     estimate = read(file, format=format, sizes=sizes)
     for note in estimate.notes:

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from refine.commands.one_sentence import print_table
 from refine.commands.places import check_folder
-from refine.errors import InputError
+from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
 
 if TYPE_CHECKING:
     from refine.estimate import Estimate
     from refine.result import Result
-
-PIPE_COLUMNS = 160
-"""Width of the table where there is no terminal."""
 
 
 def fit(
@@ -96,9 +94,12 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
         draft = Path(folder)
         result.save(draft / f"{stem}_refine.npz")
         result.write_source(draft / f"{stem}_refined{suffix}")
-        write_image(draft / f"{stem}_overlay.jpg", result.overlay())
-        write_image(draft / f"{stem}_report.png", result.report())
         result.write_obj(draft / f"{stem}.obj")
+        try:
+            write_image(draft / f"{stem}_overlay.jpg", result.overlay())
+            write_image(draft / f"{stem}_report.png", result.report())
+        except (OSError, MissingExtra) as error:  # the rasteriser found no place for its kernels
+            typer.echo(f"No pictures were made: {error}", err=True)
         names = sorted(path.name for path in draft.iterdir())
         for name in names:
             (draft / name).replace(out / name)
@@ -109,7 +110,6 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
 
 def _print_table(result: "Result") -> None:
     """Print one row a person."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("person", "misfit before px", "after px", "cost before", "after", "most turned joint", "stop")
@@ -119,8 +119,7 @@ def _print_table(result: "Result") -> None:
             str(row + 1), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
             f"{result.body.joint_names[joint]} {float(result.turned[row, joint]):.0f}°", result.stop[row].name,
         )  # fmt: skip
-    # Rich cuts a table to 80 columns where there is no terminal; a file or a pipe has room.
-    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+    print_table(table)
     for row, sentence in enumerate(result.verdict, 1):
         typer.echo(f"Person {row}: {sentence}")
 

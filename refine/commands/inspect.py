@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from refine.commands.places import make_folder_of
+from refine.commands.places import check_file, make_folder_of
 
 NAME_WIDTH = 14
 """Columns of the facts' names."""
@@ -36,6 +36,8 @@ def inspect(
     from refine.viz.export import write_image
     from refine.viz.seen import grey_photo, seen
 
+    if out is not None:
+        check_file(out)
     photo = None if image is None else read_photo(image)
     found = look(file, size=None if photo is None else photo.size, format=format)
     for name, words in found.facts:

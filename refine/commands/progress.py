@@ -1,13 +1,13 @@
 """Progress on standard error, the table at the end on standard output."""
 
 import statistics
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
+from refine.commands.one_sentence import INTERRUPTED, print_table
 from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED
 
 if TYPE_CHECKING:
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 
 LISTED = 20
 """Failures that are listed one by one; the log has them all."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
-
-PIPE_COLUMNS = 160
-"""Width of the table where there is no terminal."""
 
 
 @contextmanager
@@ -65,7 +59,6 @@ def interruption_told() -> Iterator[None]:
 
 def print_summary(summary: "Summary", log: str) -> None:
     """Print the table, and what failed."""
-    from rich.console import Console
     from rich.table import Table
 
     files, counts = summary.files, summary.counts
@@ -92,7 +85,7 @@ def print_summary(summary: "Summary", log: str) -> None:
         str(sum(one.people for one in files)), str(sum(one.refined for one in files)), before, after,
         str(summary.done_now), f"{summary.seconds.get('wall', 0.0):.1f}",
     )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
+    print_table(table)
     print_failures(summary, log)
 
 

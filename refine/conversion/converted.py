@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.ambient import usual_torch
 from refine.bodies import BODY_JOINTS, Bodies, State
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22
@@ -73,6 +74,7 @@ class Converted:
         return len(self.bodies)
 
 
+@usual_torch()
 @torch.no_grad()
 def convert(
     source: Estimate | Float[Tensor, "B W 3"],

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from refine.errors import InputError
+from refine.folder.outcome import json_text
 from refine.folder.settings import Settings
 
 VERSION = 1
@@ -71,8 +72,8 @@ class Manifest:
     def text(self) -> str:
         """Return the manifest as JSON, one line an item."""
         head = {"version": VERSION, "kind": self.kind, "chunk_size": self.chunk_size, **self.described}
-        rows = ",\n  ".join(json.dumps(asdict(item), ensure_ascii=False) for item in self.items)
-        inside = json.dumps(head, indent=1, ensure_ascii=False)[:-2]
+        rows = ",\n  ".join(json_text(asdict(item)) for item in self.items)
+        inside = json_text(head, indent=1)[:-2]
         return f'{inside},\n "items": [\n  {rows}\n ]\n}}\n'
 
 

@@ -48,7 +48,7 @@ class Outcome:
     def line(self) -> str:
         """Return the outcome as one line of JSON, without what is empty."""
         content = {name: value for name, value in vars(self).items() if value not in ("", (), None)}
-        return json.dumps(content, ensure_ascii=False)
+        return json_text(content)
 
 
 def read_line(line: str) -> Outcome:
@@ -136,6 +136,11 @@ def whole_file(parts: Sequence[Outcome], written: tuple[str, ...]) -> Outcome:
         refined=refined,
         written=written if status != FAILED else (),
     )
+
+
+def json_text(content: object, indent: int | None = None) -> str:
+    """Return JSON that can be encoded: what is no text in a file's name stands there by its code, and is read as it was."""
+    return json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def as_lines(outcomes: Iterable[Outcome]) -> str:

@@ -20,9 +20,10 @@ from typing import IO
 
 import numpy as np
 
+from refine.ambient import usual_torch
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.photo_size import MOST_PIXELS
+from refine.photo_header import MOST_PIXELS
 from refine.refiner import Refiner
 
 INPUT = ("image", "image_path", "keypoints")
@@ -60,6 +61,7 @@ def fit_stream(
     return refined
 
 
+@usual_torch()
 def fit_bytes(
     data: bytes,
     *,

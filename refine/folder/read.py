@@ -1,7 +1,7 @@
 """One result with its photos and keypoints, read and decoded, or the reason why that cannot be.
 
 The photos are looked for by the result's name first, since many formats need their sizes to be read at all; a photo that the result
-itself names goes before that. Nothing is decoded before its header has been held against `photo_size.MOST_SIDE`.
+itself names goes before that. Nothing is decoded before its header has been held against `photo_header.MOST_SIDE`.
 """
 
 import time
@@ -24,7 +24,7 @@ from refine.folder.photos import PhotoFile, find_photos
 from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.photo import Photo, read_photo
-from refine.photo_size import upright_size
+from refine.photo_header import upright_size
 from refine.reading import check_photos, checked
 from refine.transfer import with_camera
 from refine.undistort import Lens

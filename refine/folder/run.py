@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from refine.ambient import usual_torch
 from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.chunk import Finished
@@ -35,6 +36,7 @@ MOST_JOBS = 8
 ENGINES = ("local", "ray")
 
 
+@usual_torch()
 def run_folder(
     results: str | Path,
     images: str | Path,

@@ -1,6 +1,7 @@
 """The output folder of a run: what is committed, what is not, and a lock so that two runs do not write into one.
 
     .refine/lock            held while a run works; the system lets go of it when the process ends, however it ends
+    .refine/working/...     one more a worker process; the next run waits for those a killed one left
     .refine/work/...        chunks being made; whatever a killed run left is deleted by the next one
     .refine/chunks/00012/   a committed chunk: `files/` on their way to their places, `parts/` of track files, `outcomes.jsonl`
     refine_manifest.json    what the run does           refine_log.jsonl    what became of each result
@@ -14,10 +15,12 @@ Source: Pillai et al., All File Systems Are Not Created Equal, OSDI 2014 (synchr
 import contextlib
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refine.atomic import write_bytes
 from refine.errors import InputError
@@ -25,7 +28,12 @@ from refine.folder.outcome import Outcome, as_lines, read_line
 
 STATE_FOLDER = ".refine"
 FILES, PARTS, OUTCOMES = "files", "parts", "outcomes.jsonl"
+WORKERS = "working"
+"""Folder of the locks of worker processes, one a process."""
 MANIFEST, LOG = "refine_manifest.json", "refine_log.jsonl"
+
+if TYPE_CHECKING:
+    import filelock
 
 ORPHAN_SECONDS = 15.0
 """How long a new run waits for the worker processes of a killed one; they look for their parent every second."""
@@ -37,7 +45,7 @@ class Store:
     def __init__(self, out: Path) -> None:
         self.out = out.absolute()
         self.state = self.out / STATE_FOLDER
-        self._locks: list[int] = []
+        self._locks: list[filelock.BaseFileLock] = []
 
     @property
     def manifest(self) -> Path:
@@ -51,16 +59,14 @@ class Store:
 
     def __enter__(self) -> "Store":
         try:
-            for folder in (self.state / "work", self.state / "chunks"):
+            for folder in (self.state / "work", self.state / "chunks", self.state / WORKERS):
                 folder.mkdir(parents=True, exist_ok=True)
             self._locks.append(_lock(self.state / "lock"))
         except OSError as error:
             got = f"{self.out} ({error.strerror or error})"
             raise InputError("--out", "a folder that can be written to", got, "Name another.") from error
         try:
-            # A worker of a killed run may still be writing: it holds this lock as long as it lives.
-            workers = _lock(self.state / "workers", wait=ORPHAN_SECONDS)
-            os.close(workers)
+            _wait_for_workers(self.state)
             self._clean()
         except BaseException:
             self.__exit__()
@@ -72,7 +78,7 @@ class Store:
             for left in (self.state / "work").iterdir():
                 shutil.rmtree(left, ignore_errors=True)
         for lock in self._locks:
-            os.close(lock)
+            lock.release()
         self._locks = []
 
     def forget(self) -> None:
@@ -225,14 +231,17 @@ def disk_error(path: Path, error: OSError) -> InputError:
 @contextlib.contextmanager
 def worker_lock(state: Path) -> Iterator[None]:
     """Hold the lock that tells the next run that a worker of this one still lives."""
-    handle = _lock(state / "workers", shared=True, wait=ORPHAN_SECONDS)
+    lock = _lock(state / WORKERS / f"{os.getpid()}.{uuid.uuid4().hex}", wait=ORPHAN_SECONDS)
     try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def _sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk; Windows opens no folders and writes names with their files."""
+    if sys.platform == "win32":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -240,23 +249,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _lock(path: Path, *, shared: bool = False, wait: float = 0.0) -> int:
-    """Lock a file and return its handle; the lock lives as long as the handle.
+def _lock(path: Path, wait: float = 0.0) -> "filelock.BaseFileLock":
+    """Lock a file; the system lets go of it when the process ends.
 
     Raises:
         InputError: Another process holds it.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    end = time.monotonic() + wait
-    while True:
-        try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            return handle
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                os.close(handle)
-                advice = "Wait for it, end it, or name another --out."
-                raise InputError("--out", "a folder no other run works in", f"{path.parent.parent}", advice) from None
-            time.sleep(0.1)
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=wait, poll_interval=0.1)
+    except Timeout:
+        out = next(parent.parent for parent in path.parents if parent.name == STATE_FOLDER)
+        advice = "Wait for it, end it, or name another --out."
+        raise InputError("--out", "a folder no other run works in", str(out), advice) from None
+    return lock
+
+
+def _wait_for_workers(state: Path) -> None:
+    """Wait for the workers of a killed run, which may still be writing.
+
+    Raises:
+        InputError: One of them still lives after `ORPHAN_SECONDS`.
+    """
+    end = time.monotonic() + ORPHAN_SECONDS
+    for path in sorted((state / WORKERS).iterdir()):
+        _lock(path, max(0.0, end - time.monotonic())).release()
+        path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.errors import InputError
-from refine.photo_size import MOST_PIXELS, MOST_SIDE
+from refine.photo_header import MOST_PIXELS, MOST_SIDE
 
 if TYPE_CHECKING:
     import cv2
@@ -72,7 +72,12 @@ def frame_size(path: Path) -> tuple[int, int]:
 def _open(path: Path) -> "cv2.VideoCapture":
     import cv2
 
-    capture = cv2.VideoCapture(str(path))
+    try:
+        name = str(path).encode().decode()
+    except UnicodeEncodeError as error:  # OpenCV 5 crashes on it
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError("--images", "a video whose name is text", shown, "Rename it.") from error
+    capture = cv2.VideoCapture(name)
     height, width = (int(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
     if not capture.isOpened():
         raise InputError(

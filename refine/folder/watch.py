@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from refine.ambient import usual_torch
 from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
@@ -30,6 +31,7 @@ Stamp = tuple[int, int]
 """Size in bytes and time of change in ns."""
 
 
+@usual_torch()
 def watch_folder(
     results: str | Path,
     images: str | Path,

@@ -3,37 +3,25 @@
     .npz = zip of .npy members;   .npy = magic, header (dtype, order, shape), data
 
 Plain members are read with `allow_pickle=False`. An object member (ROMP and BEV store one dictionary that way) goes through the
-allow-list unpickler, which builds arrays and containers and refuses everything else.
+one pickle machine, by the list of results.
 
 Source: numpy.lib.format (NEP 1).
 """
 
 import io
-import lzma
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from refine.atomic import write_bytes
-from refine.body.pickled_arrays import ArrayReader
-from refine.body.safe_pickle import StandIn, unpickle
 from refine.errors import InputError
-from refine.formats._plain_data import ResultArrays
-from refine.formats._unpacked import refuse_bomb
-
-READ_ERRORS = (
-    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError,
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-"""What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all memory, and on a header
-that is no dictionary (numpy reads it as Python's literals, which ends in a parser's errors)."""
-
-TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
+from refine.files.allow_lists import RESULTS
+from refine.files.pickle_machine import unpickle
+from refine.files.plain_data import PlainReader
+from refine.files.torch_file import inner_reader
+from refine.files.unpacked import READ_ERRORS, TRUNCATED_ADVICE, refuse_bomb
 
 
 def member_names(path: Path) -> tuple[str, ...]:
@@ -99,27 +87,19 @@ def read_object(path: Path, name: str) -> object:
         raise InputError(
             str(path), f"an npz file with a member {name!r}", str(error) or "a broken file", TRUNCATED_ADVICE
         ) from error
-    try:
-        return _plain(unpickle(stream.read(), str(path)), ResultArrays(str(path)), name)
-    except InputError as error:  # it speaks of model files
-        advice = "Nothing in it was run. Do not trust this file; run the regressor again."
-        raise InputError(
-            error.name, "a result made of dictionaries and arrays of numbers", error.got, advice
-        ) from error
+    content = unpickle(stream.read(), str(path), RESULTS)
+    return _opened(PlainReader(f"{path}: {name}", inner_reader(str(path))).read(content))
 
 
-def _plain(value: object, reader: ArrayReader, key: str) -> object:
-    """Return containers, text and numbers as they are, arrays as arrays, and an object array of no axes opened."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item, reader, str(name)) for name, item in value.items()}
+def _opened(value: object) -> object:
+    """Return arrays as copies of their own, an object array of one element as that element, of several as a list of them."""
+    if isinstance(value, dict):
+        return {name: _opened(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, reader, key) for item in value]
-    if isinstance(value, StandIn):
-        content = value.state[-1] if isinstance(value.state, tuple) and value.state else None
-        if isinstance(content, list):  # numpy pickles an object array as the list of its objects
-            return _plain(content[0] if len(content) == 1 else content, reader, key)
-        return np.array(reader.read(key, value))
-    return value
+        return [_opened(item) for item in value]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return _opened(value.reshape(-1)[0] if value.size == 1 else value.tolist())
+    return np.array(value, subok=True) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def write_arrays(path: Path, arrays: Mapping[str, object]) -> None:

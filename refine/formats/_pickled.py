@@ -1,6 +1,6 @@
 """The door to everything pickled: plain pickles, joblib's and torch's files, numpy's object files, read without executing anything.
 
-read_pickled(path) = plain data (`_plain_data`) of the records (`_pickle_machine`) of the file's bytes
+read_pickled(path) = plain data (`refine.files.plain_data`) of the records (`refine.files.pickle_machine`) of the file's bytes
 
 What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it one after the
 other: nobody changes it in place.
@@ -23,12 +23,13 @@ import numpy as np
 
 from refine.atomic import write_bytes
 from refine.errors import InputError
-from refine.formats._joblib import WRAPPER, compression, decompressed, read_wrapped
+from refine.files.allow_lists import RESULTS
+from refine.files.joblib_file import WRAPPER, compression, decompressed, read_wrapped
+from refine.files.pickle_machine import Machine
+from refine.files.plain_data import PlainReader, ResultArrays, TensorArray
+from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
+from refine.files.unpacked import MAX_BYTES, TRUNCATED_ADVICE
 from refine.formats._npz import member_names
-from refine.formats._pickle_machine import Machine
-from refine.formats._plain_data import PlainReader, ResultArrays, TensorArray
-from refine.formats._torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
-from refine.formats._unpacked import MAX_BYTES
 from refine.json_file import json_text, read_json
 
 __all__ = ["kind", "read_json", "read_pickled"]
@@ -126,7 +127,7 @@ def _read(path: Path) -> object:
 
 def _read_stream(data: bytes, name: str) -> object:
     stream = io.BytesIO(data)
-    return Machine(stream, name, built={WRAPPER: read_wrapped}).load()
+    return Machine(stream, name, RESULTS, built={WRAPPER: read_wrapped}).load()
 
 
 def _read_torch(path: Path) -> object:
@@ -179,7 +180,7 @@ def write_object_npy(path: Path, content: object) -> None:
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write plain data as JSON, whole or not at all."""
-    _write(path, json.dumps(content, indent=indent, ensure_ascii=False).encode())
+    _write(path, json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -6,6 +6,7 @@ read_keypoints(source) = the one format that recognises the content . read(conte
 from pathlib import Path
 from types import ModuleType
 
+from refine.ambient import usual_torch
 from refine.detections import DetectedPeople
 from refine.discover import modules
 from refine.errors import InputError
@@ -27,6 +28,7 @@ def keypoint_formats() -> dict[str, ModuleType]:
     return dict(modules("refine.keypoint_formats", "refine.keypoint_formats", having="recognises"))
 
 
+@usual_torch()
 def read_keypoints(
     source: object, *, image: str | int | None = None, size: tuple[int, int] | None = None
 ) -> DetectedPeople:

@@ -8,7 +8,11 @@ Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinat
 one atomic as in Schütz, Kerbl and Wimmer, Software Rasterization of 2 Billion Points in Real Time, HPG 2022, sec. 3.
 """
 
+import atexit
+import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +30,8 @@ from refine.render.plain import FLAT, NOTHING, index_of_key
 
 if TYPE_CHECKING:
     import warp as wp
+
+LOGGER = logging.getLogger("refine")
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,27 @@ def _standard_error_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _init_with_a_cache(wp: Any) -> None:
+    """Initialise Warp; where it cannot keep its kernels (a container without a home that can be written to), in a temporary folder."""
+    refused = None
+    try:
+        with _standard_error_closed():
+            wp.init()
+        with tempfile.TemporaryFile(dir=wp.config.kernel_cache_dir):
+            return
+    except OSError as error:
+        refused = error.strerror or str(error)
+    folder = tempfile.mkdtemp(prefix="refine-kernels-")  # of this user alone: what lies in it is run
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    LOGGER.warning(
+        "Warp's kernels cannot be kept (%s): they are compiled anew each time. Set WARP_CACHE_PATH to a folder that can be written to.",
+        refused,
+    )
+    wp.config.kernel_cache_dir = folder
+    with _standard_error_closed():
+        wp.init()
+
+
 @cache
 @no_type_check  # inside a kernel Python is another language, with types of its own
 def _kernel() -> "wp.Kernel":
@@ -119,8 +146,7 @@ def _kernel() -> "wp.Kernel":
         wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
     else:
         wp.config.quiet = True
-    with _standard_error_closed():
-        wp.init()
+    _init_with_a_cache(wp)
 
     near, flat = wp.constant(wp.float64(NEAR_M)), wp.constant(wp.float64(FLAT))
     zero, half, one = (wp.constant(wp.float64(value)) for value in (0.0, 0.5, 1.0))

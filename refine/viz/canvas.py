@@ -77,7 +77,7 @@ def text_size(text: str, height: int, bold: bool = False) -> tuple[int, int]:
 
     face = _face()
     if face is not None:
-        left, _, width, _ = cv2.getTextSize((1, 1), text, (0, 0), face, height, 700 if bold else 400)
+        left, _, width, _ = cv2.getTextSize((1, 1), _letters(text), (0, 0), face, height, 700 if bold else 400)
         return int(left + width), round(1.3 * height)
     (width, _), _ = cv2.getTextSize(_ascii(text), cv2.FONT_HERSHEY_DUPLEX, height / 30, 2 if bold else 1)
     return int(width), round(1.3 * height)
@@ -102,7 +102,15 @@ def draw_text(
     face = _face()
     if face is not None:
         cv2.putText(
-            picture, text, baseline, color, face, height, 700 if bold else 400, cv2.PUT_TEXT_ALIGN_LEFT, (0, 1 << 20)
+            picture,
+            _letters(text),
+            baseline,
+            color,
+            face,
+            height,
+            700 if bold else 400,
+            cv2.PUT_TEXT_ALIGN_LEFT,
+            (0, 1 << 20),
         )
     else:
         cv2.putText(
@@ -224,6 +232,11 @@ def _dashes(points: np.ndarray, dash: float) -> list[np.ndarray]:
         at = np.concatenate(([start], inner, [stop]))
         pieces.append(np.stack([np.interp(at, along, points[:, axis]) for axis in (0, 1)], 1))
     return pieces
+
+
+def _letters(text: str) -> str:
+    """Return the text without what is no letter: parts of a file's name that are no text crash OpenCV 5."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _ascii(text: str) -> str:

@@ -18,8 +18,12 @@ import pytest
 import torch
 
 import refine
+from priors.latent_file import read_latent
+from refine.body.load import load_body
 from refine.errors import InputError
-from refine.formats import _pickled, _unpacked
+from refine.files import unpacked
+from refine.files.checkpoint import read_checkpoint, read_weights
+from refine.formats import _pickled
 from refine.formats._npz import read_arrays, read_object
 from refine.formats._pickled import read_json, read_pickled
 from refine.formats.find import formats, read
@@ -36,6 +40,10 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "arrays": read_arrays,
     "object": lambda path: read_object(path, "results"),
     "json": read_json,
+    "checkpoint": read_checkpoint,
+    "weights": read_weights,
+    "prior": read_latent,
+    "body": load_body,
 }
 
 
@@ -224,7 +232,7 @@ def test_numbers_of_json_that_are_none_are_named(number: str, tmp_path: Path) ->
 
 
 def test_a_result_that_is_a_zip_bomb_is_refused_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_unpacked, "FREE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked, "FREE_BYTES", 2**20)
     np.savez_compressed(tmp_path / "result.npz", version=np.array(1), pose=np.zeros(2**22))
     for door in (refine.load, read):
         with pytest.raises(InputError):

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from refine.body.load import load_body
 from refine.body.official_file import read_official_file
-from refine.body.pickled_arrays import ArrayReader
-from refine.body.safe_pickle import StandIn, unpickle
 from refine.errors import InputError
+from refine.files.allow_lists import BODY_MODELS
+from refine.files.pickle_machine import unpickle
+from refine.files.pickled_arrays import ArrayReader
+from refine.files.records import StandIn
 
 
 class Calls:
@@ -86,7 +88,7 @@ def test_a_hostile_object_array_in_an_archive_is_refused_and_runs_nothing(name: 
 def test_classes_on_the_list_are_recorded_not_called(tmp_path: Path) -> None:
     """A scipy matrix, a set and a dtype with absurd arguments: nothing complains, because nothing is made."""
     data = b"cscipy.sparse.csc\ncsc_matrix\n(I999999999999\nI999999999999\ntR."
-    made = unpickle(data, "file")
+    made = unpickle(data, "file", BODY_MODELS)
     assert isinstance(made, StandIn)
     assert (made.path, made.arguments) == ("scipy.sparse.csc.csc_matrix", (999999999999, 999999999999))
 
@@ -100,7 +102,7 @@ def test_the_allow_list_does_not_let_attributes_of_its_classes_through() -> None
     ):
         data = b"\x80\x04" + _text(module) + _text(name) + b"\x93."
         with pytest.raises(InputError, match="a pickle that asks for"):
-            unpickle(data, "file")
+            unpickle(data, "file", BODY_MODELS)
 
 
 def _text(text: str) -> bytes:
@@ -111,20 +113,19 @@ def test_one_pickle_cannot_change_how_the_next_is_read() -> None:
     """BUILD on a class or function would write into it, were it a real one."""
     poison = b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00pathX\x01\x00\x00\x00zsb0c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
     with pytest.raises(InputError):
-        unpickle(poison, "file")
+        unpickle(poison, "file", BODY_MODELS)
     array = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(ArrayReader("file").read("array", unpickle(pickle.dumps(array, 2), "file")), array)
+    np.testing.assert_array_equal(
+        ArrayReader("file").read("array", unpickle(pickle.dumps(array, 2), "file", BODY_MODELS)), array
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"\x80\x02]r" + struct.pack("<I", 2**31) + b".", "memo slot"),
-        (b")" + b"\x85" * 100_000 + b"}q\x00.", "tuples nested"),
-        (b"}" + b"\x85" * 150 + b"q\x00h\x00\x86" * 200 + b".", "tuples nested"),
         (b"0" * 10 + b".", "IndexError|complete pickle"),
         (b"]" + b"]a" * 300_000 + b".", "more than 500000 opcodes"),
-        (b"P1\n.", "PERSID"),
+        (b"P1\n.", "persistent identifier"),
         (b"\x80\x02\x82\x01.", "EXT1"),
         (b"\x80\x05\x97.", "NEXT_BUFFER"),
         (b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.", "complete pickle"),
@@ -135,7 +136,25 @@ def test_one_pickle_cannot_change_how_the_next_is_read() -> None:
 )
 def test_pickles_built_to_exhaust_the_machine_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        unpickle(data, "file")
+        unpickle(data, "file", BODY_MODELS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02]r" + struct.pack("<I", 2**31) + b".",
+        b")" + b"\x85" * 100_000 + b"}q\x00.",
+        b"}" + b"\x85" * 150 + b"q\x00h\x00\x86" * 200 + b".",
+        b"}" + b"X\x0a\x00\x00\x00v_template" + b")" + b"\x85" * 100_000 + b"s.",
+    ],
+    ids=["a memo slot far out", "deep tuples left over", "tuples of tuples", "a deep tuple for an array"],
+)
+def test_pickles_that_are_deep_or_sparse_cost_nothing_and_are_no_model(data: bytes, tmp_path: Path) -> None:
+    """No memo slot takes memory before it is filled, and nothing hashes, compares or prints a nested tuple to its ground."""
+    path = tmp_path / "SMPL_NEUTRAL.pkl"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"SMPL_NEUTRAL\.pkl"):
+        load_body(path)
 
 
 def array_state(shape: tuple[int, ...], dtype: str = "f8", raw: bytes = b"") -> StandIn:
@@ -211,7 +230,7 @@ def test_what_a_failed_download_leaves_is_told(content: bytes, tmp_path: Path) -
 @given(st.binary(max_size=200))
 def test_random_bytes_are_data_or_an_input_error(data: bytes) -> None:
     try:
-        unpickle(data, "file")
+        unpickle(data, "file", BODY_MODELS)
     except InputError as error:
         assert error.name == "file"
 
@@ -224,7 +243,7 @@ def test_a_damaged_pickle_is_data_or_an_input_error(data: st.DataObject) -> None
     for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
         whole[place] = data.draw(st.integers(0, 255))
     try:
-        content = unpickle(bytes(whole), "file")
+        content = unpickle(bytes(whole), "file", BODY_MODELS)
         ArrayReader("file").read("a", content["a"] if isinstance(content, dict) and "a" in content else content)
     except InputError as error:
         assert error.name.startswith("file")

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refine.errors import InputError
-from refine.formats import _npz, _pickled, _unpacked
+from refine.files import unpacked
+from refine.formats import _npz, _pickled
 from refine.formats._pickled import kind, read_pickled
 
 
@@ -215,7 +216,7 @@ def test_a_tensor_beyond_its_storage_is_refused(offset: Any, size: Any, stride: 
 
 
 def test_a_bomb_is_refused_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_unpacked, "FREE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked, "FREE_BYTES", 2**20)
     path = tmp_path / "result.pkl"
     path.write_bytes(zlib.compress(pickle.dumps(bytes(2**24), 4)))
     with pytest.raises(InputError, match="once unpacked"):
@@ -226,7 +227,7 @@ def test_a_zip_file_that_claims_too_much_is_refused(tmp_path: Path, monkeypatch:
     torch.save({"x": torch.zeros(1000)}, tmp_path / "x.pt")
     np.savez(tmp_path / "x.npz", x=np.zeros(1000))
     np.savez(tmp_path / "object.npz", results=np.array({"x": np.zeros(1000)}, object), allow_pickle=True)  # type: ignore[arg-type]
-    monkeypatch.setattr(_unpacked, "MAX_BYTES", 2000)
+    monkeypatch.setattr(unpacked, "MAX_BYTES", 2000)
     for name, reader in (
         ("x.pt", read_pickled),
         ("x.npz", _npz.read_arrays),
@@ -239,7 +240,7 @@ def test_a_zip_file_that_claims_too_much_is_refused(tmp_path: Path, monkeypatch:
 def test_a_compressed_npz_bomb_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_unpacked, "FREE_BYTES", 2**20)
+    monkeypatch.setattr(unpacked, "FREE_BYTES", 2**20)
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros(2**22))
     with pytest.raises(InputError, match="once unpacked"):
         _npz.read_arrays(tmp_path / "x.npz")

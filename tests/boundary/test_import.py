@@ -37,7 +37,9 @@ def cost(request: pytest.FixtureRequest) -> dict[str, object]:
     return imported(request.param)
 
 
-@pytest.mark.parametrize("package", ["scipy", "cv2", "kornia", "warp", "smplx", "anny", "pytorch3d", "typer", "rich"])
+@pytest.mark.parametrize(
+    "package", ["scipy", "cv2", "kornia", "warp", "smplx", "anny", "pytorch3d", "typer", "rich", "PIL", "filelock"]
+)
 def test_an_import_leaves_the_heavy_packages_alone(cost: dict[str, object], package: str) -> None:
     assert package not in cost["added"]
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import cv2
 import jaxtyping
 import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 import torch
 
 from refine.errors import InputError
 from refine.photo import read_photo, read_photos
+from refine.photo_header import upright_size
 
 UPRIGHT = np.zeros((24, 40, 3), np.uint8)
 UPRIGHT[:12, :20], UPRIGHT[:12, 20:], UPRIGHT[12:, :20], UPRIGHT[12:, 20:] = (
@@ -96,6 +99,58 @@ def test_a_png_is_upright_to_the_bit(tmp_path: Path, orientation: int) -> None:
     stored = encode(STORED[orientation](UPRIGHT), ".png")
     photo = read_photo(save(tmp_path, png_with_exif(stored, orientation), "photo.png"))
     assert np.array_equal(photo.pixels, UPRIGHT)
+
+
+def test_tags_behind_the_pixels_of_a_png_are_seen_and_cost_no_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PIL.PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    for orientation, store in STORED.items():
+        png = encode(store(UPRIGHT), ".png")
+        early = png_with_exif(png, orientation)
+        late = png[:-12] + early[33 : 33 + len(early) - len(png)] + png[-12:]
+        path = save(tmp_path, late, "photo.png")
+        assert np.array_equal(read_photo(path).pixels, UPRIGHT) and upright_size(path) == (24, 40)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP", "JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", list(STORED))
+def test_every_kind_with_tags_is_upright_and_of_the_size_that_was_announced(
+    kind: str, orientation: int, tmp_path: Path
+) -> None:
+    """TIFF's are turned by the decoder, the others here."""
+    stored, path = PIL.Image.fromarray(np.ascontiguousarray(STORED[orientation](UPRIGHT))), tmp_path / "photo"
+    tags = PIL.Image.Exif()
+    tags[0x0112] = orientation
+    stored.save(path, kind, **({"tiffinfo": {0x0112: orientation}} if kind == "TIFF" else {"exif": tags}))
+    photo = read_photo(path)
+    assert photo.size == (24, 40) == upright_size(path)
+    for row, column in ((6, 10), (6, 30), (18, 10), (18, 30)):
+        assert np.abs(photo.pixels[row, column].astype(int) - UPRIGHT[row, column]).max() < JPEG_ERROR
+
+
+def test_a_large_photo_is_read_without_a_word_and_pillows_bound_can_be_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path, encode(UPRIGHT, ".png"), "photo.png")
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 24 * 40 - 1)  # above it Pillow warns, above twice it raises
+    assert read_photo(path).size == (24, 40)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 24 * 20 - 1)
+    with pytest.raises(InputError, match=r"960 pixels.*MAX_IMAGE_PIXELS"):
+        read_photo(path)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", None)
+    assert read_photo(path).size == (24, 40)
+
+
+def test_pillow_is_asked_for_photos_only(tmp_path: Path) -> None:
+    """Pillow reads forty formats, some of which start other programs; a photo's name does not choose among them."""
+    with pytest.raises(InputError):
+        read_photo(save(tmp_path, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 24\n%%EndComments\n", "photo.jpg"))
+    image = PIL.Image.fromarray(UPRIGHT)
+    for kind in ("ICNS", "TGA", "PCX", "PDF"):
+        image.resize((32, 32)).save(tmp_path / "photo.jpg", kind)
+        with pytest.raises(InputError):
+            read_photo(tmp_path / "photo.jpg")
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 77])

@@ -131,6 +131,15 @@ def test_refinement_builds_no_graph_and_works_in_inference_mode(setting: Setting
     with torch.autocast("cpu", dtype=torch.bfloat16):
         again = model(IMAGES, **setting.call)
     assert torch.allclose(again[0], output[0], atol=1e-5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = model(IMAGES, **setting.call)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert again[0].dtype == output[0].dtype and torch.allclose(again[0], output[0], atol=1e-5)
+    with torch.device("meta"):
+        again = model(IMAGES, **setting.call)
+    assert again[0].device == output[0].device and torch.allclose(again[0], output[0], atol=1e-5)
 
 
 def test_without_keypoints_the_output_comes_back_as_it_is(setting: Setting) -> None:

@@ -5,10 +5,23 @@
 Source: derived here; tracks of joblib compress two to ten times, a zip bomb a thousand.
 """
 
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 from refine.errors import InputError
+
+READ_ERRORS = (
+    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all memory, and on a header
+that is no dictionary (numpy reads it as Python's literals, which ends in a parser's errors)."""
+
+TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
 
 MAX_BYTES = 2**32
 """What a file may be once it is unpacked: the surfaces of half an hour of SMPL video."""

@@ -2,7 +2,7 @@
 
     ... NumpyArrayWrapper(shape, dtype, order, alignment) BUILD | [n | n bytes of padding] | count * itemsize bytes | next opcode ...
 
-Arrays of objects follow as a whole pickle of their own. What a file may grow to is limited (`_unpacked`).
+Arrays of objects follow as a whole pickle of their own. What a file may grow to is limited (`unpacked`).
 
 Source: joblib/joblib, `joblib/numpy_pickle.py` (NumpyArrayWrapper.read_array, NumpyUnpickler.load_build), `numpy_pickle_utils.py`.
 """
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from refine.body.safe_pickle import StandIn
 from refine.errors import InputError
-from refine.formats._pickle_machine import Machine
-from refine.formats._plain_data import ResultArrays
-from refine.formats._unpacked import ADVICE, allowed_size
+from refine.files.pickle_machine import Machine
+from refine.files.plain_data import ResultArrays
+from refine.files.records import StandIn
+from refine.files.unpacked import ADVICE, allowed_size
 
 COMPRESSED = {b"x": "zlib", b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "xz", b"\x5d\x00\x00": "lzma"}
 """First bytes of what joblib compresses with."""
@@ -84,7 +84,9 @@ def read_wrapped(machine: Machine, wrapper: StandIn) -> object:
     if not isinstance(dtype, StandIn):
         raise ValueError("an array without a type")
     if dtype.arguments and str(dtype.arguments[0]).startswith("O"):
-        inner = Machine(machine.stream, machine.name, built={WRAPPER: read_wrapped}, depth=machine.depth + 1)
+        inner = Machine(
+            machine.stream, machine.name, machine.allowed, built={WRAPPER: read_wrapped}, depth=machine.depth + 1
+        )
         return inner.load()
     if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
         raise ValueError(f"an array of shape {str(shape)[:60]}")

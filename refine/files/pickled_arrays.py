@@ -1,4 +1,4 @@
-"""Turns the records of `safe_pickle` into arrays: numpy arrays and scalars, scipy sparse matrices, chumpy expressions.
+"""Turns the records of a pickle into arrays: numpy arrays and scalars, scipy sparse matrices, chumpy expressions.
 
     numpy    (version, shape, dtype, is_fortran, raw)   ->  the raw bytes, seen under that dtype and shape
     sparse   dense[row, column] += data                 (column or row pointers expanded)
@@ -16,9 +16,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from refine.body.pickled_chumpy import OPERATIONS, Reader
-from refine.body.safe_pickle import StandIn
 from refine.errors import InputError
+from refine.files.allow_lists import BODY_MODELS
+from refine.files.pickled_chumpy import OPERATIONS, Reader
+from refine.files.records import StandIn
 
 MAX_ELEMENTS = 2**28
 """Of all arrays of a file together: 2 GiB of doubles. SMPL-X with 400 components has 3 * 10475 * (400 + 486), a tenth."""
@@ -78,7 +79,7 @@ class ArrayReader(Reader):
     """
 
     codes = r"b1|[iu][1248]|f[248]"
-    advice = "Download the model again from its own page."
+    advice = BODY_MODELS.again
 
     def __init__(self, name: str) -> None:
         """Start with a full budget.

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.body.safe_pickle import StandIn
 from refine.errors import InputError
-from refine.formats._npz import READ_ERRORS, TRUNCATED_ADVICE
-from refine.formats._pickle_machine import Machine
-from refine.formats._plain_data import STORAGE_TYPES, Storage
-from refine.formats._unpacked import refuse_bomb
+from refine.files.allow_lists import RESULTS
+from refine.files.pickle_machine import Machine
+from refine.files.plain_data import STORAGE_TYPES, Storage
+from refine.files.records import Forgotten, StandIn
+from refine.files.unpacked import READ_ERRORS, TRUNCATED_ADVICE, refuse_bomb
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """What a legacy file's first pickle holds."""
@@ -42,8 +42,12 @@ def archive_name(path: Path) -> str | None:
     return found[0][: -len("data.pkl")] if len(found) == 1 else None
 
 
-def read_zip(path: Path) -> object:
+def read_zip(path: Path, *, unknown: type[Forgotten] | None = None) -> object:
     """Read a zip file of `torch.save` as the machine's records, tensors standing on `Storage`.
+
+    Args:
+        path: The file.
+        unknown: What stands for names that are not on the list; None: they are refused.
 
     Raises:
         InputError: It is truncated, too large, or names something that is no plain data.
@@ -53,26 +57,35 @@ def read_zip(path: Path) -> object:
     try:
         with zipfile.ZipFile(path) as archive:
             refuse_bomb(path, archive)
-            members = {name: archive.read(name) for name in archive.namelist() if name.startswith(f"{folder}data")}
+            wanted = (f"{folder}data.pkl", f"{folder}data/", f"{folder}byteorder")
+            members = {name: archive.read(name) for name in archive.namelist() if name.startswith(wanted)}
     except READ_ERRORS as error:
         raise InputError(str(path), "a torch file", str(error) or "a broken file", TRUNCATED_ADVICE) from error
     if members.get(f"{folder}byteorder", b"little") != b"little":
         raise InputError(str(path), "a torch file of a little-endian machine", "another", "Save it again with numpy.")
 
-    def found(identifier: object) -> Storage:
-        kind, key, numel = _identified(identifier)
+    def found(identifier: object) -> object:
+        try:
+            kind, key, numel = _identified(identifier)
+        except ValueError:
+            if unknown is None:
+                raise
+            return unknown()  # of a type this library does not know: as everything else it does not
         return Storage(kind, numel, members[f"{folder}data/{key}"])
 
-    return Machine(io.BytesIO(members[f"{folder}data.pkl"]), str(path), persistent=found).load()
+    return Machine(
+        io.BytesIO(members[f"{folder}data.pkl"]), str(path), RESULTS, unknown=unknown, persistent=found
+    ).load()
 
 
-def read_legacy(data: bytes, name: str, depth: int = 0) -> object:
+def read_legacy(data: bytes, name: str, depth: int = 0, *, unknown: type[Forgotten] | None = None) -> object:
     """Read a legacy file of `torch.save` as the machine's records, tensors standing on `Storage`.
 
     Args:
         data: The file.
         name: Its name, for messages.
         depth: How many pickles it lies in.
+        unknown: What stands for names that are not on the list; None: they are refused.
 
     Raises:
         InputError: It names something that is no plain data.
@@ -84,7 +97,7 @@ def read_legacy(data: bytes, name: str, depth: int = 0) -> object:
         kind, key, numel = _identified(identifier)
         return storages.setdefault(key, Storage(kind, numel))
 
-    machine = Machine(stream, name, persistent=found, depth=depth)
+    machine = Machine(stream, name, RESULTS, unknown=unknown, persistent=found, depth=depth)
     if (machine.load(), machine.load()) != (LEGACY_MAGIC, LEGACY_VERSION):
         raise ValueError("a torch file of another version")
     machine.load()  # what kind of machine wrote it: little-endian, or the numbers would not fit
@@ -96,7 +109,10 @@ def read_legacy(data: bytes, name: str, depth: int = 0) -> object:
         (numel,) = struct.unpack("<q", stream.read(8))
         if numel != storage.numel:
             raise ValueError(f"a storage of {numel} numbers where {storage.numel} were announced")
-        storage.raw = stream.read(numel * np.dtype(STORAGE_TYPES[storage.kind]).itemsize)
+        length = numel * np.dtype(STORAGE_TYPES[storage.kind]).itemsize
+        storage.raw = stream.read(length)
+        if len(storage.raw) != length:
+            raise ValueError(f"a storage of {length} bytes in the last {len(storage.raw)}")
     return content
 
 

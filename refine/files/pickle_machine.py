@@ -1,6 +1,6 @@
 """The pickle machine on records: reads a stream of opcodes, builds plain data, and has no door to the outside world.
 
-    GLOBAL module name  ->  a record class if (module, name) is on the list, else InputError
+    GLOBAL module name  ->  a record class if (module, name) is on the file's list (`allow_lists`), else InputError
     REDUCE, NEWOBJ      ->  StandIn(arguments);    BUILD  ->  StandIn.state, or what a reader of that class returns
 
 The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the middle of a stream, as
@@ -16,12 +16,9 @@ import pickletools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from refine.body.safe_pickle import Reconstructor, StandIn
 from refine.errors import InputError
-from refine.formats._pickle_names import CONTAINERS, KNOWN, checked_key, dictionary
-
-MAX_OPCODES = 20_000_000
-"""An array is about 30 of them: tracks of some hundred thousand person-frames."""
+from refine.files.allow_lists import CONTAINERS, AllowList, checked_key, dictionary
+from refine.files.records import Forgotten, Reconstructor, StandIn
 
 MAX_STREAMS = 16
 """How deep pickles may lie inside pickles (joblib's object arrays, torch's storages); real files nest two."""
@@ -37,6 +34,7 @@ class Machine:
     Attributes:
         stream: The stream; between two pickles, or inside `built`, it stands where the next bytes lie.
         name: The file's name, for messages.
+        allowed: What it may ask for.
         depth: How many pickles this one lies in.
     """
 
@@ -44,7 +42,9 @@ class Machine:
         self,
         stream: io.BytesIO,
         name: str,
+        allowed: AllowList,
         *,
+        unknown: type[Forgotten] | None = None,
         built: Mapping[str, Callable[["Machine", StandIn], object]] | None = None,
         persistent: Callable[[object], object] | None = None,
         depth: int = 0,
@@ -54,13 +54,15 @@ class Machine:
         Args:
             stream: The bytes.
             name: The file's name, for messages.
+            allowed: What it may ask for.
+            unknown: What stands for everything else; None: it is refused.
             built: What to put in the place of a record once it has its state, by the record's path.
             persistent: What a persistent identifier stands for; None: there are none.
             depth: How many pickles this one lies in.
         """
         if depth > MAX_STREAMS:
             raise ValueError(f"pickles nested more than {MAX_STREAMS} deep")
-        self.stream, self.name, self.depth = stream, name, depth
+        self.stream, self.name, self.depth, self.allowed, self._unknown = stream, name, depth, allowed, unknown
         self._built, self._persistent = dict(built or {}), persistent
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
@@ -78,15 +80,15 @@ class Machine:
         """
         self._stack, self._memo = [], {}
         read, table = self.stream.read, _TABLE
-        for _ in range(MAX_OPCODES):
+        for _ in range(self.allowed.most_opcodes):
             code = read(1)
             if code == b".":
                 return self._stack.pop()
             if code not in table:
-                raise ValueError(f"an unknown opcode {code!r}" if code else "an early end")
+                raise ValueError(_refused(code))
             decode, act = table[code]
             act(self, decode(self.stream) if decode else None)
-        raise ValueError(f"more than {MAX_OPCODES} opcodes")
+        raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
 
     def find(self, module: str, name: str) -> Any:
         """Return what stands for a class: a record class, or a maker of plain data."""
@@ -96,11 +98,10 @@ class Machine:
             return CONTAINERS[module, name]
         if (module, name) in self._kinds:
             return self._kinds[module, name]
-        if (module, name) not in KNOWN:
-            advice = "Nothing in it was run. Do not trust this file; run the regressor again."
-            got = f"a pickle that asks for {f'{module}.{name}'[:80]!r}"
-            raise InputError(self.name, "a result made of dictionaries and arrays of numbers", got, advice)
-        made = type(name, (StandIn,), {"__slots__": (), "path": f"{module}.{name}"})
+        kind = StandIn if self.allowed.holds(module, name) else self._unknown
+        if kind is None:
+            raise self.allowed.refusal(self.name, module, name)
+        made = type(name, (kind,), {"__slots__": (), "path": f"{module}.{name}"})
         self._kinds[module, name] = made
         return made
 
@@ -121,30 +122,33 @@ class Machine:
 
     def _build(self, state: object) -> None:
         item = self._stack[-1]
+        if type(item) is dict and type(state) is dict:  # attributes of an OrderedDict: the versions in a state_dict
+            return
         if not isinstance(item, StandIn):
             raise ValueError(f"a state for {type(item).__name__}")
         item.state = state
         if item.path in self._built:
             self._stack[-1] = self._built[item.path](self, item)
 
-    def _set(self, pairs: list[Any]) -> None:
+    def _into(self, kind: type, what: str) -> Any:
+        """Return the container on top, None where it is one that forgets."""
         into = self._stack[-1]
-        if type(into) is not dict or len(pairs) % 2:
-            raise ValueError(f"items for {type(into).__name__}")
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if type(into) is not kind and not isinstance(into, Forgotten):
+            raise ValueError(f"{what} for {type(into).__name__}")
+        return into if type(into) is kind else None
+
+    def _set(self, pairs: list[Any]) -> None:
+        into = self._into(dict, "items")
+        for key, value in [] if into is None else zip(pairs[::2], pairs[1::2], strict=True):
             into[checked_key(key)] = value
 
     def _extend(self, items: list[Any]) -> None:
-        into = self._stack[-1]
-        if type(into) is not list:
-            raise ValueError(f"items for {type(into).__name__}")
-        into.extend(items)
+        if (into := self._into(list, "items")) is not None:
+            into.extend(items)
 
     def _add(self, items: list[Any]) -> None:
-        into = self._stack[-1]
-        if type(into) is not set:
-            raise ValueError(f"members for {type(into).__name__}")
-        into.update(map(checked_key, items))
+        if (into := self._into(set, "members")) is not None:
+            into.update(map(checked_key, items))
 
     def _identified(self, identifier: object) -> None:
         if self._persistent is None:
@@ -161,6 +165,13 @@ def _python2_text(stream: io.BytesIO) -> str:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise ValueError("text without quotes")
     return codecs.escape_decode(line[1:-1])[0].decode("latin1")
+
+
+def _refused(code: bytes) -> str:
+    """Say what an opcode is that has no act: extension codes and out-of-band buffers have none."""
+    known = pickletools.code2op.get(code.decode("latin1"))
+    outside = f"the opcode {known.name}, which reaches outside the file" if known else f"an unknown opcode {code!r}"
+    return outside if code else "an early end"
 
 
 def _drop(machine: Machine, take: Callable[[], Any] | None) -> None:
@@ -196,18 +207,13 @@ def _named_and_made(machine: Machine, argument: Any) -> None:
 
 def _without_keywords(machine: Machine, _: object) -> None:
     arguments, keywords = _pop2(machine)
-    if keywords:
+    if keywords and not (isinstance(machine._stack[-1], type) and issubclass(machine._stack[-1], Forgotten)):
         raise ValueError("keyword arguments")
     machine._make(machine._stack.pop(), arguments)
 
 
 def _memoize(machine: Machine, argument: Any) -> None:
     machine._memo[len(machine._memo) if argument is None else int(argument)] = machine._stack[-1]
-
-
-def _one_item(machine: Machine, _: object) -> None:
-    key, value = _pop2(machine)
-    machine._set([key, value])
 
 
 _ACTS: dict[str, Callable[[Machine, Any], None]] = {
@@ -233,7 +239,7 @@ _ACTS: dict[str, Callable[[Machine, Any], None]] = {
     "FROZENSET": lambda m, a: m._push(frozenset(map(checked_key, m._since_mark()))),
     "APPEND": lambda m, a: m._extend([m._stack.pop()]),
     "APPENDS": lambda m, a: m._extend(m._since_mark()),
-    "SETITEM": _one_item,
+    "SETITEM": lambda m, a: m._set([*_pop2(m)]),
     "SETITEMS": lambda m, a: m._set(m._since_mark()),
     "ADDITEMS": lambda m, a: m._add(m._since_mark()),
     "GLOBAL": lambda m, a: m._named(*str(a).split(" ", 1)),
@@ -266,3 +272,26 @@ _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine,
     for opcode in pickletools.opcodes
     if opcode.name in _ACTS
 }
+
+
+def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
+    """Read a pickle of protocol 0 to 5 (Python 2's included, whose strings are read as latin1) as plain data and records.
+
+    Args:
+        data: The whole pickle.
+        name: The file's name, for the message.
+        allowed: What it may ask for.
+
+    Returns:
+        What was pickled: dictionaries, lists, tuples, text and numbers as they are, everything else a `StandIn`.
+
+    Raises:
+        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the machine.
+    """
+    try:
+        return Machine(io.BytesIO(data), name, allowed).load()
+    except InputError:
+        raise
+    except Exception as error:  # a broken pickle can fail in any way (truncation, bad stack, unhashable keys)
+        got = f"{type(error).__name__}: {str(error)[:120]}"
+        raise InputError(name, f"a complete pickle of {allowed.expected}", got, allowed.again) from error
