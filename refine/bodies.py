@@ -7,10 +7,10 @@ frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine import rotation
@@ -70,15 +70,19 @@ class Bodies:
 class Unknowns:
     """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
 
+    The columns are one layout for a whole batch; `free` says which of them exist for each body. A column that does not exist for a body has
+    no gradient and no variance there, and its body's numbers are those of a layout without it. Two layouts are equal whatever their masks.
+
     Attributes:
         joints: Indices of the free joints, ascending.
         shape: Number of free shape coefficients, the first ones.
         expression: Number of free expression coefficients, the first ones.
         translation: 3 if the translation is free, else 0.
         focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
+        free: (B, P) which columns exist for each body; None: all of them, for every body.
 
     Raises:
-        InputError: Joints are not ascending, or a number is out of range.
+        InputError: Joints are not ascending, a number is out of range, or the mask has another width.
     """
 
     joints: tuple[int, ...]
@@ -86,6 +90,7 @@ class Unknowns:
     expression: int = 0
     translation: int = 3
     focal: int = 0
+    free: Bool[Tensor, "B P"] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
@@ -93,6 +98,21 @@ class Unknowns:
             raise InputError(
                 "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
             )
+        if self.free is not None:
+            check_shape("unknowns.free", self.free, "B P", P=self.size)
+
+    def rows(self, index: Index) -> "Unknowns":
+        """Return the columns of some of the bodies, in the order of index."""
+        return self if self.free is None else replace(self, free=self.free[index])
+
+    def free_joints(self, joints: Sequence[int]) -> Bool[Tensor, "B N"] | None:
+        """Return which of some free joints (N of `joints`) are free for each body; None: all of them, for every body.
+
+        A term with rows that speak of one joint alone silences them where it is not.
+        """
+        if self.free is None:
+            return None
+        return self.free[:, [3 * self.joints.index(joint) for joint in joints]]
 
     def places_of(self, fewer: "Unknowns", device: torch.device | None = None) -> Int[Tensor, "Q"]:
         """Return where the columns of some of these unknowns stand among them.

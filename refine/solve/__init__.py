@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.bodies import State, Unknowns
@@ -105,7 +105,8 @@ class Solution:
         """Return the undamped posterior covariance of a step.
 
         Directions that neither evidence nor prior observes have infinite variance: every column with a part in such a
-        direction gets an infinite variance and no covariance with others, instead of a silently small one.
+        direction gets an infinite variance and no covariance with others, instead of a silently small one. Columns that do not exist for
+        a body (`Unknowns.free`) have zero variance.
 
         Args:
             rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this times P are zero; where the matrix
@@ -114,24 +115,29 @@ class Solution:
         Returns:
             (B, P, P), in squared units of the columns (rad², unitless, m²), float64.
         """
-        return inverse_information(self.information, rank_tolerance)
+        return inverse_information(self.information, rank_tolerance, self.unknowns.free)
 
 
 UNOBSERVED_SHARE = 1e-6
 """A column with more than this squared part in an unobserved direction is itself unobserved."""
 
 
-def inverse_information(information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
+def inverse_information(
+    information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9, exists: Bool[Tensor, "B P"] | None = None
+) -> Float[Tensor, "B P P"]:
     """Return the covariance that belongs to an information matrix; infinite variances where nothing is known (`Solution.covariance`).
 
     Args:
         information: (B, P, P), per unit step squared.
         rank_tolerance: See there.
+        exists: (B, P) which columns exist for each body, zero variance elsewhere; None: all.
 
     Returns:
         (B, P, P) float64.
     """
     least, information = information.dtype, information.double()
+    if exists is None:
+        exists = torch.ones_like(information[..., 0], dtype=torch.bool)
     scale = information.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
     seen = scale > 0
     inverse_scale = torch.where(seen, 1 / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(scale))
@@ -139,11 +145,11 @@ def inverse_information(information: Float[Tensor, "B P P"], rank_tolerance: flo
     scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
     value, vector = torch.linalg.eigh(scaled)
     tolerance = max(rank_tolerance, torch.finfo(least).eps)
-    observed = value > tolerance * scaled.shape[-1]
+    observed = value > tolerance * exists.sum(1, keepdim=True)
     inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
     covariance = (vector * inverse[:, None, :]) @ vector.mT
     unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)
-    free = (unseen_share > UNOBSERVED_SHARE) | ~seen
+    endless = ((unseen_share > UNOBSERVED_SHARE) | ~seen) & exists
     covariance = covariance * inverse_scale[:, :, None] * inverse_scale[:, None, :]
-    covariance = covariance.masked_fill(free[:, :, None] | free[:, None, :], 0.0)
-    return covariance + torch.diag_embed(torch.where(free, torch.inf, 0.0).to(covariance))
+    covariance = covariance.masked_fill(endless[:, :, None] | endless[:, None, :], 0.0)
+    return covariance + torch.diag_embed(torch.where(endless, torch.inf, 0.0).to(covariance))

@@ -94,7 +94,7 @@ class LevenbergMarquardt:
             running = code == RUNNING
             if not bool(running.any()):  # the one synchronisation of a step
                 break
-            step, predicted, solved = _damped_step(current, damping)
+            step, predicted, solved = _damped_step(current, damping, unknowns.free)
             moved = state.retract(unknowns, torch.where(running[:, None], step, torch.zeros_like(step)))
             tried = normal_equations(body, moved, terms, unknowns)
             decrease = current.cost - tried.cost
@@ -129,14 +129,18 @@ def _code(reason: StopReason) -> int:
     return STOP_REASONS.index(reason)
 
 
-def _damped_step(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _damped_step(
+    equations: NormalEquations, damping: Tensor, free: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Solve the damped equations: step (B, P), the decrease of the quadratic model (B,), and where they could be solved (B,).
 
-    Zero where they are singular: that step is rejected and the damping grows.
+    Zero where they are singular: that step is rejected and the damping grows. Zero in columns that do not exist (`free (B, P)`).
     """
     diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
     floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny
     scale = damping[:, None] * torch.maximum(diagonal, floor)
+    if free is not None:
+        scale = torch.where(free, scale, 1.0)  # a unit diagonal: the step is zero, the others' are as without it
     # A body that is not finite must not fail the factorisation of the others.
     finite = equations.information.isfinite().flatten(1).all(1) & equations.gradient.isfinite().all(1)
     eye = torch.eye(diagonal.shape[1], dtype=diagonal.dtype, device=diagonal.device)

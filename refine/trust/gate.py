@@ -30,13 +30,14 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import Quality, Solution, StopReason, Verdict
 from refine.solve.autodiff import linearize
+from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import Sight
 from refine.terms import Term, hangs_together
 from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.quality import quality, scaled
 from refine.trust.rows import joint_of_rows
-from refine.trust.sizes import Sizes, columns_of, costs_of, misfit, sizes_of
+from refine.trust.sizes import NOTHING, Sizes, columns_of, costs_of, misfit, sizes_of
 
 LOST = 1.0
 """Nats the evidence may be explained worse by: what nobody can tell from nothing."""
@@ -170,9 +171,10 @@ class Gate:
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
         found = self.statistics(body, start, rounds)
-        alone = all(hangs_together(term) for term in last.evidence)
-        most = self.most_size * (said if alone else 1.0)
-        reasons = [self._refusal(found, row, stop, most) for row, stop in enumerate(last.stop)]
+        others = [term for term in last.evidence if not hangs_together(term)]
+        alone = normal_equations(body, start, others, NOTHING).count == 0  # (B,) nothing else speaks of this body
+        most = torch.where(alone, self.most_size * said, self.most_size).tolist()
+        reasons = [self._refusal(found, row, stop, most[row]) for row, stop in enumerate(last.stop)]
         if looks is not None:
             reasons = [reason or self._looks(*pair) for reason, pair in zip(reasons, looks.tolist(), strict=True)]
         accepted = torch.tensor([reason is None for reason in reasons], dtype=torch.bool, device=last.cost.device)
