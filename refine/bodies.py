@@ -13,15 +13,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine import rotation
+from refine import batch, rotation
+from refine.batch import Index
 from refine.camera import Camera
 from refine.check import check_shape
 from refine.errors import InputError
 
 BODY_JOINTS = 22
 """The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
-
-Index = Tensor | Sequence[int] | slice
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Bodies:
 
     def __getitem__(self, index: Index) -> "Bodies":
         """Return some of the bodies, in the order of index."""
-        return Bodies(self.pose[index], self.shape[index], self.expression[index], self.translation[index])
+        return batch.rows(self, index)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Bodies":
         """Return the same bodies on another device or in another floating-point type."""
@@ -103,7 +102,7 @@ class Unknowns:
 
     def rows(self, index: Index) -> "Unknowns":
         """Return the columns of some of the bodies, in the order of index."""
-        return self if self.free is None else replace(self, free=self.free[index])
+        return batch.rows(self, index)
 
     def free_joints(self, joints: Sequence[int]) -> Bool[Tensor, "B N"] | None:
         """Return which of some free joints (N of `joints`) are free for each body; None: all of them, for every body.
@@ -190,7 +189,7 @@ class State:
 
     def __getitem__(self, index: Index) -> "State":
         """Return some of the bodies with their cameras, in the order of index."""
-        return State(self.bodies[index], self.camera[index])
+        return batch.rows(self, index)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
         """Return the same state on another device or in another floating-point type."""
@@ -227,20 +226,10 @@ class State:
             translation = translation + step[:, unknowns.translation_columns]
         if unknowns.focal:
             camera = replace(camera, focal=camera.focal * step[:, unknowns.focal_column].exp())
-        return State(Bodies(pose, shape, expression, translation), camera)
+        bodies = replace(bodies, pose=pose, shape=shape, expression=expression, translation=translation)
+        return State(bodies, camera)
 
 
 def choose(take: Tensor, first: State, second: State) -> State:
     """Return, body by body, the first state where `take (B,)` is true and the second elsewhere."""
-
-    def pick(one: Tensor, other: Tensor) -> Tensor:
-        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), one, other)
-
-    a, b = first.bodies, second.bodies
-    bodies = Bodies(
-        pick(a.pose, b.pose),
-        pick(a.shape, b.shape),
-        pick(a.expression, b.expression),
-        pick(a.translation, b.translation),
-    )
-    return State(bodies, replace(second.camera, focal=pick(first.camera.focal, second.camera.focal)))
+    return batch.where(take, first, second)

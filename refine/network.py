@@ -71,8 +71,9 @@ class NetworkDisplacer:
         if self.texture is not None:
             check_shape("texture", self.texture, "B Y X 4")
 
+    @property
     def matching(self) -> Matching:
-        """Return how matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
+        """How matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
         return Matching(correlation_px=correlation, said=SAID)
 

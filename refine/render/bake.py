@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.bodies import Index
+from refine.batch import Index
 from refine.camera import NEAR_M, Camera
 from refine.check import check_finite, check_shape
 from refine.errors import InputError

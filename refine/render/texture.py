@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from refine.bodies import Index
+from refine.batch import Index
 from refine.body import SkinnedBody
 from refine.check import check_finite, check_shape
 from refine.errors import InputError

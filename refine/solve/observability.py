@@ -136,20 +136,28 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     )
 
 
-def withhold(solution: Solution, before: State, lost: Sequence[StopReason | None], seen: Bool[Tensor, "B"]) -> Solution:
-    """Put back the bodies that are out of sight or without evidence, and say why.
+def withhold(
+    solution: Solution,
+    before: State,
+    lost: Sequence[StopReason | None],
+    seen: Bool[Tensor, "B"],
+    still: Bool[Tensor, "B"] | None = None,
+) -> Solution:
+    """Put back the bodies that are out of sight or without evidence, and say why; and those that are still.
 
     Args:
         solution: What the solver said.
         before: B bodies as they were.
         lost: For each body why it is out of sight, or None.
         seen: (B,) whether it has evidence.
+        still: (B,) whether it waits for the last round; None: nobody does.
     """
     stop = [
         reason or (found if has_evidence else StopReason.NO_EVIDENCE)
         for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
     ]
     keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
+    keep = keep if still is None else keep & ~still
     cost = torch.where(keep, solution.cost, solution.cost_before)
     return replace(
         solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)
