@@ -129,6 +129,8 @@ def _chosen(take: Tensor, first: Any, second: Any) -> Any:
         return torch.where(take.to(first.device).reshape(-1, *[1] * (first.dim() - 1)), first, second)
     if isinstance(first, Mapping):
         return {name: _chosen(take, value, second[name]) for name, value in first.items()}
+    if not first and not second:  # nobody said anything
+        return first
     return tuple(one if own else other for own, one, other in zip(take.tolist(), first, second, strict=True))
 
 
@@ -147,6 +149,8 @@ def _replaced(whole: Any, index: Index, part: Any) -> Any:
         return whole
     if isinstance(whole, Mapping):
         return {name: _replaced(value, index, part[name]) for name, value in whole.items()}
+    if not whole and not part:
+        return whole
     entries = list(whole)
     for row, entry in zip(torch.arange(len(entries))[_cpu(index)].tolist(), part, strict=True):
         entries[row] = entry

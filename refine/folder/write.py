@@ -15,10 +15,7 @@ from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANG
 from refine.folder.read import Prepared
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
-
-STATE = ("pose", "shape", "expression", "translation", "focal", "center", "size")
-"""What is kept of a body of a track file's part."""
-
+from refine.result_arrays import state_arrays
 
 def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> Outcome:
     """Write a result's files below `folder / FILES`, or a part's state below `folder / PARTS`.
@@ -97,6 +94,7 @@ def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[st
         sum(len(one.prepared.rows) for one in pieces) if part else len(first.estimate),
         refined,
         tuple(stop.name for result in results for stop in result.stop),
+        tuple(verdict.decision.name for result in results for verdict in result.judgement),
         tuple(rounded(value) for result in results for value in result.misfit_before.tolist()),
         tuple(rounded(value) for result in results for value in result.misfit.tolist()),
         tuple(dict.fromkeys(note for result in results for note in result.notes)),
@@ -131,9 +129,7 @@ def _write_part(path: Path, solved: Sequence[Solved]) -> None:
     arrays: dict[str, np.ndarray] = {}
     if solved:
         rows, result = joined(solved)
-        bodies, camera = result.state.bodies, result.state.camera
-        arrays = {key: as_array(getattr(bodies if hasattr(bodies, key) else camera, key)) for key in STATE}
-        arrays["rows"] = as_array(rows)
+        arrays = {**state_arrays("", result.state), "rows": as_array(rows)}
     memory = io.BytesIO()
     np.savez(memory, allow_pickle=False, **arrays)
     write_whole(path, memory.getvalue())

@@ -1,19 +1,37 @@
 """What solving ends in: a solution, and for each body the reason it stopped."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from refine.batch import PER_ROW
 from refine.bodies import State, Unknowns
+from refine.solve.verdict import Decision, Verdict
 from refine.terms import Term
+
+__all__ = [
+    "STOP_REASONS",
+    "UNOBSERVED_SHARE",
+    "UNSOLVED",
+    "Decision",
+    "Quality",
+    "Solution",
+    "StopReason",
+    "Verdict",
+    "inverse_information",
+    "reasons",
+]
 
 
 class StopReason(Enum):
-    """Why a body stopped; the value is a sentence for its owner."""
+    """How the solver's work on a body ended, and nothing else; the value is a sentence for its owner.
+
+    Whether the update is believed is the verdict's to say: a minimum may be of another person's evidence.
+    """
 
     CONVERGED = "The cost no longer falls: this is a minimum."
     STEP_LIMIT = "The step limit came first: allow more steps if the last ones still lowered the cost."
@@ -30,6 +48,9 @@ class StopReason(Enum):
 
 STOP_REASONS = tuple(StopReason)
 """In the order of the codes kept while solving."""
+
+UNSOLVED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
+"""The solver did not start: the estimate is returned as it came."""
 
 
 def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
@@ -51,21 +72,6 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether the update of one body is believed.
-
-    Attributes:
-        accepted: All or part of it.
-        sentence: Why, for its owner.
-        kept: Names of the branches that stayed with the estimate although the rest was accepted.
-    """
-
-    accepted: bool
-    sentence: str
-    kept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Solution:
     """Where a batch of bodies came to rest.
 
@@ -78,7 +84,7 @@ class Solution:
         cost_by_term: (B, T) the end's.
         term_names: T names of the terms' classes.
         steps: (B,) accepted steps.
-        stop: B reasons.
+        stop: B reasons, of the solver alone.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
         evidence: The terms of the evidence, where the caller told them apart; empty else.
         priors: The other terms, likewise, as wide as they were.
@@ -94,12 +100,12 @@ class Solution:
     cost_by_term: Float[Tensor, "B T"]
     term_names: tuple[str, ...]
     steps: Int[Tensor, "B"]
-    stop: Sequence[StopReason]
+    stop: Sequence[StopReason] = field(metadata=PER_ROW)
     information: Float[Tensor, "B P P"]
     evidence: tuple[Term, ...] = ()
     priors: tuple[Term, ...] = ()
-    quality: "Quality | None" = None
-    verdict: tuple["Verdict", ...] = ()
+    quality: Quality | None = None
+    verdict: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
 
     def covariance(self, rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
         """Return the undamped posterior covariance of a step.

@@ -15,7 +15,7 @@ from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.result_page import page_of
-from refine.solve import Quality, Solution, Verdict, inverse_information
+from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.terms import LeastSquares, Linearization, Term
@@ -140,7 +140,7 @@ def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -
     """However narrow the priors around a good estimate were, and whatever the evidence says."""
     solution, _, _ = toy(3)
     narrow = Quality(*torch.full((2, 3), 0.2, dtype=torch.float64))
-    verdict = (Verdict(True, ""), Verdict(False, ""), Verdict(True, ""))
+    verdict = (TAKEN, Verdict(Decision.TOO_LARGE), TAKEN)
     found = posterior(BODY, replace(solution, verdict=verdict, quality=narrow))
     usual = normal_equations(BODY, solution.state, solution.priors, FREE).information
     assert torch.allclose(found.covariance[1], torch.linalg.inv(usual)[1], rtol=1e-6)
@@ -150,7 +150,7 @@ def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -
 def test_a_branch_that_was_put_back_is_known_as_well_as_before_and_the_rest_as_by_the_evidence() -> None:
     names = tuple("left_knee" if joint == 2 else name for joint, name in enumerate(BODY.joint_names))
     body, (solution, _, _) = replace(BODY, joint_names=names), toy(2)
-    kept = (Verdict(True, "", ("left leg",)), Verdict(True, ""))
+    kept = (Verdict(Decision.PARTLY_ACCEPTED, kept=("left leg",)), TAKEN)
     some, whole = posterior(body, replace(solution, verdict=kept)), posterior(body, solution)
     leg = slice(3 * FREE.joints.index(2), 3 * FREE.joints.index(2) + 3)
     eye = torch.eye(3, dtype=torch.float64)
