@@ -80,12 +80,12 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     changed: dict[str, Any] = {}
     for name, shapes in _axes(type(values[0])).items():
         parts = [getattr(value, name) for value in values]
-        missing = [part is None for part in parts]
-        if all(missing) or not (shapes is None or any(_has_rows(parts[0], shape) for shape in shapes)):
+        there = [part for part in parts if part is not None]
+        if not there or not (shapes is None or any(_has_rows(there[0], shape) for shape in shapes)):
             continue
-        if any(missing):
-            where_ = f"{type(values[0]).__name__}.{name}"
-            raise InputError(where_, "given for all rows or for none", "given for some of them")
+        if len(there) < len(parts):
+            whose = f"{type(values[0]).__name__}.{name}"
+            raise InputError(whose, "given for all rows or for none", "given for some of them")
         changed[name] = _over(work, parts) if dataclasses.is_dataclass(parts[0]) else work(parts)
     return dataclasses.replace(values[0], **changed)
 

@@ -1,13 +1,14 @@
 """The displacement network: what it says by construction, what its file must be, and its place in the method."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from displacement_net import catalog
+from displacement_net.displacement import Displacement
 from displacement_net.model import Alike, DisplacementNet, Settings, correlation, fold
 from displacement_net.preprocessing import CHANNELS, MASK, network_input
 from refine.body import SkinnedBody
@@ -280,11 +281,26 @@ def test_the_whole_method_runs_with_the_network(network: DisplacementNet, builti
     assert bool(solutions[-1].state.bodies.translation.isfinite().all())
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A displacer that counts how often it is asked."""
+
+    displacer: NetworkDisplacer
+    asked: list[int]
+
+    def displace(self, view: View) -> Displacement:
+        self.asked.append(len(view.vertices))
+        return self.displacer.displace(view)
+
+
 def test_rounds_end_when_nothing_moves_any_more(builtin_body: SkinnedBody) -> None:
+    """Nobody is looked at again, and the last round takes everybody to the minimum by what was seen."""
     people, view = seen(builtin_body)
     photos = [Photo(pixels) for pixels in view.photos]
     settled = NetworkDisplacer(DisplacementNet(PLAIN).eval())  # untrained: every point is where it should be
-    assert len(Refiner(displacer=settled, crop_px=64).refine(photos, people.estimate, [], [])) == 1
+    counted = Counted(settled, [])
+    assert len(Refiner(displacer=counted, crop_px=64).refine(photos, people.estimate, [], [])) == 2
+    assert counted.asked == [len(people.estimate)]
     assert not bool(view.moved_px(people.estimate.state).any())
 
 

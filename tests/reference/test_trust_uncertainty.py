@@ -27,6 +27,7 @@ from tests.synthetic import random_body, random_state
 
 BODY = random_body(joints=10, vertices=40, faces=60, shapes=3)
 FREE = Unknowns((1, 2, 3, 5), 2)
+TAKEN = Verdict(Decision.ACCEPTED)
 EVERYTHING = Unknowns(tuple(range(10)), 3)
 SIGMA_RAD = 0.4
 EXACT = 1e-9
