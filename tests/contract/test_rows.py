@@ -14,6 +14,7 @@ import refine
 from refine import rotation
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
+from refine.demo.known import KnownDisplacement
 from refine.demo.scene import make_scene
 from refine.estimate import Estimate
 from refine.folder.run import run_folder
@@ -142,6 +143,31 @@ def test_a_person_without_hand_keypoints_does_not_feel_who_has_them(builtin_body
     assert not information[1, gone].any() and not covariance[1, gone].any() and not covariance[1, :, gone].any()
     places = wide.places_of(narrow)
     assert torch.allclose(covariance[1, places[:, None], places], alone.rounds[-1].covariance()[0], rtol=1e-6, atol=1e-12)
+
+
+def test_a_body_that_is_still_waits_for_the_last_round_and_gets_it(builtin_body: SkinnedBody) -> None:
+    """Alone its rounds end early, among others they do not: it is taken to the same minimum by the same evidence."""
+    people = case(builtin_body, count=2, angle=0.1)
+    bodies, true = people.estimate.bodies, people.true.bodies
+    perfect = torch.tensor([True, False])
+    known = replace(
+        bodies,
+        pose=torch.where(perfect[:, None, None, None], true.pose, bodies.pose),
+        translation=torch.where(perfect[:, None], true.translation, bodies.translation),
+    )
+    estimate = in_type(replace(people.estimate, state=State(known, people.estimate.camera)), torch.float64)
+
+    def fit(rows: list[int]) -> refine.Result:
+        true = in_type(people.true, torch.float64).rows(rows)
+        refiner = refine.Refiner(displacer=KnownDisplacement(true), crop_px=64, rounds=4)
+        return refine.fit(people.photos, estimate.rows(rows), refiner=refiner)
+
+    together, alone = fit([0, 1]), fit([0])
+    first, second, _, last = together.rounds
+    assert torch.equal(first.state.bodies.pose[0], second.state.bodies.pose[0]) and int(second.steps[0]) == 0
+    assert not torch.equal(first.state.bodies.pose[1], second.state.bodies.pose[1])
+    assert int(last.steps[0]) > 0 and len(alone.rounds) == 2
+    check_same(together, [([0], alone)], double=True)
 
 
 @pytest.mark.slow

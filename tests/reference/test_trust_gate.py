@@ -269,6 +269,43 @@ def test_sources_that_contradict_each_other_are_noticed(scene: Scene) -> None:
     assert all(verdict.accepted for verdict in NOTHING_IS_TOO_MUCH.judge(estimate, rounds).verdict)
 
 
+def test_a_verdict_has_the_numbers_that_decided_it_and_the_solvers_stop_is_another_story(result: refine.Result) -> None:
+    """A minimum of another person's evidence is a minimum, and is not believed."""
+    right, stranger = result.judgement[RIGHT], result.judgement[STRANGER]
+    gate = Gate()
+    assert right.decision is Decision.ACCEPTED and result.judgement[KICK].decision is Decision.PARTLY_ACCEPTED
+    assert right.size is not None and stranger.size is not None and right.misfit is not None
+    assert right.size < gate.most_size < stranger.size and right.misfit < gate.most_misfit
+    assert right.gain is not None and right.gain > 0 and right.unexplained is None
+    assert stranger.decision is Decision.TOO_LARGE and stranger.kept == () and "minimum" in StopReason.CONVERGED.value
+    assert result.accepted.tolist() == [verdict.accepted for verdict in result.judgement]
+
+
+def test_an_accepted_update_that_moves_nothing_is_accepted(scene: Scene, result: refine.Result) -> None:
+    """Whether an update is believed does not depend on whether tensors differ."""
+    same = replace(result, state=result.estimate.state)
+    assert same.accepted.tolist() == result.accepted.tolist()
+    unjudged = replace(result, judgement=(), stop=(StopReason.STALLED, *(StopReason.NO_EVIDENCE,) * 3))
+    assert unjudged.accepted.tolist() == [True, False, False, False] and unjudged.verdict == ()
+
+
+NUMBERS = {"gain": 3.25, "size": 1.5, "misfit": 2.5, "misfit_before": 4.5, "worse": 12.0, "unexplained": 0.75, "unexplained_before": 0.25}
+
+
+@pytest.mark.parametrize("decision", Decision)
+def test_a_sentence_gives_its_verdict_back(decision: Decision) -> None:
+    """Files of earlier versions have the sentence alone."""
+    kept = ("left leg", "head") if decision is Decision.PARTLY_ACCEPTED else ()
+    verdict = Verdict(decision, **NUMBERS, kept=kept)
+    said = sentence(verdict, StopReason.BEHIND_CAMERA)
+    again = verdict_of(said)
+    assert again.decision is decision and again.kept == kept
+    told = {name: value for name, value in vars(again).items() if name in NUMBERS and value is not None}
+    assert all(abs(value - NUMBERS[name]) < 1e-9 for name, value in told.items())
+    assert sentence(again, StopReason.BEHIND_CAMERA) == said
+    assert decision.value and sentence(Verdict(decision), StopReason.STALLED)  # without numbers it is still said
+
+
 @pytest.mark.parametrize("name", ["most_size", "most_branch_size", "most_misfit", "most_worse"])
 @pytest.mark.parametrize("number", [0.0, -1.0, math.nan])
 def test_thresholds_that_are_none_are_refused(name: str, number: float) -> None:

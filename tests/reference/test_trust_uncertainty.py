@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -271,6 +272,8 @@ def test_a_file_keeps_sigmas_and_verdicts_but_not_what_they_were_made_of(result:
     result.save(tmp_path / "result.npz")
     loaded = refine.load(tmp_path / "result.npz")
     assert torch.equal(loaded.sigma_mm, result.sigma_mm) and loaded.verdict == result.verdict != ()
+    assert loaded.judgement == result.judgement and loaded.stop == result.stop
+    assert loaded.accepted.tolist() == result.accepted.tolist()
     assert loaded.posterior is None
     with pytest.raises(InputError, match="just refined"):
         loaded.vertex_sigma_mm([0])
@@ -278,6 +281,20 @@ def test_a_file_keeps_sigmas_and_verdicts_but_not_what_they_were_made_of(result:
         loaded.explain()
     older = replace(loaded, stored_sigma_mm=None)
     assert older.sigma_mm.isnan().all() and older.sigma_mm.shape == result.joints.shape
+
+
+def test_a_file_of_an_earlier_version_has_the_verdicts_its_sentences_were_made_of(
+    result: refine.Result, tmp_path: Path
+) -> None:
+    result.save(tmp_path / "result.npz")
+    with np.load(tmp_path / "result.npz") as written:
+        kept = {name: written[name] for name in written.files if not name.startswith("verdict/")}
+    np.savez(tmp_path / "older.npz", allow_pickle=False, **kept)
+    older = refine.load(tmp_path / "older.npz")
+    assert older.verdict == result.verdict and older.accepted.tolist() == result.accepted.tolist()
+    assert [each.decision for each in older.judgement] == [each.decision for each in result.judgement]
+    np.savez(tmp_path / "unjudged.npz", allow_pickle=False, **{name: kept[name] for name in kept if name != "verdict"})
+    assert refine.load(tmp_path / "unjudged.npz").judgement == ()
 
 
 def test_without_a_gate_or_priors_nothing_fails(people: Case) -> None:
