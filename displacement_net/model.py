@@ -239,14 +239,14 @@ class DisplacementNet(nn.Module):
         """
         features = self._correlated(channels) if self.settings.correlation_radius else self.both(channels)
         fine = self.decoder(features[-1], features[-2::-1])
-        numbers = functional.pixel_shuffle(self.head(fine).float(), 2).permute(0, 2, 3, 1)  # (B, S, S, 6)
+        numbers = functional.pixel_shuffle(_at_least_single(self.head(fine)), 2).permute(0, 2, 3, 1)  # (B, S, S, 6)
         unit = channels.shape[-1] / CROP_FRACTION
         across = numbers[..., 4]
         log = LOG_RANGE * torch.tanh(numbers[..., 2:4] / LOG_RANGE)
         diagonal = log.exp()
         rows = torch.stack((diagonal[..., 0], torch.zeros_like(across), across, diagonal[..., 1]), -1)
         root = rows.unflatten(-1, (2, 2)) * (self.sharpness / (FIRST_SIGMA * unit))
-        person = functional.pixel_shuffle(self.person(fine).float(), 2) if self.training else None
+        person = functional.pixel_shuffle(_at_least_single(self.person(fine)), 2) if self.training else None
         return Prediction(unit * numbers[..., :2], root, numbers[..., 5], person)
 
     def _correlated(self, channels: Tensor) -> list[Tensor]:
@@ -311,6 +311,11 @@ def correlation(
             pairs.as_strided((count, height, width, reach), (height * width * wide, width * wide, wide + 1, 1))
         )
     return torch.cat(shifts, -1).permute(0, 3, 1, 2)
+
+
+def _at_least_single(numbers: Tensor) -> Tensor:
+    """Return half precision as single, single and double as they are."""
+    return numbers.to(torch.promote_types(numbers.dtype, torch.float32))
 
 
 def fold(network: DisplacementNet) -> DisplacementNet:

@@ -12,6 +12,7 @@ from priors.known_measurements import KnownMeasurements
 from priors.latent_pose import LatentPose
 from priors.mixture_pose import GaussianMixturePose
 from priors.near_estimate import NearEstimate, NearTranslation
+from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
 from priors.self_penetration import SelfPenetration
@@ -30,6 +31,7 @@ __all__ = [
     "KnownMeasurements",
     "LatentPose",
     "NearEstimate",
+    "NearExpression",
     "NearFocal",
     "NearShape",
     "NearTranslation",

@@ -69,6 +69,9 @@ class BendingLimits:
         wrong = eye[[axis for _, axis, _ in hinges]] * pose.new_tensor([sign for _, _, sign in hinges])[:, None]
         angles, angles_by_step = swing_twist(pose[:, joints], bone)  # (B, N, 3) rad, (B, N, 3, 3)
         residual = _along(wrong, angles[..., None]).exp() / self.sigma  # (B, N, 1, 1)
+        free = unknowns.free_joints(joints)
+        if free is not None:
+            residual = torch.where(free[..., None, None], residual, 0.0)
         blocks = residual * _along(wrong, angles_by_step)  # (B, N, 1, 3)
         slot = torch.tensor(slots, dtype=torch.long, device=pose.device)
         return Linearization(residual[..., 0], spread(blocks, slot, unknowns), self.kernel)

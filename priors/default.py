@@ -1,4 +1,4 @@
-"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape and place nearly kept.
+"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape, expression and place nearly kept.
 
 sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])        where the regressor states its own; geometric means
 """
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from priors.joint_limits import JointLimits
 from priors.near_estimate import NearEstimate, NearTranslation, default_sigma_rad
+from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
 from refine.bodies import BODY_JOINTS, Unknowns
@@ -27,15 +28,18 @@ def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tupl
         unknowns: The columns, where the caller named them.
 
     Returns:
-        `NearEstimate`, `NearShape`, `NearTranslation`, `JointLimits`; `NearFocal` where log-focal is free.
+        `NearEstimate`, `NearShape`, `NearTranslation`, `JointLimits`; `NearExpression` where the body has expressions; `NearFocal` where
+        log-focal is free.
     """
     bodies = estimate.bodies
     focal = (NearFocal(estimate.camera.focal),) if unknowns is not None and unknowns.focal else ()
+    expression = (NearExpression(bodies.expression),) if bodies.expression.shape[1] else ()
     return (
         NearEstimate(bodies.pose, said_sigma_rad(estimate)),
         NearShape(bodies.shape),
         NearTranslation(bodies.translation),
         JointLimits(),
+        *expression,
         *focal,
     )
 

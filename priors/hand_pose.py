@@ -60,14 +60,17 @@ class HandPose:
             slots = [slot for slot, joint in enumerate(unknowns.joints) if names[joint] in place]
             joints = [unknowns.joints[slot] for slot in slots]
             entry = _entries([place[names[joint]] for joint in joints])
-            whiten, mean = _whitening(space, entry)
+            free = unknowns.free_joints(joints)
+            free = torch.ones(1, len(joints), dtype=torch.bool) if free is None else free
+            whiten, mean = _whitening(space, entry, free)
             whiten, mean = whiten.to(pose), mean.to(pose)
             vector = rotation.log(pose[:, joints])  # (B, F, 3) rad
             by_step = rotation.right_jacobian_inverse(vector)  # (B, F, 3, 3)
-            block = torch.einsum("nfk,bfkl->bnfl", whiten.unflatten(1, (-1, 3)), by_step).flatten(2)  # (B, 3F, 3F)
+            each = whiten.unflatten(2, (-1, 3)).expand(len(pose), -1, -1, -1)
+            block = torch.einsum("bnfk,bfkl->bnfl", each, by_step).flatten(2)  # (B, 3F, 3F)
             jacobian = pose.new_zeros(len(pose), len(entry), unknowns.size)
             jacobian[:, :, _entries(slots).to(pose.device)] = block
-            residuals.append((vector.flatten(1) - mean) @ whiten.mT)
+            residuals.append((whiten @ (vector.flatten(1) - mean)[..., None])[..., 0])
             jacobians.append(jacobian)
         return Linearization(torch.cat(residuals, 1)[..., None], torch.cat(jacobians, 1)[:, :, None], self.kernel)
 
@@ -77,9 +80,17 @@ def _entries(places: list[int]) -> Tensor:
     return (3 * torch.tensor(places, dtype=torch.long)[:, None] + torch.arange(3)).flatten()
 
 
-def _whitening(space: HandSpace, entry: Tensor) -> tuple[Tensor, Tensor]:
-    """Return L⁻¹ (3F, 3F) and the mean (3F,) of some entries of a hand's pose, float64 on the CPU."""
-    covariance = space.covariance().detach().cpu().double()[entry[:, None], entry]
-    root = torch.linalg.cholesky(covariance)
+def _whitening(space: HandSpace, entry: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+    """Return L⁻¹ (B, 3F, 3F), rows of joints that are not free (B, F) zero, and the mean (3F,) of some entries of a hand's pose.
+
+    Float64 on the CPU. Bodies that have the same joints free share one factorisation.
+    """
+    patterns, which = free[:1].cpu().repeat_interleave(3, 1), torch.zeros(len(free), dtype=torch.long)
+    if len(free) > 1 and free.shape[1]:
+        patterns, which = free.cpu().repeat_interleave(3, 1).unique(dim=0, return_inverse=True)  # (U, 3F), (B,)
+    both = patterns[:, :, None] & patterns[:, None]
     eye = torch.eye(len(entry), dtype=torch.float64)
-    return torch.linalg.solve_triangular(root, eye, upper=False), space.mean.detach().cpu().double()[entry]
+    covariance = space.covariance().detach().cpu().double()[entry[:, None], entry]
+    root = torch.linalg.cholesky(torch.where(both, covariance, eye))  # the others' marginal, beside a unit diagonal
+    whiten = torch.where(both, torch.linalg.solve_triangular(root, eye.expand_as(root), upper=False), 0.0)
+    return whiten[which], space.mean.detach().cpu().double()[entry]

@@ -51,6 +51,9 @@ class JointLimits:
         slots = [slot for slot, joint in enumerate(unknowns.joints) if joint in table]
         joints = [unknowns.joints[slot] for slot in slots]
         over, angles_by_step = self._beyond(pose[:, joints], [table[joint] for joint in joints])
+        free = unknowns.free_joints(joints)
+        if free is not None:
+            over = torch.where(free[..., None], over, 0.0)
         blocks = torch.where((over != 0)[..., None], angles_by_step / self.sigma_rad, torch.zeros_like(angles_by_step))
         jacobian = spread(blocks, torch.tensor(slots, dtype=torch.long, device=pose.device), unknowns)
         return Linearization(over / self.sigma_rad, jacobian, self.kernel)

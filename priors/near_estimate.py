@@ -109,6 +109,9 @@ class NearEstimate:
         sigma = sigma.to(pose)[..., joints, None]  # (J_free, 1) or (B, J_free, 1)
         if self.scale is not None:
             sigma = sigma * self.scale.to(pose)[:, None, None]
+        free = unknowns.free_joints(unknowns.joints)
+        if free is not None:
+            away = torch.where(free[..., None], away, 0.0)
         return Linearization(
             away / sigma,
             spread(rotation.right_jacobian_inverse(away) / sigma[..., None], torch.arange(len(joints)), unknowns),

@@ -170,7 +170,7 @@ def fit_bodies_of_photos(
                 some.keypoints_2d(detections.name),
             )
         ]
-    again = replace(refiner, unknowns=rounds[-1].unknowns).refine(
+    again = replace(refiner, unknowns=rounds[-1].unknowns.rows(rows)).refine(
         photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
     )
     rounds, taken = _cheaper(rounds, again, rows, doubtful)

@@ -7,21 +7,20 @@ frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine import rotation
+from refine import batch, rotation
+from refine.batch import Index
 from refine.camera import Camera
 from refine.check import check_shape
 from refine.errors import InputError
 
 BODY_JOINTS = 22
 """The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
-
-Index = Tensor | Sequence[int] | slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class Bodies:
 
     def __getitem__(self, index: Index) -> "Bodies":
         """Return some of the bodies, in the order of index."""
-        return Bodies(self.pose[index], self.shape[index], self.expression[index], self.translation[index])
+        return batch.rows(self, index)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Bodies":
         """Return the same bodies on another device or in another floating-point type."""
@@ -70,15 +69,19 @@ class Bodies:
 class Unknowns:
     """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
 
+    The columns are one layout for a whole batch; `free` says which of them exist for each body. A column that does not exist for a body has
+    no gradient and no variance there, and its body's numbers are those of a layout without it. Two layouts are equal whatever their masks.
+
     Attributes:
         joints: Indices of the free joints, ascending.
         shape: Number of free shape coefficients, the first ones.
         expression: Number of free expression coefficients, the first ones.
         translation: 3 if the translation is free, else 0.
         focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
+        free: (B, P) which columns exist for each body; None: all of them, for every body.
 
     Raises:
-        InputError: Joints are not ascending, or a number is out of range.
+        InputError: Joints are not ascending, a number is out of range, or the mask has another width.
     """
 
     joints: tuple[int, ...]
@@ -86,6 +89,7 @@ class Unknowns:
     expression: int = 0
     translation: int = 3
     focal: int = 0
+    free: Bool[Tensor, "B P"] | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
@@ -93,6 +97,21 @@ class Unknowns:
             raise InputError(
                 "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
             )
+        if self.free is not None:
+            check_shape("unknowns.free", self.free, "B P", P=self.size)
+
+    def rows(self, index: Index) -> "Unknowns":
+        """Return the columns of some of the bodies, in the order of index."""
+        return batch.rows(self, index)
+
+    def free_joints(self, joints: Sequence[int]) -> Bool[Tensor, "B N"] | None:
+        """Return which of some free joints (N of `joints`) are free for each body; None: all of them, for every body.
+
+        A term with rows that speak of one joint alone silences them where it is not.
+        """
+        if self.free is None:
+            return None
+        return self.free[:, [3 * self.joints.index(joint) for joint in joints]]
 
     def places_of(self, fewer: "Unknowns", device: torch.device | None = None) -> Int[Tensor, "Q"]:
         """Return where the columns of some of these unknowns stand among them.
@@ -170,7 +189,7 @@ class State:
 
     def __getitem__(self, index: Index) -> "State":
         """Return some of the bodies with their cameras, in the order of index."""
-        return State(self.bodies[index], self.camera[index])
+        return batch.rows(self, index)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
         """Return the same state on another device or in another floating-point type."""
@@ -207,20 +226,10 @@ class State:
             translation = translation + step[:, unknowns.translation_columns]
         if unknowns.focal:
             camera = replace(camera, focal=camera.focal * step[:, unknowns.focal_column].exp())
-        return State(Bodies(pose, shape, expression, translation), camera)
+        bodies = replace(bodies, pose=pose, shape=shape, expression=expression, translation=translation)
+        return State(bodies, camera)
 
 
 def choose(take: Tensor, first: State, second: State) -> State:
     """Return, body by body, the first state where `take (B,)` is true and the second elsewhere."""
-
-    def pick(one: Tensor, other: Tensor) -> Tensor:
-        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), one, other)
-
-    a, b = first.bodies, second.bodies
-    bodies = Bodies(
-        pick(a.pose, b.pose),
-        pick(a.shape, b.shape),
-        pick(a.expression, b.expression),
-        pick(a.translation, b.translation),
-    )
-    return State(bodies, replace(second.camera, focal=pick(first.camera.focal, second.camera.focal)))
+    return batch.where(take, first, second)

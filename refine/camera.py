@@ -16,11 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine import batch
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 
 if TYPE_CHECKING:
-    from refine.bodies import Index, Unknowns
+    from refine.batch import Index
+    from refine.bodies import Unknowns
 
 NEAR_M = 0.05
 """Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull along z."""
@@ -133,8 +135,7 @@ class Camera:
 
     def __getitem__(self, index: "Index") -> "Camera":
         """Return some of the cameras, in the order of index."""
-        world = None if self.camera_from_world is None else self.camera_from_world[index]
-        return Camera(self.focal[index], self.center[index], self.size[index], world)
+        return batch.rows(self, index)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Camera":
         """Return the same cameras on another device or in another floating-point type."""

@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine import batch
 from refine.ambient import usual_torch
-from refine.bodies import Bodies, Index, State
+from refine.batch import PER_ROW, Index
+from refine.bodies import Bodies, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
@@ -63,9 +65,9 @@ class Source:
     gender: str = "neutral"
     hand_mean: str = ""
     images: tuple[str, ...] = ()
-    persons: tuple[str, ...] = ()
+    persons: tuple[str, ...] = field(default=(), metadata=PER_ROW)
     sigma_rad: Float[Tensor, "B J"] | None = None
-    evidence: Mapping[str, Tensor] = field(default_factory=dict)
+    evidence: Mapping[str, Tensor] = field(default_factory=dict, metadata=PER_ROW)
     found: Found | None = None
 
     def __len__(self) -> int:
@@ -73,25 +75,7 @@ class Source:
 
     def rows(self, index: Index) -> "Source":
         """Return what was said of some of the bodies, in the order of index; `arrays` and `images` stay the whole file's."""
-
-        def some(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value[index]
-
-        chosen = torch.arange(len(self))[index].tolist()
-        return replace(
-            self,
-            pose=self.pose[index],
-            betas=self.betas[index],
-            expression=self.expression[index],
-            translation=some(self.translation),
-            joints=some(self.joints),
-            vertices=some(self.vertices),
-            keypoints_2d=some(self.keypoints_2d),
-            persons=tuple(self.persons[row] for row in chosen) if self.persons else (),
-            sigma_rad=some(self.sigma_rad),
-            evidence={name: value[index] for name, value in self.evidence.items()},
-            found=None if self.found is None else self.found.rows(index),
-        )
+        return batch.rows(self, index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +120,7 @@ class Estimate:
             Those bodies, in the order of index; `image_index` still points into all photos, and the source's `arrays` stay the whole
             file's, so that only the whole estimate can be written back (`with_rows`).
         """
-        index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
-        return replace(
-            self,
-            state=self.state[index],
-            image_index=self.image_index[index],
-            source=self.source.rows(_on_cpu(index)),
-            distance_m=None if self.distance_m is None else self.distance_m[_on_cpu(index)],
-        )
+        return batch.rows(self, index)
 
     def with_rows(self, index: Index, state: State) -> "Estimate":
         """Return the estimate with some of its bodies and their cameras replaced: what `rows` took out, put back.
@@ -152,27 +129,7 @@ class Estimate:
             index: Which, as for `rows`; no row twice.
             state: Their new bodies and cameras, in the order of index.
         """
-        index = torch.as_tensor(index) if isinstance(index, list | tuple) else index
-
-        def put(whole: Tensor, part: Tensor) -> Tensor:
-            whole = whole.clone()
-            whole[index] = part.to(whole)
-            return whole
-
-        bodies, camera = self.bodies, self.camera
-        fresh = Bodies(
-            put(bodies.pose, state.bodies.pose),
-            put(bodies.shape, state.bodies.shape),
-            put(bodies.expression, state.bodies.expression),
-            put(bodies.translation, state.bodies.translation),
-        )
-        seen = replace(
-            camera,
-            focal=put(camera.focal, state.camera.focal),
-            center=put(camera.center, state.camera.center),
-            size=put(camera.size, state.camera.size),
-        )
-        return replace(self, state=State(fresh, seen))
+        return replace(self, state=batch.put(self.state, index, state))
 
     @property
     def bodies(self) -> Bodies:
@@ -215,11 +172,6 @@ class Estimate:
             InputError: The body has no such set.
         """
         return self.camera.project(self.posed.keypoints(self.body.keypoint_set(name)))
-
-
-def _on_cpu(index: Index) -> Index:
-    """Return an index that can be used on the source, which stays on the CPU."""
-    return index.cpu() if isinstance(index, Tensor) else index
 
 
 def as_array(value: object) -> np.ndarray:

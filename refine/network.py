@@ -7,6 +7,7 @@ Where the network was trained at another side than the view's crops, what it is 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 
@@ -72,14 +73,18 @@ class NetworkDisplacer:
         if self.texture is not None:
             check_shape("texture", self.texture, "B Y X 4")
 
+    @property
     def matching(self) -> Matching:
-        """Return how matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
+        """How matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
         return Matching(correlation_px=correlation, said=SAID)
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:
         """Return offsets (B, S, S, 2) in px of the view's crops with the square root of their information in 1/px.
+
+        A view in double precision is looked at in double precision, which takes six times as long on a CPU: single precision's convolutions
+        round a lone crop otherwise than one of several.
 
         Raises:
             InputError: There is not one texture a body, or the body has no texture coordinates.
@@ -88,6 +93,8 @@ class NetworkDisplacer:
         side = self.crop_px or self.network.settings.crop_px
         small = _resized(shown, side)
         network, place = self.network, self.network.sharpness.device
+        if network.sharpness.dtype != small.dtype:
+            network = deepcopy(network).to(small.dtype)
         said = [network.displacement(part.to(place), self.threshold) for part in small.split(self.together)]
         rendered = view.fragments.triangle >= 0
         if not said:
@@ -117,7 +124,7 @@ def shipped_displacer() -> NetworkDisplacer:
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:
-    """Return what the network is shown of a view, in single precision.
+    """Return what the network is shown of a view, in the view's precision.
 
     Args:
         view: B crops of S px with their renderings.
@@ -125,15 +132,15 @@ def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -
     """
     body, fragments = view.estimate.body, view.fragments
     like = fragments.barycentric
-    photo = torch.from_numpy(view.pixels()).to(like.device).float() / 255
+    photo = torch.from_numpy(view.pixels()).to(like) / 255
     normals = shade.pixel_normals(fragments, body.faces, view.vertices)
     rest = shade.interpolate(fragments, body.faces, body.vertex_colors.to(like).expand(len(like), -1, -1))
     painted = None
     if texture is not None:
         check_shape("texture", texture, "B Y X 4", B=len(like))
-        painted = shade.texture_colors(fragments, body.uv.to(like), body.uv_faces, texture.to(like)).float()
+        painted = shade.texture_colors(fragments, body.uv.to(like), body.uv_faces, texture.to(like))
     return network_input(
-        photo, normals.float(), fragments.depth.float(), rest.float(), fragments.triangle >= 0, painted
+        photo, normals, fragments.depth, rest, fragments.triangle >= 0, painted
     )
 
 

@@ -1,13 +1,13 @@
 """The whole method on one page: render the estimate, ask where its pixels should be, solve, look again.
 
-    repeat for each round
+    repeat for each round, each body until it is still and once more to the end
         view        <- what the estimate looks like in the photo       (only if a displacer wants to see it)
         terms       <- the caller's evidence, matches from the displacement of rendered pixels
         weights     <- errors of regressors and detectors as usual; after the first round, as this evidence says they are
         state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
     state           <- the estimate again, where the update is not to be believed
 
-Bodies are independent; a body without evidence, behind the camera or outside the photo comes back as it was, with the reason.
+Bodies are independent, in their columns, their rounds and their end; a body without evidence, behind the camera or outside the photo comes back as it was, with the reason.
 
 Source: Wehrbein, Rosenhahn, Matthews and Stoll, Personalized 3D Human Pose and Shape Refinement, ICCVW 2023 (rendering,
 displacement, reprojection); the second-order solver and the sigmas in place of weights are this library's.
@@ -15,14 +15,14 @@ displacement, reprojection); the second-order solver and the sigmas in place of 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 import torch
 
-from displacement_net.displacement import Displacement
+from refine import batch
 from refine.ambient import usual_torch
 from refine.bodies import Unknowns
-from refine.correspondence import Matching, correspond
+from refine.correspondence import Correspondences, Matching, correspond
+from refine.displacer import Displacer, matching_of
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
@@ -34,17 +34,7 @@ from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import looks_of
 from refine.trust.gate import Gate
-from refine.view import View, render_view
-
-
-@runtime_checkable
-class Displacer(Protocol):
-    """Says for every rendered pixel how far it should move: the displacement network, or a stand-in that knows better."""
-
-    def displace(self, view: View) -> Displacement:
-        """Return offsets (B, H, W, 2) in px of the view's crops, with the square root of their information."""
-        ...
-
+from refine.view import render_view
 
 Callback = Callable[[int, Solution], None]
 """Called after each round with its number, from 0, and its solution."""
@@ -60,8 +50,8 @@ class Refiner:
     solver: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
     """Settings of the solver."""
 
-    matching: Matching = field(default_factory=Matching)
-    """How many matches are taken from a displacement, and how far their errors hang together."""
+    matching: Matching | None = None
+    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer says (`refine.displacer`)."""
 
     rasterizer: Rasterizer | None = None
     """What finds the visible triangles; None: the fastest one installed."""
@@ -79,20 +69,22 @@ class Refiner:
     """Side of the square crops that are rendered."""
 
     still_px: float = 0.5
-    """Rounds end when no joint moved by more than this, px of its crop: what a CNN's offsets are good to."""
+    """A body none of whose joints moved by more than this (px of its crop: what a CNN's offsets are good to) is not looked at again: it waits
+    for the last round, which takes everybody to the minimum."""
 
     def __post_init__(self) -> None:
         if self.displacer is not None and not isinstance(self.displacer, Displacer):
             raise InputError("refiner.displacer", "an object with displace(view)", type(self.displacer).__name__)
         if self.rounds < 1 or self.crop_px < 1:
             raise InputError("refiner", "rounds and crop_px of at least 1", f"{self.rounds} and {self.crop_px}")
+        matching_of(self.displacer, self.matching)
 
     @classmethod
     def default(cls) -> "Refiner":
         """Return the method with the network that ships with the library, on the CPU."""
         from refine.network import shipped_displacer
 
-        return cls(displacer=shipped_displacer(), matching=shipped_displacer().matching())
+        return cls(displacer=shipped_displacer())
 
     @usual_torch()
     @torch.no_grad()
@@ -120,32 +112,38 @@ class Refiner:
             InputError: The focal length is to be free and several people share a photo.
         """
         check_focal_is_free_for_one(self.unknowns, estimate)
-        body, state = estimate.body, estimate.state
-        lost = out_of_sight(estimate)
+        body, state, matching = estimate.body, estimate.state, matching_of(self.displacer, self.matching)
+        lost, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
+        still = torch.zeros_like(estimate.image_index, dtype=torch.bool)  # (B,)
+        matches: Correspondences | None = None
         solutions: list[Solution] = []
         count = self.rounds if self.displacer or self.gate else 1
         for number in range(count):
+            last = number == count - 1 or bool(still.all())
             terms, own, view = list(evidence), tuple(priors), None
             if self.displacer:
-                view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
-                said, parts = self.displacer.displace(view), body.vertex_parts[body.faces[:, 0]]
-                terms.append(
-                    Reprojection(correspond(view.fragments, said, view.crop.image_from_crop, self.matching, parts))
-                )
+                if matches is None or not bool(still.all()):
+                    view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
+                    said = self.displacer.displace(view)
+                    fresh = correspond(view.fragments, said, view.crop.image_from_crop, matching, parts)
+                    matches = fresh if matches is None else batch.where(still, matches, fresh)
+                terms.append(Reprojection(matches))
             sight = look_at(body, state, terms, self.unknowns)
             wrong = self.gate.quality(priors, body, state, sight) if self.gate and number else None
             if self.gate and wrong:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
-            solver = self.solver if number == count - 1 else self.solver.rough()
+            solver = self.solver if last else self.solver.rough()
             solution = solver.solve(body, state, [*terms, *own], sight.unknowns)
-            solution = withhold(solution, state, lost, sight.seen)
+            solution = withhold(solution, state, lost, sight.seen, still & (not last))
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state
             if callback:
                 callback(number, solution)
-            if view and bool((view.moved_px(state) < self.still_px).all()):
+            if last:
                 break
+            if view:
+                still = still | (view.moved_px(state) < self.still_px)
         if self.gate:
             looks = looks_of(photos, estimate, state, self.displacer, self.rasterizer)
-            solutions[-1] = self.gate.judge(estimate, solutions, looks, self.matching.said)
+            solutions[-1] = self.gate.judge(estimate, solutions, looks, matching.said)
         return tuple(solutions)

@@ -1,7 +1,7 @@
 """What refining ends in: bodies before and after, why each stopped, what it cost, and ways to write all that down."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from refine import rotation
 from refine.ambient import usual_torch
+from refine.batch import PER_ROW
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import Camera
@@ -20,7 +21,8 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.look import Look
 from refine.photo import Photo
-from refine.solve import Solution, StopReason
+from refine.solve import UNSOLVED, Solution, StopReason, Verdict
+from refine.verdict_sentences import sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,7 @@ class Result:
     Attributes:
         estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
         state: The refined bodies and cameras.
-        stop: B reasons why each body stopped.
+        stop: B reasons why the solver stopped at each body; whether its update is believed is not the solver's to say.
         cost_before: (B,) robust cost of the estimate, on the first round's evidence.
         cost: (B,) robust cost of the result, on the last round's evidence (the same, unless a displacer looked again).
         misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
@@ -40,13 +42,14 @@ class Result:
         notes: One sentence for each thing that was decided on the way.
         photos: The photos, for pictures; empty after loading.
         look: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
-        verdict: B sentences: whether the update is believed, wholly, in part or not at all, and why (`refine.trust.gate`); empty without a gate.
+        judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that decided it
+            (`refine.trust.gate`); empty without a gate.
         stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
     """
 
     estimate: Estimate
     state: State
-    stop: tuple[StopReason, ...]
+    stop: tuple[StopReason, ...] = field(metadata=PER_ROW)
     cost_before: Float[Tensor, "B"]
     cost: Float[Tensor, "B"]
     misfit_before: Float[Tensor, "B"]
@@ -56,7 +59,7 @@ class Result:
     notes: tuple[str, ...] = ()
     photos: tuple[Photo, ...] = ()
     look: Callable[[Estimate], Look] | None = None
-    verdict: tuple[str, ...] = ()
+    judgement: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
     stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
 
     def __len__(self) -> int:
@@ -64,9 +67,17 @@ class Result:
 
     @property
     def accepted(self) -> Bool[Tensor, "B"]:
-        """(B,) whether the body was updated; false means the estimate came back as it was, and `stop` says why."""
-        pairs = zip(_parts(self.state), _parts(self.estimate.state), strict=True)
-        return torch.stack([(new != old).flatten(1).any(1) for new, old in pairs]).any(0)
+        """(B,) whether the update was taken, all or part of it; false: the estimate came back as it was, and `verdict` says why.
+
+        Without a gate every update is taken that the solver found; where it did not start, `stop` says why.
+        """
+        taken = [verdict.accepted for verdict in self.judgement] or [reason not in UNSOLVED for reason in self.stop]
+        return torch.tensor(taken, dtype=torch.bool, device=self.cost.device)
+
+    @property
+    def verdict(self) -> tuple[str, ...]:
+        """B sentences: `judgement` in words; empty without a gate."""
+        return tuple(sentence(*each) for each in zip(self.judgement, self.stop, strict=True)) if self.judgement else ()
 
     @cached_property
     @usual_torch()
@@ -308,12 +319,6 @@ class Result:
         return self.photos[image].pixels
 
 
-def _parts(state: State) -> tuple[Tensor, ...]:
-    """All that a step changes, (B, ...) each."""
-    bodies = state.bodies
-    return bodies.pose, bodies.shape, bodies.expression, bodies.translation, state.camera.focal
-
-
 def misfit(detections: Detections | None, informed: Tensor | None, estimate: Estimate) -> Float[Tensor, "B"]:
     """Return the mean distance (B,) px of the keypoints that carry information; NaN where there are none."""
     if detections is None or informed is None:
@@ -348,5 +353,5 @@ def summarise(
     return Result(
         estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
         misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
-        look, tuple(verdict.sentence for verdict in last.verdict),
+        look, last.verdict,
     )  # fmt: skip

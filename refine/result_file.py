@@ -6,8 +6,10 @@ pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)       
 focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
 estimate/...                                                                     the same before refining
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
-cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason
-verdict (B,) sentences   sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
+cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason, the solver's
+verdict (B,) sentences   verdict/decision (B,) names of Decision   verdict/kept (B,) limbs, joined by "; "
+verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known; all where a gate judged
+sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
 source/...   the regressor's own words
 source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/source_content.py`): what `Result.write_source` writes it again from
@@ -32,6 +34,7 @@ from refine.estimate import Estimate, Source, as_array
 from refine.formats._npz import read_arrays
 from refine.result import Result
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
+from refine.result_verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason
 from refine.source_content import packed, unpacked
 from refine.transfer import with_found
@@ -81,8 +84,9 @@ def save(result: Result, path: str | Path) -> None:
     }
     if result.estimate.distance_m is not None:
         arrays["estimate/distance_m"] = as_array(result.estimate.distance_m)
-    if result.verdict:
+    if result.judgement:
         arrays["verdict"] = np.array(result.verdict, dtype=np.str_)
+        arrays |= {f"verdict/{key}": array for key, array in verdict_arrays(result.judgement).items()}
     if bool(result.sigma_mm.isfinite().any()):
         arrays["sigma_mm"] = as_array(result.sigma_mm)
     if "coco17" in result.body.keypoint_sets:
@@ -151,7 +155,7 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
     notes = tuple(arrays["notes"].tolist())
     return Result(
         estimate, read_state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes,
-        verdict=tuple(arrays.get("verdict", np.array([], np.str_)).tolist()),
+        judgement=read_verdicts(arrays),
         stored_sigma_mm=torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
     )  # fmt: skip
 

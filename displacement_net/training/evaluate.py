@@ -54,7 +54,7 @@ def network_alone(network: DisplacementNet, rounds: int = 3, gate: Gate | None =
         gate: Says how wrong estimates are and what is believed; None: the network is.
     """
     displacer = NetworkDisplacer(network)
-    return Refiner(displacer=displacer, rounds=rounds, matching=displacer.matching(), gate=gate)
+    return Refiner(displacer=displacer, rounds=rounds, gate=gate)
 
 
 def field_of(network: DisplacementNet, hold_out: HoldOut, each: int, strengths: tuple[str, ...] = STRENGTHS) -> Field:

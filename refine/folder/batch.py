@@ -5,15 +5,15 @@
 A body does not feel its batch, but for rounding; the batches of a chunk are always the same ones, so that its bytes are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from refine import batch
 from refine.api import TURNED, fit_bodies_of_photos
-from refine.bodies import Bodies, State
-from refine.camera import Camera
+from refine.bodies import State
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -77,30 +77,30 @@ class Batcher:
         return left
 
 
-def solve(batch: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device: str) -> list[Solved]:
+def solve(prepared: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device: str) -> list[Solved]:
     """Solve a batch; where that fails, each of its results by itself, so that one cannot take the others with it.
 
     Args:
-        batch: Results on one body model.
+        prepared: Results on one body model.
         refiner: The method.
         shelf: Keeps body models on the device.
         device: Where to work.
 
     Returns:
-        One entry a result, in the batch's order.
+        One entry a result, in their order.
     """
     try:
-        return _solve(batch, refiner, shelf, device)
+        return _solve(prepared, refiner, shelf, device)
     except Exception as error:  # whatever a file can cause, it is this file's alone
-        if len(batch) == 1:
-            return [Solved(_without_photos(batch[0]), None, error)]
-        return [one for prepared in batch for one in solve([prepared], refiner, shelf, device)]
+        if len(prepared) == 1:
+            return [Solved(_without_photos(prepared[0]), None, error)]
+        return [one for alone in prepared for one in solve([alone], refiner, shelf, device)]
 
 
-def _solve(batch: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device: str) -> list[Solved]:
-    filled = [one for one in batch if len(one.rows)]
+def _solve(prepared: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device: str) -> list[Solved]:
+    filled = [one for one in prepared if len(one.rows)]
     if not filled:
-        return [Solved(_without_photos(one), None) for one in batch]
+        return [Solved(_without_photos(one), None) for one in prepared]
     estimate = _joined(filled)
     photos = tuple(photo for one in filled for photo in one.photos)
     detections, said = match(estimate, [people for one in filled for people in one.people])
@@ -124,13 +124,15 @@ def _solve(batch: Sequence[Prepared], refiner: Refiner, shelf: BodyShelf, device
         notes += [
             f"Person {turned - row + 1}: {TURNED}" for turned in fitted.turned if rows.start <= turned < rows.stop
         ]
+        own, here = one.estimate.rows(one.rows), state[rows]
+        here = replace(here, camera=replace(here.camera, camera_from_world=own.camera.camera_from_world))
         done[id(one)] = Result(
-            one.estimate.rows(one.rows), state[rows], tuple(last.stop[rows]), cost_before[rows], cost[rows], before[rows],
-            after[rows], detections=found and Detections(found.name, found.pixel[rows], found.confidence[rows]),
-            notes=tuple(dict.fromkeys(notes)), verdict=tuple(verdict.sentence for verdict in last.verdict[rows]),
+            own, here, tuple(last.stop[rows]), cost_before[rows], cost[rows], before[rows],
+            after[rows], detections=found and batch.rows(found, rows),
+            notes=tuple(dict.fromkeys(notes)), judgement=last.verdict[rows],
         )  # fmt: skip
         row, photo = rows.stop, photo + len(one.photos)
-    return [Solved(_without_photos(one), done.get(id(one))) for one in batch]
+    return [Solved(_without_photos(one), done.get(id(one))) for one in prepared]
 
 
 def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
@@ -143,23 +145,12 @@ def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
     results = [one.result for one in solved if one.result is not None]
     if len(results) == 1:
         return rows, results[0]
-    state = solved[0].prepared.estimate.rows(rows)
-    start = 0
-    for result in results:
-        state = state.with_rows(slice(start, start + len(result)), result.state)
-        start += len(result)
-    before, after = (_cat(getattr(one, key) for one in results) for key in ("misfit_before", "misfit"))
-    return rows, Result(
-        solved[0].prepared.estimate.rows(rows),
-        state.state,
-        tuple(stop for one in results for stop in one.stop),
-        _cat(one.cost_before for one in results),
-        _cat(one.cost for one in results),
-        before,
-        after,
+    whole = batch.cat([replace(one, detections=None) for one in results])
+    return rows, replace(
+        whole,
+        estimate=solved[0].prepared.estimate.rows(rows),
         detections=_together([one.detections for one in results]),
         notes=tuple(dict.fromkeys(note for one in results for note in one.notes)),
-        verdict=tuple(sentence for one in results for sentence in one.verdict),
     )
 
 
@@ -168,7 +159,7 @@ def _together(parts: Sequence[Detections | None]) -> Detections | None:
     known = [one for one in parts if one is not None]
     if len(known) < len(parts) or len({one.name for one in known}) > 1:
         return None
-    return Detections(known[0].name, _cat(one.pixel for one in known), _cat(one.confidence for one in known))
+    return batch.cat(known)
 
 
 def _without_photos(prepared: Prepared) -> Prepared:
@@ -176,32 +167,47 @@ def _without_photos(prepared: Prepared) -> Prepared:
     return replace(prepared, photos=())
 
 
-def _joined(batch: Sequence[Prepared]) -> Estimate:
+def _joined(filled: Sequence[Prepared]) -> Estimate:
     """Return the bodies of all results as one estimate, `image_index` counting through all photos."""
-    some = [one.estimate.rows(one.rows) for one in batch]
-    bodies = Bodies(
-        *(_cat(getattr(one.bodies, key) for one in some) for key in ("pose", "shape", "expression", "translation"))
-    )
-    camera = Camera(*(_cat(getattr(one.camera, key) for one in some) for key in ("focal", "center", "size")))
-    worlds = [one.camera.camera_from_world for one in some]
-    if any(world is not None for world in worlds):
-        rest = torch.eye(3, 4).to(camera.focal)
-        full = [rest.repeat(len(e), 1, 1) if w is None else w for e, w in zip(some, worlds, strict=True)]
-        camera = replace(camera, camera_from_world=torch.cat(full))
-    starts = torch.tensor([0, *(len(one.photos) for one in batch)]).cumsum(0)
-    index = torch.cat([one.local + start for one, start in zip(batch, starts.tolist(), strict=False)])
-    first = some[0]
+    some = [one.estimate.rows(one.rows) for one in filled]
+    state = batch.cat(_in_worlds([one.state for one in some]))
+    starts = torch.tensor([0, *(len(one.photos) for one in filled)]).cumsum(0)
+    index = torch.cat([one.local + start for one, start in zip(filled, starts.tolist(), strict=False)])
+    first, bodies = some[0], state.bodies
     source = Source("batch", first.body.model, bodies.pose, bodies.shape, bodies.expression, bodies.translation)
-    return Estimate(first.body, State(bodies, camera), index, source)
+    return Estimate(first.body, state, index, replace(source, sigma_rad=_said_sigma(some)))
 
 
-def _cat(parts: Iterable[Tensor]) -> Tensor:
-    return torch.cat(list(parts))
+def _in_worlds(states: Sequence[State]) -> list[State]:
+    """Return the states with a world each where some have one: the others' is the camera's frame."""
+    if all(state.camera.camera_from_world is None for state in states):
+        return list(states)
+    there = []
+    for state in states:
+        world = state.camera.camera_from_world
+        world = torch.eye(3, 4).to(state.camera.focal).repeat(len(state), 1, 1) if world is None else world
+        there.append(replace(state, camera=replace(state.camera, camera_from_world=world)))
+    return there
 
 
-def _undistorted(detections: Detections, estimate: Estimate, batch: Sequence[Prepared]) -> Detections:
+def _said_sigma(some: Sequence[Estimate]) -> Tensor | None:
+    """Return what regressors say of their own joints' errors, NaN where one says nothing; None where none does."""
+    said = [one.source.sigma_rad for one in some]
+    width = max((each.shape[1] for each in said if each is not None), default=0)
+    if not width:
+        return None
+    sigma = torch.full((sum(len(one) for one in some), width), torch.nan)
+    row = 0
+    for one, each in zip(some, said, strict=True):
+        if each is not None:
+            sigma[row : row + len(one), : each.shape[1]] = each
+        row += len(one)
+    return sigma
+
+
+def _undistorted(detections: Detections, estimate: Estimate, filled: Sequence[Prepared]) -> Detections:
     """Bring the detections of photos whose lens was taken out into the straightened photos."""
-    lenses = [lens for one in batch for lens in one.lenses]
+    lenses = [lens for one in filled for lens in one.lenses]
     pixel = detections.pixel
     for photo, lens in enumerate(lenses):
         rows = (estimate.image_index == photo).nonzero()[:, 0]

@@ -34,7 +34,9 @@ class Outcome:
     people: int = 0
     refined: int = 0
     stop: tuple[str, ...] = ()
-    """Why each body stopped (names of `refine.solve.StopReason`)."""
+    """Why the solver stopped at each body (names of `refine.solve.StopReason`)."""
+    verdict: tuple[str, ...] = ()
+    """What was decided about each body's update (names of `refine.solve.Decision`); empty without a gate."""
     misfit_before_px: tuple[float | None, ...] = ()
     misfit_px: tuple[float | None, ...] = ()
     notes: tuple[str, ...] = ()

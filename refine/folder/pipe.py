@@ -2,7 +2,8 @@
 
 in     SMPL(-X) parameters by their names (`refine/formats/parameters.py`), a camera (focal, size), and `image` (H, W, 3) uint8 RGB or
        `image_path`; optional `keypoints` (B, K, 3) x, y, confidence, in px of the image
-out    the same names, refined, without `image` and `keypoints`; and refine_accepted (B,), refine_stop (B,), refine_verdict (B,) sentences,
+out    the same names, refined, without `image` and `keypoints`; and refine_accepted (B,), refine_stop (B,) names of the solver's StopReason, refine_verdict (B,)
+       sentences, refine_decision (B,) names of Decision,
        refine_sigma_mm (B, J, 3) of the joints of the body that was refined, refine_misfit_before_px and refine_misfit_px (B,)
 
 Nothing is pickled on either side. While it works, standard output is standard error, so that no library's word gets between.
@@ -104,6 +105,7 @@ def fit_bytes(
         "refine_accepted": as_array(result.accepted),
         "refine_stop": np.array([reason.name for reason in result.stop]),
         "refine_verdict": np.array(result.verdict, dtype=np.str_),
+        "refine_decision": np.array([verdict.decision.name for verdict in result.judgement], dtype=np.str_),
         "refine_sigma_mm": as_array(result.sigma_mm),
         "refine_misfit_before_px": as_array(result.misfit_before),
         "refine_misfit_px": as_array(result.misfit),

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from refine.bodies import Bodies, State
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.folder.manifest import Item, Manifest
 from refine.folder.outcome import FAILED, Outcome, whole_file
 from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.store import Store
-from refine.folder.write import STATE, failed, file_names, is_disk_error, part_name
+from refine.folder.write import failed, file_names, is_disk_error, part_name
+from refine.result_arrays import read_state
 
 
 def assemble(manifest: Manifest, settings: Settings, store: Store) -> list[Outcome]:
@@ -60,10 +59,7 @@ def _write(items: Sequence[Item], folders: Sequence[Path], settings: Settings, s
             continue
         with np.load(path, allow_pickle=False) as arrays:
             if "rows" in arrays:
-                part = {key: torch.from_numpy(arrays[key]) for key in STATE}
-                camera = Camera(part["focal"], part["center"], part["size"])
-                bodies = Bodies(part["pose"], part["shape"], part["expression"], part["translation"])
-                estimate = estimate.with_rows(torch.from_numpy(arrays["rows"]), State(bodies, camera))
+                estimate = estimate.with_rows(torch.from_numpy(arrays["rows"]), read_state(arrays, ""))
     work = store.work_folder("assembled")
     (work / name).parent.mkdir(parents=True, exist_ok=True)
     write(estimate, work / name)

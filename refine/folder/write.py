@@ -15,9 +15,7 @@ from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANG
 from refine.folder.read import KEYPOINTS_OF, Prepared
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
-
-STATE = ("pose", "shape", "expression", "translation", "focal", "center", "size")
-"""What is kept of a body of a track file's part."""
+from refine.result_arrays import state_arrays
 
 
 def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> Outcome:
@@ -99,6 +97,7 @@ def _outcome(pieces: Sequence[Solved], missing: Sequence[str], written: tuple[st
         sum(len(one.prepared.rows) for one in pieces) if part else len(first.estimate),
         refined,
         tuple(stop.name for result in results for stop in result.stop),
+        tuple(verdict.decision.name for result in results for verdict in result.judgement),
         tuple(rounded(value) for result in results for value in result.misfit_before.tolist()),
         tuple(rounded(value) for result in results for value in result.misfit.tolist()),
         tuple(dict.fromkeys(note for result in results for note in result.notes)),
@@ -133,9 +132,7 @@ def _write_part(path: Path, solved: Sequence[Solved]) -> None:
     arrays: dict[str, np.ndarray] = {}
     if solved:
         rows, result = joined(solved)
-        bodies, camera = result.state.bodies, result.state.camera
-        arrays = {key: as_array(getattr(bodies if hasattr(bodies, key) else camera, key)) for key in STATE}
-        arrays["rows"] = as_array(rows)
+        arrays = {**state_arrays("", result.state), "rows": as_array(rows)}
     memory = io.BytesIO()
     np.savez(memory, allow_pickle=False, **arrays)
     write_whole(path, memory.getvalue())

@@ -28,7 +28,7 @@ from refine.files.joblib_file import WRAPPER, compression, decompressed, read_wr
 from refine.files.pickle_machine import Machine
 from refine.files.plain_data import PlainReader, ResultArrays, TensorArray
 from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
-from refine.files.unpacked import MAX_BYTES, TRUNCATED_ADVICE
+from refine.files.unpacked import MAX_BYTES
 from refine.formats._npz import member_names
 from refine.json_file import json_text, read_json
 

@@ -14,13 +14,14 @@ Weiszfeld 1937, with the smoothing of Vardi and Zhang, PNAS 97(4), 2000 (geometr
 Surfaces, SIGGRAPH 1978 (visibility by depth).
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.bodies import Index
+from refine import batch
+from refine.batch import Index
 from refine.camera import NEAR_M, Camera
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
@@ -101,9 +102,7 @@ class Frames:
 
     def __getitem__(self, index: Index) -> "Frames":
         """Return some of the frames, in the order of index."""
-        fragments = Fragments(*(getattr(self.fragments, f.name)[index] for f in fields(Fragments)))
-        trust, sigma_m = (None if part is None else part[index] for part in (self.trust, self.sigma_m))
-        return Frames(self.pixels[index], self.vertices[index], self.camera[index], fragments, trust, sigma_m)
+        return batch.rows(self, index)
 
 
 @torch.no_grad()

@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from refine.bodies import Index
+from refine import batch
+from refine.batch import Index
 from refine.body import SkinnedBody
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
@@ -68,7 +69,7 @@ class Texture:
 
     def __getitem__(self, index: Index) -> "Texture":
         """Return some people's maps, in the order of index; one map may be repeated for several bodies."""
-        return replace(self, pixels=self.pixels[index], confidence=self.confidence[index], filled=self.filled[index])
+        return batch.rows(self, index)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,19 +1,37 @@
 """What solving ends in: a solution, and for each body the reason it stopped."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from refine.batch import PER_ROW
 from refine.bodies import State, Unknowns
+from refine.solve.verdict import Decision, Verdict
 from refine.terms import Term
+
+__all__ = [
+    "STOP_REASONS",
+    "UNOBSERVED_SHARE",
+    "UNSOLVED",
+    "Decision",
+    "Quality",
+    "Solution",
+    "StopReason",
+    "Verdict",
+    "inverse_information",
+    "reasons",
+]
 
 
 class StopReason(Enum):
-    """Why a body stopped; the value is a sentence for its owner."""
+    """How the solver's work on a body ended, and nothing else; the value is a sentence for its owner.
+
+    Whether the update is believed is the verdict's to say: a minimum may be of another person's evidence.
+    """
 
     CONVERGED = "The cost no longer falls: this is a minimum."
     STEP_LIMIT = "The step limit came first: allow more steps if the last ones still lowered the cost."
@@ -30,6 +48,9 @@ class StopReason(Enum):
 
 STOP_REASONS = tuple(StopReason)
 """In the order of the codes kept while solving."""
+
+UNSOLVED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
+"""The solver did not start: the estimate is returned as it came."""
 
 
 def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
@@ -50,21 +71,6 @@ class Quality:
     noise: Float[Tensor, "B"]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the update of one body is believed.
-
-    Attributes:
-        accepted: All or part of it.
-        sentence: Why, for its owner.
-        kept: Names of the branches that stayed with the estimate although the rest was accepted.
-    """
-
-    accepted: bool
-    sentence: str
-    kept: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Where a batch of bodies came to rest.
@@ -78,7 +84,7 @@ class Solution:
         cost_by_term: (B, T) the end's.
         term_names: T names of the terms' classes.
         steps: (B,) accepted steps.
-        stop: B reasons.
+        stop: B reasons, of the solver alone.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
         evidence: The terms of the evidence, where the caller told them apart; empty else.
         priors: The other terms, likewise, as wide as they were.
@@ -94,18 +100,19 @@ class Solution:
     cost_by_term: Float[Tensor, "B T"]
     term_names: tuple[str, ...]
     steps: Int[Tensor, "B"]
-    stop: Sequence[StopReason]
+    stop: Sequence[StopReason] = field(metadata=PER_ROW)
     information: Float[Tensor, "B P P"]
     evidence: tuple[Term, ...] = ()
     priors: tuple[Term, ...] = ()
-    quality: "Quality | None" = None
-    verdict: tuple["Verdict", ...] = ()
+    quality: Quality | None = None
+    verdict: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
 
     def covariance(self, rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
         """Return the undamped posterior covariance of a step.
 
         Directions that neither evidence nor prior observes have infinite variance: every column with a part in such a
-        direction gets an infinite variance and no covariance with others, instead of a silently small one.
+        direction gets an infinite variance and no covariance with others, instead of a silently small one. Columns that do not exist for
+        a body (`Unknowns.free`) have zero variance.
 
         Args:
             rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this times P are zero; where the matrix
@@ -114,24 +121,29 @@ class Solution:
         Returns:
             (B, P, P), in squared units of the columns (rad², unitless, m²), float64.
         """
-        return inverse_information(self.information, rank_tolerance)
+        return inverse_information(self.information, rank_tolerance, self.unknowns.free)
 
 
 UNOBSERVED_SHARE = 1e-6
 """A column with more than this squared part in an unobserved direction is itself unobserved."""
 
 
-def inverse_information(information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
+def inverse_information(
+    information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9, exists: Bool[Tensor, "B P"] | None = None
+) -> Float[Tensor, "B P P"]:
     """Return the covariance that belongs to an information matrix; infinite variances where nothing is known (`Solution.covariance`).
 
     Args:
         information: (B, P, P), per unit step squared.
         rank_tolerance: See there.
+        exists: (B, P) which columns exist for each body, zero variance elsewhere; None: all.
 
     Returns:
         (B, P, P) float64.
     """
     least, information = information.dtype, information.double()
+    if exists is None:
+        exists = torch.ones_like(information[..., 0], dtype=torch.bool)
     scale = information.diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt()
     seen = scale > 0
     inverse_scale = torch.where(seen, 1 / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(scale))
@@ -139,11 +151,11 @@ def inverse_information(information: Float[Tensor, "B P P"], rank_tolerance: flo
     scaled = scaled + torch.diag_embed((~seen).double())  # keep unseen columns out of the other eigenvectors
     value, vector = torch.linalg.eigh(scaled)
     tolerance = max(rank_tolerance, torch.finfo(least).eps)
-    observed = value > tolerance * scaled.shape[-1]
+    observed = value > tolerance * exists.sum(1, keepdim=True)
     inverse = torch.where(observed, 1 / value.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(value))
     covariance = (vector * inverse[:, None, :]) @ vector.mT
     unseen_share = ((vector * vector) * (~observed)[:, None, :]).sum(-1)
-    free = (unseen_share > UNOBSERVED_SHARE) | ~seen
+    endless = ((unseen_share > UNOBSERVED_SHARE) | ~seen) & exists
     covariance = covariance * inverse_scale[:, :, None] * inverse_scale[:, None, :]
-    covariance = covariance.masked_fill(free[:, :, None] | free[:, None, :], 0.0)
-    return covariance + torch.diag_embed(torch.where(free, torch.inf, 0.0).to(covariance))
+    covariance = covariance.masked_fill(endless[:, :, None] | endless[:, None, :], 0.0)
+    return covariance + torch.diag_embed(torch.where(endless, torch.inf, 0.0).to(covariance))

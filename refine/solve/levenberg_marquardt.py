@@ -23,6 +23,8 @@ from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.terms import Term, name_of
 
 RUNNING = -1
+ROUNDING = 32.0
+"""Of a cost, in units of the type's: what two costs of the same body may differ by in single precision, where pixels are rounded to 3e-5."""
 DIAGONAL_FLOOR = 1e-9
 """Least diagonal entry over the largest one: damps directions that nothing observes, so that they stay where they are."""
 
@@ -46,7 +48,7 @@ class LevenbergMarquardt:
     """At the start, relative to the diagonal."""
 
     cost_tolerance: float = 1e-5
-    """A body has converged when an accepted step lowers its cost by less than this share (Ceres: 1e-6 on larger problems)."""
+    """A body has converged when an accepted step promised to lower its cost by less than this share (Ceres: 1e-6 on larger problems)."""
 
     least_damping: float = 1e-7
     """Keeps the matrix well conditioned in float32."""
@@ -90,17 +92,19 @@ class LevenbergMarquardt:
         accepted_steps = torch.zeros(count, dtype=torch.int64, device=start.device)
         code = torch.full_like(accepted_steps, RUNNING)
         code[~start.isfinite()] = _code(StopReason.NOT_FINITE)
+        rounding = ROUNDING * torch.finfo(start.dtype).eps
         for _ in range(self.steps if unknowns.size else 0):
             running = code == RUNNING
             if not bool(running.any()):  # the one synchronisation of a step
                 break
-            step, predicted, solved = _damped_step(current, damping)
+            step, predicted, solved = _damped_step(current, damping, unknowns.free)
             moved = state.retract(unknowns, torch.where(running[:, None], step, torch.zeros_like(step)))
             tried = normal_equations(body, moved, terms, unknowns)
             decrease = current.cost - tried.cost
-            better = running & solved & (decrease >= 0) & tried.cost.isfinite()
+            better = running & solved & (decrease >= -rounding * current.cost) & tried.cost.isfinite()
             state = choose(better, moved, state)
-            small = decrease <= self.cost_tolerance * current.cost
+            # The promise, not what came of it: near the minimum the difference of two costs is mostly their rounding.
+            small = predicted <= self.cost_tolerance * current.cost
             current = _choose_equations(better, tried, current)
             accepted_steps += better
             gain = decrease / predicted.clamp(min=torch.finfo(start.dtype).tiny)
@@ -129,14 +133,18 @@ def _code(reason: StopReason) -> int:
     return STOP_REASONS.index(reason)
 
 
-def _damped_step(equations: NormalEquations, damping: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _damped_step(
+    equations: NormalEquations, damping: Tensor, free: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Solve the damped equations: step (B, P), the decrease of the quadratic model (B,), and where they could be solved (B,).
 
-    Zero where they are singular: that step is rejected and the damping grows.
+    Zero where they are singular: that step is rejected and the damping grows. Zero in columns that do not exist (`free (B, P)`).
     """
     diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
     floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny
     scale = damping[:, None] * torch.maximum(diagonal, floor)
+    if free is not None:
+        scale = torch.where(free, scale, 1.0)  # a unit diagonal: the step is zero, the others' are as without it
     # A body that is not finite must not fail the factorisation of the others.
     finite = equations.information.isfinite().flatten(1).all(1) & equations.gradient.isfinite().all(1)
     eye = torch.eye(diagonal.shape[1], dtype=diagonal.dtype, device=diagonal.device)

@@ -9,10 +9,10 @@ make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.bodies import State, Unknowns
@@ -60,6 +60,16 @@ class NormalEquations:
             self.energy * share, self.count,
         )  # fmt: skip
 
+    def masked(self, free: Bool[Tensor, "B P"] | None) -> "NormalEquations":
+        """Return the equations without the columns that do not exist for a body: zero there. None: all exist."""
+        if free is None:
+            return self
+        return replace(
+            self,
+            information=torch.where(free[:, :, None] & free[:, None, :], self.information, 0.0),
+            gradient=torch.where(free, self.gradient, 0.0),
+        )
+
     def columns(self, places: Int[Tensor, "Q"]) -> "NormalEquations":
         """Return the equations of some columns (Q,), the others held fixed."""
         return NormalEquations(
@@ -78,7 +88,7 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
         body: The model of the state's bodies.
         state: B bodies and cameras.
         terms: T terms.
-        unknowns: P columns.
+        unknowns: P columns; what does not exist for a body is zero.
 
     Returns:
         The normal equations; values of a body whose residuals are not finite are not finite, those of others are.
@@ -108,7 +118,7 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
         information.baddbmm_(weighted_rows.flatten(2), flat.mT)
         gradient.add_((flat @ weighted.mT.flatten(1)[..., None])[..., 0])
     by_term = torch.stack(costs, 1) if costs else like.new_zeros(len(state), 0)
-    return NormalEquations(information, gradient, by_term, energy, count)
+    return NormalEquations(information, gradient, by_term, energy, count).masked(unknowns.free)
 
 
 def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"] | float]:

@@ -1,8 +1,8 @@
 """What the evidence sees: which joints are worth freeing, which bodies have no evidence, which are out of sight.
 
-    a joint is freed if  max_b (information of its step) sigma² >= 1,   information = diag Σ_n w_n J_nᵀ J_n
+    a joint is freed if  max_axis (information of its step) sigma² >= 1,   information = diag Σ_n w_n J_nᵀ J_n
 
-that is, if the evidence alone knows it better than `EXTRA_SIGMA_RAD`.
+that is, if the evidence alone knows it better than `EXTRA_SIGMA_RAD`; for each body by itself.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Sight:
     """What the evidence says at a state.
 
     Attributes:
-        unknowns: The columns worth solving for, the same for the whole batch.
+        unknowns: The columns worth solving for: those that some body of the batch needs, with the mask of each body's own.
         seen: (B,) whether some column has information; a body whose evidence is not finite counts as seen.
         whole: Equations of the evidence whose rows are independent, in these columns.
         shared: Of the evidence whose rows hang together (`correlated` terms).
@@ -62,12 +62,18 @@ def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Un
     wide = Unknowns(tuple(range(count)), body.shape_basis.shape[2], body.expression_basis.shape[2], 3)
     whole, shared = _by_kind(body, state, terms, wide)
     known = (whole.information + shared.information).diagonal(dim1=-2, dim2=-1)[:, wide.pose_columns]
-    per_joint = known.reshape(len(state), count, 3).amax((0, 2))
-    clear = (per_joint * EXTRA_SIGMA_RAD**2 >= 1).tolist()
-    joints = tuple(joint for joint in range(count) if joint < BODY_JOINTS or clear[joint])
-    jaw_seen = "jaw" in body.joint_names and clear[body.joint_names.index("jaw")]
-    unknowns = Unknowns(joints, wide.shape, wide.expression if jaw_seen else 0, 3)
-    places = wide.places_of(unknowns, known.device)
+    clear = known.unflatten(1, (count, 3)).amax(2) * EXTRA_SIGMA_RAD**2 >= 1  # (B, J)
+    clear[:, :BODY_JOINTS] = True
+    jaw = body.joint_names.index("jaw") if "jaw" in body.joint_names else None
+    talks = torch.zeros_like(clear[:, 0]) if jaw is None else clear[:, jaw]  # (B,)
+    free = torch.ones(len(state), wide.size, dtype=torch.bool, device=known.device)
+    free[:, wide.pose_columns] = clear.repeat_interleave(3, 1)
+    free[:, wide.expression_columns] = talks[:, None]
+    joints = tuple(joint for joint, needed in enumerate(clear.any(0).tolist()) if needed)
+    layout = Unknowns(joints, wide.shape, wide.expression if bool(talks.any()) else 0, 3)
+    places = wide.places_of(layout, known.device)
+    free = free[:, places]
+    unknowns = layout if bool(free.all()) else replace(layout, free=free)
     return _sight((whole.columns(places), shared.columns(places)), unknowns)
 
 
@@ -82,6 +88,7 @@ def _by_kind(
 
 def _sight(equations: tuple[NormalEquations, NormalEquations], unknowns: Unknowns) -> Sight:
     """Say which bodies have any evidence at all."""
+    equations = equations[0].masked(unknowns.free), equations[1].masked(unknowns.free)
     seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in equations]
     return Sight(unknowns, seen[0] | seen[1], *equations)
 
@@ -129,20 +136,28 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     )
 
 
-def withhold(solution: Solution, before: State, lost: Sequence[StopReason | None], seen: Bool[Tensor, "B"]) -> Solution:
-    """Put back the bodies that are out of sight or without evidence, and say why.
+def withhold(
+    solution: Solution,
+    before: State,
+    lost: Sequence[StopReason | None],
+    seen: Bool[Tensor, "B"],
+    still: Bool[Tensor, "B"] | None = None,
+) -> Solution:
+    """Put back the bodies that are out of sight or without evidence, and say why; and those that are still.
 
     Args:
         solution: What the solver said.
         before: B bodies as they were.
         lost: For each body why it is out of sight, or None.
         seen: (B,) whether it has evidence.
+        still: (B,) whether it waits for the last round; None: nobody does.
     """
     stop = [
         reason or (found if has_evidence else StopReason.NO_EVIDENCE)
         for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
     ]
     keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
+    keep = keep if still is None else keep & ~still
     cost = torch.where(keep, solution.cost, solution.cost_before)
     return replace(
         solution, state=choose(keep, solution.state, before), cost=cost, steps=solution.steps * keep, stop=tuple(stop)

@@ -133,7 +133,8 @@ class AnalyticTerm(Protocol):
         Args:
             state: B bodies and cameras.
             posed: The same bodies, posed.
-            unknowns: The columns.
+            unknowns: The columns. Where one does not exist for a body (`unknowns.free`) its Jacobian is not used, whatever it says; a row
+                that speaks of such a column alone should have no residual.
         """
         ...
 

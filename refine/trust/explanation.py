@@ -35,7 +35,7 @@ class Explanation:
 
     Attributes:
         term_names: T names, the last one the remainder.
-        joint_names: K names of the free joints.
+        joint_names: K names of the joints that were free for this body.
         degrees: (T, K) by which each term turned each joint along the way it went; negative: it asked for the opposite.
         turned: (K,) degrees in all.
     """
@@ -98,8 +98,10 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
     degrees = torch.rad2deg((asked * along[:, None]).sum(-1))  # (B, T, K)
     turned = torch.rad2deg(length)
     names = [name_of(term) for term in terms]
+    free = unknowns.free_joints(joints)
     said = []
     for row in range(len(solution.cost)):
+        own = list(range(len(joints))) if free is None else free[row].nonzero()[:, 0].tolist()
         moving = (
             [
                 index
@@ -109,10 +111,12 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
             if joints
             else []
         )
-        parts = degrees[row, moving]
-        table = torch.cat((parts, (turned[row] - parts.sum(0))[None]))
+        parts = degrees[row, moving][:, own]
+        table = torch.cat((parts, (turned[row, own] - parts.sum(0))[None]))
         labels = (*(names[index] for index in moving), REMAINDER)
-        said.append(Explanation(labels, tuple(body.joint_names[joint] for joint in joints), table, turned[row]))
+        said.append(
+            Explanation(labels, tuple(body.joint_names[joints[slot]] for slot in own), table, turned[row, own])
+        )
     return tuple(said)
 
 

@@ -28,19 +28,19 @@ from refine.bodies import State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.solve import Quality, Solution, StopReason, Verdict
+from refine.solve import UNSOLVED, Decision, Quality, Solution, Verdict
 from refine.solve.autodiff import linearize
+from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import Sight
 from refine.terms import Term, hangs_together
 from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.quality import quality, scaled
 from refine.trust.rows import joint_of_rows
-from refine.trust.sizes import Sizes, columns_of, costs_of, misfit, sizes_of
+from refine.trust.sizes import NOTHING, Sizes, columns_of, costs_of, misfit, sizes_of
 
 LOST = 1.0
 """Nats the evidence may be explained worse by: what nobody can tell from nothing."""
-UNJUDGED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,7 @@ class Statistics:
         worse: (B, T) nats by which each source of evidence is explained worse than before, zero where it is not.
         wrong: (B, K) branches that would have to be far more wrong than limbs are.
         names: Of the K branches.
+        looks: (B, 2) share of the photo's variation that the person's texture does not explain, before and after; NaN: not known.
     """
 
     gain: Float[Tensor, "B"]
@@ -64,6 +65,21 @@ class Statistics:
     worse: Float[Tensor, "B T"]
     wrong: Bool[Tensor, "B K"]
     names: tuple[str, ...]
+    looks: Float[Tensor, "B 2"]
+
+    def verdict(self, row: int, decision: Decision) -> Verdict:
+        """Return a decision about one body with the numbers that are known of it; none where there was nothing to judge."""
+        if decision is Decision.UNSOLVED:
+            return Verdict(decision)
+        kept = tuple(name for name, wrong in zip(self.names, self.wrong[row].tolist(), strict=True) if wrong)
+        worst = self.worse[row].max() if self.worse.shape[1] else self.worse[row].sum()
+        before, after = self.looks[row]
+        numbers = {
+            "gain": self.gain[row], "size": self.size[row], "misfit": self.misfit[row], "misfit_before": self.misfit_before[row],
+            "worse": worst, "unexplained": after, "unexplained_before": before,
+        }  # fmt: skip
+        known = {name: float(value) for name, value in numbers.items() if bool(value.isfinite())}
+        return Verdict(decision, **known, kept=kept if decision.accepted else ())
 
 
 @dataclass(frozen=True)
@@ -169,25 +185,21 @@ class Gate:
             The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of what is left.
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
-        found = self.statistics(body, start, rounds)
-        alone = all(hangs_together(term) for term in last.evidence)
-        most = self.most_size * (said if alone else 1.0)
-        reasons = [self._refusal(found, row, stop, most) for row, stop in enumerate(last.stop)]
-        if looks is not None:
-            reasons = [reason or self._looks(*pair) for reason, pair in zip(reasons, looks.tolist(), strict=True)]
-        accepted = torch.tensor([reason is None for reason in reasons], dtype=torch.bool, device=last.cost.device)
-        state = choose(accepted, last.state, start)
-        kept = [
-            tuple(name for name, wrong in zip(found.names, row, strict=True) if wrong) for row in found.wrong.tolist()
+        found = self.statistics(body, start, rounds, looks)
+        others = [term for term in last.evidence if not hangs_together(term)]
+        alone = normal_equations(body, start, others, NOTHING).count == 0  # (B,) nothing else speaks of this body
+        most = torch.where(alone, self.most_size * said, self.most_size).tolist()
+        decisions = [
+            Decision.UNSOLVED if stop in UNSOLVED else self._decision(found, row, most[row])
+            for row, stop in enumerate(last.stop)
         ]
+        accepted = torch.tensor([each.accepted for each in decisions], dtype=torch.bool, device=last.cost.device)
+        state = choose(accepted, last.state, start)
         # Fingers may have been free in an earlier round only.
         joints = branches(body.joint_names, Unknowns(tuple(range(len(body.joint_names)))))
         for number, name in enumerate(found.names):
             state = put_back(state, start, joints.get(name, []), found.wrong[:, number])
-        verdict = tuple(
-            Verdict(reason is None, reason or _acceptance(found, row, kept[row]), () if reason else kept[row])
-            for row, reason in enumerate(reasons)
-        )
+        verdict = tuple(found.verdict(row, decision) for row, decision in enumerate(decisions))
         changed = ~accepted | found.wrong.any(1)
         of_priors = costs_of(body, state, last.priors, last.unknowns)  # priors speak of the free columns only
         costs = torch.cat((costs_of(body, state, last.evidence), of_priors), 1)
@@ -195,13 +207,16 @@ class Gate:
         cost = torch.where(changed, costs.sum(1), last.cost)
         return replace(last, state=state, cost=cost, cost_by_term=by_term, verdict=verdict)
 
-    def statistics(self, body: SkinnedBody, start: State, rounds: Sequence[Solution]) -> Statistics:
+    def statistics(
+        self, body: SkinnedBody, start: State, rounds: Sequence[Solution], looks: Float[Tensor, "B 2"] | None = None
+    ) -> Statistics:
         """Measure updates.
 
         Args:
             body: The model.
             start: B estimates.
             rounds: The first one at the priors' usual width, the last one with what is judged.
+            looks: As for `judge`.
         """
         first, last = rounds[0], rounds[-1]
         before, after = (costs_of(body, each, last.evidence) for each in (start, last.state))
@@ -212,44 +227,25 @@ class Gate:
         return Statistics(
             before.sum(1) - after.sum(1), sizes.of(rest), misfit(body, last.state, last.evidence),
             misfit(body, start, last.evidence), (after - before).clamp(min=0), wrong, tuple(parts),
+            before.new_full((len(before), 2), torch.nan) if looks is None else looks,
         )  # fmt: skip
 
-    def _looks(self, before: float, after: float) -> str | None:
-        """Return why an update is not believed for its looks, or None; NaN says nothing."""
-        if after - before > self.most_stranger:
-            return (
-                "Left as it came: rendered in the person's own texture, the update looks less like the photo "
-                f"({1 - after:.0%} explained instead of {1 - before:.0%})."
-            )
-        return None
-
-    def _refusal(self, found: Statistics, row: int, stop: StopReason, most_size: float) -> str | None:
-        """Return why a whole update is not believed, or None."""
-        if stop in UNJUDGED:
-            return stop.value
-        numbers = found.gain[row], found.size[row], found.misfit[row]
-        if not bool(torch.stack(numbers).isfinite().all()):
-            return "Left as it came: the update could not be judged, since its statistics are not finite."
-        gain, size, left = (float(number) for number in numbers)
-        if gain < -LOST:
-            return "Left as it came: the update explains the evidence worse."
-        if size > most_size:
-            return (
-                f"Left as it came: by this evidence the estimate would be {size:.1f} times as wrong as regressors usually are. "
-                "Does the evidence belong to this person?"
-            )
-        if left > self.most_misfit:
-            return (
-                f"Left as it came: the body cannot follow the evidence, which stays {left:.1f} of its own sigmas off. "
-                "Is it this person's, and is the camera right?"
-            )
-        worst = float(found.worse[row].max()) if found.worse.shape[1] else 0.0
-        if worst > self.most_worse:
-            return (
-                "Left as it came: the sources of evidence contradict each other "
-                f"(the update explains one of them worse, by {worst:.0f} nats)."
-            )
-        return None
+    def _decision(self, found: Statistics, row: int, most_size: float) -> Decision:
+        """Decide about one update: the first question it fails, in the order of what weighs most."""
+        numbers = torch.stack((found.gain[row], found.size[row], found.misfit[row]))
+        if not bool(numbers.isfinite().all()):
+            return Decision.NOT_FINITE
+        gain, size, left = numbers.tolist()
+        before, after = found.looks[row].tolist()  # NaN says nothing
+        questions = (
+            (Decision.EXPLAINS_WORSE, gain < -LOST),
+            (Decision.TOO_LARGE, size > most_size),
+            (Decision.MISFIT, left > self.most_misfit),
+            (Decision.CONTRADICTORY, bool((found.worse[row] > self.most_worse).any())),
+            (Decision.UNLIKE, after - before > self.most_stranger),
+        )
+        kept = Decision.PARTLY_ACCEPTED if bool(found.wrong[row].any()) else Decision.ACCEPTED
+        return next((decision for decision, failed in questions if failed), kept)
 
 
 def _silent_rows(
@@ -263,12 +259,3 @@ def _silent_rows(
         own = torch.isin(joint, torch.tensor(joints, device=joint.device))
         silent |= own & wrong[:, number, None]
     return silent
-
-
-def _acceptance(found: Statistics, row: int, kept: tuple[str, ...]) -> str:
-    """Say why an update is believed."""
-    but = f" but for the {' and the '.join(kept)}, left as it came" if kept else ""
-    return (
-        f"Accepted{but}: the evidence lies {float(found.misfit[row]):.1f} of its sigmas off instead of "
-        f"{float(found.misfit_before[row]):.1f}, and says the estimate was {float(found.size[row]):.1f} times as wrong as usual."
-    )

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from refine.bodies import choose
+from refine import batch
 from refine.solve import Solution
 
 T = TypeVar("T")
@@ -22,28 +22,10 @@ def merged(first: Solution, second: Solution, take: Tensor, place: Tensor) -> So
         take: (B,) true where the second's body is taken.
         place: (B,) where each body stands in the second; anything where it is not taken.
     """
-    rows = (take, place)
-
-    def pick(one: Tensor, other: Tensor) -> Tensor:
-        return torch.where(take.reshape(-1, *[1] * (one.dim() - 1)), other[place], one)
-
-    def names(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
-        if not one or not other:
-            return one
-        return tuple(other[p] if t else mine for mine, p, t in zip(one, place.tolist(), take.tolist(), strict=True))
-
     return replace(
-        first,
-        state=choose(take, second.state[place], first.state),
-        cost=pick(first.cost, second.cost),
-        cost_by_term=pick(first.cost_by_term, second.cost_by_term),
-        steps=pick(first.steps, second.steps),
-        stop=names(tuple(first.stop), tuple(second.stop)),
-        information=pick(first.information, second.information),
-        evidence=_chosen(first.evidence, second.evidence, *rows),
-        priors=_chosen(first.priors, second.priors, *rows),
-        quality=_chosen(first.quality, second.quality, *rows),
-        verdict=names(first.verdict, second.verdict),
+        batch.where(take, batch.rows(second, place), first),
+        evidence=_chosen(first.evidence, second.evidence, take, place),
+        priors=_chosen(first.priors, second.priors, take, place),
     )
 
 

@@ -50,12 +50,14 @@ class Spectrum:
         amount: (B, Q) q² of it.
         energy: (B,) |r|² at the estimate.
         count: (B,) n, less the columns that were integrated out.
+        around: (B,) whether some prior is around the body's estimate; where not, the other numbers mean nothing.
     """
 
     eigenvalue: Float[Tensor, "B Q"]
     amount: Float[Tensor, "B Q"]
     energy: Float[Tensor, "B"]
     count: Float[Tensor, "B"]
+    around: Bool[Tensor, "B"]
 
 
 def split(priors: Sequence[Term]) -> tuple[list[Term], list[Term]]:
@@ -112,14 +114,16 @@ def quality(body: SkinnedBody, state: State, sight: Sight, priors: Sequence[Term
         return Quality(one, one)
     honest = -0.5 * (grid.log() / NOISE_SPREAD).square()
     joint = log_evidence(alone, scale, grid) + usual[:, None] + honest  # (B, G, T)
-    noise = torch.where(sight.whole.count > 0, _mean(joint.logsumexp(1), grid), 1.0)
-    together, by_scale = alone, joint.logsumexp(2)
-    if bool((sight.shared.count > 0).any()):  # without such evidence the second spectrum would be the first one again
-        together = spectrum(around, sight.whole.discounted(noise).plus(sight.shared), rest) or alone
-        by_scale = log_evidence(together, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
+    noise = torch.where(alone.around & (sight.whole.count > 0), _mean(joint.logsumexp(1), grid), 1.0)
+    sound, by_scale = alone.around & alone.energy.isfinite(), joint.logsumexp(2)
+    shared = sight.shared.count > 0
+    together = spectrum(around, sight.whole.discounted(noise).plus(sight.shared), rest) if bool(shared.any()) else None
+    if together is not None:  # a body without such evidence has its answer, where the noise is integrated out
+        told = log_evidence(together, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
+        by_scale = torch.where(shared[:, None], told, by_scale)
+        sound &= together.energy.isfinite() | ~shared
     bent = BEND_FACTOR * _mean(by_scale, scale) ** BEND_POWER
-    scale_of = torch.where(together.energy.isfinite(), bent.clamp(LEAST, MOST), 1.0)
-    return Quality(scale_of.to(one), noise.to(one))
+    return Quality(torch.where(sound, bent.clamp(LEAST, MOST), 1.0).to(one), noise.to(one))
 
 
 def _mean(logarithm: Float[Tensor, "B G"], grid: Float[Tensor, "G"]) -> Float[Tensor, "B"]:
@@ -149,39 +153,41 @@ def _is_finite(matrix: Float[Tensor, "B P P"], vector: Float[Tensor, "B P"]) -> 
 
 
 def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEquations) -> Spectrum | None:
-    """Return the evidence around the estimate in the directions of the priors around it; None where there is no such prior.
+    """Return the evidence around the estimate in the directions of the priors around it; None where no body has such a prior.
+
+    Each body has its own columns: those with a prior around the estimate, and those that are integrated out. What is neither, or is another
+    body's alone, stands beside them with a unit diagonal and no evidence, and counts for nothing.
 
     Args:
         around: Of the priors around the estimate, at their usual width.
         evidence: Of the evidence, linearised at the same state, which need not be the estimate.
         rest: Of the other priors there.
     """
-    kept = (around.information.diagonal(dim1=-2, dim2=-1) > 0).any(0)  # (P,)
-    if not bool(kept.any()):
+    held = around.information.diagonal(dim1=-2, dim2=-1) > 0  # (B, P)
+    if not bool(held.any()):
         return None
     information = (evidence.information + rest.information).double()
     gradient, energy = (evidence.gradient + rest.gradient).double(), evidence.energy.double()
     finite = _is_finite(information, gradient) & energy.isfinite() & _is_finite(around.information, around.gradient)
     # Such a body must not fail the decompositions of the others; its energy says that its numbers mean nothing.
-    eye = torch.eye(len(kept), dtype=information.dtype, device=information.device)
-    information = torch.where(finite[:, None, None], information, eye)
-    gradient, energy = torch.where(finite[:, None], gradient, 0.0), torch.where(finite, energy, torch.nan)
-    one, other = kept.nonzero()[:, 0], (~kept).nonzero()[:, 0]
-    core, pull = information[:, one[:, None], one], gradient[:, one]
+    held, energy = held & finite[:, None], torch.where(finite, energy, torch.nan)
+    loose = ~held & finite[:, None] & (information.diagonal(dim1=-2, dim2=-1) > 0)
+    one, other = (each.any(0).nonzero()[:, 0] for each in (held, loose))
+    inside, outside = held[:, one], loose[:, other]  # (B, Q), (B, R)
+    core, pull = _block(information, one, one, inside, inside), torch.where(inside, gradient[:, one], 0.0)
     if len(other):
-        block, cross = information[:, other[:, None], other], information[:, other[:, None], one]
-        largest = block.diagonal(dim1=-2, dim2=-1).amax(1).clamp(min=torch.finfo(block.dtype).tiny / RIDGE)
-        ridge = RIDGE * largest[:, None, None] * torch.eye(len(other), dtype=block.dtype, device=block.device)
-        gone = cholesky.solve(block + ridge, torch.cat((cross, gradient[:, other, None]), 2))
-        finite = finite & gone.isfinite().flatten(1).all(1)
-        gone, energy = torch.where(finite[:, None, None], gone, 0.0), torch.where(finite, energy, torch.nan)
-        energy = energy - (gradient[:, None, other] @ gone[..., -1:])[:, 0, 0]
+        block = _block(information, other, other, outside, outside)
+        cross = _block(information, other, one, outside, inside)
+        push = torch.where(outside, gradient[:, other], 0.0)[..., None]
+        largest = block.diagonal(dim1=-2, dim2=-1).amax(1, keepdim=True)
+        ridge = torch.where(outside, RIDGE * largest, 1.0)
+        gone = cholesky.solve(block + torch.diag_embed(ridge), torch.cat((cross, push), 2))
+        solved = gone.isfinite().flatten(1).all(1)
+        gone, energy = torch.where(solved[:, None, None], gone, 0.0), torch.where(solved, energy, torch.nan)
+        energy = energy - (push.mT @ gone[..., -1:])[:, 0, 0]
         core, pull = core - cross.mT @ gone[..., :-1], pull - (cross.mT @ gone[..., -1:])[..., 0]
-    width, back = around.information[:, one[:, None], one].double(), around.gradient[:, one].double()
-    width, back = (
-        torch.where(finite[:, None, None], width, eye[one[:, None], one]),
-        torch.where(finite[:, None], back, 0.0),
-    )
+    width = _block(around.information.double(), one, one, inside, inside) + torch.diag_embed((~inside).double())
+    back = torch.where(inside, around.gradient[:, one].double(), 0.0)
     factor, _ = torch.linalg.cholesky_ex(width)
     # The prior's gradient is N u at the state: what the evidence says at the estimate itself is one step -u away.
     away = torch.cholesky_solve(back[..., None], factor)
@@ -192,5 +198,10 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
     whitened = torch.linalg.solve_triangular(factor, half.mT, upper=False)
     eigenvalue, vector = torch.linalg.eigh((whitened + whitened.mT) / 2)
     along = (vector.mT @ torch.linalg.solve_triangular(factor, pull[..., None], upper=False))[..., 0]
-    count = (evidence.count.double() - len(other)).clamp(min=1.0)
-    return Spectrum(eigenvalue.clamp(min=0), along.square(), energy.clamp(min=0), count)
+    count = (evidence.count.double() - outside.sum(1)).clamp(min=1.0)
+    return Spectrum(eigenvalue.clamp(min=0), along.square(), energy.clamp(min=0), count, held.any(1))
+
+
+def _block(matrix: Tensor, rows: Tensor, columns: Tensor, own_rows: Tensor, own_columns: Tensor) -> Tensor:
+    """Return a block (B, R, C) of matrices, zero beyond the rows (B, R) and columns (B, C) that are a body's own."""
+    return torch.where(own_rows[:, :, None] & own_columns[:, None, :], matrix[:, rows[:, None], columns], 0.0)

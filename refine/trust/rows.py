@@ -45,6 +45,9 @@ def joint_of_rows(linear: Linearization, unknowns: Unknowns) -> Int[Tensor, "B N
     if not count:
         return torch.zeros(linear.residual.shape[:2], dtype=torch.long, device=linear.residual.device)
     by_joint = linear.jacobian[..., unknowns.pose_columns].unflatten(-1, (count, 3)).norm(dim=(2, 4))  # (B, N, K)
+    free = unknowns.free_joints(unknowns.joints)
+    if free is not None:
+        by_joint = torch.where(free[:, None], by_joint, 0.0)
     moves = by_joint >= MOVES * by_joint.amax(2, keepdim=True)
     slot = torch.arange(count, device=moves.device)
     last = (moves * (slot + 1)).amax(2) - 1

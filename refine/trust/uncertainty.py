@@ -49,7 +49,8 @@ class Posterior:
 
     Attributes:
         unknowns: The columns.
-        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where nothing is known.
+        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where nothing is known, zero in
+            columns that do not exist for a body.
         noise: (B,) t, how many of its own sigmas the evidence is off, one or more.
     """
 
@@ -95,7 +96,7 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
             if each.share is not None
             else PLAIN_SHARE * told + PARTS_SHARE * meat / variance
         )
-    bread = inverse_information(prior + information / variance)
+    bread = inverse_information(prior + information / variance, exists=unknowns.free)
     endless = bread.diagonal(dim1=-2, dim2=-1).isinf()
     finite = torch.where(bread.isfinite(), bread, 0.0)
     middle = prior + spread / variance
@@ -167,9 +168,11 @@ def _corner_of(body: SkinnedBody, vertices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
-    """Return one where the evidence has had its say, zero in the columns that were put back, float64."""
+    """Return one where the evidence has had its say, zero in the columns that were put back or do not exist for a body, float64."""
     unknowns = solution.unknowns
     believed = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
+    if unknowns.free is not None:
+        believed = believed * unknowns.free
     by_name = branches(body.joint_names, unknowns)
     for row, verdict in enumerate(solution.verdict):
         if not verdict.accepted:

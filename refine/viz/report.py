@@ -194,7 +194,7 @@ def _figures(words: ReportBody, width: int) -> Picture:
     canvas.draw_text(page, canvas.shorten(words.title, width, 26, bold=True), (0, 0), 26, bold=True)
     y = 42
     y = _misfit(page, words, y) + 10
-    for said in (words.verdict, words.sure, f"Stopped: {words.stop}"):
+    for said in (words.verdict, words.sure, f"Solver: {words.stop}"):
         for line in canvas.wrap_text(said, width, 17) if said else ():
             canvas.draw_text(page, line, (0, y), 17)
             y += LINE

@@ -1,20 +1,25 @@
 """The displacement network: what it says by construction, what its file must be, and its place in the method."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from displacement_net import catalog
+from displacement_net.displacement import Displacement
 from displacement_net.model import Alike, DisplacementNet, Settings, correlation, fold
 from displacement_net.preprocessing import CHANNELS, MASK, network_input
 from refine.body import SkinnedBody
+from refine.correspondence import Matching
+from refine.displacer import matching_of
 from refine.errors import InputError
 from refine.network import NetworkDisplacer, view_channels
 from refine.photo import Photo
 from refine.refiner import Displacer, Refiner
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.terms.reprojection import Reprojection
 from refine.view import View, render_view
 from tests.people import Case, case
 
@@ -280,12 +285,54 @@ def test_the_whole_method_runs_with_the_network(network: DisplacementNet, builti
     assert bool(solutions[-1].state.bodies.translation.isfinite().all())
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A displacer that counts how often it is asked."""
+
+    displacer: NetworkDisplacer
+    asked: list[int]
+
+    def displace(self, view: View) -> Displacement:
+        self.asked.append(len(view.vertices))
+        return self.displacer.displace(view)
+
+
 def test_rounds_end_when_nothing_moves_any_more(builtin_body: SkinnedBody) -> None:
+    """Nobody is looked at again, and the last round takes everybody to the minimum by what was seen."""
     people, view = seen(builtin_body)
     photos = [Photo(pixels) for pixels in view.photos]
     settled = NetworkDisplacer(DisplacementNet(PLAIN).eval())  # untrained: every point is where it should be
-    assert len(Refiner(displacer=settled, crop_px=64).refine(photos, people.estimate, [], [])) == 1
+    counted = Counted(settled, [])
+    assert len(Refiner(displacer=counted, crop_px=64).refine(photos, people.estimate, [], [])) == 2
+    assert counted.asked == [len(people.estimate)]
     assert not bool(view.moved_px(people.estimate.state).any())
+
+
+def test_a_displacer_says_how_its_matches_are_taken_and_the_caller_has_the_last_word(network: DisplacementNet) -> None:
+    own, given = NetworkDisplacer(network), Matching(count=64, correlation_px=2.0)
+    assert own.matching != Matching() and matching_of(own) == own.matching
+    assert matching_of(own, given) == given and matching_of(None) == Matching()
+    assert matching_of(Counted(own, [])) == Matching()  # one of the caller's that says nothing about it
+
+
+def test_matches_are_taken_as_the_displacer_says(network: DisplacementNet, builtin_body: SkinnedBody) -> None:
+    people, view = seen(builtin_body)
+    photos, own = [Photo(pixels) for pixels in view.photos], NetworkDisplacer(network)
+    given = replace(own.matching, count=64)
+    solver = LevenbergMarquardt(steps=1)
+    for matching, count in ((None, own.matching.count), (given, given.count)):
+        refiner = Refiner(displacer=own, matching=matching, gate=None, rounds=1, crop_px=64, solver=solver)
+        (term,) = refiner.refine(photos, people.estimate, [], [])[-1].evidence
+        assert isinstance(term, Reprojection) and term.matches.target.shape[1] == count
+
+
+def test_a_displacer_whose_matching_is_a_method_is_refused(network: DisplacementNet) -> None:
+    class Old(Counted):
+        def matching(self) -> Matching:
+            return Matching()
+
+    with pytest.raises(InputError, match="not a method"):
+        Refiner(displacer=Old(NetworkDisplacer(network), []))
 
 
 def test_a_network_that_knows_the_way_leads_the_body_there(builtin_body: SkinnedBody) -> None:

@@ -15,7 +15,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.refiner import Refiner
-from refine.solve import Quality, Solution, StopReason, Verdict
+from refine.solve import Decision, Quality, Solution, StopReason, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.terms import LeastSquares, Linearization, name_of
@@ -25,6 +25,7 @@ from refine.trust.discounted import Discounted
 from refine.trust.gate import Gate
 from refine.trust.merge import merged
 from refine.trust.sizes import Sizes, sizes_of
+from refine.verdict_sentences import sentence, verdict_of
 from tests.people import Case, case
 from tests.synthetic import random_body, random_state
 
@@ -216,7 +217,7 @@ def test_a_gate_that_minds_nothing_accepts_everything(scene: Scene, ungated: ref
 )
 def test_a_gate_that_minds_everything_says_what(strict: Gate, why: str, scene: Scene, ungated: refine.Result) -> None:
     solution = judged(strict, scene, ungated)
-    assert all(not verdict.accepted and why in verdict.sentence and not verdict.kept for verdict in solution.verdict)
+    assert all(not verdict.accepted and why in sentence(verdict, StopReason.CONVERGED) and not verdict.kept for verdict in solution.verdict)
     assert torch.equal(solution.state.bodies.pose, scene.estimate.bodies.pose)
     assert torch.equal(solution.state.bodies.translation, scene.estimate.bodies.translation)
 
@@ -251,7 +252,7 @@ def test_fingers_that_were_free_in_an_earlier_round_are_put_back_with_their_arm(
 def test_an_update_that_explains_nothing_better_is_not_taken(scene: Scene, ungated: refine.Result) -> None:
     there = replace(scene.estimate, state=ungated.state)
     solution = NOTHING_IS_TOO_MUCH.judge(there, [replace(ungated.rounds[0], state=scene.estimate.state)])
-    assert not solution.verdict[RIGHT].accepted and "explains the evidence" in solution.verdict[RIGHT].sentence
+    assert not solution.verdict[RIGHT].accepted and solution.verdict[RIGHT].decision is Decision.EXPLAINS_WORSE
 
 
 def test_sources_that_contradict_each_other_are_noticed(scene: Scene) -> None:
@@ -264,8 +265,45 @@ def test_sources_that_contradict_each_other_are_noticed(scene: Scene) -> None:
     ]
     rounds = Refiner(gate=None).refine((), estimate, sources, default_priors(estimate))
     told = replace(NOTHING_IS_TOO_MUCH, most_worse=4.0).judge(estimate, rounds).verdict
-    assert all(not verdict.accepted and "contradict each other" in verdict.sentence for verdict in told)
+    assert all(not verdict.accepted and verdict.decision is Decision.CONTRADICTORY for verdict in told)
     assert all(verdict.accepted for verdict in NOTHING_IS_TOO_MUCH.judge(estimate, rounds).verdict)
+
+
+def test_a_verdict_has_the_numbers_that_decided_it_and_the_solvers_stop_is_another_story(result: refine.Result) -> None:
+    """A minimum of another person's evidence is a minimum, and is not believed."""
+    right, stranger = result.judgement[RIGHT], result.judgement[STRANGER]
+    gate = Gate()
+    assert right.decision is Decision.ACCEPTED and result.judgement[KICK].decision is Decision.PARTLY_ACCEPTED
+    assert right.size is not None and stranger.size is not None and right.misfit is not None
+    assert right.size < gate.most_size < stranger.size and right.misfit < gate.most_misfit
+    assert right.gain is not None and right.gain > 0 and right.unexplained is None
+    assert stranger.decision is Decision.TOO_LARGE and stranger.kept == () and "minimum" in StopReason.CONVERGED.value
+    assert result.accepted.tolist() == [verdict.accepted for verdict in result.judgement]
+
+
+def test_an_accepted_update_that_moves_nothing_is_accepted(scene: Scene, result: refine.Result) -> None:
+    """Whether an update is believed does not depend on whether tensors differ."""
+    same = replace(result, state=result.estimate.state)
+    assert same.accepted.tolist() == result.accepted.tolist()
+    unjudged = replace(result, judgement=(), stop=(StopReason.STALLED, *(StopReason.NO_EVIDENCE,) * 3))
+    assert unjudged.accepted.tolist() == [True, False, False, False] and unjudged.verdict == ()
+
+
+NUMBERS = {"gain": 3.25, "size": 1.5, "misfit": 2.5, "misfit_before": 4.5, "worse": 12.0, "unexplained": 0.75, "unexplained_before": 0.25}
+
+
+@pytest.mark.parametrize("decision", Decision)
+def test_a_sentence_gives_its_verdict_back(decision: Decision) -> None:
+    """Files of earlier versions have the sentence alone."""
+    kept = ("left leg", "head") if decision is Decision.PARTLY_ACCEPTED else ()
+    verdict = Verdict(decision, **NUMBERS, kept=kept)
+    said = sentence(verdict, StopReason.BEHIND_CAMERA)
+    again = verdict_of(said)
+    assert again.decision is decision and again.kept == kept
+    told = {name: value for name, value in vars(again).items() if name in NUMBERS and value is not None}
+    assert all(abs(value - NUMBERS[name]) < 1e-9 for name, value in told.items())
+    assert sentence(again, StopReason.BEHIND_CAMERA) == said
+    assert decision.value and sentence(Verdict(decision), StopReason.STALLED)  # without numbers it is still said
 
 
 @pytest.mark.parametrize("name", ["most_size", "most_branch_size", "most_misfit", "most_worse"])
@@ -340,7 +378,7 @@ def solved(seed: int, rows: list[int]) -> Solution:
     noise = torch.full((len(rows),), float(seed), dtype=torch.float64)
     term = Discounted(keypoints_from_sigma(FIVE, pixel, torch.full_like(pixel[..., 0], 3.0)), noise)
     solution = LevenbergMarquardt(steps=0).solve(BODY, state, [term], Unknowns((1,)))
-    verdicts = tuple(Verdict(True, f"{seed}: {row}") for row in rows)
+    verdicts = tuple(Verdict(Decision.ACCEPTED, size=float(seed), gain=float(row)) for row in rows)
     return replace(solution, evidence=(term,), quality=Quality(noise, noise), verdict=verdicts)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.result_page import page_of
-from refine.solve import Quality, Solution, Verdict, inverse_information
+from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.terms import LeastSquares, Linearization, Term
@@ -27,6 +28,7 @@ from tests.synthetic import random_body, random_state
 
 BODY = random_body(joints=10, vertices=40, faces=60, shapes=3)
 FREE = Unknowns((1, 2, 3, 5), 2)
+TAKEN = Verdict(Decision.ACCEPTED)
 EVERYTHING = Unknowns(tuple(range(10)), 3)
 SIGMA_RAD = 0.4
 EXACT = 1e-9
@@ -145,7 +147,7 @@ def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -
     """However narrow the priors around a good estimate were, and whatever the evidence says."""
     solution, _, _ = toy(3)
     narrow = Quality(*torch.full((2, 3), 0.2, dtype=torch.float64))
-    verdict = (Verdict(True, ""), Verdict(False, ""), Verdict(True, ""))
+    verdict = (TAKEN, Verdict(Decision.TOO_LARGE), TAKEN)
     found = posterior(BODY, replace(solution, verdict=verdict, quality=narrow))
     usual = normal_equations(BODY, solution.state, solution.priors, FREE).information
     assert torch.allclose(found.covariance[1], inverse(usual)[1], rtol=1e-6)
@@ -155,7 +157,7 @@ def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -
 def test_a_branch_that_was_put_back_is_known_as_well_as_before_and_the_rest_as_by_the_evidence() -> None:
     names = tuple("left_knee" if joint == 2 else name for joint, name in enumerate(BODY.joint_names))
     body, (solution, _, _) = replace(BODY, joint_names=names), toy(2)
-    kept = (Verdict(True, "", ("left leg",)), Verdict(True, ""))
+    kept = (Verdict(Decision.PARTLY_ACCEPTED, kept=("left leg",)), TAKEN)
     some, whole = posterior(body, replace(solution, verdict=kept)), posterior(body, solution)
     leg = slice(3 * FREE.joints.index(2), 3 * FREE.joints.index(2) + 3)
     eye = torch.eye(3, dtype=torch.float64)
@@ -277,6 +279,8 @@ def test_a_file_keeps_sigmas_and_verdicts_but_not_what_they_were_made_of(result:
     result.save(tmp_path / "result.npz")
     loaded = refine.load(tmp_path / "result.npz")
     assert torch.equal(loaded.sigma_mm, result.sigma_mm) and loaded.verdict == result.verdict != ()
+    assert loaded.judgement == result.judgement and loaded.stop == result.stop
+    assert loaded.accepted.tolist() == result.accepted.tolist()
     assert loaded.posterior is None
     with pytest.raises(InputError, match="just refined"):
         loaded.vertex_sigma_mm([0])
@@ -284,6 +288,20 @@ def test_a_file_keeps_sigmas_and_verdicts_but_not_what_they_were_made_of(result:
         loaded.explain()
     older = replace(loaded, stored_sigma_mm=None)
     assert older.sigma_mm.isnan().all() and older.sigma_mm.shape == result.joints.shape
+
+
+def test_a_file_of_an_earlier_version_has_the_verdicts_its_sentences_were_made_of(
+    result: refine.Result, tmp_path: Path
+) -> None:
+    result.save(tmp_path / "result.npz")
+    with np.load(tmp_path / "result.npz") as written:
+        kept = {name: written[name] for name in written.files if not name.startswith("verdict/")}
+    np.savez(tmp_path / "older.npz", allow_pickle=False, **kept)
+    older = refine.load(tmp_path / "older.npz")
+    assert older.verdict == result.verdict and older.accepted.tolist() == result.accepted.tolist()
+    assert [each.decision for each in older.judgement] == [each.decision for each in result.judgement]
+    np.savez(tmp_path / "unjudged.npz", allow_pickle=False, **{name: kept[name] for name in kept if name != "verdict"})
+    assert refine.load(tmp_path / "unjudged.npz").judgement == ()
 
 
 def test_without_a_gate_or_priors_nothing_fails(people: Case) -> None:

@@ -53,7 +53,7 @@ def network_row(people: int = PEOPLE) -> tuple[Row | None, str]:
     displacer = NetworkDisplacer(network)
     body = hold_out.training.body
     unknowns = Unknowns(tuple(range(BODY_JOINTS)), known_shapes(hold_out.training))
-    refiner = Refiner(displacer=displacer, matching=displacer.matching(), unknowns=unknowns)
+    refiner = Refiner(displacer=displacer, unknowns=unknowns)
     parts = []
     for samples, _ in hold_out.batches("none", PHOTO_PX, people, (CELL.estimate,)):
         true, estimate = (through(state, samples.crop) for state in (samples.true, samples.estimate))

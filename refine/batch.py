@@ -1,0 +1,169 @@
+"""Rows of frozen dataclasses of batched tensors: taken out, chosen between, put together, put back, field by field, here and nowhere else.
+
+A field has one entry a row where its declaration says so: a tensor whose annotated shape begins with B, a dataclass with such fields, or a
+tuple or mapping of tensors declared with `field(metadata=PER_ROW)`. All other fields are shared, and kept as the first argument has them.
+A new field is therefore never left behind by an operation on rows.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from refine.errors import InputError
+
+T = TypeVar("T")
+Index = Tensor | Sequence[int] | slice
+
+PER_ROW: Mapping[str, object] = types.MappingProxyType({"per_row": True})
+"""Metadata of a field that is no tensor and has one entry a row: a tuple (B,), or a mapping of tensors (B, ...)."""
+
+
+def rows(value: T, index: Index) -> T:
+    """Return some rows of a dataclass, in the order of index.
+
+    Args:
+        value: It; its shared fields stay as they are.
+        index: Which rows, as a slice, a list or a tensor of rows, or a mask (B,).
+    """
+    return _over(lambda parts: _taken(parts[0], index), [value])
+
+
+def where(take: Bool[Tensor, "B"], first: T, second: T) -> T:
+    """Return, row by row, the first dataclass where `take (B,)` is true and the second elsewhere.
+
+    Raises:
+        InputError: A field is given in one of them only.
+    """
+    return _over(lambda parts: _chosen(take, *parts), [first, second])
+
+
+def cat(parts: Sequence[T]) -> T:
+    """Return the rows of several dataclasses, one after the other.
+
+    Args:
+        parts: At least one.
+
+    Raises:
+        InputError: A field is given in some of them only.
+    """
+    return _over(_joined, list(parts))
+
+
+def put(whole: T, index: Index, part: T) -> T:
+    """Return a dataclass with some of its rows replaced: what `rows` took out, put back.
+
+    Args:
+        whole: B rows.
+        index: Which, as for `rows`; no row twice.
+        part: Their replacements, in the order of index.
+
+    Raises:
+        InputError: A field is given in one of them only.
+    """
+    return _over(lambda parts: _replaced(parts[0], index, parts[1]), [whole, part])
+
+
+def row_fields(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields that have one entry a row."""
+    return tuple(_axes(kind))
+
+
+def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
+    """Do something to every field that has rows, of one dataclass or several of a kind."""
+    changed: dict[str, Any] = {}
+    for name, shapes in _axes(type(values[0])).items():
+        parts = [getattr(value, name) for value in values]
+        there = [part for part in parts if part is not None]
+        if not there or not (shapes is None or any(_has_rows(there[0], shape) for shape in shapes)):
+            continue
+        if len(there) < len(parts):
+            whose = f"{type(values[0]).__name__}.{name}"
+            raise InputError(whose, "given for all rows or for none", "given for some of them")
+        changed[name] = _over(work, parts) if dataclasses.is_dataclass(parts[0]) else work(parts)
+    return dataclasses.replace(values[0], **changed)
+
+
+@lru_cache(maxsize=256)
+def _axes(kind: type) -> dict[str, tuple[str, ...] | None]:
+    """Return the fields that have rows, with the shapes of those that may have none by their annotation (a union); None: always."""
+    try:
+        hints = typing.get_type_hints(kind)
+    except NameError:  # a name that is imported for type checkers alone
+        hints = {}
+    found: dict[str, tuple[str, ...] | None] = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if not field.init:
+            continue
+        hint = hints.get(field.name, field.type)
+        members = typing.get_args(hint) if isinstance(hint, types.UnionType | typing._UnionGenericAlias) else (hint,)  # type: ignore[attr-defined]
+        shapes = tuple(member.dim_str for member in members if hasattr(member, "dim_str"))
+        if "per_row" in field.metadata or any(dataclasses.is_dataclass(each) and _axes(each) for each in members):
+            found[field.name] = None
+        elif any(shape.split()[:1] == ["B"] for shape in shapes):
+            found[field.name] = shapes
+    return found
+
+
+def _has_rows(value: object, shape: str) -> bool:
+    axes = shape.split()
+    return isinstance(value, Tensor) and axes[:1] == ["B"] and value.dim() == len(axes)
+
+
+def _taken(part: Any, index: Index) -> Any:
+    if isinstance(part, Tensor):
+        return part[_there(index, part)]
+    if isinstance(part, Mapping):
+        return {name: value[_there(index, value)] for name, value in part.items()}
+    return tuple(part[row] for row in torch.arange(len(part))[_cpu(index)].tolist()) if part else part
+
+
+def _chosen(take: Tensor, first: Any, second: Any) -> Any:
+    if isinstance(first, Tensor):
+        return torch.where(take.to(first.device).reshape(-1, *[1] * (first.dim() - 1)), first, second)
+    if isinstance(first, Mapping):
+        return {name: _chosen(take, value, second[name]) for name, value in first.items()}
+    if not first and not second:  # nobody said anything
+        return first
+    return tuple(one if own else other for own, one, other in zip(take.tolist(), first, second, strict=True))
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    if isinstance(parts[0], Mapping):
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return tuple(entry for part in parts for entry in part)
+
+
+def _replaced(whole: Any, index: Index, part: Any) -> Any:
+    if isinstance(whole, Tensor):
+        whole = whole.clone()
+        whole[_there(index, whole)] = part.to(whole)
+        return whole
+    if isinstance(whole, Mapping):
+        return {name: _replaced(value, index, part[name]) for name, value in whole.items()}
+    if not whole and not part:
+        return whole
+    entries = list(whole)
+    for row, entry in zip(torch.arange(len(entries))[_cpu(index)].tolist(), part, strict=True):
+        entries[row] = entry
+    return tuple(entries)
+
+
+def _there(index: Index, part: Tensor) -> Any:
+    """Return an index that can be used on a tensor, wherever it lies."""
+    index = _cpu(index) if not isinstance(index, Tensor) else index
+    return index.to(part.device) if isinstance(index, Tensor) else index
+
+
+def _cpu(index: Index) -> Any:
+    if isinstance(index, Tensor):
+        return index.cpu()
+    return index if isinstance(index, slice) else torch.tensor(index, dtype=None if len(index) else torch.long)

@@ -1,0 +1,58 @@
+"""A verdict: whether the update of one body is believed, as a decision with the numbers it rests on (`refine.trust.gate` makes it)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Decision(Enum):
+    """What was decided about a body's update; the value says what it means."""
+
+    ACCEPTED = "The update is taken."
+    PARTLY_ACCEPTED = "The update is taken but for limbs that stay as the estimate has them."
+    UNSOLVED = "There was nothing to judge: the solver did not start, and `stop` says why."
+    NOT_FINITE = "Left as it came: the statistics of the update are not finite."
+    EXPLAINS_WORSE = "Left as it came: the update explains the evidence worse."
+    TOO_LARGE = "Left as it came: the estimate would have to be more wrong than regressors are."
+    MISFIT = "Left as it came: the body cannot follow the evidence."
+    CONTRADICTORY = "Left as it came: the sources of evidence contradict each other."
+    UNLIKE = "Left as it came: the update looks less like the person."
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the update is taken, all or part of it."""
+        return self in (Decision.ACCEPTED, Decision.PARTLY_ACCEPTED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the update of one body is believed, and the numbers that decided it.
+
+    A number is None where it was not measured or is not finite; one that is added has None as its default, and is stored and shown as the
+    others are.
+
+    Attributes:
+        decision: What was decided.
+        gain: Nats by which the update explains the evidence better.
+        size: How wrong the evidence says the estimate is, in usual errors, limbs that are kept left out.
+        misfit: What is left of the evidence after the update, in its own sigmas.
+        misfit_before: The same before it.
+        worse: Nats by which the update explains its worst source of evidence worse.
+        unexplained: Share of the photo's variation that the person's texture does not explain after the update.
+        unexplained_before: The same before it.
+        kept: Names of the branches that stayed with the estimate although the rest was accepted.
+    """
+
+    decision: Decision
+    gain: float | None = None
+    size: float | None = None
+    misfit: float | None = None
+    misfit_before: float | None = None
+    worse: float | None = None
+    unexplained: float | None = None
+    unexplained_before: float | None = None
+    kept: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the update is taken, all or part of it."""
+        return self.decision.accepted
