@@ -17,6 +17,7 @@ from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
 from refine.result_arrays import state_arrays
 
+
 def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> Outcome:
     """Write a result's files below `folder / FILES`, or a part's state below `folder / PARTS`.
 
