@@ -46,5 +46,7 @@ class NearExpression:
         if unknowns.free is not None:
             away = torch.where(unknowns.free[:, unknowns.expression_columns, None], away, 0.0)
         jacobian = here.new_zeros(len(here), count, 1, unknowns.size)
-        jacobian[:, :, 0, unknowns.expression_columns] = torch.eye(count, dtype=here.dtype, device=here.device) / self.sigma
+        jacobian[:, :, 0, unknowns.expression_columns] = (
+            torch.eye(count, dtype=here.dtype, device=here.device) / self.sigma
+        )
         return Linearization(away, jacobian, self.kernel)

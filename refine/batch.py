@@ -91,14 +91,14 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _axes(kind: type) -> dict[str, tuple[str, ...] | None]:
+def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
     """Return the fields that have rows, with the shapes of those that may have none by their annotation (a union); None: always."""
     try:
         hints = typing.get_type_hints(kind)
     except NameError:  # a name that is imported for type checkers alone
         hints = {}
     found: dict[str, tuple[str, ...] | None] = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+    for field in dataclasses.fields(kind):
         if not field.init:
             continue
         hint = hints.get(field.name, field.type)

@@ -139,9 +139,7 @@ def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -
     if texture is not None:
         check_shape("texture", texture, "B Y X 4", B=len(like))
         painted = shade.texture_colors(fragments, body.uv.to(like), body.uv_faces, texture.to(like))
-    return network_input(
-        photo, normals, fragments.depth, rest, fragments.triangle >= 0, painted
-    )
+    return network_input(photo, normals, fragments.depth, rest, fragments.triangle >= 0, painted)
 
 
 def _resized(shown: Tensor, side: int) -> Tensor:

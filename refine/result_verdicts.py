@@ -22,7 +22,8 @@ def verdict_arrays(verdicts: Sequence[Verdict]) -> dict[str, np.ndarray]:
         verdicts: B.
     """
     numbers = {
-        name: np.array([getattr(each, name) for each in verdicts], dtype=np.float64) for name in NUMBERS  # None: NaN
+        name: np.array([getattr(each, name) for each in verdicts], dtype=np.float64)
+        for name in NUMBERS  # None: NaN
     }
     return {
         "decision": np.array([each.decision.name for each in verdicts], dtype=np.str_),

@@ -1,6 +1,7 @@
 """Verdicts in words: a sentence for the owner of a body, made of the decision and its numbers; and back, for files that keep sentences alone."""
 
 import re
+from typing import Any
 
 from refine.solve import Decision, StopReason, Verdict
 
@@ -67,9 +68,9 @@ def _pattern(words: str) -> re.Pattern[str]:
     return re.compile("".join(rf"(?P<{part}>\S+?)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)))
 
 
-def _numbers(found: re.Match[str]) -> dict[str, float]:
+def _numbers(found: re.Match[str]) -> dict[str, Any]:
     """Return the numbers that were found, by the verdict's names."""
-    numbers: dict[str, float] = {}
+    numbers: dict[str, Any] = {}
     for name, written in found.groupdict().items():
         value = float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
         numbers["un" + name if name.startswith("explained") else name] = (

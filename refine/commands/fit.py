@@ -112,7 +112,9 @@ def _print_table(result: "Result") -> None:
     """Print one row a person."""
     from rich.table import Table
 
-    table = Table("person", "misfit before px", "after px", "cost before", "after", "most turned joint", "solver", "verdict")
+    table = Table(
+        "person", "misfit before px", "after px", "cost before", "after", "most turned joint", "solver", "verdict"
+    )
     for row in range(len(result)):
         joint = int(result.turned[row].argmax())
         table.add_row(

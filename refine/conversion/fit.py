@@ -88,10 +88,10 @@ def fit_same_topology(body: SkinnedBody, vertices: Float[Tensor, "B V 3"]) -> Fi
     root = torch.eye(3).to(target) / EXACT_SIGMA_M
     term = Surface3D(points, target[:, chosen], root.expand(len(target), len(chosen), 3, 3), LeastSquares())
     start = Bodies(pose, rest.shape, rest.expression, rest.translation)
-    wide = {"shape": rest.shape.shape[1], "expression": rest.expression.shape[1]}
+    wide = rest.shape.shape[1], rest.expression.shape[1]
     # Linear at fixed rotations: one step is the least-squares solve.
-    start = _solve(body, start, [term, GaussianShape(ANY_SHAPE)], Unknowns((), **wide), steps=1, damping=1e-7)
-    everything = Unknowns(tuple(range(len(body.joint_names))), **wide)
+    start = _solve(body, start, [term, GaussianShape(ANY_SHAPE)], Unknowns((), *wide), steps=1, damping=1e-7)
+    everything = Unknowns(tuple(range(len(body.joint_names))), *wide)
     bodies = _solve(body, start, [term, GaussianShape(ANY_SHAPE)], everything, steps=EXACT_STEPS, damping=1e-5)
     every = torch.arange(len(body.template), device=target.device)
     away = (body.posed(bodies).vertices_at(every) - target).norm(dim=-1).mean(1)

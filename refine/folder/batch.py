@@ -141,7 +141,7 @@ def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
     Args:
         solved: At least one piece, each with a result.
     """
-    rows = _cat(one.prepared.rows for one in solved)
+    rows = torch.cat([one.prepared.rows for one in solved])
     results = [one.result for one in solved if one.result is not None]
     if len(results) == 1:
         return rows, results[0]

@@ -114,9 +114,7 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
         parts = degrees[row, moving][:, own]
         table = torch.cat((parts, (turned[row, own] - parts.sum(0))[None]))
         labels = (*(names[index] for index in moving), REMAINDER)
-        said.append(
-            Explanation(labels, tuple(body.joint_names[joints[slot]] for slot in own), table, turned[row, own])
-        )
+        said.append(Explanation(labels, tuple(body.joint_names[joints[slot]] for slot in own), table, turned[row, own]))
     return tuple(said)
 
 

@@ -49,7 +49,9 @@ class Company:
 
     def fit(self, rows: Sequence[int], refiner: refine.Refiner | None = None) -> refine.Result:
         index = torch.tensor(rows)
-        seen = replace(self.detections, pixel=self.detections.pixel[index], confidence=self.detections.confidence[index])
+        seen = replace(
+            self.detections, pixel=self.detections.pixel[index], confidence=self.detections.confidence[index]
+        )
         bad: tuple[Term, ...] = (Broken(self.broken[index]),) if bool(self.broken.any()) else ()
         return refine.fit(self.photos, self.estimate.rows(index), keypoints=seen, evidence=bad, refiner=refiner)
 
@@ -142,7 +144,9 @@ def test_a_person_without_hand_keypoints_does_not_feel_who_has_them(builtin_body
     gone = ~wide.free[1]
     assert not information[1, gone].any() and not covariance[1, gone].any() and not covariance[1, :, gone].any()
     places = wide.places_of(narrow)
-    assert torch.allclose(covariance[1, places[:, None], places], alone.rounds[-1].covariance()[0], rtol=1e-6, atol=1e-12)
+    assert torch.allclose(
+        covariance[1, places[:, None], places], alone.rounds[-1].covariance()[0], rtol=1e-6, atol=1e-12
+    )
 
 
 def test_a_body_that_is_still_waits_for_the_last_round_and_gets_it(builtin_body: SkinnedBody) -> None:

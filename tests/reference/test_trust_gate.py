@@ -217,7 +217,10 @@ def test_a_gate_that_minds_nothing_accepts_everything(scene: Scene, ungated: ref
 )
 def test_a_gate_that_minds_everything_says_what(strict: Gate, why: str, scene: Scene, ungated: refine.Result) -> None:
     solution = judged(strict, scene, ungated)
-    assert all(not verdict.accepted and why in sentence(verdict, StopReason.CONVERGED) and not verdict.kept for verdict in solution.verdict)
+    assert all(
+        not verdict.accepted and why in sentence(verdict, StopReason.CONVERGED) and not verdict.kept
+        for verdict in solution.verdict
+    )
     assert torch.equal(solution.state.bodies.pose, scene.estimate.bodies.pose)
     assert torch.equal(solution.state.bodies.translation, scene.estimate.bodies.translation)
 
@@ -289,7 +292,15 @@ def test_an_accepted_update_that_moves_nothing_is_accepted(scene: Scene, result:
     assert unjudged.accepted.tolist() == [True, False, False, False] and unjudged.verdict == ()
 
 
-NUMBERS = {"gain": 3.25, "size": 1.5, "misfit": 2.5, "misfit_before": 4.5, "worse": 12.0, "unexplained": 0.75, "unexplained_before": 0.25}
+NUMBERS = {
+    "gain": 3.25,
+    "size": 1.5,
+    "misfit": 2.5,
+    "misfit_before": 4.5,
+    "worse": 12.0,
+    "unexplained": 0.75,
+    "unexplained_before": 0.25,
+}
 
 
 @pytest.mark.parametrize("decision", Decision)
