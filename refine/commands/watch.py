@@ -21,7 +21,8 @@ def watch(
     ] = None,
     format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
     camera: Annotated[
-        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+        str | None,
+        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from refine.camera import Camera
+from refine.camera_input import asked_camera
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.focal import RULES, camera_from_rule, read_intrinsics
 from refine.folder.bodies import BodyShelf
 from refine.folder.keypoints import find_keypoints, read_people
 from refine.folder.manifest import Item
@@ -252,14 +252,9 @@ class Reader:
 
     def _camera(self, sizes: Tensor) -> tuple[Camera, list[Lens | None]]:
         """Return the asked camera of photos of these sizes, one each, and the lenses to take out."""
-        named = self.settings.camera
-        assert named is not None
-        if named in RULES or Path(named).suffix != ".json":
-            return camera_from_rule(named, sizes), [None] * len(sizes)
-        each = [read_intrinsics(named, (round(h), round(w))) for h, w in sizes.tolist()]
-        cameras, lenses = [camera for camera, _ in each], [lens for _, lens in each]
-        parts = (torch.cat([getattr(one, key) for one in cameras]).float() for key in ("focal", "center", "size"))
-        return Camera(*parts), lenses
+        assert self.settings.camera is not None
+        asked = asked_camera(self.settings.camera, sizes)
+        return asked.camera, list(asked.lenses)
 
     def _seen(self, estimate: Estimate, sizes: Tensor) -> Estimate:
         """Return the estimate through the asked camera, photo by photo."""

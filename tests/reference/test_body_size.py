@@ -62,7 +62,9 @@ def test_children_are_scaled_and_it_is_said(size: float, noise_m: float, builtin
     assert sum(CHILD in note for note in fitted.notes) == 12
     assert float(fitted.bodies.shape.abs().max()) < 4.5
     seen, stored = (part[..., :2] / part[..., 2:] for part in (builtin_body.posed(fitted.bodies).joints, joints))
-    picture = 0.005 + 2 * noise_m / float(joints[..., 2].mean())  # the picture stays, as far as the joints are one body's
+    picture = 0.005 + 2 * noise_m / float(
+        joints[..., 2].mean()
+    )  # the picture stays, as far as the joints are one body's
     assert float((seen - stored)[:, :22].norm(dim=-1).mean()) < picture
 
 
