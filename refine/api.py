@@ -27,6 +27,7 @@ from refine.reading import camera_of, check_photos, estimate_of, estimate_of_fil
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
+from refine.suspicions import photo_facts, suspicions
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
 from refine.trust.merge import merged
@@ -90,8 +91,15 @@ def fit(
         photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
     )
     notes += said + tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
+    doubts = tuple(
+        doubt.sentence
+        for doubt in suspicions(estimate, photo_facts(photos, estimate, detections), asked_camera=camera is not None)
+    )
     for note in notes:
         LOGGER.info(note)
+    for doubt in doubts:
+        LOGGER.warning(doubt)
+    notes += doubts
     asking = _asking(refiner, photos)
     return summarise(estimate, fitted.rounds, detections, fitted.informed, notes, photos, asking)
 

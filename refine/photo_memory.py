@@ -6,7 +6,7 @@ Source: Pillow documentation, "Concepts", modes, and `ImageOps.exif_transpose`; 
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from torch import Tensor
@@ -55,7 +55,7 @@ def as_array_of_photo(image: object, name: str) -> tuple[np.ndarray, tuple[str, 
     raise InputError(name, "a path, an array, a tensor or a PIL image", kind, advice)
 
 
-def is_pil(image: object) -> bool:
+def is_pil(image: object) -> "TypeGuard[PIL.Image.Image]":
     """Say whether this is a PIL image, without importing Pillow for what cannot be one."""
     module = sys.modules.get("PIL.Image")
     return module is not None and isinstance(image, module.Image)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.camera import Camera
+from refine.camera_doubts import SIZE_TOLERANCE_PX
 from refine.camera_input import CameraLike, asked_camera
 from refine.check import check_finite
 from refine.errors import InputError
@@ -19,9 +20,6 @@ from refine.undistort import Lens
 
 ROTATION_TOLERANCE = 1e-2
 """How far R R^T may be from the identity (float16 and hand-rounded numbers stay below)."""
-
-SIZE_TOLERANCE_PX = 2.0
-"""A file's image size may be known only through its principal point: half a pixel of rounding on each side, doubled."""
 
 
 @dataclass(frozen=True)
@@ -243,5 +241,17 @@ def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
         height, width = (round(float(side)) for side in estimate.camera.size[row])
         raise InputError(
             "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
-            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", "Give that photo, or a camera for this one.",
+            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", _other_photo(photos[int(estimate.image_index[row])], (height, width)),
         )  # fmt: skip
+
+
+def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:
+    """Return what to do about an estimate that was made on a photo of another size (height, width)."""
+    if made_on != photo.size[::-1] or photo.size[0] == photo.size[1]:
+        return "Give that photo, or a camera for this one."
+    if photo.orientation > 4:
+        return (
+            "That is the photo as stored, before its EXIF turn, which the estimate's tool ignored: save the photo upright and run it again,"
+            " or give the stored pixels as an array."
+        )
+    return "Its sides are swapped: the estimate is of the photo turned by a quarter. Give that one, or run the estimate's tool on this one."
