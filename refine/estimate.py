@@ -20,6 +20,7 @@ from refine.bodies import Bodies, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
+from refine.short_repr import in_one_line
 from refine.source_found import Found
 
 
@@ -70,6 +71,8 @@ class Source:
     evidence: Mapping[str, Tensor] = field(default_factory=dict, metadata=PER_ROW)
     found: Found | None = None
 
+    __repr__ = in_one_line
+
     def __len__(self) -> int:
         return self.pose.shape[0]
 
@@ -101,6 +104,11 @@ class Estimate:
 
     def __post_init__(self) -> None:
         check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
+
+    def __repr__(self) -> str:
+        from refine.result_view import estimate_text
+
+        return estimate_text(self)
 
     def __len__(self) -> int:
         return len(self.state)

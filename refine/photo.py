@@ -20,6 +20,7 @@ from torch import Tensor
 from refine.errors import InputError
 from refine.photo_header import KINDS, orient, read_header, why_incomplete
 from refine.photo_memory import CHANNELS, as_array_of_photo, split_batch
+from refine.short_repr import in_one_line
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -43,6 +44,8 @@ class Photo:
     path: Path | None = None
     notes: tuple[str, ...] = ()
     orientation: int = 1
+
+    __repr__ = in_one_line
 
     @property
     def size(self) -> tuple[int, int]:

@@ -36,7 +36,7 @@ def watch(
 
     Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed.
     """
-    from refine.commands.progress import print_failures
+    from refine.commands.progress import print_doubts, print_failures
     from refine.folder.store import LOG
     from refine.folder.watch import watch_folder
 
@@ -52,5 +52,6 @@ def watch(
         results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
         threads=threads, save_npz=save_npz, every=every, once=once, idle=idle, told=told,
     )  # fmt: skip
+    print_doubts(summary)
     print_failures(summary, str(out / LOG))
     raise typer.Exit(summary.exit_status)

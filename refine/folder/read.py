@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from refine.camera import Camera
+from refine.camera_doubts import Doubt, PhotoFacts
 from refine.camera_input import asked_camera
 from refine.detections import DetectedPeople
 from refine.errors import InputError
@@ -26,6 +27,7 @@ from refine.folder.video import VideoFrames, frame_size
 from refine.photo import Photo, read_photo
 from refine.photo_header import upright_size
 from refine.reading import check_photos, checked
+from refine.suspicions import suspicions
 from refine.transfer import with_camera
 from refine.undistort import Lens
 
@@ -66,7 +68,8 @@ class Prepared:
         people: What was detected in each photo, None where there is no file.
         lenses: The lens that was taken out of each photo, or None.
         missing: What could not be found, a sentence each.
-        notes: What was decided.
+        notes: What was decided, and the doubts in words.
+        doubts: What looks wrong.
         pieces: In how many pieces the result comes.
     """
 
@@ -80,6 +83,7 @@ class Prepared:
     lenses: tuple[Lens | None, ...]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     pieces: int = 1
 
     @property
@@ -165,20 +169,15 @@ class Reader:
             names.append(found[photo].name)
             people.append(detected)
             lenses.append(lens)
-        notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
         chosen, place = (torch.tensor(one, dtype=torch.long) for one in (rows, local))
+        facts = [_facts(photo, detected) for photo, detected in zip(photos, people, strict=True)]
+        some = replace(estimate.rows(chosen), image_index=place)
+        doubts = suspicions(some, facts, asked_camera=self.settings.camera is not None)
+        notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
+        notes += tuple(doubt.sentence for doubt in doubts)
         return Prepared(
-            item,
-            estimate,
-            chosen,
-            place,
-            tuple(photos),
-            tuple(names),
-            tuple(people),
-            tuple(lenses),
-            tuple(missing),
-            notes,
-        )
+            item, estimate, chosen, place, tuple(photos), tuple(names), tuple(people), tuple(lenses), tuple(missing), notes, doubts,
+        )  # fmt: skip
 
     def locate(self, item: Item) -> Located:
         """Read a result and find its photos; the last one is remembered, for the next part of the same file.
@@ -288,3 +287,9 @@ class Reader:
         if path is None or self.keypoints is None:
             return None
         return read_people(path, photo, size, self.photos.place_of(photo) if self.keypoints.about_all else None)
+
+
+def _facts(photo: Photo, people: DetectedPeople | None) -> PhotoFacts:
+    """Return a photo as doubts look at it, with all points that were detected in it."""
+    points = None if people is None else people.pixel[people.confidence > 0]
+    return PhotoFacts(photo.size, photo.orientation, points)
