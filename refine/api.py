@@ -15,26 +15,24 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
-from refine.camera import Camera
+from refine.camera_input import CameraLike
 from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoint_input import detections_of
 from refine.look import Look, look
 from refine.orientation import ambiguous, turned
-from refine.photo import Photo, read_photos
+from refine.photo import ImageLike, Photo, read_photos
 from refine.reading import camera_of, check_photos, estimate_of, estimate_of_file
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
+from refine.suspicions import photo_facts, suspicions
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
 from refine.trust.merge import merged
 
 LOGGER = logging.getLogger("refine")
-
-ImageLike = str | Path | np.ndarray
-"""A file, or an RGB array (H, W, 3)."""
 
 TURNED = "seen from the side, both orientations were tried and the estimate's was turned around."
 """Said of a person whose orientation was in doubt, and wrong."""
@@ -47,7 +45,7 @@ def fit(
     init: Estimate | Mapping[str, object] | str | Path | object,
     *,
     keypoints: Detections | DetectedPeople | str | Path | np.ndarray | Tensor | Sequence[object] | object | None = None,
-    camera: Camera | str | Path | None = None,
+    camera: CameraLike | None = None,
     body_model: SkinnedBody | str | Path | None = None,
     evidence: Sequence[Term] = (),
     priors: Sequence[Term] | None = None,
@@ -57,14 +55,16 @@ def fit(
     """Move estimated bodies onto the people in the photo.
 
     Args:
-        image: A photo, or several, indexed by the estimate's `image_index`: a path, or an RGB array (H, W, 3). A photo's EXIF
-            orientation is applied.
+        image: A photo, or several, indexed by the estimate's `image_index`: a path, an RGB array (H, W, 3), a tensor (3, H, W) of 0..1 or
+            uint8, or a PIL image. A file's EXIF orientation is applied; images in memory are taken as they are.
         init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas, transl`, ...;
             axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a regressor's result file.
         keypoints: 2D keypoints: a detector's file (OpenPose, MMPose, COCO, DWPose, MediaPipe; one a photo, or one with all of them) or what it
             returned in memory, `DetectedPeople` (`refine.read_keypoints`), `Detections` already matched to the bodies, or an
             array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
-        camera: A `Camera`, a focal rule ("diagonal", "fov60", "hmr2", ...) or a K.json file; None: the one `init` holds.
+        camera: None: the one `init` holds. A `Camera`; a focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in
+            px (the centre is the photo's middle); a 3x3 matrix or (fx, fy, cx, cy), as OpenCV counts them: from pixel centres; or a mapping
+            with K.json's keys. `refine.intrinsics` lists the forms and what each counts from; a note says what was taken.
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
         evidence: Further terms with the estimate's batch axis.
         priors: Terms in place of the default ones (`priors.default_priors`).
@@ -91,8 +91,15 @@ def fit(
         photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
     )
     notes += said + tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
+    doubts = tuple(
+        doubt.sentence
+        for doubt in suspicions(estimate, photo_facts(photos, estimate, detections), asked_camera=camera is not None)
+    )
     for note in notes:
         LOGGER.info(note)
+    for doubt in doubts:
+        LOGGER.warning(doubt)
+    notes = tuple(dict.fromkeys((*notes, *doubts)))  # what the file says twice is both a note and a doubt
     asking = _asking(refiner, photos)
     return summarise(estimate, fitted.rounds, detections, fitted.informed, notes, photos, asking)
 
@@ -220,7 +227,7 @@ def read(
     path: str | Path,
     *,
     body_model: SkinnedBody | str | Path | None = None,
-    camera: Camera | str | Path | None = None,
+    camera: CameraLike | None = None,
     image: ImageLike | Sequence[ImageLike] | None = None,
 ) -> Estimate:
     """Read a regressor's result file.
@@ -228,7 +235,7 @@ def read(
     Args:
         path: The file; its format is recognised from its content.
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
-        camera: What replaces the file's: one camera, or one a body or photo; a focal rule ("diagonal", "fov60", "hmr2", ...); or a K.json file.
+        camera: What replaces the file's: one camera, or one a body or photo; or another form that `fit` takes.
         image: The photo, or several by the estimate's `image_index`, for files that do not know their photo's size.
 
     Returns:

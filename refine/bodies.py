@@ -18,6 +18,7 @@ from refine.batch import Index
 from refine.camera import Camera
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.short_repr import in_one_line
 
 BODY_JOINTS = 22
 """The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
@@ -41,6 +42,8 @@ class Bodies:
     shape: Float[Tensor, "B S"]
     expression: Float[Tensor, "B E"]
     translation: Float[Tensor, "B 3"]
+
+    __repr__ = in_one_line
 
     def __post_init__(self) -> None:
         sizes = check_shape("bodies.pose", self.pose, "B J 3 3")
@@ -183,6 +186,8 @@ class State:
 
     bodies: Bodies
     camera: Camera
+
+    __repr__ = in_one_line
 
     def __len__(self) -> int:
         return len(self.bodies)

@@ -19,6 +19,7 @@ from torch import Tensor
 from refine import batch
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
+from refine.short_repr import in_one_line
 
 if TYPE_CHECKING:
     from refine.batch import Index
@@ -59,6 +60,8 @@ class Camera:
         check_shape("camera.size", self.size, "B 2", **sizes)
         if self.camera_from_world is not None:
             check_shape("camera.camera_from_world", self.camera_from_world, "B 3 4", **sizes)
+
+    __repr__ = in_one_line
 
     @staticmethod
     def from_opencv(

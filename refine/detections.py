@@ -12,6 +12,7 @@ from torch import Tensor
 
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
+from refine.short_repr import in_one_line
 
 SURE = 0.3
 """Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer is 0.05,
@@ -43,6 +44,8 @@ class Detections:
     name: str
     pixel: Float[Tensor, "B K 2"]
     confidence: Float[Tensor, "B K"]
+
+    __repr__ = in_one_line
 
     def __post_init__(self) -> None:
         sizes = check_shape("detections.pixel", self.pixel, "B K 2")
@@ -82,6 +85,8 @@ class DetectedPeople:
     confidence: Float[Tensor, "P K"]
     origin: str = "the call"
     notes: tuple[str, ...] = ()
+
+    __repr__ = in_one_line
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.pixel", self.pixel, "P K 2")

@@ -20,6 +20,7 @@ from refine.bodies import Bodies, State
 from refine.body import PosedBody, SkinnedBody
 from refine.camera import Camera
 from refine.check import check_shape
+from refine.short_repr import in_one_line
 from refine.source_found import Found
 
 
@@ -76,6 +77,8 @@ class Source:
     found: Found | None = None
     unusable: Bool[Tensor, "B"] | None = None
 
+    __repr__ = in_one_line
+
     def __len__(self) -> int:
         return self.pose.shape[0]
 
@@ -107,6 +110,11 @@ class Estimate:
 
     def __post_init__(self) -> None:
         check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
+
+    def __repr__(self) -> str:
+        from refine.result_view import estimate_text
+
+        return estimate_text(self)
 
     def __len__(self) -> int:
         return len(self.state)

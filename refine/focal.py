@@ -1,4 +1,4 @@
-"""Where a camera comes from when nobody calibrated it: the focal rules regressors assume, and intrinsics stored as JSON.
+"""Where a camera comes from when nobody calibrated it: the focal rules regressors assume (calibrated ones: `refine.intrinsics`).
 
     diagonal: f = sqrt(W² + H²)      fov: f = max(W, H) / (2 tan(fov / 2))      hmr2: f = 5000 / 256 max(W, H)
 
@@ -11,7 +11,6 @@ Source: CLIFF (arXiv 2208.00571, sec. 3.2), ROMP and BEV (repository `simple_rom
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,8 +20,6 @@ from torch import Tensor
 from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
-from refine.json_file import read_json
-from refine.undistort import Lens
 
 SPIN_FOCAL_PX = 5000.0
 """The focal length SPIN and its descendants were trained with (SPIN `constants.py`)."""
@@ -85,60 +82,12 @@ def camera_from_rule(rule: str, size: tuple[int, int] | Float[Tensor, "B 2"]) ->
     """
     if not isinstance(rule, str) or rule not in RULES:
         got = repr(rule) if isinstance(rule, str) else type(rule).__name__
-        advice = (
-            f"Name the rule of the system that made the estimate:\n{list_rules()}\nor give a camera, or a K.json file."
-        )
+        advice = f"Name the rule of the system that made the estimate:\n{list_rules()}\nor give a camera, a K.json file, a 3x3 matrix, (fx, fy, cx, cy), or a focal length in px."
         raise InputError("camera", "a focal rule", got, advice)
     pixels = _size_tensor(size)
     check_positive("size", pixels, "px", "Give (height, width) of the photo.")
     focal = pixels.new_tensor([RULES[rule].focal_px(height, width) for height, width in pixels.tolist()])
     return Camera(focal[:, None].repeat(1, 2), pixels.flip(-1) / 2, pixels)
-
-
-def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Lens | None]:
-    """Read the intrinsics of one photo from a JSON file.
-
-    The file holds one object: `{"K": 3x3}` as OpenCV's calibration writes it (counted from pixel centres; half a pixel is added
-    here), or `{"focal": f | [fx, fy], "center": [cx, cy]}` in this library's corner convention, in which the middle of the image is
-    (W/2, H/2). Optional: `"distortion": [k1, k2, p1, p2, ...]` (OpenCV's order) and `"size": [height, width]`, which is checked.
-
-    Args:
-        path: The file.
-        size: (height, width) of the photo, px.
-
-    Returns:
-        The camera (of the undistorted photo, if the lens distorts) and the lens, None without distortion. With a lens, call
-        its `undistort` on the photo and its `undistort_points` on everything detected in it.
-
-    Raises:
-        InputError: The file is missing or not such JSON, the focal length is not above zero, or the size is another photo's.
-    """
-    path = Path(path)
-    advice = 'Write {"K": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]} or {"focal": [fx, fy], "center": [cx, cy]}, in px of this photo.'
-    try:
-        data = read_json(path, f"camera file {path}")
-    except InputError as error:
-        raise InputError(error.name, error.expected, error.got, f"{error.advice} {advice}") from error
-    if not isinstance(data, dict) or ("K" in data) == ("focal" in data):
-        got = f"the keys {sorted(map(str, data))}" if isinstance(data, dict) else type(data).__name__
-        raise InputError(f"camera file {path}", 'an object with either "K" or "focal"', got, advice)
-    _check_size(path, data, size)
-    if "K" in data:
-        matrix = _numbers(path, "K", data["K"], (3, 3), advice)
-    else:
-        focal = data["focal"] if isinstance(data["focal"], list) else [data["focal"]] * 2
-        (fx, fy) = _numbers(path, "focal", focal, (2,), advice)
-        middle = [size[1] / 2, size[0] / 2]
-        (cx, cy) = _numbers(path, "center", data.get("center", middle), (2,), advice) - 0.5  # to OpenCV's pixel centres
-        matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-    distortion = data.get("distortion")
-    shape = (len(distortion),) if isinstance(distortion, list) else (4,)
-    bent = np.zeros(4) if distortion is None else _numbers(path, "distortion", distortion, shape, advice)
-    try:
-        lens = Lens(matrix, bent, (size[0], size[1]))
-        return lens.camera(), lens if bent.any() else None
-    except InputError as error:  # the same sentence, with the file in front
-        raise InputError(f"camera file {path}, {error.name}", error.expected, error.got, error.advice) from error
 
 
 def _size_tensor(size: tuple[int, int] | Tensor) -> Tensor:
@@ -152,36 +101,3 @@ def _size_tensor(size: tuple[int, int] | Tensor) -> Tensor:
     if pixels.dim() != 2 or pixels.shape[1] != 2:
         raise InputError("size", "(height, width) or a tensor of shape (B, 2)", f"shape {shape}")
     return pixels
-
-
-def _check_size(path: Path, data: dict[str, object], size: tuple[int, int]) -> None:
-    """Refuse intrinsics of another photo, and say so when height and width are only swapped."""
-    if "size" not in data:
-        return
-    height, width = _numbers(path, "size", data["size"], (2,), "Write [height, width] in px.")
-    if (height, width) == tuple(size):
-        return
-    swapped = (width, height) == tuple(size)
-    advice = (
-        'The order in the file is "size": [height, width].'
-        if swapped
-        else "Scale the intrinsics with the photo, or use that photo."
-    )
-    raise InputError(
-        f"camera file {path}",
-        f"the size of the photo, {size[0]:g} x {size[1]:g} (h x w)",
-        f"{height:g} x {width:g}",
-        advice,
-    )
-
-
-def _numbers(path: Path, key: str, value: object, shape: tuple[int, ...], advice: str) -> np.ndarray:
-    """Return a JSON value as finite numbers of the shape."""
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.full(1, np.nan)
-    if array.shape != shape or not np.isfinite(array).all():
-        got = f"shape {array.shape}" if np.isfinite(array).all() else "something that is not finite numbers"
-        raise InputError(f'camera file {path}, "{key}"', f"finite numbers of shape {shape}", got, advice)
-    return array

@@ -14,10 +14,13 @@ from torch import Tensor
 from refine import rotation
 from refine.bodies import BODY_JOINTS
 from refine.camera import Camera
+from refine.camera_doubts import PhotoFacts
+from refine.camera_input import CameraLike, asked_camera
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.focal import camera_from_rule
 from refine.formats import find
+from refine.reading import estimate_of_file
 from refine.suspicions import suspicions
 
 ASSUMED_SIZE = (1080, 1920)
@@ -63,13 +66,22 @@ class Inspection:
         return height, width
 
 
-def inspect(path: str | Path, *, size: tuple[int, int] | None = None, format: str | None = None) -> Inspection:
+def inspect(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    orientation: int = 1,
+    format: str | None = None,
+    camera: CameraLike | None = None,
+) -> Inspection:
     """Look into a result file.
 
     Args:
         path: The file.
-        size: (height, width) px of the photo, where it is at hand.
+        size: (height, width) px of the photo, upright, where it is at hand.
+        orientation: 1..8, as Exif counts them: the turn that was undone when the photo was read.
         format: The format's name, where the file should not be asked.
+        camera: The camera to see the people through (`fit` takes the same forms); None: the file's.
 
     Returns:
         What was found.
@@ -78,19 +90,40 @@ def inspect(path: str | Path, *, size: tuple[int, int] | None = None, format: st
         InputError: The file is missing, broken, or of no known format.
     """
     path = Path(path)
-    estimate, doubts = _read(path, size, format)
+    estimate, assumed = _read(path, size, format) if camera is None else _read_with(path, size, format, camera)
     if not len(estimate):
         facts = (("file", f"{path.name}, {path.stat().st_size / 1000:.0f} kB"), ("people", "nobody"))
         return Inspection(path, estimate, facts, (), ())
-    return Inspection(path, estimate, _facts(path, estimate), _missing(estimate), doubts + suspicions(estimate, size))
+    photos = () if size is None else (PhotoFacts(size, orientation),) * (int(estimate.image_index.max()) + 1)
+    doubts = suspicions(estimate, photos, asked_camera=camera is not None)
+    wrong = (*assumed, *(doubt.sentence for doubt in doubts))
+    return Inspection(path, estimate, _facts(path, estimate, camera is not None), _missing(estimate), wrong)
+
+
+def _read_with(
+    path: Path, size: tuple[int, int] | None, format: str | None, camera: CameraLike
+) -> tuple[Estimate, tuple[str, ...]]:
+    """Read the file through the camera that was asked for, with a common size where nobody knows the photo's."""
+    if size is None and not isinstance(camera, Camera):
+        try:
+            return estimate_of_file(path, camera, None, format), ()
+        except InputError as error:
+            if error.name != "camera" and not error.name.endswith("sizes"):
+                raise
+    sizes = torch.tensor([size or ASSUMED_SIZE], dtype=torch.float32)
+    asked = camera if isinstance(camera, Camera) else asked_camera(camera, sizes).camera
+    return find.read(path, format=format, camera=asked, sizes=sizes), () if size else (_no_size(ASSUMED_SIZE),)
+
+
+def _no_size(size: tuple[int, int]) -> str:
+    return f"The photo's size is not known: {size[1]}x{size[0]} px is assumed. Give the photo."
 
 
 def _read(path: Path, size: tuple[int, int] | None, format: str | None) -> tuple[Estimate, tuple[str, ...]]:
     """Read the file, with what stands in for what nobody knows."""
-    height, width = size or ASSUMED_SIZE
-    sizes = torch.tensor([[height, width]], dtype=torch.float32)
-    no_size = f"The photo's size is not known: {width}x{height} px is assumed. Give the photo."
-    no_camera = f'The focal length is guessed: the rule "{ASSUMED_RULE}". The file holds no camera; name the system\'s own rule.'
+    sizes = torch.tensor([size or ASSUMED_SIZE], dtype=torch.float32)
+    no_size = _no_size(size or ASSUMED_SIZE)
+    no_camera = f'The focal length is guessed: the rule "{ASSUMED_RULE}". The file holds no camera; name the system\'s own rule (--camera).'
     try:
         return find.read(path, format=format, sizes=None if size is None else sizes), ()
     except InputError as error:
@@ -102,7 +135,7 @@ def _read(path: Path, size: tuple[int, int] | None, format: str | None) -> tuple
     return find.read(path, format=format, camera=camera), (no_camera, *(() if size else (no_size,)))
 
 
-def _facts(path: Path, estimate: Estimate) -> tuple[tuple[str, str], ...]:
+def _facts(path: Path, estimate: Estimate, asked_camera: bool) -> tuple[tuple[str, str], ...]:
     source, bodies, camera = estimate.source, estimate.bodies, estimate.camera
     module = find.formats().get(source.format)
     about = (getattr(module, "__doc__", None) or "").strip().splitlines()
@@ -132,7 +165,7 @@ def _facts(path: Path, estimate: Estimate) -> tuple[tuple[str, str], ...]:
          + (f", {_count(len(set(source.persons)), 'identity', 'identities')}" if source.persons else "")),
         ("images", _listed(source.images) if source.images else "not named"),
         ("camera", _camera(camera)),
-        ("focal rule", source.focal_rule or "stored"),
+        ("focal rule", "as asked for" if asked_camera else source.focal_rule or "stored"),
         ("translation" if source.translation is not None else "pelvis", _span(place, "m", ("x", "y", "z"))),
         ("betas", _span(source.betas.reshape(-1, 1), "", ("",)) if source.betas.shape[1] else "none"),
         ("rotations", f"root up to {float(turns[:, 0].max()):.0f}°, {names[joint] if joint < len(names) else joint} up to {float(worst[joint - 1]):.0f}°"),

@@ -1,4 +1,4 @@
-"""Photos as they come: a file or an array of any usual kind, turned into (H, W, 3) uint8 RGB, upright, with notes of what was done.
+"""Photos as they come: a file, an array, a tensor or a PIL image, turned into (H, W, 3) uint8 RGB, upright, with notes of what was done.
 
     shown = orient(decode(file))        8 bit = round(255 value)     over white: alpha colour + (1 - alpha) 255
 
@@ -11,15 +11,19 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import Tensor
 
 from refine.errors import InputError
 from refine.photo_header import KINDS, orient, read_header, why_incomplete
+from refine.photo_memory import CHANNELS, as_array_of_photo, split_batch
+from refine.short_repr import in_one_line
 
-CHANNELS = (1, 3, 4)
-"""Numbers of channels a photo may have: gray, RGB, RGB and alpha."""
+if TYPE_CHECKING:
+    import PIL.Image
 
 UNIT_TOLERANCE = 1e-3
 """How far beyond 0..1 a float photo may reach, as resampling and rounding leave it; a quarter of an 8-bit step."""
@@ -33,24 +37,38 @@ class Photo:
         pixels: (H, W, 3) uint8, RGB. Not to be written to.
         path: The file it came from, None for an array.
         notes: What was done to it on reading, a sentence each.
+        orientation: 1..8, as Exif counts them: the turn that was undone on reading; 1: none.
     """
 
     pixels: UInt8[np.ndarray, "H W 3"]
     path: Path | None = None
     notes: tuple[str, ...] = ()
+    orientation: int = 1
+
+    __repr__ = in_one_line
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) px."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) px of the file's pixels, before the turn that was undone."""
+        return self.size[::-1] if self.orientation > 4 else self.size
 
-def read_photo(image: str | Path | np.ndarray, name: str = "image") -> Photo:
+
+ImageLike = Union[str, Path, np.ndarray, Tensor, "PIL.Image.Image"]  # Pillow is not imported here
+"""A file, an array, a tensor or a PIL image: see `read_photo`."""
+
+
+def read_photo(image: ImageLike, name: str = "image") -> Photo:
     """Read one photo.
 
     Args:
         image: A file OpenCV can decode (JPEG, PNG, WebP, TIFF, BMP ...; its EXIF orientation is applied), or an array
-            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGB and alpha: uint8, other integers in 0..255, uint16, bool, or floats in 0..1.
+            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGB and alpha: uint8, other integers in 0..255, uint16, bool, or floats in 0..1;
+            a tensor of the same, or with channels first, (3, H, W); or a PIL image, whose pixels are taken as they are.
         name: The argument's name, for messages.
 
     Returns:
@@ -61,21 +79,16 @@ def read_photo(image: str | Path | np.ndarray, name: str = "image") -> Photo:
     """
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), name)
-    if not isinstance(image, np.ndarray):
-        kind = f"{type(image).__module__}.{type(image).__qualname__}"
-        advice = "Convert it first: numpy.asarray(image) for PIL, image.permute(1, 2, 0).cpu().numpy() for a (C, H, W) tensor."
-        raise InputError(name, "a path or a numpy array", kind, advice)
-    pixels, notes = _to_rgb(_to_bytes(_check_array(image, name), name), name)
-    return Photo(pixels, None, notes)
+    array, said = as_array_of_photo(image, name)
+    pixels, notes = _to_rgb(_to_bytes(_check_array(array, name), name), name)
+    return Photo(pixels, None, said + notes)
 
 
-def read_photos(
-    image: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
-) -> tuple[Photo, ...]:
+def read_photos(image: ImageLike | Sequence[ImageLike]) -> tuple[Photo, ...]:
     """Read one photo or several, in the order an estimate's `image_index` counts them.
 
     Args:
-        image: What `read_photo` takes, a list or tuple of that, or an array (N, H, W, C) of N photos.
+        image: What `read_photo` takes, a list or tuple of that, or an array (N, H, W, C) or tensor (N, C, H, W) of N photos.
 
     Returns:
         The photos, one for a single image.
@@ -83,8 +96,8 @@ def read_photos(
     Raises:
         InputError: As `read_photo`, naming the photo by its place; or the sequence is empty.
     """
-    if isinstance(image, np.ndarray) and image.ndim == 4:
-        image = list(image)
+    several = split_batch(image)
+    image = image if several is None else several
     if not isinstance(image, (list, tuple)):
         return (read_photo(image),)  # type: ignore[arg-type]  # anything else is refused there
     if not image:
@@ -133,7 +146,7 @@ def _read_file(path: Path, name: str) -> Photo:
             f"{where}: EXIF orientation {header.orientation} was applied; {before} (w x h) as stored is {after} upright.",
         )
         bytes_ = turned
-    return Photo(np.ascontiguousarray(bytes_), path, notes)
+    return Photo(np.ascontiguousarray(bytes_), path, notes, header.orientation)
 
 
 def _check_array(image: np.ndarray, name: str) -> np.ndarray:

@@ -9,18 +9,16 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.camera import Camera
+from refine.camera_doubts import SIZE_TOLERANCE_PX
+from refine.camera_input import CameraLike, asked_camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.focal import RULES, camera_from_rule, read_intrinsics
 from refine.photo import Photo
 from refine.undistort import Lens
 
 ROTATION_TOLERANCE = 1e-2
 """How far R R^T may be from the identity (float16 and hand-rounded numbers stay below)."""
-
-SIZE_TOLERANCE_PX = 2.0
-"""A file's image size may be known only through its principal point: half a pixel of rounding on each side, doubled."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,12 @@ class Given:
         raise InputError("camera", wanted, f"{cameras} for image_index {image_index.tolist()}")
 
 
-def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> Given:
+def camera_of(camera: CameraLike | None, photos: tuple[Photo, ...]) -> Given:
     """Resolve the `camera` argument.
 
     Args:
-        camera: A camera, the name of a focal rule, a K.json file, or None.
-        photos: The photos, none only with a camera or None; a rule or file gives one camera for each.
+        camera: A camera, what `asked_camera` takes (a focal rule, a K.json file, intrinsics in memory), or None.
+        photos: The photos, none only with a camera or None; everything but a camera gives one for each.
 
     Returns:
         The camera and the photos to use with it.
@@ -89,30 +87,31 @@ def camera_of(camera: Camera | str | Path | None, photos: tuple[Photo, ...]) -> 
             raise InputError("camera", "a camera in whose frame the bodies are", "one with camera_from_world", advice)
         return Given(photos, camera.checked(), notes=("Camera: as given by the caller.",))
     sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float32)
-    if isinstance(camera, str) and (camera in RULES or Path(camera).suffix != ".json"):
-        return Given(
-            photos, camera_from_rule(camera, sizes), notes=(f'Camera: focal rule "{camera}", as asked by the caller.',)
-        )
-    if not isinstance(camera, str | Path):
-        raise InputError("camera", "a Camera, a focal rule, a K.json file or None", type(camera).__name__)
-    if len({photo.size for photo in photos}) > 1:
+    asked = asked_camera(camera, sizes)
+    if asked.calibrated and len({photo.size for photo in photos}) > 1:
         raise InputError(
-            "camera", "photos of one size with a K.json file", "photos of several sizes", "Refine them separately."
+            "camera",
+            "photos of one size with one camera's intrinsics",
+            "photos of several sizes",
+            "Refine them separately.",
         )
-    one, lens = read_intrinsics(camera, photos[0].size)
-    note = f"Camera: {Path(camera).name}" + (", the photos are undistorted with it." if lens else ".")
-    if lens is not None:
-        photos = tuple(replace(photo, pixels=lens.undistort(photo.pixels)) for photo in photos)
-    return Given(photos, one[torch.zeros(len(photos), dtype=torch.long)], lens, (note,))
+    pairs = zip(photos, asked.lenses, strict=True)
+    straight = tuple(
+        photo if lens is None else replace(photo, pixels=lens.undistort(photo.pixels)) for photo, lens in pairs
+    )
+    return Given(straight, asked.camera, asked.lenses[0] if asked.lenses else None, (asked.note,))
 
 
-def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path | None) -> Estimate:
+def estimate_of(
+    init: object, given: Given, body_model: SkinnedBody | str | Path | None, format: str | None = None
+) -> Estimate:
     """Resolve the `init` argument.
 
     Args:
         init: An `Estimate`, a mapping with SMPL(-X) names, an output of the `smplx` package, or a result file.
         given: The caller's camera, or none.
         body_model: A model, its file, a folder with models, or None.
+        format: The format of a result file; None: recognised.
 
     Returns:
         The estimate, on the asked model, through the asked camera.
@@ -134,7 +133,7 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
         return estimate if camera is None else with_camera(estimate, given.for_bodies(estimate.image_index))
     if isinstance(init, str | Path):
         first = None if camera is None else camera[:1]
-        estimate = find.read(init, model_of(body_model), camera=first, sizes=given.sizes)
+        estimate = find.read(init, model_of(body_model), camera=first, format=format, sizes=given.sizes)
         if named is not None and not suits(estimate.source, estimate.body):
             estimate = on_body(estimate, body_for(estimate.source, named))
         several = camera is not None and len(camera) > 1
@@ -152,14 +151,18 @@ def estimate_of(init: object, given: Given, body_model: SkinnedBody | str | Path
 
 
 def estimate_of_file(
-    path: str | Path, camera: Camera | str | Path | None, body_model: SkinnedBody | str | Path | None
+    path: str | Path,
+    camera: CameraLike | None,
+    body_model: SkinnedBody | str | Path | None,
+    format: str | None = None,
 ) -> Estimate:
     """Read a result file without its photos.
 
     Args:
         path: The file.
-        camera: A camera; a focal rule or a K.json file, where the file knows its photos' sizes; None: the file's own.
+        camera: A camera; what else `asked_camera` takes, where the file knows its photos' sizes; None: the file's own.
         body_model: A model, its file, a folder with models, or None.
+        format: The file's format; None: recognised.
 
     Returns:
         The estimate, on the asked model, through the asked camera.
@@ -169,25 +172,21 @@ def estimate_of_file(
     """
     from refine.transfer import with_camera
 
-    if not isinstance(camera, str | Path):
-        return estimate_of(path, camera_of(camera, ()), body_model)
+    if camera is None or isinstance(camera, Camera):
+        return estimate_of(path, camera_of(camera, ()), body_model, format)
     try:
-        estimate = estimate_of(path, Given(), body_model)
+        estimate = estimate_of(path, Given(), body_model, format)
     except InputError as error:
         if not Path(path).is_file():
             raise
-        advice = f"{error.advice} {camera} is for a photo of known size: give the photo too (image=...)."
+        asked = f"{camera}" if isinstance(camera, str | Path) else "The camera"
+        advice = f"{error.advice} {asked} is for a photo of known size: give the photo too (image=...; --image)."
         raise InputError(error.name, error.expected, error.got, advice.strip()) from error
-    sizes = estimate.camera.size
-    if isinstance(camera, str) and (camera in RULES or Path(camera).suffix != ".json"):
-        return with_camera(estimate, camera_from_rule(camera, sizes))
-    if len(sizes.unique(dim=0)) > 1:
-        raise InputError(
-            "camera", "photos of one size with a K.json file", "photos of several sizes", "Read them apart."
-        )
-    height, width = (round(side) for side in sizes[0].tolist()) if len(sizes) else (1, 1)
-    one, _ = read_intrinsics(camera, (height, width))
-    return with_camera(estimate, one)
+    asked_for = asked_camera(camera, estimate.camera.size)
+    if asked_for.calibrated and len(estimate.camera.size.unique(dim=0)) > 1:
+        expected = "photos of one size with one camera's intrinsics"
+        raise InputError("camera", expected, "photos of several sizes", "Read them apart.")
+    return replace(with_camera(estimate, asked_for.camera), notes=(*estimate.notes, asked_for.note))
 
 
 def checked(estimate: Estimate) -> Estimate:
@@ -243,5 +242,17 @@ def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
         height, width = (round(float(side)) for side in estimate.camera.size[row])
         raise InputError(
             "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
-            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", "Give that photo, or a camera for this one.",
+            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", _other_photo(photos[int(estimate.image_index[row])], (height, width)),
         )  # fmt: skip
+
+
+def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:
+    """Return what to do about an estimate that was made on a photo of another size (height, width)."""
+    if made_on != photo.size[::-1] or photo.size[0] == photo.size[1]:
+        return "Give that photo, or a camera for this one."
+    if photo.orientation > 4:
+        return (
+            "That is the photo as stored, before its EXIF turn, which the estimate's tool ignored: save the photo upright and run it again,"
+            " or give the stored pixels as an array."
+        )
+    return "Its sides are swapped: the estimate is of the photo turned by a quarter. Give that one, or run the estimate's tool on this one."

@@ -62,6 +62,18 @@ class Result:
     judgement: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
     stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
 
+    def __repr__(self) -> str:
+        from refine.result_view import result_text
+
+        return result_text(self)
+
+    @usual_torch()
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small picture and the table of people."""
+        from refine.result_view import result_html
+
+        return result_html(self)
+
     def __len__(self) -> int:
         return len(self.state)
 

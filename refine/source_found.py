@@ -22,7 +22,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine import rotation
-from refine.bodies import BODY_JOINTS, Bodies, Index
+from refine.batch import Index
+from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 
 KEY = "refine_body"

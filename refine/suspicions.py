@@ -1,5 +1,7 @@
 """What looks wrong in an estimate, a sentence each: numbers no person has, people nobody can see, a camera or a photo of something else."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -7,8 +9,10 @@ from torch import Tensor
 from refine import rotation
 from refine.bodies import BODY_JOINTS
 from refine.camera import NEAR_M
+from refine.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
+from refine.detections import Detections
 from refine.estimate import Estimate
-from refine.reading import SIZE_TOLERANCE_PX
+from refine.photo import Photo
 
 WILD_BETA = 5.0
 """Shape coefficients are standard deviations: one in two million people is beyond five."""
@@ -19,12 +23,6 @@ WILD_TURN_DEG = 150.0
 HEIGHT_M = (0.4, 2.3)
 """Between a small child's and a tall man's extent of joints, rest lengths summed from ankle to head."""
 
-APART_PX = 2.0
-"""Stored pixels that are farther than this from the projection of the stored joints were not made by this camera (relative to 1000 px)."""
-
-OFF_CENTER = 0.1
-"""A camera whose axis is farther than this part of the longer side from the photo's middle is likely of another photo, or of a crop."""
-
 SMALL_PX = 20.0
 """A person of whom less is seen is not worth a look."""
 
@@ -32,21 +30,27 @@ SHOWN = 5
 """People and pairs of people listed before the rest is counted."""
 
 
-def suspicions(estimate: Estimate, size: tuple[int, int] | None = None) -> tuple[str, ...]:
-    """Return what looks wrong, a sentence each.
+def suspicions(
+    estimate: Estimate, photos: Sequence[PhotoFacts] = (), *, asked_camera: bool = False
+) -> tuple[Doubt, ...]:
+    """Return what looks wrong.
 
     Args:
         estimate: B people.
-        size: (height, width) px of the photo at hand, where there is one.
+        photos: The photos `image_index` points into, where they are at hand.
+        asked_camera: Whether the caller gave the camera, and not the file.
     """
+    if not len(estimate):
+        return ()
     source, camera = estimate.source, estimate.camera
-    found = [*_photo_doubts(estimate, size), *source.doubts]
+    found = camera_doubts(estimate, photos, asked=asked_camera)
+    found += [Doubt(f"{PEOPLE}: what the file says twice", sentence) for sentence in source.doubts]
 
     def told(rows: Bool[Tensor, "B"], words: str) -> None:
         if bool(rows.any()):
             chosen = [str(row + 1) for row in rows.nonzero()[:, 0].tolist()]
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
-            found.append(f"Person {', '.join(chosen[:SHOWN])}{more}: {words}")
+            found.append(Doubt(f"{PEOPLE}: {words}", f"Person {', '.join(chosen[:SHOWN])}{more}: {words}"))
 
     joints = estimate.joints.detach()
     whole = torch.stack([part.flatten(1).isfinite().all(1) for part in (source.pose, source.betas, joints)]).all(0)
@@ -65,57 +69,22 @@ def suspicions(estimate: Estimate, size: tuple[int, int] | None = None) -> tuple
     told(front & ((pixel < 0) | (pixel > extent)).any(2).all(1), "the whole body lies outside the photo.")
     tall = (pixel.amax(1) - pixel.amin(1)).amax(1)
     told(front & (tall < SMALL_PX), f"less than {SMALL_PX:.0f} px tall.")
-    found += _camera_doubts(estimate)
     twins = _twins(joints, estimate.image_index)
-    found += [f"Persons {one + 1} and {two + 1} are the same body in the same place." for one, two in twins]
+    same = "are the same body in the same place."
+    found += [Doubt(f"{PEOPLE}: two {same}", f"Persons {one + 1} and {two + 1} {same}") for one, two in twins]
     return tuple(found)
 
 
-def _photo_doubts(estimate: Estimate, size: tuple[int, int] | None) -> list[str]:
-    """Say whether the photo at hand is not the one the file is about; nothing without a photo."""
-    if size is None:
-        return []
-    camera = estimate.camera
-    given = camera.size.new_tensor(size)
-    made_on = camera.size[((camera.size - given).abs() > SIZE_TOLERANCE_PX).any(1)]
-    if len(made_on):
-        height, width = made_on[0].round().int().tolist()
-        return [f"The photo is {size[1]}x{size[0]} px, the file is about one of {width}x{height} px."]
-    off = ((camera.center - given.flip(0) / 2).abs() / given.max()).amax(1) > OFF_CENTER
-    if bool(off.any()):
-        x, y = camera.center[off][0].tolist()
-        return [f"The camera's centre ({x:.0f}, {y:.0f}) is far from the middle of the photo: is it the file's photo?"]
-    return []
-
-
-def _camera_doubts(estimate: Estimate) -> list[str]:
-    source, camera = estimate.source, estimate.camera
-    found = []
-    if (
-        source.joints is not None
-        and source.keypoints_2d is not None
-        and source.joints.shape[1] == source.keypoints_2d.shape[1]
-    ):
-        apart = (
-            (camera.project(source.joints.to(camera.focal)) - source.keypoints_2d.to(camera.focal))
-            .norm(dim=-1)
-            .median(1)
-            .values
-        )
-        limit = APART_PX * camera.size.amax(1) / 1000
-        if bool((apart > limit).any()):
-            found.append(
-                f"The stored joints project {float(apart.max()):.1f} px from the stored 2D points: another camera made them."
-            )
-    ratio = camera.focal.amax(1) / camera.size.amax(1)
-    if bool((ratio < 0.3).any()):
-        found.append(
-            f"A focal length of {float(ratio.min()):.2f} times the longer side is a fisheye's: is it in px of this photo?"
-        )
-    words = source.focal_rule.lower()
-    if any(word in words for word in ("guess", "assum", "taken")):
-        found.append(f"The camera is not stored: {source.focal_rule}.")
-    return found
+def photo_facts(photos: Sequence[Photo], estimate: Estimate, detections: Detections | None) -> tuple[PhotoFacts, ...]:
+    """Return the photos as doubts look at them, with the points of the bodies that were detected in each."""
+    facts = []
+    for index, photo in enumerate(photos):
+        points = None
+        if detections is not None:
+            rows = (estimate.image_index == index).nonzero()[:, 0].to(detections.pixel.device)
+            points = detections.pixel[rows][detections.confidence[rows] > 0]
+        facts.append(PhotoFacts(photo.size, photo.orientation, points))
+    return tuple(facts)
 
 
 def _height(estimate: Estimate) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor
 from refine.bodies import Bodies
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.short_repr import in_one_line
 
 if TYPE_CHECKING:
     from refine.body.skinning import PosedBody
@@ -41,6 +42,8 @@ class KeypointSet:
     joint_weights: Float[Tensor, "K J"]
     triangle: Int[Tensor, "K"]
     barycentric: Float[Tensor, "K 3"]
+
+    __repr__ = in_one_line
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.joint_weights", self.joint_weights, "K J", K=len(self.names))
@@ -107,6 +110,10 @@ class SkinnedBody:
     flat_hand_mean: bool = True
     convention: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.template)} vertices, {len(self.joint_names)} joints, {self.shape_basis.shape[2]} of shape"
+        return f"SkinnedBody({self.name!r}, {self.model}, {counts}, {self.expression_basis.shape[2]} of expression)"
 
     def __post_init__(self) -> None:
         sizes = check_shape("body.template", self.template, "V 3")

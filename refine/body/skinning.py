@@ -22,6 +22,7 @@ from refine.bodies import Bodies, Unknowns
 from refine.body.jacobian import PointJacobian, SurfacePoints, joint_jacobian, point_jacobian, surface_points
 from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.check import check_shape
+from refine.short_repr import in_one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class PosedBody:
     rest_joints: Float[Tensor, "B J 3"]
     rotations: Float[Tensor, "B J 3 3"]
     joints: Float[Tensor, "B J 3"]
+
+    __repr__ = in_one_line
 
     @cached_property
     def vertices(self) -> Float[Tensor, "B V 3"]:

@@ -1,5 +1,6 @@
 """`refine convert`: a result file on another body model, or as another file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -29,6 +30,12 @@ def convert(
     ] = None,
     format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
     image: Annotated[Optional[Path], typer.Option(help="The photo, for files that do not know its size.")] = None,  # noqa: UP045
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            help="For files without one: a focal rule (diagonal, fov60, ...), a K.json file, or a focal length in px."
+        ),
+    ] = None,
 ) -> None:
     """Put the people of a file on another body model, or write them as another file.
 
@@ -36,11 +43,9 @@ def convert(
     between the two in mm, of joints where no surface is stored, nan where neither is. A regressor's own format is written by
     `refine fit` and `refine run`.
     """
-    import torch
-
     from refine.conversion import convert as to_model
-    from refine.formats.find import read
     from refine.photo import read_photos
+    from refine.reading import camera_of, estimate_of, estimate_of_file
 
     body, kind = _target(to)
     name = "_".join((file.stem, *(() if body is None else (Path(body).stem,)), kind))
@@ -48,8 +53,12 @@ def convert(
     if place.resolve() == file.resolve():
         raise InputError("--out", "another file than the one that is read", str(place), "Name another.")
     check_file(place)
-    sizes = None if image is None else torch.tensor([one.size for one in read_photos(image)], dtype=torch.float32)
-    estimate = read(file, format=format, sizes=sizes)
+    if image is None:
+        estimate = estimate_of_file(file, camera, None, format)
+    else:
+        given = camera_of(camera, read_photos(image))
+        estimate = estimate_of(file, given, None, format)
+        estimate = replace(estimate, notes=(*estimate.notes, *given.notes))
     for note in estimate.notes:
         typer.echo(note, err=True)
     if body is not None:

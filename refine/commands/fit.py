@@ -34,7 +34,8 @@ def fit(
         typer.Option(help="2D keypoints (OpenPose, MMPose, COCO, ...); the network looks at the photo if not named."),
     ] = None,
     camera: Annotated[
-        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+        str | None,
+        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     format: Annotated[str | None, typer.Option(help="The result file's format; recognised if not named.")] = None,

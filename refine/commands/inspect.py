@@ -28,6 +28,12 @@ def inspect(
         ),
     ] = None,
     format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            help="See the people through it: a focal rule (diagonal, fov60, ...), a K.json file, or a focal length in px."
+        ),
+    ] = None,
 ) -> None:
     """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it (--out)."""
     from refine.errors import InputError
@@ -39,7 +45,8 @@ def inspect(
     if out is not None:
         check_file(out)
     photo = None if image is None else read_photo(image)
-    found = look(file, size=None if photo is None else photo.size, format=format)
+    size, orientation = (None, 1) if photo is None else (photo.size, photo.orientation)
+    found = look(file, size=size, orientation=orientation, format=format, camera=camera)
     for name, words in found.facts:
         typer.echo(f"{name:{NAME_WIDTH}}{words}")
     typer.echo(f"{'missing':{NAME_WIDTH}}{'; '.join(found.missing) or 'nothing'}")

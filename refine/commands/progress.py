@@ -86,7 +86,16 @@ def print_summary(summary: "Summary", log: str) -> None:
         str(summary.done_now), f"{summary.seconds.get('wall', 0.0):.1f}",
     )  # fmt: skip
     print_table(table)
+    print_doubts(summary)
     print_failures(summary, log)
+
+
+def print_doubts(summary: "Summary") -> None:
+    """Say on standard error what looks wrong, once a kind, with the number of results and the first of them."""
+    for kind, results in summary.doubts.items():
+        first = results[0]
+        of = "1 result" if len(results) == 1 else f"{len(results)} of {len(summary.files)} results"
+        typer.echo(f"doubtful in {of}, first {first.result}: {first.doubts[kind]}", err=True)
 
 
 def print_failures(summary: "Summary", log: str) -> None:

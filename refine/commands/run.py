@@ -20,7 +20,8 @@ def run(
     ] = None,
     format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
     camera: Annotated[
-        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+        str | None,
+        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run ended; --no-resume begins anew.")] = True,

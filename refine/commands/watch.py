@@ -21,7 +21,8 @@ def watch(
     ] = None,
     format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
     camera: Annotated[
-        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
+        str | None,
+        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
@@ -35,7 +36,7 @@ def watch(
 
     Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed.
     """
-    from refine.commands.progress import print_failures
+    from refine.commands.progress import print_doubts, print_failures
     from refine.folder.store import LOG
     from refine.folder.watch import watch_folder
 
@@ -51,5 +52,6 @@ def watch(
         results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
         threads=threads, save_npz=save_npz, every=every, once=once, idle=idle, told=told,
     )  # fmt: skip
+    print_doubts(summary)
     print_failures(summary, str(out / LOG))
     raise typer.Exit(summary.exit_status)

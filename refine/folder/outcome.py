@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     """Files in the output folder."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """What looks wrong: a sentence by kind (`refine.camera_doubts`); the sentences are among the notes too."""
     part: tuple[int, int] | None = None
     """Photos of a part of a track file; its file is written when all parts are done."""
     stamp: tuple[int, int] | None = field(default=None)
@@ -49,7 +51,7 @@ class Outcome:
 
     def line(self) -> str:
         """Return the outcome as one line of JSON, without what is empty."""
-        content = {name: value for name, value in vars(self).items() if value not in ("", (), None)}
+        content = {name: value for name, value in vars(self).items() if value not in ("", (), None, {})}
         return json_text(content)
 
 
@@ -103,6 +105,16 @@ class Summary:
         return Counter(one.status for one in self.files)
 
     @property
+    def doubts(self) -> dict[str, tuple["Outcome", ...]]:
+        """The results in which something of a kind looks wrong, by kind, the most frequent first."""
+        found: dict[str, list[Outcome]] = {}
+        for one in self.files:
+            for kind in one.doubts:
+                found.setdefault(kind, []).append(one)
+        often = sorted(found.items(), key=lambda entry: -len(entry[1]))
+        return {kind: tuple(results) for kind, results in often}
+
+    @property
     def failed(self) -> tuple[Outcome, ...]:
         """Results that failed, all of them or some of their photos."""
         return tuple(one for one in self.files if one.status in (FAILED, PARTLY))
@@ -137,6 +149,7 @@ def whole_file(parts: Sequence[Outcome], written: tuple[str, ...]) -> Outcome:
         people=people,
         refined=refined,
         written=written if status != FAILED else (),
+        doubts={kind: words for part in reversed(parts) for kind, words in part.doubts.items()},
     )
 
 

@@ -45,7 +45,7 @@ def fit_stream(
 
     Args:
         stream: Standard input.
-        camera: A focal rule or a K.json file; None: the camera in the npz.
+        camera: A focal rule, a K.json file, or a focal length in px; None: the camera in the npz.
         body_model: A model, its file or folder.
         refiner: The method's parts and settings.
 

@@ -4,8 +4,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from refine.camera_input import asked_camera
 from refine.errors import InputError
-from refine.focal import RULES, camera_from_rule
 from refine.folder.batch import check_evidence
 from refine.folder.bodies import BodyShelf
 from refine.folder.manifest import Item, Manifest
@@ -36,8 +36,8 @@ def check_settings(settings: Settings) -> None:
         advice = "Leave it out to have each file recognised by its content."
         raise InputError("--format", f"one of {', '.join(known)}", repr(settings.format), advice)
     camera = settings.camera
-    if camera is not None and (camera in RULES or Path(camera).suffix != ".json"):
-        camera_from_rule(camera, STAND_IN)
+    if camera is not None and Path(camera).suffix.lower() != ".json":
+        asked_camera(camera, STAND_IN)
     elif camera is not None and not Path(camera).is_file():
         raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
     if settings.body_model is not None:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from refine.camera import Camera
+from refine.camera_doubts import Doubt, PhotoFacts
+from refine.camera_input import asked_camera
 from refine.correct_estimate import corrected
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.focal import RULES, camera_from_rule, read_intrinsics
 from refine.folder.bodies import BodyShelf
 from refine.folder.keypoints import find_keypoints, read_people
 from refine.folder.manifest import Item
@@ -28,6 +29,7 @@ from refine.formats._nobody import holds_nobody
 from refine.photo import Photo, read_photo
 from refine.photo_header import upright_size
 from refine.reading import check_photos, checked
+from refine.suspicions import suspicions
 from refine.transfer import with_camera
 from refine.undistort import Lens
 from refine.usable import usable_rows
@@ -70,7 +72,8 @@ class Prepared:
         lenses: The lens that was taken out of each photo, or None.
         missing: What could not be found, a sentence each.
         left: Who is left as they came, and why, a sentence each.
-        notes: What was decided.
+        notes: What was decided, and the doubts in words.
+        doubts: What looks wrong.
         pieces: In how many pieces the result comes.
     """
 
@@ -85,6 +88,7 @@ class Prepared:
     missing: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     pieces: int = 1
 
     @property
@@ -173,20 +177,16 @@ class Reader:
             names.append(found[photo].name)
             people.append(detected)
             lenses.append(lens)
-        notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
         chosen, place = (torch.tensor(one, dtype=torch.long) for one in (rows, local))
+        facts = [_facts(photo, detected) for photo, detected in zip(photos, people, strict=True)]
+        some = replace(estimate.rows(chosen), image_index=place)
+        doubts = suspicions(some, facts, asked_camera=self.settings.camera is not None)
+        notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
+        notes += tuple(doubt.sentence for doubt in doubts)
         return Prepared(
-            item,
-            estimate,
-            chosen,
-            place,
-            tuple(photos),
-            tuple(names),
-            tuple(people),
-            tuple(lenses),
-            tuple(missing),
-            notes=notes,
-        )
+            item, estimate, chosen, place, tuple(photos), tuple(names), tuple(people), tuple(lenses), tuple(missing),
+            notes=notes, doubts=doubts,
+        )  # fmt: skip
 
     def locate(self, item: Item) -> Located:
         """Read a result and find its photos; the last one is remembered, for the next part of the same file.
@@ -264,14 +264,9 @@ class Reader:
 
     def _camera(self, sizes: Tensor) -> tuple[Camera, list[Lens | None]]:
         """Return the asked camera of photos of these sizes, one each, and the lenses to take out."""
-        named = self.settings.camera
-        assert named is not None
-        if named in RULES or Path(named).suffix != ".json":
-            return camera_from_rule(named, sizes), [None] * len(sizes)
-        each = [read_intrinsics(named, (round(h), round(w))) for h, w in sizes.tolist()]
-        cameras, lenses = [camera for camera, _ in each], [lens for _, lens in each]
-        parts = (torch.cat([getattr(one, key) for one in cameras]).float() for key in ("focal", "center", "size"))
-        return Camera(*parts), lenses
+        assert self.settings.camera is not None
+        asked = asked_camera(self.settings.camera, sizes)
+        return asked.camera, list(asked.lenses)
 
     def _seen(self, estimate: Estimate, sizes: Tensor) -> Estimate:
         """Return the estimate through the asked camera, photo by photo."""
@@ -328,3 +323,8 @@ class Reader:
         about = self.photos.later(photo, correction.frames) if correction.frames else photo
         people = None if about is None else self.as_written(about, size)
         return None if people is None else correction.of(people, size).checked(size)
+
+def _facts(photo: Photo, people: DetectedPeople | None) -> PhotoFacts:
+    """Return a photo as doubts look at it, with all points that were detected in it."""
+    points = None if people is None else people.pixel[people.confidence > 0]
+    return PhotoFacts(photo.size, photo.orientation, points)

@@ -69,7 +69,7 @@ def run_folder(
         out: The output folder. What an earlier call has committed there is not done again.
         keypoints: Folder or pattern of keypoint files, or one file about all photos.
         format: The results' format; None: recognised file by file.
-        camera: A focal rule or a K.json file; None: what each result holds.
+        camera: A focal rule, a K.json file, or a focal length in px; None: what each result holds.
         body_model: A model, its file or folder; None: as for `refine.fit`.
         refiner: The method's parts and settings.
         device: Where the solver works.

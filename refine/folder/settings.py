@@ -28,7 +28,7 @@ class Settings:
     format: str | None = None
     """The results' format; None: recognised file by file."""
     camera: str | None = None
-    """A focal rule or a K.json file; None: the camera each result holds."""
+    """A focal rule, a K.json file, or a focal length in px; None: the camera each result holds."""
     body_model: str | None = None
     """A model, its file or folder; None: the source's own where it is found, else the built-in."""
     device: str = "cpu"

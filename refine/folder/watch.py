@@ -58,7 +58,7 @@ def watch_folder(
         out: The output folder.
         keypoints: Folder or pattern of keypoint files.
         format: The results' format; None: recognised file by file.
-        camera: A focal rule or a K.json file.
+        camera: A focal rule, a K.json file, or a focal length in px.
         body_model: A model, its file or folder.
         refiner: The method's parts and settings.
         device: Where the solver works.

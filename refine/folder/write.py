@@ -106,6 +106,7 @@ def _outcome(
         tuple(rounded(value) for result in results for value in result.misfit.tolist()),
         tuple(dict.fromkeys(note for result in results for note in result.notes)),
         written,
+        {doubt.kind: doubt.sentence for one in reversed(pieces) for doubt in reversed(one.prepared.doubts)},
         part,
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from refine.batch import PER_ROW
 from refine.bodies import State, Unknowns
+from refine.short_repr import in_one_line
 from refine.solve.verdict import Decision, Verdict
 from refine.terms import Term
 
@@ -107,6 +108,8 @@ class Solution:
     priors: tuple[Term, ...] = ()
     quality: Quality | None = None
     verdict: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
+
+    __repr__ = in_one_line
 
     def covariance(self, rank_tolerance: float = 1e-9) -> Float[Tensor, "B P P"]:
         """Return the undamped posterior covariance of a step.

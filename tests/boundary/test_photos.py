@@ -1,5 +1,6 @@
 """Photos as callers have them: every usual kind becomes upright 8-bit RGB and says how, everything else is refused with advice."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -48,6 +49,9 @@ def encode(pixels: np.ndarray, kind: str) -> bytes:
     done, data = cv2.imencode(kind, np.ascontiguousarray(pixels))
     assert done
     return bytes(data)
+
+
+JPEG_BYTES, PNG_BYTES = encode(UPRIGHT, ".jpg"), encode(UPRIGHT, ".png")
 
 
 def tiff_block(orientation: int, order: str) -> bytes:
@@ -246,17 +250,82 @@ def test_an_array_that_is_no_photo_is_refused_with_advice(array: np.ndarray, say
     assert str(error.value).startswith("portrait: expected")
 
 
-def test_other_objects_are_told_how_to_become_arrays() -> None:
+def test_what_is_no_photo_is_told_what_is_and_what_is_encoded_how_to_decode_it() -> None:
     jaxtyping.config.update("jaxtyping_disable", True)  # as users have it: without the tests' checks of signatures
     try:
-        for other in (torch.zeros(3, 24, 40), None, 5, b"bytes"):
-            with pytest.raises(InputError, match=r"numpy\.asarray"):
+        for other in (None, 5, {"image": UPRIGHT}):
+            with pytest.raises(InputError, match=r"a path, an array"):
                 read_photo(other)  # type: ignore[arg-type]
+        for other in (PNG_BYTES, bytearray(PNG_BYTES), io.BytesIO(PNG_BYTES)):
+            with pytest.raises(InputError, match=r"decode it: PIL\.Image\.open.*or write it to a file") as error:
+                read_photo(other)  # type: ignore[arg-type]
+            assert "permute" not in str(error.value)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
-JPEG_BYTES, PNG_BYTES = encode(UPRIGHT, ".jpg"), encode(UPRIGHT, ".png")
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "RGBX", "La", "RGBa"]
+)
+def test_pil_images_of_every_mode_are_read(mode: str) -> None:
+    if mode in ("I", "I;16"):
+        image = PIL.Image.fromarray(UPRIGHT[..., 0].astype(np.uint16 if mode == "I;16" else np.int32))
+    elif mode == "PA":
+        image = PIL.Image.fromarray(UPRIGHT).convert("P").convert("PA")
+    elif mode in ("La", "RGBa"):
+        image = PIL.Image.fromarray(UPRIGHT).convert("LA" if mode == "La" else "RGBA").convert(mode)
+    elif mode == "LAB":
+        image = PIL.Image.new("LAB", (40, 24))
+    else:
+        image = PIL.Image.fromarray(UPRIGHT).convert(mode)
+    photo = read_photo(image)
+    assert photo.pixels.shape == (24, 40, 3) and photo.pixels.dtype == np.uint8
+    if mode in ("RGB", "RGBA"):
+        assert (photo.pixels == UPRIGHT).all()
+
+
+def test_a_palette_with_a_transparent_colour_lies_over_white() -> None:
+    image = PIL.Image.new("P", (4, 2), 0)
+    image.putpalette([10, 20, 30] * 256)
+    image.info["transparency"] = 0
+    assert (read_photo(image).pixels == 255).all()
+
+
+def test_a_pil_image_with_a_turn_is_taken_as_it_is_and_says_so() -> None:
+    tags = PIL.Image.Exif()
+    tags[0x0112] = 6
+    memory = io.BytesIO()
+    PIL.Image.fromarray(UPRIGHT).save(memory, "PNG", exif=tags)
+    photo = read_photo(PIL.Image.open(memory))
+    assert (photo.pixels == UPRIGHT).all() and photo.orientation == 1
+    assert "exif_transpose" in photo.notes[0]
+
+
+def test_a_truncated_pil_image_is_refused() -> None:
+    image = PIL.Image.open(io.BytesIO(PNG_BYTES[: len(PNG_BYTES) // 2]))
+    with pytest.raises(InputError, match="can be decoded"):
+        read_photo(image)
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_tensors_are_read_with_channels_first_or_last(kind: torch.dtype) -> None:
+    values = torch.tensor(UPRIGHT.copy())
+    tensor = values if kind == torch.uint8 else (values.double() / 255).to(kind)
+    near = 0 if kind in (torch.uint8, torch.float32, torch.float64) else 1  # 8 bits of mantissa resolve a level
+    for image in (tensor.permute(2, 0, 1), tensor):
+        pixels = read_photo(image).pixels
+        assert np.abs(pixels.astype(int) - UPRIGHT).max() <= near
+    batch = torch.stack([tensor.permute(2, 0, 1)] * 2)
+    assert [photo.size for photo in read_photos(batch)] == [(24, 40)] * 2
+
+
+def test_a_tensor_with_a_gradient_is_read_and_one_that_may_be_either_way_round_is_refused() -> None:
+    image = torch.rand(3, 24, 40, requires_grad=True)
+    assert read_photo(image).size == (24, 40)
+    with pytest.raises(InputError, match="which is both"):
+        read_photo(torch.zeros(3, 24, 3))
+    with pytest.raises(InputError, match="normalisation"):
+        read_photo(image.detach() * 4 - 2)
 
 
 @pytest.mark.parametrize(

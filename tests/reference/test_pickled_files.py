@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from refine.errors import InputError
+from refine.files.plain_data import TensorArray
 from refine.formats._pickled import (
     kind,
     read_json,
@@ -25,7 +26,7 @@ from refine.formats._pickled import (
     write_pickle,
     write_torch,
 )
-from refine.formats._plain_data import TensorArray, same_kind
+from refine.formats._plain_data import same_kind
 from tests.nested import assert_same
 
 

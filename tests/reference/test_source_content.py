@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import refine
 from refine.body import anny
 from refine.errors import InputError
-from refine.formats._plain_data import TensorArray
+from refine.files.plain_data import TensorArray
 from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason

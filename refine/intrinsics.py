@@ -1,0 +1,242 @@
+"""Calibrated intrinsics in the forms people have them, in memory or as JSON: which form it is, and whose pixels it counts.
+
+    OpenCV's, counted from pixel centres (half a pixel is added here, as `Camera.from_opencv` does):
+        a matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or its nine numbers row by row
+        four numbers fx, fy, cx, cy
+        {"K": matrix}    {"camera_matrix": matrix}, also OpenCV's own {"rows", "cols", "data"}    {"fx", "fy", "cx", "cy"}
+        {"intrinsic_matrix": nine numbers column by column}, Open3D's
+    Counted from the corner of the image (nothing is added: the middle of the image is (W/2, H/2)):
+        {"focal": f | [fx, fy], "center": [cx, cy]}, this library's; the middle of the photo without "center"
+        a number: the focal length, the centre is the middle of the photo
+        {"fl_x", "fl_y", "cx", "cy"}, nerfstudio's (COLMAP's pixels)
+
+All are px of the photo. A size beside them ("size": [height, width]; "h", "w"; "height", "width") is held against the photo's. Distortion:
+"distortion", "dist_coeffs" or "distortion_coefficients" in OpenCV's order, or nerfstudio's k1, k2, p1, p2, k3.
+
+Source: OpenCV documentation, module calib3d; nerfstudio documentation, "Data conventions" (transforms.json; rays through pixel + 0.5);
+COLMAP documentation, "Camera models"; Open3D documentation, `PinholeCameraIntrinsic` (matrix in column-major order).
+"""
+
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from refine.camera import HALF_PIXEL, Camera
+from refine.errors import InputError
+from refine.json_file import read_json
+from refine.undistort import Lens
+
+MATRIX_KEYS = ("K", "camera_matrix", "intrinsic_matrix")
+FOUR_KEYS = ("fx", "fy", "cx", "cy")
+NERFSTUDIO_KEYS = ("fl_x", "cx", "cy")
+FOCAL_KEY = "focal"
+DISTORTION_KEYS = ("distortion", "dist_coeffs", "distortion_coefficients")
+NERFSTUDIO_BENT = ("k1", "k2", "p1", "p2", "k3")
+SIZE_KEYS = (("h", "w"), ("height", "width"))
+
+FROM_CENTRES = "as OpenCV counts it (from pixel centres: half a pixel was added)"
+FROM_CORNER = "counted from the corner of the image (nothing was added)"
+
+ADVICE = (
+    "Write {\"K\": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]} or {\"focal\": [fx, fy], \"center\": [cx, cy]}, in px of this photo."
+)  # fmt: skip
+
+SHARE_FOCAL, SHARE_CENTER = 10.0, 2.0
+"""Intrinsics below both are shares of the photo: no photo has its middle two pixels from its corner."""
+
+
+def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Lens | None]:
+    """Read the intrinsics of one photo from a JSON file, in any of the forms above.
+
+    Args:
+        path: The file.
+        size: (height, width) of the photo, px.
+
+    Returns:
+        The camera (of the undistorted photo, if the lens distorts) and the lens, None without distortion. With a lens, call
+        its `undistort` on the photo and its `undistort_points` on everything detected in it.
+
+    Raises:
+        InputError: The file is missing or not such JSON, the focal length is not above zero, or the size is another photo's.
+    """
+    lens, _ = intrinsics_of_file(path, size)
+    return lens.camera(), lens if lens.distortion.any() else None
+
+
+def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, str]:
+    """Read the intrinsics of one photo, and say in words which form the file has.
+
+    Args:
+        path: The file.
+        size: (height, width) of the photo, px.
+
+    Raises:
+        InputError: As `read_intrinsics`.
+    """
+    name = f"camera file {path}"
+    try:
+        data = read_json(Path(path), name)
+    except InputError as error:
+        raise InputError(error.name, error.expected, error.got, f"{error.advice} {ADVICE}") from error
+    return intrinsics_of(data, size, name)
+
+
+def intrinsics_of(data: object, size: tuple[int, int], name: str = "camera") -> tuple[Lens, str]:
+    """Return the lens that intrinsics in one of the forms above describe, and in words what they were taken as.
+
+    Args:
+        data: They: a number, four or nine numbers, a matrix, or a mapping.
+        size: (height, width) of the photo, px.
+        name: What they came as, for messages.
+
+    Raises:
+        InputError: They are in none of the forms, not of a pinhole camera, or of a photo of another size.
+    """
+    if isinstance(data, Mapping):
+        matrix, bent, said = _of_mapping(data, size, name)
+    else:
+        matrix, said = _of_numbers(data, size, name)
+        bent = np.zeros(4)
+    if 0 < matrix[0, 0] < min(SHARE_FOCAL, max(size)) and np.abs(matrix[:2, 2]).max() < SHARE_CENTER < max(size) / 4:
+        got = f"focal {matrix[0, 0]:g}, centre ({matrix[0, 2]:g}, {matrix[1, 2]:g})"
+        raise InputError(
+            name, "px of the photo", f"shares of it: {got}",
+            f"Multiply fx and cx by its width ({size[1]}), fy and cy by its height ({size[0]}).",
+        )  # fmt: skip
+    try:
+        return Lens(matrix, bent, (size[0], size[1])), said
+    except InputError as error:  # the same sentence, with where it came from in front
+        raise InputError(f"{name}, {error.name}", error.expected, error.got, error.advice) from error
+
+
+def _of_numbers(data: object, size: tuple[int, int], name: str) -> tuple[np.ndarray, str]:
+    """Return OpenCV's matrix from bare numbers."""
+    array = _array(data)
+    if array is not None and array.shape == (1, 3, 3):
+        array = array[0]
+    if array is not None and np.isfinite(array).all():
+        if array.shape == ():
+            return _focal_matrix(
+                [float(array)] * 2, size
+            ), f"a focal length of {float(array):g} px, centre in the middle"
+        if array.shape == (4,):
+            return _matrix(*array), f"fx, fy, cx, cy {FROM_CENTRES}"
+        if array.shape in ((3, 3), (9,)):
+            return array.reshape(3, 3), f"a 3x3 matrix {FROM_CENTRES}"
+    got = type(data).__name__
+    if array is not None:
+        got = f"{got} of shape {array.shape}" if np.isfinite(array).all() else f"{got} with numbers that are not finite"
+    expected = "a 3x3 matrix or its nine numbers, fx, fy, cx, cy, a focal length in px, or a mapping with such keys"
+    raise InputError(name, expected, got, ADVICE)
+
+
+def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return OpenCV's matrix and distortion from named numbers."""
+    forms = [key for key in MATRIX_KEYS if key in data]
+    forms += [FOCAL_KEY] * (FOCAL_KEY in data)
+    forms += ["fx, fy, cx, cy"] * all(key in data for key in FOUR_KEYS)
+    forms += ["fl_x, fl_y, cx, cy"] * all(key in data for key in NERFSTUDIO_KEYS)
+    if len(forms) != 1:
+        expected = (
+            'one of the keys "K", "camera_matrix", "focal", or fx, fy, cx, cy, or nerfstudio\'s fl_x, fl_y, cx, cy'
+        )
+        raise InputError(name, expected, f"the keys {sorted(map(str, data))}", ADVICE)
+    form = forms[0]
+    _check_size(name, data, size)
+    bent = _distortion(data, name)
+    if form in MATRIX_KEYS:
+        return _stored_matrix(data[form], form, name), bent, f'"{form}" {FROM_CENTRES}'
+    if form == FOCAL_KEY:
+        focal = data["focal"] if isinstance(data["focal"], list | tuple) else [data["focal"]] * 2
+        fx, fy = _numbers(name, "focal", focal, (2,))
+        cx, cy = _numbers(name, "center", data.get("center", [size[1] / 2, size[0] / 2]), (2,)) - HALF_PIXEL
+        return _matrix(fx, fy, cx, cy), bent, f'"focal" {FROM_CORNER}'
+    if form.startswith("fl_x"):
+        if "fisheye" in str(data.get("camera_model", "")).lower():
+            advice = "Undistort the photos first; this library's lenses are pinholes with OpenCV's distortion."
+            raise InputError(name, "a pinhole camera", f"nerfstudio's {data['camera_model']}", advice)
+        values = [data["fl_x"], data.get("fl_y", data["fl_x"]), data["cx"], data["cy"]]
+        fx, fy, cx, cy = _numbers(name, "fl_x, fl_y, cx, cy", values, (4,))
+        return _matrix(fx, fy, cx - HALF_PIXEL, cy - HALF_PIXEL), bent, f"nerfstudio's fl_x {FROM_CORNER}"
+    four = _numbers(name, form, [data[key] for key in FOUR_KEYS], (4,))
+    return _matrix(*four), bent, f"{form} {FROM_CENTRES}"
+
+
+def _stored_matrix(value: object, key: str, name: str) -> np.ndarray:
+    """Return a matrix that is stored as rows, as nine numbers or as OpenCV's FileStorage has it."""
+    if isinstance(value, Mapping) and "data" in value:
+        value = value["data"]
+    array = _array(value)
+    if array is not None and array.shape == (9,):
+        return _numbers(name, key, value, (9,)).reshape(3, 3, order="F" if key == "intrinsic_matrix" else "C")
+    return _numbers(name, key, value, (3, 3))
+
+
+def _distortion(data: Mapping[str, object], name: str) -> np.ndarray:
+    """Return OpenCV's coefficients, four zeros where none are given."""
+    key = next((key for key in DISTORTION_KEYS if data.get(key) is not None), None)
+    if key is not None:
+        value = data[key]
+        value = value["data"] if isinstance(value, Mapping) and "data" in value else value
+        array = _array(value)
+        flat = array if array is None or not array.size else array.reshape(-1)  # OpenCV returns (1, 5) or (5, 1)
+        return _numbers(name, key, value if flat is None else flat, (4,) if flat is None else flat.shape)
+    bent = [data.get(part, 0.0) for part in NERFSTUDIO_BENT]
+    if data.get("k4"):
+        raise InputError(f'{name}, "k4"', "zero: OpenCV's fourth coefficient is another one", str(data["k4"]),
+                         "Undistort the photos first.")  # fmt: skip
+    return _numbers(name, ", ".join(NERFSTUDIO_BENT), bent, (5,)) if any(bent) else np.zeros(4)
+
+
+def _check_size(name: str, data: Mapping[str, object], size: tuple[int, int]) -> None:
+    """Refuse intrinsics of another photo, and say so when height and width are only swapped."""
+    pair = next((keys for keys in SIZE_KEYS if all(key in data for key in keys)), None)
+    if "size" in data:
+        height, width = _numbers(name, "size", data["size"], (2,), "Write [height, width] in px.")
+        order = 'The order in the file is "size": [height, width].'
+    elif pair:
+        height, width = _numbers(name, ", ".join(pair), [data[key] for key in pair], (2,))
+        order = "Is the photo turned by a quarter? Give the intrinsics of the photo as it is read, upright."
+    else:
+        return
+    if (height, width) == tuple(size):
+        return
+    advice = order if (width, height) == tuple(size) else "Scale the intrinsics with the photo, or use that photo."
+    wanted = f"the size of the photo, {size[0]:g} x {size[1]:g} (h x w)"
+    raise InputError(name, wanted, f"{height:g} x {width:g}", advice)
+
+
+def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
+    return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+
+
+def _focal_matrix(focal: list[float], size: tuple[int, int]) -> np.ndarray:
+    """Return OpenCV's matrix of a camera whose axis goes through the middle of the photo."""
+    return _matrix(focal[0], focal[1], size[1] / 2 - HALF_PIXEL, size[0] / 2 - HALF_PIXEL)
+
+
+def _array(value: object) -> np.ndarray | None:
+    """Return numbers, nested as they are, as float64; None where they are none."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().double().numpy()
+    if isinstance(value, str | bool | bytes) or not isinstance(
+        value, numbers.Real | np.ndarray | np.generic | list | tuple
+    ):
+        return None
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _numbers(name: str, key: str, value: object, shape: tuple[int, ...], advice: str = ADVICE) -> np.ndarray:
+    """Return a value as finite numbers of the shape."""
+    array = _array(value)
+    if array is None or array.shape != shape or not np.isfinite(array).all():
+        known = array is not None and np.isfinite(array).all()
+        got = f"shape {array.shape}" if known and array is not None else "something that is not finite numbers"
+        raise InputError(f'{name}, "{key}"', f"finite numbers of shape {shape}", got, advice)
+    return array
