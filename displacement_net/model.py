@@ -396,7 +396,11 @@ def fold(network: DisplacementNet) -> DisplacementNet:
     """Put each normalisation into the convolution before it, for inference; the network is changed and returned, in evaluation mode."""
     network.eval()
     for block in network.modules():
-        if isinstance(block, Convolution | Unit) and isinstance(block[1], nn.BatchNorm2d) and isinstance(block[0], nn.Conv2d):
+        if (
+            isinstance(block, Convolution | Unit)
+            and isinstance(block[1], nn.BatchNorm2d)
+            and isinstance(block[0], nn.Conv2d)
+        ):
             block[0] = nn.utils.fuse_conv_bn_eval(block[0], block[1])
             block[1] = nn.Identity()
     _channels_last(network)

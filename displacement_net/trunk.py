@@ -11,6 +11,7 @@ Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflo
 squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR 2017 (top-down).
 """
 
+import itertools
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -172,7 +173,7 @@ class PhotoTrunk(nn.Module):
         self.narrow = nn.ModuleList(
             nn.Conv2d(BLOCKS[level][0], way, 1) for level, way in zip(LEVELS, ways, strict=True)
         )
-        self.down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(ways, ways[1:], strict=False))
+        self.down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(ways))
         self.smooth = nn.ModuleList(
             nn.Sequential(nn.Conv2d(way, way, 3, 1, 1, bias=False), nn.BatchNorm2d(way), nn.ReLU(inplace=True))
             for way in ways[:-1]

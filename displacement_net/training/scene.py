@@ -34,19 +34,29 @@ OPAQUE = 0.12
 """Hair of this opacity or more is drawn; a single strand covers a part of a texel."""
 WEAK_SUN = 0.35
 """Irradiance (of about 2.5 all in all) below which nobody looks for shadows."""
-LOOSE_M = 0.006
-"""Scale of the exponential distribution of how far cloth hangs off, m."""
+LOOSE_M, WIDE, WIDE_M = 0.006, 0.2, (0.015, 0.05)
+"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far those hang off."""
 WRINKLE = 0.28
 """Scale of what wrinkles turn normals by, rad."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """Of B photos: `places` with `index` (B,), and `pano_from_camera` (B, 3, 3)."""
+    """Of B photos.
+
+    Attributes:
+        places: Panoramas, and `index` (B,) which.
+        pano_from_camera: (B, 3, 3).
+        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square of the distance. Zero: none.
+        dimmed: (B,) what is left of the place's light, one where there is no flash.
+    """
 
     places: Places
     index: Int[Tensor, "B"]
     pano_from_camera: Float[Tensor, "B 3 3"]
+    flash: Float[Tensor, "B"]
+    flash_m: Float[Tensor, "B"]
+    dimmed: Float[Tensor, "B"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +159,10 @@ def _paint(
     if surface.casts and bool((sun > WEAK_SUN).any()):
         lit = _sunlit(surface, (turn.mT @ towards[..., None])[..., 0], body, point, rasterizer)
     world = (turn[body] @ normal[..., None])[..., 0]
-    linear = shaded(paint, world, light.places.light[index], sun, towards, lit, body)
+    linear = shaded(paint, world, light.places.light[index], sun, towards, lit, body) * light.dimmed[at][body, None]
+    facing = -(normal * torch.nn.functional.normalize(point, dim=1)).sum(1).clamp(max=0)
+    near = (light.flash_m[at][body] / seen.clamp(min=0.1)).square().clamp(max=4)
+    linear = linear + paint * (light.flash[at][body] * facing * near / torch.pi)[:, None]
     code = to_srgb(linear / (1 + 0.25 * linear)).clamp(0, 1)
     nearest = (seen < layer.depth[who, row, column]) & (opacity > OPAQUE)
     where = (who[nearest], row[nearest], column[nearest])
@@ -216,7 +229,8 @@ def _folds(count: int, rng: np.random.Generator) -> np.ndarray:
     waves[:, 3:, :3] = rng.normal(0, 1, (count, 3, 3)) * (45.0, 25.0, 45.0)
     waves[..., 3] = rng.uniform(0, 2 * np.pi, (count, 6))
     waves[..., 4:7] = rng.normal(0, 1, (count, 6, 3))
-    waves[:, :3, 7] = rng.exponential(LOOSE_M, (count, 1)).clip(0, 0.02)
+    loose = rng.exponential(LOOSE_M, (count, 1)).clip(0, 0.02)
+    waves[:, :3, 7] = np.where(rng.random((count, 1)) < WIDE, rng.uniform(*WIDE_M, (count, 1)), loose)
     waves[:, 3:, 7] = rng.exponential(WRINKLE / 2, (count, 1)).clip(0, 0.4)
     return waves
 
@@ -235,25 +249,63 @@ def _wrinkles(place: Tensor, waves: Tensor) -> Tensor:
     return (waves[..., 7] * phase.cos())[..., None].mul(waves[..., 4:7]).sum(1)
 
 
-def compose(layer: Layer, photo: Int[Tensor, "A"], count: int) -> tuple[Tensor, Tensor]:
+def slots(photo: Int[np.ndarray, "A"], count: int) -> Int[np.ndarray, "B K"]:
+    """Return who is in each photo: the first one, then the others in order, -1 where there are no more.
+
+    Args:
+        photo: (A,) the photo each is in; the first `count` are those photos' first people.
+        count: B, photos.
+    """
+    number = np.zeros(len(photo), np.int64)
+    for place in range(1, int(np.bincount(photo, minlength=1).max())):
+        # Who comes after at least `place` others of the same photo.
+        order = np.argsort(photo, kind="stable")
+        same = photo[order[place:]] == photo[order[:-place]]
+        number[order[place:][same]] = place
+    table = np.full((count, int(number.max()) + 1), -1, np.int64)
+    table[photo, number] = np.arange(len(photo))
+    return table
+
+
+def compose(layer: Layer, table: Int[np.ndarray, "B K"]) -> Float[Tensor, "B S S 4"]:
     """Lay people over each other.
 
     Args:
-        layer: A people; the first `count` are those that are estimated.
-        photo: (A,) the photo each is in.
-        count: B.
+        layer: A people.
+        table: (B, K) who is in each photo, see `slots`.
 
     Returns:
-        (B, S, S, 4): colour times opacity, and opacity; and the depth (B, S, S) m of those who are not estimated.
+        (B, S, S, 4): colour times opacity, and opacity.
     """
     painted = torch.cat((layer.color * layer.covered[..., None], layer.covered[..., None]), -1)
-    picture, depth = painted[:count].clone(), layer.depth[:count].clone()
-    others = torch.full_like(depth, torch.inf)
-    for actor, at in enumerate(photo[count:].tolist(), count):
-        nearer = (layer.depth[actor] < depth[at])[..., None]
-        front = torch.where(nearer, painted[actor], picture[at])
-        back = torch.where(nearer, picture[at], painted[actor])
+    first = torch.from_numpy(table[:, 0]).to(painted.device)
+    picture, depth = painted[first], layer.depth[first]
+    for place in range(1, table.shape[1]):
+        rows = np.flatnonzero(table[:, place] >= 0)
+        at, who = (torch.from_numpy(each).to(painted.device) for each in (rows, table[rows, place]))
+        nearer = (layer.depth[who] < depth[at])[..., None]
+        front = torch.where(nearer, painted[who], picture[at])
+        back = torch.where(nearer, picture[at], painted[who])
         picture[at] = front + back * (1 - front[..., 3:])
-        depth[at] = torch.minimum(depth[at], layer.depth[actor])
-        others[at] = torch.minimum(others[at], layer.depth[actor])
-    return picture, others
+        depth[at] = torch.minimum(depth[at], layer.depth[who])
+    return picture
+
+
+def others_depth(
+    layer: Layer, table: Int[np.ndarray, "B K"], photo: Int[np.ndarray, "N"], who: Int[np.ndarray, "N"]
+) -> Float[Tensor, "N S S"]:
+    """Return how near everybody else is, m, infinite where nobody is.
+
+    Args:
+        layer: A people.
+        table: (B, K) who is in each photo, see `slots`.
+        photo: (N,) photos.
+        who: (N,) of A, who does not count.
+    """
+    depth = layer.depth.new_full((len(who), *layer.depth.shape[1:]), torch.inf)
+    for place in range(table.shape[1]):
+        actor = table[photo, place]
+        rows = np.flatnonzero((actor >= 0) & (actor != who))
+        at, other = (torch.from_numpy(each).to(depth.device) for each in (rows, actor[rows]))
+        depth[at] = torch.minimum(depth[at], layer.depth[other])
+    return depth

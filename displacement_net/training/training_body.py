@@ -136,11 +136,13 @@ def load_training_body(body: SkinnedBody, path: Path) -> TrainingBody:
         raise InputError("training body", "the full base mesh", f"{path.name}: {error}", advice) from error
     if len(template) != BASE_VERTICES or len(kept) != len(body.template):
         raise InputError("training body", f"{BASE_VERTICES} vertices", f"{len(template)}", advice)
-    if not torch.equal(template[kept], body.template) or not torch.allclose(basis[kept], body.shape_basis, atol=1e-4):
+    # Built on another machine it differs by rounding (places by 1e-22 m, shapes by 3e-6 m a coefficient).
+    same = torch.allclose(template[kept], body.template, atol=1e-6)
+    if not same or not torch.allclose(basis[kept], body.shape_basis, atol=1e-4):
         raise InputError("training body", "the base mesh of the built-in body", "another body's", advice)
     weights = torch.zeros(BASE_VERTICES, len(body.joint_names)).scatter_add(1, joints, values)
     weights[kept] = body.dense_weights  # the same to the last bit, so that dressed and estimated bodies agree
-    basis[kept] = body.shape_basis
+    template[kept], basis[kept] = body.template, body.shape_basis
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
     if "child_template" in stored:
         grown_up = stored["child_template"] - template  # (V, 3) from adult to child

@@ -90,9 +90,7 @@ def _rectangles(
     return body, face, low[body, face].long(), span[body, face, 0], tests[body, face]
 
 
-def _lower(
-    nearest: Tensor, part: _Pairs, points: Tensor, faces: Tensor, lens: Tensor, height: int, width: int
-) -> None:
+def _lower(nearest: Tensor, part: _Pairs, points: Tensor, faces: Tensor, lens: Tensor, height: int, width: int) -> None:
     """Lower each pixel's key (B H W,) to the smallest of the given triangles'; it is changed."""
     a, b, c = points[part.body[:, None], faces[part.face]].unbind(1)  # (N, 3) each
     edges = torch.stack((b.cross(c, dim=1), c.cross(a, dim=1), a.cross(b, dim=1)), 1)  # (N, 3, 3)

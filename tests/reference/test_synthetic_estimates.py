@@ -52,14 +52,20 @@ def test_the_photo_shows_the_person_where_a_perfect_estimate_is_visible(builtin_
     assert float(samples.offset[samples.visible].abs().max()) < 0.02
 
 
-def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person(builtin_body: SkinnedBody) -> None:
+def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person_or_of_somebody_beside(builtin_body: SkinnedBody) -> None:
     sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=2)
-    samples = sampler.batch(5, 8)
-    first, second = slice(0, 4), slice(4, 8)
-    assert torch.equal(samples.true.bodies.pose[first], samples.true.bodies.pose[second])
+    samples = sampler.batch(5, 32)
+    first, second = slice(0, 16), slice(16, 32)
     assert torch.equal(samples.crop.crop_from_image[first], samples.crop.crop_from_image[second])
-    assert not torch.equal(samples.estimate.bodies.pose[first], samples.estimate.bodies.pose[second])
-    assert torch.equal(samples.person[first, 0] > 0, samples.person[second, 0] > 0)
+    same = (samples.true.bodies.pose[first] == samples.true.bodies.pose[second]).flatten(1).all(1)
+    assert 4 < int(same.sum()) < 16  # somebody else in the photo, in turn
+    apart = samples.estimate.bodies.pose[first] != samples.estimate.bodies.pose[second]
+    assert bool(apart.flatten(1).any(1).all())
+    shown = samples.person[:, 0] > 0
+    assert torch.equal(shown[first][same], shown[second][same])
+    assert not torch.equal(shown[first][~same], shown[second][~same])
+    overlap = (shown[first] & shown[second])[~same].sum() / shown[second][~same].sum()
+    assert float(overlap) < 0.02  # a pixel shows one of them
     alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 8)
     assert not torch.equal(alone.true.bodies.pose[first], alone.true.bodies.pose[second])
 

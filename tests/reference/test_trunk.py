@@ -75,10 +75,10 @@ def test_a_shift_by_a_cell_moves_the_photos_and_the_renderings_features_alike() 
     network = DisplacementNet(SETTINGS).eval()
     reach = []
     for encoder, channels in ((network.photo.trunk, 3), (network.rendering, 12)):
-        image = torch.randn(1, channels, 64, 64).requires_grad_()
+        image = torch.randn(1, channels, 256, 256).requires_grad_()
         told = encoder(image)
         level = (told[0] if isinstance(told, tuple) else told)[2]
-        level[0, :, 4, 4].sum().backward()
+        level[0, :, 16, 16].sum().backward()
         felt = image.grad.abs().sum((0, 1)) > 0
         rows = felt.any(1).nonzero()[:, 0]
         reach.append(float(rows[0] + rows[-1]) / 2)
