@@ -104,11 +104,11 @@ def _blurred(picture: Tensor, sigma: np.ndarray, streak: np.ndarray, angle: np.n
     padded = torch.nn.functional.pad(flat, (0, 0, reach, reach), mode="replicate")
     flat = torch.nn.functional.conv2d(padded, kernel[:, None, :, None], groups=3 * count)
     blurred = flat.reshape(picture.shape).clone()
-    for length in np.unique(odd := _odd(streak)):
-        rows = np.flatnonzero((odd == length) & (streak > 0))
-        if len(rows) and length > 1:
-            at = torch.from_numpy(rows).to(picture.device)
-            blurred[at] = _streaked(blurred[at], int(length), angle[rows])
+    odd = _odd(streak) * (streak > 0)
+    for length in np.unique(odd[odd > 1]):
+        rows = np.flatnonzero(odd == length)
+        at = torch.from_numpy(rows).to(picture.device)
+        blurred[at] = _streaked(blurred[at], int(length), angle[rows])
     return blurred
 
 
@@ -118,12 +118,12 @@ def _odd(length: np.ndarray) -> np.ndarray:
 
 
 def _streaked(picture: Tensor, length: int, angle: np.ndarray) -> Tensor:
-    """Blur each picture along a line of an odd length (px) in its own direction (rad)."""
+    """Blur each picture along a line of an odd length (px, at least 3) in its own direction (rad)."""
     from kornia.filters import motion_blur
 
     degrees = torch.from_numpy(np.degrees(angle)).to(picture)
     streaked: Tensor = motion_blur(
-        picture, length, degrees, torch.zeros_like(degrees), border_type="replicate", mode="bilinear"
+        picture, max(3, length), degrees, torch.zeros_like(degrees), border_type="replicate", mode="bilinear"
     )
     return streaked
 

@@ -26,6 +26,7 @@ from displacement_net.training.batches import Batch
 from displacement_net.training.checkpoints import NAME, Progress, load_checkpoint, save_checkpoint
 from displacement_net.training.holdout import Figures, measure
 from displacement_net.training.run_log import RunLog
+from displacement_net.trunk import PhotoTrunk, fill
 from refine.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def train(
     report: Callable[[Progress, float, float, Figures | None], None] | None = None,
     seed: int = 0,
     start: DisplacementNet | None = None,
+    trunk: Path | None = None,
 ) -> Trained:
     """Train a network.
 
@@ -152,9 +154,10 @@ def train(
         batches: Gives this process's batches from a step on.
         hold_out: Batches to be measured on, on this process's device.
         resume: Go on from the folder's checkpoint.
-        report: Called on the first process after each step with the progress, the share of the budget spent, the loss, and
+        report: Called on the first process after each step with the progress, the share of the budget spent, the last loss looked at, and
             the figures where they were measured.
         seed: Of the first weights.
+        trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the installed package.
         start: First weights in their place: a network that was trained before, of the same shape or without its comparison of textures.
 
     Returns:
@@ -162,12 +165,16 @@ def train(
 
     Raises:
         InputError: The folder holds a checkpoint and `resume` is not asked for, or the other way round.
-        FloatingPointError: The loss is not finite; the last checkpoint stands.
+        FloatingPointError: The loss is not finite, which is looked at now and then; the last checkpoint stands.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = DisplacementNet(settings).to(fabric.device)
+        network = DisplacementNet(settings)
+    if settings.trunk and start is None:
+        assert isinstance(network.photo, PhotoTrunk)
+        fill(network.photo.trunk, trunk)
+    network.to(fabric.device)
     if start is not None:
         network.load_state_dict(network.state_dict() | start.state_dict())  # what it lacks begins anew
         network.sharpness.fill_(1.0)
@@ -181,7 +188,7 @@ def train(
     # The first batch waits for its source to be made, which may take a minute: that is not training.
     ahead: Batch | None = next(stream)
     save_due, measure_due = _Clock(schedule.checkpoint_minutes), _Clock(schedule.holdout_minutes)
-    recent: list[Tensor] = []
+    recent = _Losses()
     sitting = _Clock(0.0, already=progress.seconds)
     network.train()
     while schedule.spent(progress) < 1:
@@ -191,9 +198,7 @@ def train(
             group["lr"] = rate
         truth = batch.truth
         parts = objective(batch.channels, truth.offset, truth.rendered, truth.visible, truth.person)
-        now = parts.detach().float().cpu()
-        if not bool(now.isfinite().all()):
-            raise FloatingPointError(f"the loss of step {progress.step} is not finite: {now.tolist()}")
+        recent.add(parts)
         fabric.backward(parts[0])
         fabric.clip_gradients(objective, stepper, max_norm=CLIP)
         stepper.step()
@@ -206,19 +211,19 @@ def train(
         if not log:
             continue
         figures = None
-        recent.append(now)
         if progress.step % schedule.log_steps == 0:
             words = {"samples": progress.samples, "seconds": progress.seconds, "rate": rate}
-            mean = dict(zip(PARTS, torch.stack(recent).mean(0).tolist(), strict=True))
+            mean = dict(zip(PARTS, recent.mean(progress.step), strict=True))
             log.write("training", progress.step, words | mean)
-            recent.clear()
         if measure_due.rings():
             figures = measure(average, hold_out)
             log.write("holdout", progress.step, {"samples": progress.samples} | asdict(figures))
         if save_due.rings():
+            recent.check(progress.step)
             save_checkpoint(folder, network, average, optimizer, progress)
         if report:
-            report(progress, schedule.spent(progress), float(now[0]), figures)
+            report(progress, schedule.spent(progress), recent.last, figures)
+    recent.check(progress.step)
     stream.close()
 
     figures = measure(average, hold_out)
@@ -231,10 +236,41 @@ def train(
 
 def _optimizer(network: DisplacementNet, schedule: Schedule) -> torch.optim.Optimizer:
     """Return AdamW; biases and normalisations do not decay."""
-    decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in learning if parameter.dim() > 1]
+    others = [parameter for parameter in learning if parameter.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=schedule.peak)
+    return torch.optim.AdamW(groups, lr=schedule.peak, fused=learning[0].is_cuda)
+
+
+class _Losses:
+    """The parts of the loss since the log's last row. They stay on the device until they are wanted: to look at each would make it wait."""
+
+    def __init__(self) -> None:
+        self.last = math.nan
+        self._parts: list[Tensor] = []
+
+    def add(self, parts: Tensor) -> None:
+        self._parts.append(parts.detach().float())
+
+    def check(self, step: int) -> Tensor:
+        """Return the parts (N, 5) so far.
+
+        Raises:
+            FloatingPointError: One is not finite.
+        """
+        told = torch.stack(self._parts).cpu() if self._parts else torch.zeros(0, len(PARTS))
+        if not bool(told.isfinite().all()):
+            raise FloatingPointError(f"the loss of one of the {len(told)} steps before {step} is not finite")
+        return told
+
+    def mean(self, step: int) -> list[float]:
+        """Return the mean of each part, and begin anew."""
+        told = self.check(step)
+        self._parts.clear()
+        self.last = float(told[-1, 0])
+        means: list[float] = told.mean(0).tolist()
+        return means
 
 
 class _Clock:

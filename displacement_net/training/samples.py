@@ -8,6 +8,7 @@ A photo costs as much as two estimates of it, so several are made of each, which
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -27,7 +28,7 @@ from displacement_net.training.lighting import background, read_places
 from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects, hold
 from displacement_net.training.scene import Light, compose, others_depth, render_people, slots
 from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture, worn_by
-from displacement_net.training.training_body import TrainingBody, vertices_of
+from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
 from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import Look, draw_looks
@@ -154,6 +155,18 @@ class Sampler:
         self._cases = tuple(share / sum(cases) for share in cases)
         self._backgrounds = _squares(backgrounds, 2 * size).to(self.device)
 
+    def sized(self, size: int) -> "Sampler":
+        """Return a sampler of the same people in crops of another side, px; it shares everything else with this one.
+
+        Raises:
+            InputError: The size is no multiple of 8.
+        """
+        if size < 8 or size % 8:
+            raise InputError("size", "a multiple of 8 px", str(size))
+        other = copy.copy(self)
+        other.size = size
+        return other
+
     def batch(self, seed: int, count: int) -> Samples:
         """Make a batch.
 
@@ -191,12 +204,11 @@ class Sampler:
         who = torch.from_numpy(chosen).to(self.device)
         crop = crop_around(center[of], side[of], side=size, image_index=of)
         true = State(scene.bodies[who], scene.camera[of])
-        rest = slice(photos, count)
-        others_guess = self._estimates(self.body, State(true.bodies[rest], true.camera[rest]), rng)
-        estimate = _joined(guess, others_guess)
+        more = slice(photos, count)
+        estimate = guess if count == photos else _joined(guess, self._estimates(self.body, true[more], rng))
         guessed = self.body.posed(estimate.bodies)
         vertices = vertices_of(self.body, guessed)
-        true_vertices = vertices_of(self.body, self.body.posed(true.bodies))
+        true_vertices = vertices_of(self.body, some_of(posed, who))
         fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(estimate.camera), size, size)
 
         light = self._light(scene, posed.joints[first, 0, 2], rng)

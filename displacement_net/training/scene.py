@@ -17,7 +17,7 @@ from torch import Tensor
 
 from displacement_net.training.colors import Bank, Colors, albedo
 from displacement_net.training.lighting import Places, shaded, to_srgb
-from displacement_net.training.training_body import Piece, posed_pieces
+from displacement_net.training.training_body import Piece, posed_pieces, some_of
 from displacement_net.training.wardrobe import CLOTH, HAIR, Look
 from refine.body import PosedBody
 from refine.camera import Camera
@@ -105,7 +105,7 @@ def render_people(
     for index in np.unique(worn):
         rows = torch.from_numpy(np.flatnonzero(worn == index)).to(like.device)
         look = looks[index]
-        part = posed.body.posed(posed.bodies[rows])
+        part = some_of(posed, rows)
         field = _field(look.piece.template, fold[rows]) * look.cloth
         cameras = camera[photo[rows]]
         textures = torch.tensor((-1, *look.textures), device=like.device)

@@ -52,7 +52,9 @@ def test_the_photo_shows_the_person_where_a_perfect_estimate_is_visible(builtin_
     assert float(samples.offset[samples.visible].abs().max()) < 0.02
 
 
-def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person_or_of_somebody_beside(builtin_body: SkinnedBody) -> None:
+def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person_or_of_somebody_beside(
+    builtin_body: SkinnedBody,
+) -> None:
     sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=2)
     samples = sampler.batch(5, 32)
     first, second = slice(0, 16), slice(16, 32)
