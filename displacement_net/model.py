@@ -23,6 +23,7 @@ local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Güler et al., Den
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -125,6 +126,17 @@ class Seen:
 
     def __getitem__(self, rows: Tensor | slice) -> "Seen":
         return Seen(tuple(part[rows] for part in self.features), self.shallow[rows])
+
+    def with_rows(self, rows: Tensor, other: "Seen") -> "Seen":
+        """Return the same with other crops in some rows."""
+        features = tuple(mine.index_copy(0, rows, new) for mine, new in zip(self.features, other.features, strict=True))
+        return Seen(features, self.shallow.index_copy(0, rows, other.shallow))
+
+
+def joined(parts: Sequence[Seen]) -> Seen:
+    """Return crops one after the other."""
+    features = tuple(torch.cat(level) for level in zip(*(part.features for part in parts), strict=True))
+    return Seen(features, torch.cat([part.shallow for part in parts]))
 
 
 class Convolution(nn.Sequential):
