@@ -154,7 +154,7 @@ class Convolution(nn.Sequential):
         """Return features (B, outputs, H / stride, W / stride)."""
         if self.late:
             value = functional.pad(value, (0, 1, 0, 1))
-        seen: Tensor = super().forward(value)
+        seen: Tensor = super().forward(value)  # type: ignore[no-untyped-call]
         return seen
 
 
@@ -190,8 +190,8 @@ class Beside(Encoder):
         super().__init__(inputs, widths)
         self.known = PhotoTrunk(widths, late=False)
         self.added = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for width in widths)
-        for part in self.added:
-            nn.init.zeros_(part.weight)
+        for weight in self.added.parameters():
+            nn.init.zeros_(weight)
 
     @property
     def trunk(self) -> Lite0:
@@ -252,8 +252,8 @@ class Fine(nn.Module):
         self.radius = settings.fine_radius
         self.compared = nn.ModuleList(nn.Conv2d(inputs, settings.fine_features, 1) for _ in range(2))
         self.read = nn.Conv2d((2 * self.radius + 1) ** 2, 2 * inputs, 1)
-        nn.init.zeros_(self.read.weight)  # a network trained without begins as it was
-        nn.init.zeros_(self.read.bias)
+        for weight in self.read.parameters():  # a network trained without begins as it was
+            nn.init.zeros_(weight)
 
     def forward(self, rendering: Tensor, photo: Tensor) -> Tensor:
         """Return what the fit adds to the features (B, 2 F, S / 4, S / 4) of renderings and photos (B, F, S / 4, S / 4) each."""

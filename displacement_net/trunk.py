@@ -65,7 +65,7 @@ class Unit(nn.Sequential):
         if self.more:
             low = self.more // 2
             value = functional.pad(value, (low, self.more - low) * 2)
-        seen: Tensor = super().forward(value)
+        seen: Tensor = super().forward(value)  # type: ignore[no-untyped-call]
         return seen
 
 
@@ -106,7 +106,7 @@ class Lite0(nn.Module):
 
     def forward(self, image: Float[Tensor, "B 3 S S"], levels: int = len(LEVELS)) -> list[Tensor]:
         """Return features at 1/2, 1/4, ... of images that are scaled as `SCALE` says, as many levels as asked for."""
-        value, told = functional.relu6(self.stem(image)), []
+        value, told = functional.relu6(self.stem(image)), list[Tensor]()
         for number, block in enumerate(self.blocks[: LEVELS[levels - 1] + 1]):
             value = block(value)
             if number == LEVELS[len(told)]:

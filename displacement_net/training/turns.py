@@ -26,7 +26,7 @@ def in_turn(
         rng: Draws.
     """
     low, high = IN_SIGHT
-    central = ((pelvis > low) & (pelvis < high)).all(1)
+    central = np.asarray(((pelvis > low) & (pelvis < high)).all(1))
     can = (table >= 0) & central[table]
     can[:, 0] = False
     lot = np.where(can[photo], rng.random((len(photo), table.shape[1])), -1.0)
