@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 FRAME := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check lint benchmarks clean
+.PHONY: demo test check lint benchmarks gpu clean
 
 demo: .venv/installed
 	$(BIN)/refine demo
@@ -28,6 +28,11 @@ lint: .venv/installed-dev
 
 benchmarks: .venv/installed-dev
 	$(BIN)/python -m tests.benchmarks
+
+# Where there is a CUDA device: what must hold there, and how fast samples are made and networks trained (`tests/gpu/train.sh` trains one).
+gpu: .venv/installed-dev
+	$(BIN)/pytest -m gpu tests/gpu
+	$(BIN)/python -m tests.gpu.speed
 
 clean:
 	rm -rf .venv build dist *.egg-info
