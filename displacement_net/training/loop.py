@@ -26,7 +26,7 @@ from displacement_net.training.average import follow
 from displacement_net.training.batches import Batch
 from displacement_net.training.checkpoints import NAME, Progress, load_checkpoint, save_checkpoint
 from displacement_net.training.holdout import Figures, measure
-from displacement_net.training.run_log import RunLog
+from displacement_net.training.run_log import Losses, RunLog
 from displacement_net.trunk import PhotoTrunk, fill
 from refine.errors import InputError, MissingExtra
 
@@ -191,7 +191,7 @@ def train(
     # The first batch waits for its source to be made, which may take a minute: that is not training.
     ahead: Batch | None = next(stream)
     save_due, measure_due = _Clock(schedule.checkpoint_minutes), _Clock(schedule.holdout_minutes)
-    recent = _Losses()
+    recent = Losses(len(PARTS))
     sitting = _Clock(0.0, already=progress.seconds)
     network.train()
     while schedule.spent(progress) < 1:
@@ -245,36 +245,6 @@ def _optimizer(network: DisplacementNet, schedule: Schedule) -> torch.optim.Opti
     others = [parameter for parameter in learning if parameter.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=schedule.peak, fused=learning[0].is_cuda)
-
-
-class _Losses:
-    """The parts of the loss since the log's last row. They stay on the device until they are wanted: to look at each would make it wait."""
-
-    def __init__(self) -> None:
-        self.last = math.nan
-        self._parts: list[Tensor] = []
-
-    def add(self, parts: Tensor) -> None:
-        self._parts.append(parts.detach().float())
-
-    def check(self, step: int) -> Tensor:
-        """Return the parts (N, 5) so far.
-
-        Raises:
-            FloatingPointError: One is not finite.
-        """
-        told = torch.stack(self._parts).cpu() if self._parts else torch.zeros(0, len(PARTS))
-        if not bool(told.isfinite().all()):
-            raise FloatingPointError(f"the loss of one of the {len(told)} steps before {step} is not finite")
-        return told
-
-    def mean(self, step: int) -> list[float]:
-        """Return the mean of each part, and begin anew."""
-        told = self.check(step)
-        self._parts.clear()
-        self.last = float(told[-1, 0])
-        means: list[float] = told.mean(0).tolist()
-        return means
 
 
 class _Clock:

@@ -10,8 +10,7 @@ Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered est
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,18 +19,20 @@ from torch import Tensor
 
 from displacement_net.training import casting
 from displacement_net.training.assets import Assets
+from displacement_net.training.backgrounds import squares
 from displacement_net.training.borders import bordered, within
 from displacement_net.training.camera_noise import photographed
 from displacement_net.training.colors import draw_colors, make_bank
 from displacement_net.training.errors_of_regressors import estimate_of
+from displacement_net.training.layers import compose, others_depth, slots
 from displacement_net.training.lighting import background, read_places
 from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects, hold
-from displacement_net.training.scene import Light, compose, others_depth, render_people, slots
+from displacement_net.training.scene import Light, render_people
 from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture, worn_by
 from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
 from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.turns import hands, in_turn, moving_limb
-from displacement_net.training.wardrobe import Look, draw_looks
+from displacement_net.training.wardrobe import draw_looks
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M, Camera
@@ -145,7 +146,7 @@ class Sampler:
         self.size, self.device = size, torch.device(device)
         self.body = training.body.to(device=self.device)
         self.rasterizer = rasterizer or default_rasterizer()
-        self._looks = tuple(_moved(look, self.device) for look in draw_looks(training, assets, looks, rng))
+        self._looks = tuple(look.to(self.device) for look in draw_looks(training, assets, looks, rng))
         self._bank = make_bank(assets, seed).to(self.device)
         self._places = read_places(assets.panoramas).to(self.device)
         self._recordings = assets.recordings
@@ -153,7 +154,7 @@ class Sampler:
         self._normals = body_normals(self.body)
         self._per_photo, self._estimates, self._children = per_photo, estimates, children
         self._cases = tuple(share / sum(cases) for share in cases)
-        self._backgrounds = _squares(backgrounds, 2 * size).to(self.device)
+        self._backgrounds = squares(backgrounds, 2 * size).to(self.device)
 
     def sized(self, size: int) -> "Sampler":
         """Return a sampler of the same people in crops of another side, px; it shares everything else with this one.
@@ -291,33 +292,15 @@ class Sampler:
         return behind * (1 - people[..., 3:]) + people[..., :3]
 
 
-def _squares(photos: tuple[np.ndarray, ...], size: int) -> Tensor:
-    """Return photos as (M, size, size, 3) in 0..1."""
-    import cv2
-
-    cut = [cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos]
-    return torch.from_numpy(np.stack(cut)).float() / 255 if cut else torch.zeros(0, size, size, 3)
-
-
 def _joined(first: State, second: State) -> State:
-    """Return states one after the other."""
-
-    def joined(a: Any, b: Any) -> dict[str, Tensor]:
-        return {
-            field.name: torch.cat((getattr(a, field.name), getattr(b, field.name)))
-            for field in fields(a)
-            if isinstance(getattr(a, field.name), Tensor)
-        }
-
-    return State(
-        Bodies(**joined(first.bodies, second.bodies)), replace(first.camera, **joined(first.camera, second.camera))
+    """Return states one after the other, each under its photo's camera."""
+    one, two = first.bodies, second.bodies
+    bodies = Bodies(
+        torch.cat((one.pose, two.pose)), torch.cat((one.shape, two.shape)),
+        torch.cat((one.expression, two.expression)), torch.cat((one.translation, two.translation)),
+    )  # fmt: skip
+    here, there = first.camera, second.camera
+    lens = (
+        torch.cat(pair) for pair in ((here.focal, there.focal), (here.center, there.center), (here.size, there.size))
     )
-
-
-def _moved(look: Look, device: torch.device) -> Look:
-    """Return a look on another device."""
-    hair = None if look.hair is None else look.hair.to(device)
-    material, cloth, worn, worn_material = (
-        part.to(device) for part in (look.material, look.cloth, look.worn, look.worn_material)
-    )
-    return Look(look.piece.to(device), material, cloth, hair, look.textures, worn, worn_material)
+    return State(bodies, Camera(*lens))

@@ -9,10 +9,10 @@ import torch
 from displacement_net.training import camera_noise, casting
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.camera_noise import Limb, photographed
+from displacement_net.training.layers import Layer, compose, others_depth, slots
 from displacement_net.training.motion import shipped_recordings
 from displacement_net.training.objects import HOLDING, hold
 from displacement_net.training.samples import Sampler
-from displacement_net.training.scene import Layer, compose, others_depth, slots
 from displacement_net.training.sources import InTurns
 from displacement_net.training.turns import IN_TURN, in_turn
 from refine.body import SkinnedBody
