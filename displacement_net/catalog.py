@@ -176,8 +176,11 @@ def _read(name: str, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _shape(words: Mapping[str, str]) -> dict[str, object]:
-    """Return the settings a file states, nothing where it states none."""
-    stored = json.loads(words.get("settings", "{}"))
+    """Return the settings a file states, nothing where it states none that can be read."""
+    try:
+        stored = json.loads(words.get("settings", "{}"))
+    except ValueError:
+        return {}
     return stored if isinstance(stored, dict) else {}
 
 
