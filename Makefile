@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 FRAME := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check lint benchmarks machines clean
+.PHONY: demo test check lint benchmarks machines gpu clean
 
 demo: .venv/installed
 	$(BIN)/refine demo
@@ -32,6 +32,11 @@ benchmarks: .venv/installed-dev
 # The suite as other processors, thread counts and Pythons would run it: hours.
 machines: .venv/installed-dev
 	$(BIN)/python -m tests.machines
+
+# Where there is a CUDA device: what must hold there, and how fast samples are made and networks trained (`tests/gpu/train.sh` trains one).
+gpu: .venv/installed-dev
+	$(BIN)/pytest -m gpu tests/gpu
+	$(BIN)/python -m tests.gpu.speed
 
 clean:
 	rm -rf .venv .machines build dist *.egg-info

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from displacement_net.model import DisplacementNet, Settings, fold
 from displacement_net.preprocessing import description
+from displacement_net.trunk import ORIGIN, SCALE
 from refine.atomic import write_bytes
 from refine.errors import InputError
 
@@ -139,7 +140,8 @@ def save(path: str | Path, network: DisplacementNet, words: Mapping[str, str]) -
         tensors[name] = value.detach().cpu().to(torch.float32 if exact else torch.float16).contiguous()
         if not bool(tensors[name].isfinite().all()):
             raise InputError("network", "weights that are finite in 16 bits", f"{name} that is not")
-    metadata = {**words, "format": FORMAT, "settings": json.dumps(asdict(network.settings)), **description()}
+    shape = asdict(network.settings)
+    metadata = {**words, "format": FORMAT, "settings": json.dumps(shape), **description(), **_of_trunk(shape)}
     data = to_bytes(tensors, metadata=metadata)
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest(), len(data)
@@ -167,10 +169,24 @@ def _read(name: str, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{name} of format {words.get('format')!r}",
             "Use weights made for this version of the library.",
         )
-    for key, value in description().items():
+    for key, value in (description() | _of_trunk(_shape(words))).items():
         if words.get(key) != value:
             raise InputError("weights", f"a file trained with {key} {value}", f"{name}, trained with {words.get(key)}")
     return tensors, words
+
+
+def _shape(words: Mapping[str, str]) -> dict[str, object]:
+    """Return the settings a file states, nothing where it states none that can be read."""
+    try:
+        stored = json.loads(words.get("settings", "{}"))
+    except ValueError:
+        return {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def _of_trunk(shape: Mapping[str, object]) -> dict[str, str]:
+    """Return what a file says of its trunk: how the input is scaled, and whose weights they are; nothing where it has none."""
+    return {"trunk_input": SCALE, "trunk_origin": ORIGIN} if shape.get("trunk") else {}
 
 
 def _network(name: str, tensors: Mapping[str, Tensor], words: Mapping[str, str]) -> DisplacementNet:

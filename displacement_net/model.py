@@ -2,7 +2,11 @@
 
     plain         U( photo, rendering )                            one encoder sees both
     correlating   U( f(photo), g(rendering), f . g within r )      two encoders, and how well each rendered pixel fits its surroundings
+                  ... at 1/8 of the crop, or at 1/8 and 1/4
                   ... + h( cos(f(photo), f(texture)) within r )    where the person's texture is known: the same looks under the same eyes
+                  ... f of our own, or on a trunk that knows photographs (`displacement_net.trunk`)
+
+f(photo) does not depend on the estimate: `look` computes it once, and it serves as long as the crop shows the same part of the photo.
 
     unit                 = S / 16 px,                      S the side of the crop, so that a displacement has one size at every resolution
     offset               = unit (o_x, o_y)
@@ -19,6 +23,7 @@ local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Güler et al., Den
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +32,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from displacement_net.displacement import Displacement
+from displacement_net.trunk import LITE0, Lite0, PhotoTrunk, Unit
+from refine.errors import InputError
 
 CROP_FRACTION = 16
 """A unit of the network's output is this fraction of the crop's side: 16 px of 256, about a medium estimate's displacement."""
@@ -67,6 +74,18 @@ class Settings:
     texture_features: int = 24
     """Features of texture and photo that are compared."""
 
+    trunk: str = ""
+    """What the photo's encoder stands on: "" nothing, "efficientnet-lite0" that network's ImageNet weights, frozen. Needs the correlating design."""
+
+    beside: bool = False
+    """Whether our own encoder of the photo stays, and what stands on the trunk is added to it: a network trained before begins as it was."""
+
+    fine_radius: int = 0
+    """Farthest fit that is looked at in pixels of 1/4 of the crop, beside that at 1/8; 0: none. Needs the correlating design."""
+
+    fine_features: int = 24
+    """Features that are compared at 1/4."""
+
     crop_px: int = 128
     """Side of the crops it was trained at; other sides work, this one fits best."""
 
@@ -93,37 +112,97 @@ class Prediction:
     person: Float[Tensor, "B 4 S S"] | None = None
 
 
-class Convolution(nn.Sequential):
-    """Convolution, normalisation, rectifier."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the photo's encoder says of B crops of S px; it serves for any rendering in the same crops.
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    Attributes:
+        features: At 1/2, 1/4 and 1/8 of the crop, (B, width, S / 2, S / 2), ...
+        shallow: (B, F, S / 4, S / 4) what textures are compared with.
+    """
+
+    features: tuple[Tensor, ...]
+    shallow: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> "Seen":
+        return Seen(tuple(part[rows] for part in self.features), self.shallow[rows])
+
+    def with_rows(self, rows: Tensor, other: "Seen") -> "Seen":
+        """Return the same with other crops in some rows."""
+        features = tuple(mine.index_copy(0, rows, new) for mine, new in zip(self.features, other.features, strict=True))
+        return Seen(features, self.shallow.index_copy(0, rows, other.shallow))
+
+
+def joined(parts: Sequence[Seen]) -> Seen:
+    """Return crops one after the other."""
+    features = tuple(torch.cat(level) for level in zip(*(part.features for part in parts), strict=True))
+    return Seen(features, torch.cat([part.shallow for part in parts]))
+
+
+class Convolution(nn.Sequential):
+    """Convolution, normalisation, rectifier; `late`: strides pad right and bottom only, as the trunk's do."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, *, late: bool = False) -> None:
+        self.late = late and stride > 1
         super().__init__(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+            nn.Conv2d(inputs, outputs, 3, stride, 0 if self.late else 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
         )
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return features (B, outputs, H / stride, W / stride)."""
+        if self.late:
+            value = functional.pad(value, (0, 1, 0, 1))
+        seen: Tensor = super().forward(value)  # type: ignore[no-untyped-call]
+        return seen
 
 
 class Encoder(nn.Module):
     """Features at 1/2, 1/4, ... of the crop."""
 
-    def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
+    def __init__(self, inputs: int, widths: tuple[int, ...], *, late: bool = False) -> None:
         super().__init__()
-        self.first = Convolution(inputs, widths[0], 2)
+        self.first = Convolution(inputs, widths[0], 2, late=late)
         self.down = nn.ModuleList(
-            nn.Sequential(Convolution(coarse, fine, 2), Convolution(fine, fine))
+            nn.Sequential(Convolution(coarse, fine, 2, late=late), Convolution(fine, fine))
             for coarse, fine in itertools.pairwise(widths)
         )
+        self.shallow_features = widths[1]
 
     def shallow(self, image: Tensor) -> Tensor:
         """Return the features (B, width, S / 4, S / 4) alone."""
         features: Tensor = self.down[0](self.first(image.contiguous(memory_format=torch.channels_last)))
         return features
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S)."""
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S), and what `shallow` returns."""
         features = [self.first(image.contiguous(memory_format=torch.channels_last))]
         for step in self.down:
             features.append(step(features[-1]))
-        return features
+        return features, features[1]
+
+
+class Beside(Encoder):
+    """Our own encoder of the photo, and what a trunk knows added to its features; at first nothing."""
+
+    def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
+        super().__init__(inputs, widths)
+        self.known = PhotoTrunk(widths, late=False)
+        self.added = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for width in widths)
+        for weight in self.added.parameters():
+            nn.init.zeros_(weight)
+
+    @property
+    def trunk(self) -> Lite0:
+        """The frozen part."""
+        return self.known.trunk
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return features as `Encoder` does."""
+        own, shallow = super().forward(image)
+        known, _ = self.known(image)
+        return [mine + add(more) for mine, add, more in zip(own, self.added, known, strict=True)], shallow
 
 
 class Alike(nn.Module):
@@ -165,6 +244,23 @@ class Alike(nn.Module):
         return told / (told.norm(dim=1, keepdim=True) + self.FLOOR)
 
 
+class Fine(nn.Module):
+    """How well each rendered pixel fits its surroundings at 1/4 of the crop: what is a pixel or two off is not seen at 1/8."""
+
+    def __init__(self, inputs: int, settings: Settings) -> None:
+        super().__init__()
+        self.radius = settings.fine_radius
+        self.compared = nn.ModuleList(nn.Conv2d(inputs, settings.fine_features, 1) for _ in range(2))
+        self.read = nn.Conv2d((2 * self.radius + 1) ** 2, 2 * inputs, 1)
+        for weight in self.read.parameters():  # a network trained without begins as it was
+            nn.init.zeros_(weight)
+
+    def forward(self, rendering: Tensor, photo: Tensor) -> Tensor:
+        """Return what the fit adds to the features (B, 2 F, S / 4, S / 4) of renderings and photos (B, F, S / 4, S / 4) each."""
+        told: Tensor = self.read(correlation(self.compared[1](rendering), self.compared[0](photo), self.radius))
+        return told
+
+
 class Decoder(nn.Module):
     """From the coarsest features back to 1/2 of the crop, adding the encoder's features at each level."""
 
@@ -201,6 +297,7 @@ class DisplacementNet(nn.Module):
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__()
         self.settings = settings = settings or Settings()
+        _check(settings)
         widths, inputs = settings.widths, settings.photo_channels + settings.rendering_channels
         self.register_buffer("sharpness", torch.ones(()))
         self.register_buffer("correlation_px", torch.tensor(UNKNOWN_CORRELATION_PX))
@@ -208,8 +305,10 @@ class DisplacementNet(nn.Module):
             head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
             # Two encoders of half the width each cost what one of the full width does at the finest level, and half below.
             half = tuple(width // 2 for width in head)
-            self.photo = Encoder(settings.photo_channels, half)
-            self.rendering = Encoder(settings.rendering_channels, half)
+            kind = Beside if settings.beside else Encoder
+            late = bool(settings.trunk) and not settings.beside
+            self.photo = PhotoTrunk(half) if late else kind(settings.photo_channels, half)
+            self.rendering = Encoder(settings.rendering_channels, half, late=late)
             self.compared = nn.ModuleList(nn.Conv2d(half[-1], settings.correlation_features, 1) for _ in range(2))
             window = (2 * settings.correlation_radius + 1) ** 2
             self.join = Convolution(2 * half[-1] + window, widths[self.LEVEL])
@@ -218,7 +317,9 @@ class DisplacementNet(nn.Module):
                 for coarse, fine in itertools.pairwise(tail)
             )
             if settings.texture_radius:
-                self.alike = Alike(half[1], settings, 2 * half[1], 2 * half[-1])
+                self.alike = Alike(self.photo.shallow_features, settings, 2 * half[1], 2 * half[-1])
+            if settings.fine_radius:
+                self.fine = Fine(half[1], settings)
         else:
             self.both = Encoder(inputs, widths)
         self.decoder = Decoder(widths)
@@ -228,16 +329,28 @@ class DisplacementNet(nn.Module):
             nn.init.zeros_(parameter)
         _channels_last(self)
 
-    def forward(self, channels: Float[Tensor, "B C S S"]) -> Prediction:
+    def look(self, photo: Float[Tensor, "B 3 S S"]) -> Seen | None:
+        """Say what crops of photos show, whatever is rendered in them; None in the plain design, which sees both at once.
+
+        Args:
+            photo: The first channels of what `forward` wants.
+        """
+        if not self.settings.correlation_radius:
+            return None
+        features, shallow = self.photo(photo)
+        return Seen(tuple(features), shallow)
+
+    def forward(self, channels: Float[Tensor, "B C S S"], seen: Seen | None = None) -> Prediction:
         """Look at crops.
 
         Args:
             channels: (B, C, S, S), see `displacement_net.preprocessing`; S a multiple of `settings.multiple`.
+            seen: What `look` says of their photos; None: it is asked now.
 
         Returns:
             The prediction, in the type of the channels, at least single precision.
         """
-        features = self._correlated(channels) if self.settings.correlation_radius else self.both(channels)
+        features = self._correlated(channels, seen) if self.settings.correlation_radius else self.both(channels)[0]
         fine = self.decoder(features[-1], features[-2::-1])
         numbers = functional.pixel_shuffle(_at_least_single(self.head(fine)), 2).permute(0, 2, 3, 1)  # (B, S, S, 6)
         unit = channels.shape[-1] / CROP_FRACTION
@@ -249,39 +362,46 @@ class DisplacementNet(nn.Module):
         person = functional.pixel_shuffle(_at_least_single(self.person(fine)), 2) if self.training else None
         return Prediction(unit * numbers[..., :2], root, numbers[..., 5], person)
 
-    def _correlated(self, channels: Tensor) -> list[Tensor]:
+    def _correlated(self, channels: Tensor, seen: Seen | None) -> list[Tensor]:
         """Return the features of the correlating design, fine to coarse."""
-        photo = self.photo(channels[:, : self.settings.photo_channels])
-        rendering = self.rendering(channels[:, self.settings.photo_channels :])
+        seen = seen or self.look(channels[:, : self.settings.photo_channels])
+        assert seen is not None  # only the plain design says so, which does not come here
+        photo = seen.features
+        rendering, _ = self.rendering(channels[:, self.settings.photo_channels :])
         fit = correlation(
             self.compared[1](rendering[-1]), self.compared[0](photo[-1]), self.settings.correlation_radius
         )
         features = [torch.cat(pair, 1) for pair in zip(photo, rendering, strict=True)]
         # Without a texture the comparison is zero, and is not made; asking costs one synchronisation a call on a GPU.
         if self.settings.texture_radius and bool((channels[:, -1] > 0).any()):
-            fine, coarse = self.alike(photo[1], self.photo.shallow(channels[:, -4:-1]), channels[:, -1:])
+            fine, coarse = self.alike(seen.shallow, self.photo.shallow(channels[:, -4:-1]), channels[:, -1:])
             features[1], features[-1] = features[1] + fine, features[-1] + coarse
+        if self.settings.fine_radius:
+            features[1] = features[1] + self.fine(rendering[1], photo[1])
         features[-1] = self.join(torch.cat((features[-1], fit), 1))
         for step in self.deep:
             features.append(step(features[-1]))
         return features
 
     @torch.no_grad()
-    def displacement(self, channels: Float[Tensor, "B C S S"], threshold: float = 0.5) -> Displacement:
+    def displacement(
+        self, channels: Float[Tensor, "B C S S"], threshold: float = 0.5, seen: Seen | None = None
+    ) -> Displacement:
         """Return the displacement field of crops.
 
         Args:
             channels: See `forward`.
             threshold: A point less likely to be visible than this says nothing.
+            seen: See `forward`.
 
         Returns:
             (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo.
         """
-        said = self(channels)
-        seen = said.visible.sigmoid() > threshold
+        said = self(channels, seen)
+        shown = said.visible.sigmoid() > threshold
         return Displacement(
-            torch.where(seen[..., None], said.offset, 0.0),
-            torch.where(seen[..., None, None], said.sqrt_information, 0.0),
+            torch.where(shown[..., None], said.offset, 0.0),
+            torch.where(shown[..., None, None], said.sqrt_information, 0.0),
         )
 
 
@@ -322,11 +442,29 @@ def fold(network: DisplacementNet) -> DisplacementNet:
     """Put each normalisation into the convolution before it, for inference; the network is changed and returned, in evaluation mode."""
     network.eval()
     for block in network.modules():
-        if isinstance(block, Convolution) and isinstance(block[1], nn.BatchNorm2d) and isinstance(block[0], nn.Conv2d):
+        if (
+            isinstance(block, Convolution | Unit)
+            and isinstance(block[1], nn.BatchNorm2d)
+            and isinstance(block[0], nn.Conv2d)
+        ):
             block[0] = nn.utils.fuse_conv_bn_eval(block[0], block[1])
             block[1] = nn.Identity()
     _channels_last(network)
     return network
+
+
+def _check(settings: Settings) -> None:
+    """Refuse shapes that cannot be.
+
+    Raises:
+        InputError: The trunk has no such name, or what needs the correlating design is asked of the plain one.
+    """
+    if settings.trunk not in ("", LITE0):
+        raise InputError("trunk", f"nothing or {LITE0!r}", repr(settings.trunk))
+    if settings.beside and not settings.trunk:
+        raise InputError("beside", "a trunk", "none", f"Give trunk={LITE0!r} too.")
+    if (settings.trunk or settings.fine_radius) and not settings.correlation_radius:
+        raise InputError("trunk, fine_radius", "the correlating design", "the plain one", "Give a correlation_radius.")
 
 
 def _channels_last(network: nn.Module) -> None:

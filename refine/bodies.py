@@ -68,7 +68,7 @@ class Bodies:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unknowns:
     """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
 

@@ -7,22 +7,24 @@ Where the network was trained at another side than the view's crops, what it is 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
 
-from copy import deepcopy
-from dataclasses import dataclass
-from functools import cache
+import copy
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from displacement_net.catalog import DEFAULT, WEIGHTS, load
 from displacement_net.displacement import Displacement
-from displacement_net.model import DisplacementNet
-from displacement_net.preprocessing import MASK, network_input
+from displacement_net.model import DisplacementNet, Seen, joined
+from displacement_net.preprocessing import MASK, PHOTO, network_input
 from refine.ambient import usual_torch
 from refine.check import check_shape
 from refine.correspondence import Matching
+from refine.crop import Crop
 from refine.errors import InputError
 from refine.render import shade
 from refine.view import View
@@ -33,6 +35,8 @@ what the pixels of one limb say of it less certain. About a tenth of a person's 
 SAID = 0.75
 """Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to 0.6
 of medium and large ones in the mean, at most about this."""
+REMEMBERED = 64
+"""Bodies whose photos' features are kept from round to round, a megabyte each; of more, none are."""
 RENDERED_SHARE = 0.5
 """A pixel of the network's input is of the body if at least half of it is."""
 
@@ -42,7 +46,7 @@ class NetworkDisplacer:
     """A `refine.refiner.Displacer` that asks the network.
 
     Attributes:
-        network: In evaluation mode (`displacement_net.catalog.load`), best on the device of the views to come.
+        network: In evaluation mode (`displacement_net.catalog.load`). It works on the device of the views; a copy for a device it does not lie on is kept.
 
     Raises:
         InputError: A setting is out of range, or the texture is not (B, Y, X, 4).
@@ -59,6 +63,8 @@ class NetworkDisplacer:
     """Bodies it looks at together: memory grows with them."""
     name: str | None = None
     """Which weights these are, for records of a run."""
+    memory: "Memory" = field(default_factory=lambda: Memory(), init=False, repr=False, compare=False)
+    """What it saw last in the photos; it changes the time an answer takes, never the answer."""
 
     def __post_init__(self) -> None:
         side, multiple = self.crop_px or self.network.settings.crop_px, self.network.settings.multiple
@@ -92,10 +98,15 @@ class NetworkDisplacer:
         shown = view_channels(view, self.texture)  # (B, 15, S, S)
         side = self.crop_px or self.network.settings.crop_px
         small = _resized(shown, side)
-        network, place = self.network, self.network.sharpness.device
-        if network.sharpness.dtype != small.dtype:
-            network = deepcopy(network).to(small.dtype)
-        said = [network.displacement(part.to(place), self.threshold) for part in small.split(self.together)]
+        network = self.network
+        if (network.sharpness.device, network.sharpness.dtype) != (small.device, small.dtype):
+            network = _on(network, small.device, small.dtype)
+        looked = self._looked(network, small, view)
+        said = []
+        for first in range(0, len(small), self.together):
+            rows = slice(first, first + self.together)
+            seen = None if looked is None else looked[rows]
+            said.append(network.displacement(small[rows], self.threshold, seen))
         rendered = view.fragments.triangle >= 0
         if not said:
             empty = view.fragments.barycentric.new_zeros(*rendered.shape, 2)
@@ -109,6 +120,56 @@ class NetworkDisplacer:
             torch.where(rendered[..., None], offset.to(like), 0.0),
             torch.where(rendered[..., None, None], root.to(like), 0.0),
         )
+
+    def _looked(self, network: DisplacementNet, small: Tensor, view: View) -> Seen | None:
+        """Return what the photos show in the crops, asking the network about those only that it was not just asked about."""
+        if not network.settings.correlation_radius or not 0 < len(small) <= REMEMBERED:
+            return None
+        last = self.memory.last  # read once: another thread may replace it
+        fresh = torch.ones(len(small), dtype=torch.bool) if last is None else ~last.holds(view, small)
+        rows = fresh.nonzero()[:, 0].to(small.device)
+        seen = None if last is None or len(rows) == len(small) else last.seen
+        if len(rows):
+            asked = small[:, PHOTO] if seen is None else small[rows][:, PHOTO]
+            told = [network.look(part) for part in asked.split(self.together)]
+            new = joined([part for part in told if part is not None])
+            seen = new if seen is None else seen.with_rows(rows, new)
+        assert seen is not None  # there is at least one crop
+        self.memory.last = Looked(seen, view.photos, view.crop, small.shape, small.device)
+        return seen
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What a network saw in the photos' crops of a view; `shape` and `device` of what it was shown."""
+
+    seen: Seen
+    photos: tuple[UInt8[np.ndarray, "_ _ 3"], ...]
+    crop: Crop
+    shape: tuple[int, ...]
+    device: torch.device
+
+    def holds(self, view: View, small: Tensor) -> Bool[Tensor, "B"]:
+        """Return which crops of a view are these, (B,) on the CPU."""
+        none = torch.zeros(len(small), dtype=torch.bool)
+        alike = small.shape == self.shape and small.device == self.device and len(view.photos) == len(self.photos)
+        if not alike or not all(a is b for a, b in zip(view.photos, self.photos, strict=True)):
+            return none
+        stays = (view.crop.crop_from_image == self.crop.crop_from_image).flatten(1).all(1)
+        return (stays & (view.crop.image_index == self.crop.image_index)).cpu()
+
+
+class Memory:
+    """A place for what was seen last."""
+
+    def __init__(self) -> None:
+        self.last: Looked | None = None
+
+
+@lru_cache(maxsize=4)
+def _on(network: DisplacementNet, device: torch.device, dtype: torch.dtype) -> DisplacementNet:
+    """Return a copy of a network on another device, or in another precision, the same one every time."""
+    return copy.deepcopy(network).to(device, dtype)
 
 
 @cache

@@ -1,6 +1,8 @@
 """A view: what the photo and the estimate look like through a square crop around each body.
 
 crop <- square around the body's projected vertices, cut to the photo;  fragments <- the body, rasterised with the crop's camera
+
+A body that has moved a little is looked at through the crop it had, so that what was found out about the photo there still holds.
 """
 
 from collections.abc import Sequence
@@ -12,11 +14,15 @@ from jaxtyping import Float, UInt8
 
 from refine.bodies import State
 from refine.camera import NEAR_M, Camera
-from refine.crop import Crop, crop_around, sample_opencv, square_around
+from refine.crop import MARGIN, Crop, crop_around, sample_opencv, square_around
+from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Fragments, Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
+
+ROOM = 1.25
+"""A body that would fit a crop smaller by this factor gets a new one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +66,12 @@ class View:
 
 
 def render_view(
-    photos: Sequence[Photo], estimate: Estimate, rasterizer: Rasterizer | None = None, crop_px: int = 256
+    photos: Sequence[Photo],
+    estimate: Estimate,
+    rasterizer: Rasterizer | None = None,
+    crop_px: int = 256,
+    *,
+    before: View | None = None,
 ) -> View:
     """Render every body into a crop of its own.
 
@@ -69,6 +80,7 @@ def render_view(
         estimate: B bodies and cameras.
         rasterizer: What finds the visible triangles; None: the fastest one installed.
         crop_px: Side of the crops, px.
+        before: An earlier view of the same bodies: who still lies inside its crop there, and fills it (`ROOM`), keeps it.
 
     Returns:
         The view. A body behind the camera has an empty rendering.
@@ -80,6 +92,31 @@ def render_view(
     )  # vertices are in the camera frame
     center, side = square_around(own.project(vertices), seen=seen, within=own.size)
     crop = crop_around(center, side, side=crop_px, image_index=estimate.image_index)
+    if before is not None:
+        crop = _kept(before.crop, crop)
     camera = crop.camera(own)
     fragments = rasterize(rasterizer or default_rasterizer(), vertices, estimate.body.faces, camera, crop_px, crop_px)
     return View(estimate, crop, camera, vertices, fragments, tuple(photo.pixels for photo in photos))
+
+
+def _kept(before: Crop, wanted: Crop) -> Crop:
+    """Return the crops of before where they serve as well as those that are wanted.
+
+    Raises:
+        InputError: They are of other bodies or of another side.
+    """
+    if before.side != wanted.side or not torch.equal(before.image_index, wanted.image_index):
+        raise InputError("before", "a view of the same bodies in crops of the same side", "another one")
+    inner = wanted.side * (1 - 1 / MARGIN) / 2  # the body's own extent lies this far inside the crop around it
+    ends = wanted.crop_from_image.new_tensor(((inner, inner), (wanted.side - inner,) * 2))
+    ends = before.to_crop(
+        wanted.to_image(ends.expand(len(wanted), -1, -1))
+    )  # (B, 2, 2) the body's box in the crop before
+    inside = (ends >= 0).flatten(1).all(1) & (ends <= wanted.side).flatten(1).all(1)
+    filled = (ends[:, 1] - ends[:, 0]).amax(1) * MARGIN / wanted.side
+    stays = inside & (filled > 1 / ROOM) & (filled < MARGIN)
+    return Crop(
+        torch.where(stays[:, None, None], before.crop_from_image, wanted.crop_from_image),
+        wanted.side,
+        wanted.image_index,
+    )

@@ -24,9 +24,14 @@ def follow(average: DisplacementNet, network: DisplacementNet, step: int, decay:
         decay: The largest d.
     """
     share = 1 - min(decay, (1 + step) / (10 + step))
-    own = average.state_dict()
-    for name, value in network.state_dict().items():
+    trained = dict(network.named_parameters())
+    own, other = [], []
+    for (name, mine), (_, value) in zip(average.state_dict().items(), network.state_dict().items(), strict=True):
+        if name in trained and not trained[name].requires_grad:
+            continue  # what does not learn is the same in both
         if value.is_floating_point():
-            own[name].lerp_(value, share)
+            own.append(mine)
+            other.append(value)
         else:
-            own[name].copy_(value)
+            mine.copy_(value)
+    torch._foreach_lerp_(own, other, share)

@@ -9,7 +9,9 @@ import logging
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from refine.errors import InputError
 from refine.photo import read_photo
@@ -70,3 +72,16 @@ def read_backgrounds(
     if not squares:
         raise InputError("backgrounds", "at least one photo that can be read", f"{len(broken)} that cannot in {folder}")
     return tuple(squares)
+
+
+def squares(photos: tuple[UInt8[np.ndarray, "_ _ 3"], ...], size: int) -> Float[Tensor, "M S S 3"]:
+    """Return photos as squares in 0..1.
+
+    Args:
+        photos: (H, W, 3) RGB each, of any sizes; may be none.
+        size: S, px.
+    """
+    import cv2
+
+    cut = [cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos]
+    return torch.from_numpy(np.stack(cut)).float() / 255 if cut else torch.zeros(0, size, size, 3)

@@ -1,9 +1,10 @@
 """Batches: what the network is shown at each step and the truth about it, made where they are needed, in order.
 
-    batch of steps 2 m and 2 m + 1 on process r of R  <-  source.batch(seed = first + (m R + r) count, count),  then its mirror image
+    lot m on process r of R   <-  source.batch(seed = first + (m R + r) made, made), shuffled by its seed
+    steps of a lot            <-  its first batch, that batch's mirror image, its second batch, ...              made / count batches a lot
 
 A mirrored photo of a person is a photo of a mirrored person, and bodies are symmetric, so that the second batch costs nothing to make;
-its seeds say all, so that a run that was stopped sees exactly what it would have seen. Anything with `batch(seed, count) -> Shown` is a source: the
+its seeds say all, so that a run that was stopped sees exactly what it would have seen. A GPU makes many samples at once in hardly more time than few. Anything with `batch(seed, count) -> Shown` is a source: the
 synthetic people of this package, or a rendered or real set with ground truth.
 """
 
@@ -19,6 +20,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from displacement_net.loss import Truth
 from displacement_net.preprocessing import CHANNELS, network_input
+from displacement_net.training import packed
+from refine.errors import InputError
 
 HOLDOUT_SEED = 2**40
 """First seed of the hold-out, which no training reaches."""
@@ -102,6 +105,12 @@ class Batch:
         moved = Truth(truth.offset.to(device), truth.rendered.to(device), truth.visible.to(device), person)
         return Batch(self.channels.to(device), moved)
 
+    def __getitem__(self, rows: Tensor | slice) -> "Batch":
+        truth = self.truth
+        person = None if truth.person is None else truth.person[rows]
+        some = Truth(truth.offset[rows], truth.rendered[rows], truth.visible[rows], person)
+        return Batch(self.channels[rows], some)
+
 
 def batch_of(samples: Shown) -> Batch:
     """Return samples as the network sees them.
@@ -147,49 +156,78 @@ def _mirrored_person(person: Tensor) -> Tensor:
     return torch.cat((there, there - x, y, z), 1)  # zero stays zero beside the person
 
 
-class Pairs(Dataset[tuple[Batch, Batch]]):
-    """Batches and their mirror images; the source is made on first use, by the process that asks: a worker need not be sent it."""
+class Lots(Dataset["packed.Samples"]):
+    """Lots of samples; the source is made on first use, by the process that asks: a worker need not be sent it."""
 
-    def __init__(self, make_source: Callable[[], SampleSource], count: int, first_seed: int, rank: int, world: int):
-        self.make_source, self.count, self.first_seed = make_source, count, first_seed
+    def __init__(self, make_source: Callable[[], SampleSource], made: int, first_seed: int, rank: int, world: int):
+        self.make_source, self.made, self.first_seed = make_source, made, first_seed
         self.rank, self.world = rank, world
         self._source: SampleSource | None = None
 
-    def __getitem__(self, pair: int) -> tuple[Batch, Batch]:
-        """Return the batches of steps 2 pair and 2 pair + 1."""
+    def seed(self, lot: int) -> int:
+        """Return the seed of a lot."""
+        return self.first_seed + (lot * self.world + self.rank) * self.made
+
+    def __getitem__(self, lot: int) -> "packed.Samples":
+        """Return the samples of a lot."""
         self._source = self._source or self.make_source()
-        seed = self.first_seed + (pair * self.world + self.rank) * self.count
-        batch = batch_of(self._source.batch(seed, self.count))
-        return batch, mirrored(batch)
+        return packed.pack(self._source.batch(self.seed(lot), self.made))
 
 
 def batches(
     make_source: Callable[[], SampleSource],
     count: int,
     *,
+    made: int | None = None,
     first_step: int = 0,
     first_seed: int = 0,
     rank: int = 0,
     world: int = 1,
     workers: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Generator[Batch, None, None]:
     """Return batches without end, those of `first_step` and after.
 
     Args:
         make_source: Makes the source; must be importable by name if there are workers.
         count: B.
+        made: Samples that are made at once, a multiple of B; None: B.
         first_step: Where to begin.
         first_seed: Which people.
         rank: This process among those that train together.
         world: How many these are.
         workers: Processes that make samples ahead; 0: they are made in between, by this one.
+        device: Where batches are wanted.
+
+    Raises:
+        InputError: `made` is no multiple of B.
     """
+    made = made or count
+    if made < count or made % count:
+        raise InputError("made", f"a multiple of a batch's {count} samples", str(made))
+    steps = 2 * made // count
+    lots = Lots(make_source, made, first_seed, rank, world)
     # A fresh interpreter for each worker: a fork would inherit the threads and the device of this one.
     loader = DataLoader(
-        Pairs(make_source, count, first_seed, rank, world),
+        lots,
         batch_size=None,
-        sampler=itertools.count(first_step // 2),
+        sampler=itertools.count(first_step // steps),
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
+        pin_memory=torch.device(device).type == "cuda",
     )
-    yield from itertools.islice(itertools.chain.from_iterable(loader), first_step % 2, None)
+    every = itertools.chain.from_iterable(
+        _steps(lot, count, lots.seed(number), torch.device(device))
+        for number, lot in enumerate(loader, first_step // steps)
+    )
+    yield from itertools.islice(every, first_step % steps, None)
+
+
+def _steps(lot: "packed.Samples", count: int, seed: int, device: torch.device) -> Generator[Batch, None, None]:
+    """Return the batches of a lot, each followed by its mirror image; estimates of one photo are spread over them."""
+    order = torch.randperm(len(lot), generator=torch.Generator().manual_seed(seed)).to(device)
+    here = lot.to(device)
+    for rows in order.split(count):
+        batch = batch_of(packed.unpack(here[rows]))
+        yield batch
+        yield mirrored(batch)

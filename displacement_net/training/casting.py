@@ -2,7 +2,8 @@
 
     depth = focal * extent / wanted height in px,     camera_from_level = roll * tilt * diag(1, -1, -1)
 
-A third of the people are cut off by the photo's border, a third have somebody beside, behind or in front of them, sometimes touching.
+Half of the people are cut off by the photo's border, most of those below; half have somebody beside, behind or in front of them, embrace
+somebody (who turns as they do, arms around them), or stand in a row.
 
 Source: focal lengths as on 36 mm film, 24 to 100 mm; the shares are those of the project's plan.
 """
@@ -28,8 +29,15 @@ FOCAL_MM, FILM_MM = (24.0, 100.0), 36.0
 """Range of focal lengths, log-uniform, and the film's width."""
 SHARE_OF_HEIGHT = (0.2, 1.3)
 """A person's extent over the photo's height, log-uniform."""
-CUT_OFF, NEIGHBOUR, SECOND_NEIGHBOUR = 0.34, 0.34, 0.12
+CUT_OFF, NEIGHBOUR, SECOND_NEIGHBOUR = 0.45, 0.45, 0.14
 """Shares of people cut off by the border, with somebody else in the photo, with two."""
+ROW, ROW_MOST = 0.09, 3
+"""Share of photos in which people stand in a row, and how many beside the first one at most."""
+BESIDE, BEHIND, FRONT, EMBRACED, ARM_IN_ARM, IN_ROW = range(6)
+KINDS = (0.26, 0.18, 0.14, 0.20, 0.22)
+"""How often a neighbour stands beside, behind, in front, embraces face to face, holds an arm around the person at the side."""
+EMBRACE_M, ARM_IN_ARM_M, ROW_M = (0.18, 0.40), (0.26, 0.48), (0.38, 0.75)
+"""How far middles are apart, m: chests touch, hips touch, shoulders touch or not."""
 TILT_RAD, ROLL_RAD = (0.10, 0.16), 0.05
 """Mean and standard deviation of how far the camera looks down, standard deviation of its roll."""
 NEAREST_M = 1.1
@@ -73,11 +81,11 @@ def cast(
         The cast, of the body's type, on its device.
     """
     like = body.template
-    photo = np.concatenate(
-        (np.arange(count), *(np.flatnonzero(rng.random(count) < s) for s in (NEIGHBOUR, SECOND_NEIGHBOUR)))
-    )
+    photo, kind, place = _company(count, rng)
     level = _cameras_from_level(count, rng)
     local = draw_poses(recordings, body.joint_names, len(photo), rng)
+    _embrace(local, photo, kind, body.joint_names, rng)
+    front = local[photo[count:], 0, :, 2].numpy()  # where those one stands beside look, level frame
     local[:, 0] = level[photo] @ local[:, 0]
     shape = rng.standard_normal((len(photo), body.shape_basis.shape[2])).clip(-SHAPE_LIMIT, SHAPE_LIMIT)
     child = rng.random(len(photo)) < children
@@ -94,10 +102,62 @@ def cast(
     camera = _cameras(count, rng)
     focal, size = camera.focal[:, 0].numpy(), camera.size.numpy()
     main = _placed(joints[:count], focal, size, rng)
-    at = np.concatenate((main, _beside(main, photo[count:], level.numpy(), rng)))
+    at = np.concatenate((main, _beside(main, photo[count:], kind[count:], place[count:], front, level.numpy(), rng)))
     bodies = posed.bodies
     bodies = Bodies(bodies.pose, bodies.shape, bodies.expression, torch.from_numpy(at).to(like))
     return Cast(bodies, torch.from_numpy(photo).to(like.device), camera.to(like.device, like.dtype), level.to(like))
+
+
+def _company(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for each person the photo, how it stands to the photo's first person, and its place in the row; those come first."""
+    photo, kind, place = [np.arange(count)], [np.full(count, -1)], [np.zeros(count)]
+    rows = rng.random(count) < ROW
+    for share in (NEIGHBOUR, SECOND_NEIGHBOUR):
+        having = np.flatnonzero((rng.random(count) < share) & ~rows)
+        photo.append(having)
+        kind.append(rng.choice(len(KINDS), len(having), p=KINDS))
+        place.append(np.zeros(len(having)))
+    longest = rng.integers(1, ROW_MOST + 1, count)
+    for number in range(ROW_MOST):
+        having = np.flatnonzero(rows & (number < longest))
+        photo.append(having)
+        kind.append(np.full(len(having), IN_ROW))
+        # One beside, then on the other side or farther on.
+        place.append((1.0 + number // 2) * np.where((having + number) % 2, 1.0, -1.0))
+    return np.concatenate(photo), np.concatenate(kind), np.concatenate(place)
+
+
+def _embrace(
+    local: Tensor, photo: np.ndarray, kind: np.ndarray, names: tuple[str, ...], rng: np.random.Generator
+) -> None:
+    """Let those who embrace stand or sit as the other one does, with an arm or both around them; local rotations (A, J, 3, 3) are changed."""
+    legs = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")]
+    both = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "elbow")]
+    close = np.flatnonzero((kind == EMBRACED) | (kind == ARM_IN_ARM))
+    close = close[np.unique(photo[close], return_index=True)[1]]  # one is held by one
+    faced = kind[close] == EMBRACED
+    theirs = photo[close]
+    rows = torch.from_numpy(close)
+    local[rows[:, None], torch.tensor(legs)] = local[torch.from_numpy(theirs)[:, None], torch.tensor(legs)]
+    heading = np.where(faced, np.pi, 0.0) + 0.25 * rng.standard_normal(len(close))
+    zero = np.zeros_like(heading)
+    turn = rotation.exp(torch.from_numpy(np.stack((zero, heading, zero), 1)))
+    local[rows, 0] = turn @ local[torch.from_numpy(theirs), 0]
+    # Arms of both: forward around the other, or the near one out to the side; some keep theirs as they are.
+    for people, share in ((close, 0.9), (theirs, 0.7)):
+        told = rng.random(len(people)) < share
+        forward = rng.uniform(0.5, 1.5, (len(people), 2)) * np.where(faced, 1.0, 0.1)[:, None]
+        down = rng.uniform(-0.3, 0.8, (len(people), 2))
+        fold = rng.uniform(0.3, 1.7, (len(people), 2))
+        for side, sign in ((0, 1.0), (1, -1.0)):
+            used = told & (faced | (rng.random(len(people)) < 0.6))
+            shoulder = np.stack(
+                (0.15 * rng.standard_normal(len(people)), -sign * forward[:, side], -sign * down[:, side]), 1
+            )
+            elbow = np.stack((zero, -sign * fold[:, side], zero), 1)
+            at = torch.from_numpy(people[used])
+            local[at, both[2 * side]] = rotation.exp(torch.from_numpy(shoulder[used]))
+            local[at, both[2 * side + 1]] = rotation.exp(torch.from_numpy(elbow[used]))
 
 
 def _cameras_from_level(count: int, rng: np.random.Generator) -> Tensor:
@@ -134,8 +194,8 @@ def _placed(joints: np.ndarray, focal: np.ndarray, size: np.ndarray, rng: np.ran
         photo / 2 + room * rng.uniform(-1, 1, (count, 2)) + 0.03 * photo * rng.standard_normal((count, 2)) * (room == 0)
     )
     cut = rng.random(count) < CUT_OFF
-    side = rng.choice(4, count, p=(0.25, 0.25, 0.4, 0.1))  # left, right, bottom, top
-    beyond = rng.uniform(0.12, 0.6, count)
+    side = rng.choice(4, count, p=(0.18, 0.18, 0.56, 0.08))  # left, right, bottom, top
+    beyond = rng.uniform(0.12, 0.65, count)
     axis = side // 2
     row = np.arange(count)
     near = box[row, axis] * (0.5 - beyond)
@@ -146,18 +206,29 @@ def _placed(joints: np.ndarray, focal: np.ndarray, size: np.ndarray, rng: np.ran
     return np.asarray(np.concatenate((ray * depth[:, None], depth[:, None]), 1) - center)
 
 
-def _beside(main: np.ndarray, photo: np.ndarray, level: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return translations (N, 3) m of neighbours of the people in the given photos."""
+def _beside(
+    main: np.ndarray, photo: np.ndarray, kind: np.ndarray, place: np.ndarray, front: np.ndarray, level: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Return translations (N, 3) m of neighbours of the people in the given photos; `front` (N, 3) is where those look, level frame."""
     count = len(photo)
-    kind = rng.choice(3, count, p=(0.4, 0.3, 0.3))  # beside, behind, in front
     side = rng.choice((-1.0, 1.0), count)
     across = side * np.choose(
-        kind, (rng.uniform(0.3, 0.9, count), rng.uniform(0.0, 0.9, count), rng.uniform(0.1, 0.7, count))
+        kind.clip(0, FRONT), (rng.uniform(0.3, 0.9, count), rng.uniform(0.0, 0.9, count), rng.uniform(0.1, 0.7, count))
     )
     towards = np.choose(
-        kind, (rng.uniform(-0.25, 0.25, count), -rng.uniform(0.3, 3.0, count), rng.uniform(0.25, 0.8, count))
+        kind.clip(0, FRONT),
+        (rng.uniform(-0.25, 0.25, count), -rng.uniform(0.3, 3.0, count), rng.uniform(0.25, 0.8, count)),
     )
+    ahead = front * (1.0, 0.0, 1.0)
+    ahead /= np.linalg.norm(ahead, axis=1, keepdims=True).clip(1e-6)
+    beside = np.stack((ahead[:, 2], 0 * ahead[:, 0], -ahead[:, 0]), 1)
     step = np.stack((across, 0.06 * rng.standard_normal(count), towards), 1)
+    facing = rng.uniform(*EMBRACE_M, count)[:, None] * ahead + 0.08 * rng.standard_normal((count, 1)) * beside
+    arm = (side * rng.uniform(*ARM_IN_ARM_M, count))[:, None] * beside + rng.uniform(-0.12, 0.06, (count, 1)) * ahead
+    row = np.stack((place * rng.uniform(*ROW_M, count), 0 * place, 0.12 * rng.standard_normal(count)), 1)
+    for number, moved in ((EMBRACED, facing), (ARM_IN_ARM, arm), (IN_ROW, row)):
+        step = np.where((kind == number)[:, None], moved, step)
     at = main[photo] + np.einsum("nij,nj->ni", level[photo], step)
     short = (NEAREST_M - at[:, 2]).clip(0)
     at[:, 2] += short

@@ -3,7 +3,7 @@
     pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,  pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
 Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of `refine.disturbance`, whose medium
-estimate has a scale of 0.77; here the scale is log-uniform over `SCALES` and exactly zero for a share, because later rounds and
+estimate has a scale of 0.77; here the scale is log-uniform over `SCALES`, small for a fifth and exactly zero for a share, because later rounds and
 good estimates must be in the training set. Now and then a limb is wrong, or left and right are swapped. The estimate's camera may have
 another focal length than the photo's (regressors assume one): the body then stands farther away by the same factor.
 
@@ -31,7 +31,9 @@ from refine.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joi
 
 SCALES = (0.1, 2.0)
 """Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are above 0.45."""
-PERFECT = 0.06
+NEARLY, NEARLY_SCALES = 0.2, (0.01, 0.12)
+"""Share of estimates that need hardly anything, as the last of several rounds does, and their multiples of the sigmas, log-uniform."""
+PERFECT = 0.07
 """Share of estimates without any error."""
 WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
 """Share of estimates with one limb far off, and the standard deviation per axis of its upper two joints, rad."""
@@ -71,10 +73,13 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
         return torch.from_numpy(array).to(like)
 
     low, high = np.log(SCALES)
-    scale = np.exp(rng.uniform(low, high, count)) * (rng.random(count) >= PERFECT)
+    scale = np.exp(rng.uniform(low, high, count))
+    least, most = np.log(NEARLY_SCALES)
+    nearly = rng.random(count) < NEARLY
+    scale = np.where(nearly, np.exp(rng.uniform(least, most, count)), scale) * (rng.random(count) >= PERFECT)
     turn = rng.standard_normal((count, joints, 3)) * joint_sigma_rad(body.joint_names).numpy()[:, None]
     turn *= scale[:, None, None]
-    _wrong_limbs(turn, scale, body.joint_names, rng)
+    _wrong_limbs(turn, np.where(nearly, 0.0, scale), body.joint_names, rng)
     shape = bodies.shape + drawn(SIGMA_SHAPE * scale[:, None] * rng.standard_normal((count, bodies.shape.shape[1])))
     younger = np.where(scale > 0, rng.uniform(*CHILD_SHARE, count), 1.0)
     shape[:, ADULT_SHAPES:] = bodies.shape[:, ADULT_SHAPES:] * drawn(younger)[:, None]
@@ -83,7 +88,7 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
     recede = np.exp(SIGMA_LOG_DEPTH * scale * rng.standard_normal(count))[:, None]
     pelvis = (pelvis + drawn(across)) * drawn(recede)
     pelvis = pelvis * (_height(body, shape) / _height(body, bodies.shape))[:, None]  # a larger body stands farther away
-    pose = _swapped(bodies.pose, body.joint_names, scale, rng) @ rotation.exp(drawn(turn))
+    pose = _swapped(bodies.pose, body.joint_names, np.where(nearly, 0.0, scale), rng) @ rotation.exp(drawn(turn))
     camera, factor = _assumed(true.camera, rng, scale)
     pelvis = torch.cat((pelvis[:, :2], (pelvis[:, 2:] * factor).clamp(NEAREST_M, FARTHEST_M)), 1)
     moved = Bodies(pose, shape, bodies.expression, bodies.translation)
@@ -101,11 +106,11 @@ def _height(body: SkinnedBody, shape: Tensor) -> Tensor:
 
 def _wrong_limbs(turn: np.ndarray, scale: np.ndarray, names: tuple[str, ...], rng: np.random.Generator) -> None:
     """Turn the joints of one limb of some bodies much too far; `turn` (B, J, 3) rad is changed."""
-    wrong = (rng.random(len(turn)) < WRONG_LIMB) & (scale > 0)
+    wrong = np.flatnonzero((rng.random(len(turn)) < WRONG_LIMB) & (scale > 0))
     limb = rng.integers(len(LIMBS), size=len(turn))
     far = WRONG_LIMB_RAD * rng.standard_normal((len(turn), 2, 3))
-    for row in np.flatnonzero(wrong):
-        turn[row, [names.index(name) for name in LIMBS[limb[row]]]] += far[row]
+    joints = np.array([[names.index(name) for name in pair] for pair in LIMBS])
+    turn[wrong[:, None], joints[limb[wrong]]] += far[wrong]
 
 
 def _swapped(pose: Tensor, names: tuple[str, ...], scale: np.ndarray, rng: np.random.Generator) -> Tensor:
@@ -114,10 +119,11 @@ def _swapped(pose: Tensor, names: tuple[str, ...], scale: np.ndarray, rng: np.ra
     which = rng.integers(len(SWAPS), size=len(pose))
     mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0])).to(pose)
     pose = pose.clone()
-    for row in np.flatnonzero(swap):
-        for name in SWAPS[which[row]]:
-            left, right = names.index(f"left_{name}"), names.index(f"right_{name}")
-            pose[row, [left, right]] = mirror @ pose[row, [right, left]] @ mirror
+    for kind, parts in enumerate(SWAPS):
+        rows = torch.from_numpy(np.flatnonzero(swap & (which == kind))).to(pose.device)[:, None]
+        left, right = (torch.tensor([names.index(f"{side}_{name}") for name in parts]) for side in ("left", "right"))
+        here, there = torch.cat((left, right)).to(pose.device), torch.cat((right, left)).to(pose.device)
+        pose[rows, here] = mirror @ pose[rows, there] @ mirror
     return pose
 
 

@@ -19,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from displacement_net.catalog import save
 from displacement_net.loss import Truth, loss
-from displacement_net.model import DisplacementNet, Settings
+from displacement_net.model import Beside, DisplacementNet, Settings
 from displacement_net.training.average import follow
 from displacement_net.training.batches import Batch
 from displacement_net.training.checkpoints import NAME, Progress, load_checkpoint, save_checkpoint
 from displacement_net.training.holdout import Figures, measure
-from displacement_net.training.run_log import RunLog
+from displacement_net.training.run_log import Losses, RunLog
+from displacement_net.trunk import PhotoTrunk, fill
 from refine.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ FLOOR = 0.01
 """Of the rate at the end, against its peak."""
 CLIP = 5.0
 """Longest gradient; longer ones are shortened (a few times a healthy one's length after the first hundred steps)."""
+AVERAGE = "average.safetensors"
+"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, its uncertainty not calibrated."""
 PARTS = ("total", "likelihood", "endpoint", "visible", "person")
 
 
@@ -141,6 +145,7 @@ def train(
     report: Callable[[Progress, float, float, Figures | None], None] | None = None,
     seed: int = 0,
     start: DisplacementNet | None = None,
+    trunk: Path | None = None,
 ) -> Trained:
     """Train a network.
 
@@ -152,22 +157,27 @@ def train(
         batches: Gives this process's batches from a step on.
         hold_out: Batches to be measured on, on this process's device.
         resume: Go on from the folder's checkpoint.
-        report: Called on the first process after each step with the progress, the share of the budget spent, the loss, and
+        report: Called on the first process after each step with the progress, the share of the budget spent, the last loss looked at, and
             the figures where they were measured.
         seed: Of the first weights.
-        start: First weights in their place: a network that was trained before, of the same shape or without its comparison of textures.
+        trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the installed package.
+        start: First weights in their place: a network that was trained before, of the same shape, or without its comparison of textures, its trunk beside, or its finer correlation.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.
 
     Raises:
         InputError: The folder holds a checkpoint and `resume` is not asked for, or the other way round.
-        FloatingPointError: The loss is not finite; the last checkpoint stands.
+        FloatingPointError: The loss is not finite, which is looked at now and then; the last checkpoint stands.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = DisplacementNet(settings).to(fabric.device)
+        network = DisplacementNet(settings)
+    if settings.trunk and (start is None or not start.settings.trunk):
+        assert isinstance(network.photo, PhotoTrunk | Beside)
+        fill(network.photo.trunk, trunk)
+    network.to(fabric.device)
     if start is not None:
         network.load_state_dict(network.state_dict() | start.state_dict())  # what it lacks begins anew
         network.sharpness.fill_(1.0)
@@ -181,7 +191,7 @@ def train(
     # The first batch waits for its source to be made, which may take a minute: that is not training.
     ahead: Batch | None = next(stream)
     save_due, measure_due = _Clock(schedule.checkpoint_minutes), _Clock(schedule.holdout_minutes)
-    recent: list[Tensor] = []
+    recent = Losses(len(PARTS))
     sitting = _Clock(0.0, already=progress.seconds)
     network.train()
     while schedule.spent(progress) < 1:
@@ -191,9 +201,7 @@ def train(
             group["lr"] = rate
         truth = batch.truth
         parts = objective(batch.channels, truth.offset, truth.rendered, truth.visible, truth.person)
-        now = parts.detach().float().cpu()
-        if not bool(now.isfinite().all()):
-            raise FloatingPointError(f"the loss of step {progress.step} is not finite: {now.tolist()}")
+        recent.add(parts)
         fabric.backward(parts[0])
         fabric.clip_gradients(objective, stepper, max_norm=CLIP)
         stepper.step()
@@ -206,19 +214,20 @@ def train(
         if not log:
             continue
         figures = None
-        recent.append(now)
         if progress.step % schedule.log_steps == 0:
             words = {"samples": progress.samples, "seconds": progress.seconds, "rate": rate}
-            mean = dict(zip(PARTS, torch.stack(recent).mean(0).tolist(), strict=True))
+            mean = dict(zip(PARTS, recent.mean(progress.step), strict=True))
             log.write("training", progress.step, words | mean)
-            recent.clear()
         if measure_due.rings():
             figures = measure(average, hold_out)
             log.write("holdout", progress.step, {"samples": progress.samples} | asdict(figures))
         if save_due.rings():
+            recent.check(progress.step)
             save_checkpoint(folder, network, average, optimizer, progress)
+            save(folder / AVERAGE, average, {"trained_on": f"{progress.samples} samples so far, not calibrated"})
         if report:
-            report(progress, schedule.spent(progress), float(now[0]), figures)
+            report(progress, schedule.spent(progress), recent.last, figures)
+    recent.check(progress.step)
     stream.close()
 
     figures = measure(average, hold_out)
@@ -231,10 +240,11 @@ def train(
 
 def _optimizer(network: DisplacementNet, schedule: Schedule) -> torch.optim.Optimizer:
     """Return AdamW; biases and normalisations do not decay."""
-    decayed = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decayed = [parameter for parameter in learning if parameter.dim() > 1]
+    others = [parameter for parameter in learning if parameter.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=schedule.peak)
+    return torch.optim.AdamW(groups, lr=schedule.peak, fused=learning[0].is_cuda)
 
 
 class _Clock:

@@ -4,10 +4,14 @@ A resumed run cuts off what was written after its checkpoint, so that no step st
 """
 
 import csv
+import math
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 
 class RunLog:
@@ -53,3 +57,34 @@ class RunLog:
                 kept = [row for row in list(csv.reader(file))[1:] if row and int(row[0]) <= self.first_step]
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([names, *kept])
+
+
+class Losses:
+    """The parts of the loss since the log's last row. They stay on the device until they are wanted: to look at each would make it wait."""
+
+    def __init__(self, parts: int) -> None:
+        self.last, self.count = math.nan, parts
+        self._parts: list[Tensor] = []
+
+    def add(self, parts: Tensor) -> None:
+        """Take the parts (P,) of a step's loss."""
+        self._parts.append(parts.detach().float())
+
+    def check(self, step: int) -> Tensor:
+        """Return the parts (N, parts) so far.
+
+        Raises:
+            FloatingPointError: One is not finite.
+        """
+        told = torch.stack(self._parts).cpu() if self._parts else torch.zeros(0, self.count)
+        if not bool(told.isfinite().all()):
+            raise FloatingPointError(f"the loss of one of the {len(told)} steps before {step} is not finite")
+        return told
+
+    def mean(self, step: int) -> list[float]:
+        """Return the mean of each part, and begin anew."""
+        told = self.check(step)
+        self._parts.clear()
+        self.last = float(told[-1, 0])
+        means: list[float] = told.mean(0).tolist()
+        return means

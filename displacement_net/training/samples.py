@@ -8,6 +8,7 @@ A photo costs as much as two estimates of it, so several are made of each, which
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,17 +19,21 @@ from torch import Tensor
 
 from displacement_net.training import casting
 from displacement_net.training.assets import Assets
+from displacement_net.training.backgrounds import squares
+from displacement_net.training.borders import bordered, within
 from displacement_net.training.camera_noise import photographed
 from displacement_net.training.colors import draw_colors, make_bank
 from displacement_net.training.errors_of_regressors import estimate_of
+from displacement_net.training.layers import compose, others_depth, slots
 from displacement_net.training.lighting import background, read_places
-from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects
-from displacement_net.training.scene import Light, compose, render_people
-from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture
-from displacement_net.training.training_body import TrainingBody, vertices_of
+from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_FRONT, draw_objects, hold
+from displacement_net.training.scene import Light, render_people
+from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture, worn_by
+from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
 from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
-from displacement_net.training.wardrobe import Look, draw_looks
-from refine.bodies import State
+from displacement_net.training.turns import hands, in_turn, moving_limb
+from displacement_net.training.wardrobe import draw_looks
+from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.camera import NEAR_M, Camera
 from refine.crop import Crop, crop_around, square_around
@@ -47,8 +52,8 @@ SHARED, GROUPS = 4, 24
 """People of a batch that wear the same look in different colours are posed and rendered together: at least so many, in at most so many groups."""
 PER_PHOTO = 2
 """Estimates that are made of each photo."""
-REPLICATED = 0.25
-"""Share of photos whose border's colours go on outside; the others are black there."""
+FLASHED, FLASH, DIMMED = 0.12, (1.5, 6.0), (0.15, 0.8)
+"""Share of photos taken with a flash, its irradiance at the first person, and what is left of the place's light."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,14 +146,27 @@ class Sampler:
         self.size, self.device = size, torch.device(device)
         self.body = training.body.to(device=self.device)
         self.rasterizer = rasterizer or default_rasterizer()
-        self._looks = tuple(_moved(look, self.device) for look in draw_looks(training, assets, looks, rng))
+        self._looks = tuple(look.to(self.device) for look in draw_looks(training, assets, looks, rng))
         self._bank = make_bank(assets, seed).to(self.device)
         self._places = read_places(assets.panoramas).to(self.device)
         self._recordings = assets.recordings
+        self._worn = worn_by(self._looks)
         self._normals = body_normals(self.body)
         self._per_photo, self._estimates, self._children = per_photo, estimates, children
         self._cases = tuple(share / sum(cases) for share in cases)
-        self._backgrounds = _squares(backgrounds, 2 * size).to(self.device)
+        self._backgrounds = squares(backgrounds, 2 * size).to(self.device)
+
+    def sized(self, size: int) -> "Sampler":
+        """Return a sampler of the same people in crops of another side, px; it shares everything else with this one.
+
+        Raises:
+            InputError: The size is no multiple of 8.
+        """
+        if size < 8 or size % 8:
+            raise InputError("size", "a multiple of 8 px", str(size))
+        other = copy.copy(self)
+        other.size = size
+        return other
 
     def batch(self, seed: int, count: int) -> Samples:
         """Make a batch.
@@ -167,77 +185,89 @@ class Sampler:
 
     def _batch(self, rng: np.random.Generator, count: int) -> Samples:
         size, photos = self.size, -(-count // self._per_photo)
-        of = torch.arange(count, device=self.device) % photos  # (B,) the photo each estimate is of
+        numbers = np.arange(count) % photos
+        of = torch.from_numpy(numbers).to(self.device)  # (B,) the photo each estimate is of
         scene = casting.cast(self.body, self._recordings, photos, rng, self._children)
-        people = len(scene.photo)
-        true = State(scene.bodies[of], scene.camera[of])
-        estimate = self._estimates(self.body, true, rng)
+        people, photo_of = len(scene.photo), scene.photo.cpu().numpy()
+        table = slots(photo_of, photos)
         posed = self.body.posed(scene.bodies)
-        guessed = self.body.posed(estimate.bodies)
-        vertices = vertices_of(self.body, guessed)
-        true_vertices = vertices_of(self.body, self.body.posed(scene.bodies[slice(0, photos)]))
-        own, first = estimate.camera, slice(0, photos)
+        first = slice(0, photos)
+        own = State(scene.bodies[first], scene.camera)
+        guess = self._estimates(self.body, own, rng)
+        seen_of_first = vertices_of(self.body, self.body.posed(guess.bodies))
         center, side = square_around(
-            own[first].project(vertices[first]), seen=vertices[first, :, 2] > NEAR_M, within=own.size[first]
+            guess.camera.project(seen_of_first), seen=seen_of_first[..., 2] > NEAR_M, within=guess.camera.size
         )
         photo_crop = crop_around(center, side, side=size, image_index=torch.arange(photos, device=self.device))
+        camera = photo_crop.camera(scene.camera)
+        pixel = camera[scene.photo].project(posed.joints)  # (A, J, 2) px of the crop
+        chosen = in_turn(numbers, table, (pixel[:, 0] / size).cpu().numpy(), rng)
+        who = torch.from_numpy(chosen).to(self.device)
         crop = crop_around(center[of], side[of], side=size, image_index=of)
-        fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(own), size, size)
+        true = State(scene.bodies[who], scene.camera[of])
+        more = slice(photos, count)
+        estimate = guess if count == photos else _joined(guess, self._estimates(self.body, true[more], rng))
+        guessed = self.body.posed(estimate.bodies)
+        vertices = vertices_of(self.body, guessed)
+        true_vertices = vertices_of(self.body, some_of(posed, who))
+        fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(estimate.camera), size, size)
 
-        light = Light(
-            self._places,
-            torch.from_numpy(rng.integers(len(self._places.picture), size=photos)).to(self.device),
-            casting.pano_from_camera(scene.camera_from_level, rng),
-        )
+        light = self._light(scene, posed.joints[first, 0, 2], rng)
         together = max(SHARED, -(-people // GROUPS))
         drawn = rng.integers(len(self._looks), size=-(-people // together))
         worn = rng.permutation(np.repeat(drawn, together)[:people])
         colors = draw_colors(self._bank, people, rng)
-        camera = photo_crop.camera(scene.camera)
         layer = render_people(
             self._looks, worn, posed, colors, self._bank, light, scene.photo, camera, size, self.rasterizer, rng
         )
-        seen_people, others = compose(layer, scene.photo, photos)
         front, opacity = draw_objects(self._bank.prints, photos, size, FRONT, WITH_FRONT, rng)
-        picture = self._picture(seen_people, light, camera, rng)
+        middle = pixel[:photos].double().cpu().numpy()
+        hold(self._bank.prints, front, opacity, *hands(self.body.joint_names, middle, size), rng)
+        picture = self._picture(compose(layer, table), light, camera, rng)
         picture = picture * (1 - opacity[..., None]) + front * opacity[..., None]
-        within = _within(crop, true.camera.size)
         # Each estimate comes with its own copy of the photo, as another camera would have taken it.
-        image, in_photo = _bordered(photographed(picture.permute(0, 3, 1, 2)[of], rng), within, rng)
+        taken = photographed(
+            picture.permute(0, 3, 1, 2)[of], rng, moving_limb(self.body.joint_names, middle[numbers], rng)
+        )
+        image, in_photo = bordered(taken, within(crop, true.camera.size), rng)
 
-        shown = rasterize(self.rasterizer, true_vertices, self.body.faces, camera, size, size)
-        there = shown.depth.isfinite() & (shown.depth <= others + OTHERS_SLACK_M) & (opacity < 0.5)
+        shown = rasterize(self.rasterizer, true_vertices, self.body.faces, camera[of], size, size)
+        others = others_depth(layer, table, numbers, chosen)
+        there = shown.depth.isfinite() & (shown.depth <= others + OTHERS_SLACK_M) & (opacity[of] < 0.5)
         person = torch.cat((there[..., None], self._rest_colors(shown) * there[..., None]), -1).permute(0, 3, 1, 2)
-        person = person[of] * in_photo[:, None]
+        person = person * in_photo[:, None]
         truth = true_displacement(
-            self.body, true_vertices[of], camera[of], fragments, crop, true.camera.size,
-            shown.depth[of], others[of], opacity[of],
-        )  # fmt: skip
+            self.body, true_vertices, camera[of], fragments, crop, true.camera.size, shown.depth, others, opacity[of]
+        )
         case = draw_cases(count, rng, self._cases)
-        mine = replace(colors, **{name: value[of] for name, value in vars(colors).items()})
+        mine = replace(colors, **{name: value[who] for name, value in vars(colors).items()})
         texture, confidence = seen_texture(
-            self.body,
-            self._looks,
-            worn[of.cpu().numpy()],
-            mine,
-            self._bank,
-            fragments,
-            image,
-            truth.offset,
-            case,
-            rng,
+            self.body, self._worn, worn[chosen], mine, self._bank, fragments, image, truth.offset, case, rng
         )
         seen = fragments.triangle >= 0
         normals = torch.nn.functional.normalize(
             shade.interpolate(fragments, self.body.faces, self._normals(vertices)), dim=-1
         )
         depth = torch.where(seen, fragments.depth - guessed.joints[:, 0, 2, None, None], 0.0)
-        rest = self._rest_colors(fragments)
+        rest_colors = self._rest_colors(fragments)
         return Samples(
-            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest.permute(0, 3, 1, 2).contiguous(),
+            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest_colors.permute(0, 3, 1, 2).contiguous(),
             seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen, truth.inside,
             truth.visible, person, true, estimate, crop,
         )  # fmt: skip
+
+    def _light(self, scene: casting.Cast, distance: Tensor, rng: np.random.Generator) -> Light:
+        """Draw places and flashes of photos whose first people stand at a distance (B,) m."""
+        photos = len(distance)
+        index = rng.integers(len(self._places.picture), size=photos)
+        flashed = rng.random(photos) < FLASHED
+        parts = (
+            np.where(flashed, rng.uniform(*FLASH, photos), 0.0),
+            np.where(flashed, rng.uniform(*DIMMED, photos), 1.0),
+        )
+        flash, dimmed = (torch.from_numpy(part).to(distance) for part in parts)
+        pano = casting.pano_from_camera(scene.camera_from_level, rng)
+        return Light(self._places, torch.from_numpy(index).to(self.device), pano, flash, distance, dimmed)
 
     def _rest_colors(self, fragments: Fragments) -> Tensor:
         """Return the rest-pose colours (B, S, S, 3) of what pixels see."""
@@ -248,7 +278,7 @@ class Sampler:
         """Lay people (B, S, S, 4) over places and clutter: (B, S, S, 3)."""
         count, size = len(people), self.size
         ray = casting.rays(camera, size) @ light.pano_from_camera[:, None].mT
-        behind = background(light.places, light.index, ray)
+        behind = background(light.places, light.index, ray) * light.dimmed.sqrt()[:, None, None, None]
         if len(self._backgrounds):
             theirs = self._backgrounds[
                 torch.from_numpy(rng.integers(len(self._backgrounds), size=count)).to(self.device)
@@ -262,39 +292,15 @@ class Sampler:
         return behind * (1 - people[..., 3:]) + people[..., :3]
 
 
-def _moved(look: Look, device: torch.device) -> Look:
-    """Return a look on another device."""
-    hair = None if look.hair is None else look.hair.to(device)
-    material, cloth, worn, worn_material = (
-        part.to(device) for part in (look.material, look.cloth, look.worn, look.worn_material)
+def _joined(first: State, second: State) -> State:
+    """Return states one after the other, each under its photo's camera."""
+    one, two = first.bodies, second.bodies
+    bodies = Bodies(
+        torch.cat((one.pose, two.pose)), torch.cat((one.shape, two.shape)),
+        torch.cat((one.expression, two.expression)), torch.cat((one.translation, two.translation)),
+    )  # fmt: skip
+    here, there = first.camera, second.camera
+    lens = (
+        torch.cat(pair) for pair in ((here.focal, there.focal), (here.center, there.center), (here.size, there.size))
     )
-    return Look(look.piece.to(device), material, cloth, hair, look.textures, worn, worn_material)
-
-
-def _squares(photos: tuple[np.ndarray, ...], size: int) -> Tensor:
-    """Return photos as (M, size, size, 3) in 0..1."""
-    import cv2
-
-    cut = [cv2.resize(photo, (size, size), interpolation=cv2.INTER_AREA) for photo in photos]
-    return torch.from_numpy(np.stack(cut)).float() / 255 if cut else torch.zeros(0, size, size, 3)
-
-
-def _within(crop: Crop, photo: Tensor) -> Tensor:
-    """Return the first and last column and row of each crop that lie inside the photo, (B, 4): left, top, right, bottom."""
-    corners = torch.stack((torch.zeros_like(photo), photo.flip(1)), 1)  # (B, 2, 2)
-    low, high = crop.to_crop(corners).unbind(1)
-    size = crop.side
-    return torch.cat((low.ceil().clamp(0, size - 1), (high.floor() - 1).clamp(0, size - 1)), 1).long()
-
-
-def _bordered(image: Tensor, within: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return images (B, 3, S, S), black or replicated outside the photo, and what is inside (B, S, S)."""
-    size = image.shape[-1]
-    line = torch.arange(size, device=image.device).expand(len(image), -1)
-    column = torch.maximum(torch.minimum(line, within[:, 2:3]), within[:, 0:1])
-    row = torch.maximum(torch.minimum(line, within[:, 3:4]), within[:, 1:2])
-    index = torch.arange(len(image), device=image.device)[:, None, None]
-    repeated = image.permute(0, 2, 3, 1)[index, row[:, :, None], column[:, None, :]].permute(0, 3, 1, 2)
-    inside = (column == line)[:, None, :] & (row == line)[:, :, None]
-    keep = torch.from_numpy(rng.random(len(image)) < REPLICATED).to(image.device)[:, None, None]
-    return repeated * (inside | keep)[:, None], inside
+    return State(bodies, Camera(*lens))

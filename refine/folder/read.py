@@ -324,6 +324,7 @@ class Reader:
         people = None if about is None else self.as_written(about, size)
         return None if people is None else correction.of(people, size).checked(size)
 
+
 def _facts(photo: Photo, people: DetectedPeople | None) -> PhotoFacts:
     """Return a photo as doubts look at it, with all points that were detected in it."""
     points = None if people is None else people.pixel[people.confidence > 0]

@@ -120,7 +120,7 @@ def by_name(name: str) -> Rasterizer:
     """Return a rasteriser with its default settings.
 
     Args:
-        name: "plain", "warp", "pytorch3d", or one another package offers.
+        name: "plain", "scatter", "warp", "pytorch3d", or one another package offers.
 
     Raises:
         InputError: There is none of that name.

@@ -376,3 +376,44 @@ def test_nobody_in_the_photo_is_no_trouble(network: DisplacementNet, builtin_bod
     nobody = replace(people.estimate, state=people.estimate.state[:0], image_index=people.estimate.image_index[:0])
     view = render_view([Photo(people.photos[0])], nobody, crop_px=64)
     assert NetworkDisplacer(network).displace(view).offset.shape == (0, 64, 64, 2)
+
+
+def test_what_was_seen_of_a_photo_is_not_asked_for_again(builtin_body: SkinnedBody) -> None:
+    torch.manual_seed(0)
+    network = DisplacementNet(Settings(widths=(8, 12, 16, 24), correlation_radius=2, crop_px=64)).eval()
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    people, first = seen(builtin_body)
+    photos = [Photo(pixels) for pixels in first.photos]
+    asked: list[int] = []
+    network.photo.register_forward_hook(lambda module, given, told: asked.append(len(given[0])))
+    step = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])  # the second walks out of its crop
+    bodies = people.estimate.state.bodies
+    moved = replace(people.estimate, state=replace(people.estimate.state, bodies=replace(bodies, translation=bodies.translation + step)))  # fmt: skip
+    displacer = NetworkDisplacer(network)
+    displacer.displace(first)
+    again = render_view(photos, moved, crop_px=first.crop.side, before=first)
+    told = displacer.displace(again)
+    assert asked == [2, 1]
+    torch.testing.assert_close(told.offset, NetworkDisplacer(network).displace(again).offset, rtol=1e-4, atol=1e-4)
+    other = [Photo(pixels[::-1].copy()) for pixels in first.photos]
+    displacer.displace(render_view(other, moved, crop_px=first.crop.side, before=again))
+    assert asked[-1] == 2, "other photos are looked at anew"
+
+
+def test_a_body_that_stays_inside_its_crop_keeps_it(builtin_body: SkinnedBody) -> None:
+    people, first = seen(builtin_body)
+    photos, bodies = [Photo(pixels) for pixels in first.photos], people.estimate.state.bodies
+    for step, stays in (
+        ((0.02, 0.0, 0.0), True),
+        ((0.4, 0.0, 0.0), False),
+        ((0.0, 0.0, 3.0), False),
+        ((0.0, 0.0, -1.5), False),
+    ):
+        state = replace(
+            people.estimate.state, bodies=replace(bodies, translation=bodies.translation + torch.tensor(step))
+        )
+        view = render_view(photos, replace(people.estimate, state=state), crop_px=first.crop.side, before=first)
+        same = (view.crop.crop_from_image == first.crop.crop_from_image).flatten(1).all(1)
+        assert bool((same == stays).all()), step
+    with pytest.raises(InputError, match="before"):
+        render_view(photos, people.estimate, crop_px=32, before=first)

@@ -52,15 +52,23 @@ def test_the_photo_shows_the_person_where_a_perfect_estimate_is_visible(builtin_
     assert float(samples.offset[samples.visible].abs().max()) < 0.02
 
 
-def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person(builtin_body: SkinnedBody) -> None:
+def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person_or_of_somebody_beside(
+    builtin_body: SkinnedBody,
+) -> None:
     sampler = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=2)
-    samples = sampler.batch(5, 8)
-    first, second = slice(0, 4), slice(4, 8)
+    samples = sampler.batch(5, 32)
+    first, second = slice(0, 16), slice(16, 32)
     # Other places of one batch: the same to rounding, and a pixel in a thousand on an outline.
-    assert torch.allclose(samples.true.bodies.pose[first], samples.true.bodies.pose[second], atol=1e-6)
     assert torch.allclose(samples.crop.crop_from_image[first], samples.crop.crop_from_image[second], rtol=1e-5)
-    assert (samples.estimate.bodies.pose[first] - samples.estimate.bodies.pose[second]).abs().max() > 1e-3
-    assert ((samples.person[first, 0] > 0) != (samples.person[second, 0] > 0)).double().mean() < 1e-3
+    same = ((samples.true.bodies.pose[first] - samples.true.bodies.pose[second]).abs() < 1e-6).flatten(1).all(1)
+    assert 4 < int(same.sum()) < 16  # somebody else in the photo, in turn
+    apart = samples.estimate.bodies.pose[first] != samples.estimate.bodies.pose[second]
+    assert bool(apart.flatten(1).any(1).all())
+    shown = samples.person[:, 0] > 0
+    assert (shown[first][same] != shown[second][same]).double().mean() < 1e-3
+    assert not torch.equal(shown[first][~same], shown[second][~same])
+    overlap = (shown[first] & shown[second])[~same].sum() / shown[second][~same].sum()
+    assert float(overlap) < 0.02  # a pixel shows one of them
     alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 8)
     assert (alone.true.bodies.pose[first] - alone.true.bodies.pose[second]).abs().max() > 1e-3
 

@@ -1,6 +1,7 @@
 """Training: the likelihood, its calibration, one batch learnt by heart, and runs that are stopped and resumed."""
 
 import csv
+import itertools
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -20,10 +21,11 @@ from displacement_net.model import DisplacementNet, Prediction, Settings
 from displacement_net.training import train as command
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.average import follow
-from displacement_net.training.batches import Batch, Pairs, SampleSource, batch_of, batches, mirrored
+from displacement_net.training.batches import Batch, Lots, SampleSource, batch_of, batches, mirrored
 from displacement_net.training.checkpoints import NAME, Progress
 from displacement_net.training.holdout import calibrated, measure
 from displacement_net.training.loop import Schedule, Trained, engine, train
+from displacement_net.training.packed import pack, unpack
 from displacement_net.training.split import split
 from refine.body import SkinnedBody
 from refine.errors import InputError
@@ -361,9 +363,9 @@ def test_processes_share_the_seeds_without_overlap() -> None:
 
     told = Told()
     for rank in range(2):
-        pairs = Pairs(lambda: told, 3, 10, rank, 2)
-        for pair in range(4):
-            pairs[pair]
+        lots = Lots(lambda: told, 3, 10, rank, 2)
+        for lot in range(4):
+            lots[lot]
     assert isinstance(told, SampleSource)
     assert sorted(told.seeds) == list(range(10, 10 + 4 * 2 * 3))
 
@@ -374,6 +376,29 @@ def test_workers_deliver_what_one_process_would() -> None:
         torch.testing.assert_close(next(others).channels, next(alone).channels, rtol=0, atol=0)
     alone.close()
     others.close()
+
+
+def test_what_is_made_at_once_comes_in_batches_each_once_and_mirrored() -> None:
+    made = list(itertools.islice(batches(Shifted, 2, made=6), 12))
+    whole = unpack(pack(Shifted().batch(0, 6)))
+    photos = [batch.channels[row, :3] for batch in made[0:6:2] for row in range(2)]
+    expected = batch_of(whole).channels[:, :3]
+    found = [int((expected - photo).flatten(1).abs().amax(1).argmin()) for photo in photos]
+    assert sorted(found) == list(range(6)) and found != sorted(found)
+    for batch, other in zip(made[0::2], made[1::2], strict=True):
+        torch.testing.assert_close(mirrored(batch).channels, other.channels)
+    later = next(batches(Shifted, 2, made=6, first_step=9))
+    torch.testing.assert_close(later.channels, made[9].channels, rtol=0, atol=0)
+    with pytest.raises(InputError, match="made"):
+        next(batches(Shifted, 4, made=6))
+
+
+def test_packed_samples_are_what_they_were_to_a_byte_and_half_precision() -> None:
+    samples = Shifted().batch(3, 2)
+    again = unpack(pack(samples))
+    assert float((again.image - samples.image).abs().max()) <= 0.5 / 255 + 1e-6
+    assert float((again.offset - samples.offset).abs().max()) <= 2**-11 * float(samples.offset.abs().max())
+    assert torch.equal(again.visible, samples.visible) and again.person is None
 
 
 def test_one_batch_is_learnt_by_heart() -> None:
