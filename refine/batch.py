@@ -78,7 +78,8 @@ def row_fields(kind: type) -> tuple[str, ...]:
 def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     """Do something to every field that has rows, of one dataclass or several of a kind."""
     changed: dict[str, Any] = {}
-    for name, shapes in _axes(type(values[0])).items():
+    kind: Any = type(values[0])
+    for name, shapes in _axes(kind).items():
         parts = [getattr(value, name) for value in values]
         there = [part for part in parts if part is not None]
         if not there or not (shapes is None or any(_has_rows(there[0], shape) for shape in shapes)):
@@ -102,7 +103,8 @@ def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
         if not field.init:
             continue
         hint = hints.get(field.name, field.type)
-        members = typing.get_args(hint) if isinstance(hint, types.UnionType | typing._UnionGenericAlias) else (hint,)  # type: ignore[attr-defined]
+        union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+        members: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
         shapes = tuple(member.dim_str for member in members if hasattr(member, "dim_str"))
         if "per_row" in field.metadata or any(dataclasses.is_dataclass(each) and _axes(each) for each in members):
             found[field.name] = None

@@ -13,6 +13,7 @@ Source: derived here (OpenGL's camera looks along -z with y up).
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,7 @@ def _root_turned(value: np.ndarray, whole: bool) -> np.ndarray:
     return fresh.reshape(value.shape)
 
 
-def _walk(content: object, change: Callable[[str, np.ndarray], np.ndarray], name: str = "") -> object:
+def _walk(content: Any, change: Callable[[str, np.ndarray], np.ndarray], name: str = "") -> Any:
     """Return nested content with its arrays changed by the name they stand under."""
     if isinstance(content, Mapping):
         return _like(content, {key: _walk(value, change, str(key)) for key, value in content.items()})

@@ -167,9 +167,13 @@ def _python2_text(stream: io.BytesIO) -> str:
     return codecs.escape_decode(line[1:-1])[0].decode("latin1")
 
 
+OPCODES = {one.code: one for one in pickletools.opcodes}
+"""Every opcode of the language by its letter."""
+
+
 def _refused(code: bytes) -> str:
     """Say what an opcode is that has no act: extension codes and out-of-band buffers have none."""
-    known = pickletools.code2op.get(code.decode("latin1"))
+    known = OPCODES.get(code.decode("latin1"))
     outside = f"the opcode {known.name}, which reaches outside the file" if known else f"an unknown opcode {code!r}"
     return outside if code else "an early end"
 

@@ -135,7 +135,7 @@ def standard_output_kept() -> Iterator[IO[bytes]]:
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     """Return the arrays of an npz, plain ones only, not larger than they may be."""
-    from refine.formats._npz import READ_ERRORS
+    from refine.files.unpacked import READ_ERRORS
 
     advice = "Write it with numpy.savez to the process's standard input, and close it."
     try:

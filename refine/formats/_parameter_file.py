@@ -34,7 +34,7 @@ MOST_MEMBERS = 200
 def holds_parameters(path: Path) -> bool:
     """Say whether a file holds SMPL's parameters in some spelling; it may still be another format's, which stores more."""
     what = kind(path)
-    if what == "json" and not any(begins_with(path, mark, (name,)) for mark in (b"{", b"[") for name in JSON_NAMES):
+    if what == "json" and not any(begins_with(path, mark, (name,)) for mark in ("{", "[") for name in JSON_NAMES):
         return False
     members = member_names(path)
     if {"global_orient", "body_pose"} <= set(members):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refine.bodies import Index
+from refine.batch import Index
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source

@@ -15,6 +15,7 @@ haofanwang/CLIFF@f38cad87cb `demo.py` lines 120-180 and 260-445.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def write(refined: Estimate, path: Path) -> None:
         InputError: The estimate was read from another format.
     """
     source = own_source(refined, "cliff", "CLIFF")
-    content = {name: np.asarray(value) for name, value in source.arrays.items()}
+    content: dict[str, Any] = {name: np.asarray(value) for name, value in source.arrays.items()}
     focal = torch.as_tensor(content["focal_l"], dtype=torch.float32)
     refined = with_camera(refined, _camera(focal, refined.camera.size.detach().cpu().float()))
     back = refined_source(refined)

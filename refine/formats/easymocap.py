@@ -155,7 +155,7 @@ def write(refined: Estimate, path: Path) -> None:
                 ]
         extra = beside(refined, back)
         lines = extra.pop(KEY, None)
-        rows = [row | extra | ({KEY: lines[n]} if lines else {}) for n, row in enumerate(rows)]
+        rows = [row | extra | ({KEY: lines[n]} if isinstance(lines, list) else {}) for n, row in enumerate(rows)]
         content = rows
     write_json(Path(path), content, indent=4)
 

@@ -30,6 +30,7 @@ from refine.conversion import Converted, convert
 from refine.conversion.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.unpacked import READ_ERRORS
 from refine.focal import camera_from_rule
 from refine.formats._fitted_surface import (
     carried,
@@ -40,7 +41,6 @@ from refine.formats._fitted_surface import (
     total_scale,
 )
 from refine.formats._given_sizes import needed_sizes
-from refine.formats._npz import READ_ERRORS
 from refine.formats._own_source import own_source
 from refine.formats._pickled import kind, read_pickled
 from refine.source_body import own_body

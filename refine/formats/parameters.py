@@ -263,7 +263,7 @@ def write(refined: Estimate, path: Path) -> None:
         return write_arrays(Path(path), {name: as_array(value) for name, value in source.arrays.items()})
     camera = camera_of(source, refined.camera.size[:1].detach().cpu().float())
     refined = refined if camera is None else with_camera(refined, camera)
-    content = {name: as_array(value) for name, value in source.arrays.items() if name != FILE}
+    content: dict[str, Any] = {name: as_array(value) for name, value in source.arrays.items() if name != FILE}
     back = refined_source(refined)
     extra: dict[str, object] = {}
     if bool(back.changed.any()):

@@ -104,7 +104,8 @@ def read(
     batches = _joined(where, content, count)
     pose = pose_of(where, batches, PARTS, "smplx", count)
     pose[:, :OWN] = rotations(where, "body_pose", batches["body_pose"], count, 24)[:, :OWN]
-    joints, names = None, ()
+    joints: torch.Tensor | None = None
+    names: tuple[str, ...] = ()
     if "joints3d" in content:
         listed = numbers(where, content, "joints3d", count, None, 3, advice=ADVICE)
         joints = torch.as_tensor(listed, dtype=torch.float32) + translation[:, None]

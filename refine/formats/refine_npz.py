@@ -25,7 +25,8 @@ from refine.camera import Camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.formats._npz import TRUNCATED_ADVICE, member_names, read_arrays
+from refine.files.unpacked import TRUNCATED_ADVICE
+from refine.formats._npz import member_names, read_arrays
 from refine.formats._own_source import own_source
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.transfer import refined_source, to_body, with_camera

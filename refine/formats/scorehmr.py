@@ -13,6 +13,7 @@ Source: statho/ScoreHMR@f623ed1f83 `data_preprocessing/cache_hmr2_preds.py` line
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def write(refined: Estimate, path: Path) -> None:
         InputError: The estimate was read from another format.
     """
     source = own_source(refined, "scorehmr", "ScoreHMR")
-    content = {name: np.asarray(value) for name, value in source.arrays.items()}
+    content: dict[str, Any] = {name: np.asarray(value) for name, value in source.arrays.items()}
     camera = _camera(refined.camera.size.detach().cpu().float())
     refined = with_camera(refined, camera)
     back = refined_source(refined)

@@ -15,6 +15,7 @@ Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175, `main
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,7 +126,7 @@ def write(refined: Estimate, path: Path) -> None:
     """
     source = own_source(refined, "smplerx", "SMPLer-X")
     path, stored, meta = Path(path), _mapping(source.arrays.get("npz")), _mapping(source.arrays.get("meta"))
-    content = {name: np.asarray(value) for name, value in stored.items()}
+    content: dict[str, Any] = {name: np.asarray(value) for name, value in stored.items()}
     if meta:
         own = _camera(meta, refined.camera.size.detach().cpu().float())
     else:

@@ -12,6 +12,7 @@ Source: nkolot/SPIN@2476c43601 `eval.py` lines 95-100, 140-170 and 248, `constan
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,7 +114,7 @@ def write(refined: Estimate, path: Path) -> None:
         InputError: The estimate was read from another format.
     """
     source = own_source(refined, "spin", "SPIN")
-    content = {name: np.asarray(value) for name, value in source.arrays.items()}
+    content: dict[str, Any] = {name: np.asarray(value) for name, value in source.arrays.items()}
     refined = with_camera(refined, _camera(len(refined)))
     back = refined_source(refined)
     if bool(back.changed.any()):

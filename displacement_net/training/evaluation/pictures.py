@@ -16,9 +16,9 @@ import torch
 
 from displacement_net.displacement import Displacement
 from refine.crop import apply_affine
+from refine.displacer import Displacer
 from refine.estimate import Estimate
 from refine.photo import Photo
-from refine.refiner import Displacer
 from refine.view import View, render_view
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows
