@@ -106,11 +106,15 @@ def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
         union = typing.get_origin(hint) in (types.UnionType, typing.Union)
         members: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
         shapes = tuple(member.dim_str for member in members if hasattr(member, "dim_str"))
-        if "per_row" in field.metadata or any(dataclasses.is_dataclass(each) and _axes(each) for each in members):
+        if "per_row" in field.metadata or any(_has_row_fields(each) for each in members):
             found[field.name] = None
         elif any(shape.split()[:1] == ["B"] for shape in shapes):
             found[field.name] = shapes
     return found
+
+
+def _has_row_fields(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind) and bool(_axes(kind))
 
 
 def _has_rows(value: object, shape: str) -> bool:
