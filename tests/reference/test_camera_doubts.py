@@ -129,6 +129,19 @@ def test_an_estimate_of_the_stored_pixels_is_refused_with_the_cause(person: Case
         refine.fit(save_turned(tmp_path / "photo.png"), person.estimate, keypoints=person.detections)
 
 
+def test_keypoints_most_of_which_lie_beyond_the_border_are_refused_with_the_cause() -> None:
+    pixel = torch.tensor(
+        [[[100.0 + row, 500.0 + 15.0 * row] for row in range(17)]]
+    )  # beyond a photo 480 high, within one 800 high
+    people = refine.DetectedPeople("coco17", pixel, torch.ones(1, 17))
+    with pytest.raises(
+        refine.InputError, match=r"turned by a quarter \(480 x 800\): was the detector run without its EXIF turn"
+    ):
+        people.checked((480, 800))
+    with pytest.raises(refine.InputError, match="scale them"):
+        people.checked((480, 600))
+
+
 def test_a_run_says_each_kind_once_with_the_number_of_results(builtin_body: SkinnedBody, tmp_path: Path) -> None:
     folder = make_folder(builtin_body, tmp_path, 3)
     for name in folder.names:
