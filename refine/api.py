@@ -73,7 +73,8 @@ def fit(
         callback: Called after each round with its number and solution; from number 0 again where both orientations are tried.
 
     Returns:
-        The result: one row a body, in the estimate's order.
+        The result: one row a body, in the estimate's order. What looks wrong in estimate, camera and photo (docs/cameras.md) is among its
+        notes, and a warning of the logger `refine`.
 
     Raises:
         InputError: An argument is not what it should be; the message says which, what was expected, what came and what to do.

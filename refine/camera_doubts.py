@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.camera import NEAR_M, Camera
-from refine.estimate import Estimate
+from refine.estimate import Source
 
 FOCAL_SHARES, FOCAL_MM, FISHEYE = "focal_shares", "focal_mm", "fisheye"
 TURNED, SCALED, OFF_CENTER, OTHER_SIZE = "turned", "scaled", "off_center", "other_size"
@@ -81,28 +81,38 @@ class PhotoFacts:
     points: Float[Tensor, "N 2"] | None = None
 
 
-def camera_doubts(estimate: Estimate, photos: Sequence[PhotoFacts], *, asked: bool) -> list[Doubt]:
+def camera_doubts(
+    source: Source,
+    camera: Camera,
+    joints: Float[Tensor, "B J 3"],
+    image_index: Tensor,
+    photos: Sequence[PhotoFacts],
+    *,
+    asked: bool,
+) -> list[Doubt]:
     """Return what looks wrong with the cameras, at most one doubt of a kind.
 
     Args:
-        estimate: B people, at least one.
+        source: What the file said of B people, at least one.
+        camera: B cameras, on the CPU like all the rest.
+        joints: (B, J, 3) m, camera frame.
+        image_index: (B,) which photo each is seen in.
         photos: The photos `image_index` points into; none: they are not at hand, and nothing is said of them.
         asked: Whether the caller gave the camera: then the file's own words about its camera do not matter.
     """
     found: dict[str, Doubt] = {}
     for index, photo in enumerate(photos):
-        rows = (estimate.image_index.cpu() == index).nonzero()[:, 0]
-        for doubt in _of_photo(estimate, rows, photo) if len(rows) else ():
+        rows = (image_index == index).nonzero()[:, 0]
+        for doubt in _of_photo(camera[rows], joints[rows], photo) if len(rows) else ():
             found.setdefault(doubt.kind, doubt)
-    for doubt in (_focal(estimate.camera), *(() if asked else _stored(estimate))):
+    for doubt in (_focal(camera), *(() if asked else _stored(source, camera))):
         if doubt is not None:
             found.setdefault(doubt.kind, doubt)
     return list(found.values())
 
 
-def _of_photo(estimate: Estimate, rows: Tensor, photo: PhotoFacts) -> list[Doubt]:
+def _of_photo(camera: Camera, joints: Float[Tensor, "R J 3"], photo: PhotoFacts) -> list[Doubt]:
     """Return doubts about one photo and the people said to be in it."""
-    camera = estimate.camera[rows]
     height, width = photo.size
     made_on = camera.size[((camera.size - camera.size.new_tensor(photo.size)).abs() > SIZE_TOLERANCE_PX).any(1)]
     if len(made_on):
@@ -113,7 +123,7 @@ def _of_photo(estimate: Estimate, rows: Tensor, photo: PhotoFacts) -> list[Doubt
         return [Doubt(OTHER_SIZE, words)]
     found = [doubt for doubt in (_center(camera, photo), _points(photo)) if doubt is not None]
     if photo.orientation != 1 and not any(doubt.kind == TURNED for doubt in found):
-        found += [doubt for doubt in (_lying(estimate, rows, photo),) if doubt is not None]
+        found += [doubt for doubt in (_lying(camera, joints, photo),) if doubt is not None]
     turned = [doubt for doubt in found if doubt.kind == TURNED]
     joined = " ".join(doubt.sentence for doubt in turned)
     return [doubt for doubt in found if doubt.kind != TURNED] + ([Doubt(TURNED, joined)] if turned else [])
@@ -172,13 +182,11 @@ def _fits_turned(photo: PhotoFacts, fit: str = "fits") -> str:
     return f"{fit} the photo turned by a quarter ({height} x {width}), not as it is ({width} x {height}): {question}"
 
 
-def _lying(estimate: Estimate, rows: Tensor, photo: PhotoFacts) -> Doubt | None:
+def _lying(camera: Camera, joints: Float[Tensor, "R J 3"], photo: PhotoFacts) -> Doubt | None:
     """Say whether all people lie or stand on their heads who would stand if the photo's turn were done to them too."""
-    some = estimate.rows(rows)
-    joints = some.joints.detach()
     if not bool((joints[:, (PELVIS, HEAD), 2] > NEAR_M).all()):
         return None
-    pixel = some.camera.project(joints[:, (PELVIS, HEAD)])
+    pixel = camera.project(joints[:, (PELVIS, HEAD)])
     down = torch.nn.functional.normalize(pixel[:, 0] - pixel[:, 1], dim=1)  # from the head to the pelvis
     before, after = down[:, 1], _done(photo.orientation, down)[:, 1]
     stands = float(torch.tensor(STANDS_DEG).deg2rad().cos())
@@ -220,9 +228,8 @@ def _focal(camera: Camera) -> Doubt | None:
     return Doubt(FISHEYE, words)
 
 
-def _stored(estimate: Estimate) -> list[Doubt]:
+def _stored(source: Source, camera: Camera) -> list[Doubt]:
     """Return doubts about the camera the source itself speaks of."""
-    source, camera = estimate.source, estimate.camera
     found = []
     joints, points = source.joints, source.keypoints_2d
     if joints is not None and points is not None and joints.shape[1] == points.shape[1]:

@@ -19,7 +19,7 @@ from refine.focal import RULES, camera_from_rule
 from refine.intrinsics import intrinsics_of, intrinsics_of_file
 from refine.undistort import Lens
 
-CameraLike = Camera | str | Path | float | np.ndarray | Tensor | Sequence[float] | Mapping[str, object]
+CameraLike = Camera | str | Path | int | float | np.ndarray | Tensor | Sequence[object] | Mapping[str, object]
 """What `camera=` takes: see `asked_camera`."""
 
 

@@ -18,6 +18,9 @@ SURE = 0.3
 """Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer is 0.05,
 of most users of its files 0.2 to 0.5)."""
 
+FIT_SHARE = 0.95
+"""Share of sure points that lie in a photo that is theirs."""
+
 OUTSIDE_SHARE = 0.5
 """Share of sure points outside the image from which the points are taken to be another image's."""
 
@@ -110,11 +113,18 @@ class DetectedPeople:
         sure = self.confidence >= SURE
         if bool(sure.any()) and float((outside & sure).sum()) >= OUTSIDE_SHARE * float(sure.sum()):
             reach = self.pixel[sure].amax(0)
+            turned = ((self.pixel >= 0) & (self.pixel <= limit.flip(0))).all(2)[sure].float().mean()
+            advice = "Give the keypoints of this photo at this size, or scale them (OpenPose: --keypoint_scale 0)."
+            if size[0] != size[1] and float(turned) > FIT_SHARE:
+                advice = (
+                    f"They fit the photo turned by a quarter ({size[0]} x {size[1]}): was the detector run without its EXIF turn? Save the"
+                    " photo upright and run it on that."
+                )
             raise InputError(
                 f"keypoints of {self.origin}",
                 f"points in an image of {size[1]} x {size[0]} px (width x height)",
                 f"points up to ({float(reach[0]):.0f}, {float(reach[1]):.0f})",
-                "Give the keypoints of this photo at this size, or scale them (OpenPose: --keypoint_scale 0).",
+                advice,
             )
         return self
 

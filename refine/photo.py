@@ -112,7 +112,7 @@ def _read_file(path: Path, name: str) -> Photo:
     import cv2
 
     where = f"{name} {path}"
-    formats = "Give a JPEG, PNG, WebP or TIFF; convert other formats (HEIC, raw, video frames) to one of these first."
+    formats = "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first, or open it with PIL and give the image."
     try:
         data = path.read_bytes()
     except IsADirectoryError as error:

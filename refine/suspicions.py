@@ -11,7 +11,7 @@ from refine.bodies import BODY_JOINTS
 from refine.camera import NEAR_M
 from refine.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.detections import Detections
-from refine.estimate import Estimate
+from refine.estimate import Estimate, Source
 from refine.photo import Photo
 
 WILD_BETA = 5.0
@@ -42,8 +42,9 @@ def suspicions(
     """
     if not len(estimate):
         return ()
-    source, camera = estimate.source, estimate.camera
-    found = camera_doubts(estimate, photos, asked=asked_camera)
+    source, camera = estimate.source, estimate.camera.to("cpu")
+    joints, index = estimate.joints.detach().cpu(), estimate.image_index.cpu()
+    found = camera_doubts(source, camera, joints, index, photos, asked=asked_camera)
     found += [Doubt(f"{PEOPLE}: what the file says twice", sentence) for sentence in source.doubts]
 
     def told(rows: Bool[Tensor, "B"], words: str) -> None:
@@ -52,8 +53,9 @@ def suspicions(
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
             found.append(Doubt(f"{PEOPLE}: {words}", f"Person {', '.join(chosen[:SHOWN])}{more}: {words}"))
 
-    joints = estimate.joints.detach()
-    whole = torch.stack([part.flatten(1).isfinite().all(1) for part in (source.pose, source.betas, joints)]).all(0)
+    whole = torch.stack([part.flatten(1).isfinite().all(1).cpu() for part in (source.pose, source.betas, joints)]).all(
+        0
+    )
     told(~whole, "NaN or infinite numbers.")
     if source.betas.shape[1]:
         told(source.betas.abs().amax(1) > WILD_BETA, f"a shape coefficient beyond {WILD_BETA:g} standard deviations.")
@@ -61,7 +63,7 @@ def suspicions(
     turns = torch.rad2deg(rotation.log(source.pose[:, 1:BODY_JOINTS]).norm(dim=-1))
     told(turns.amax(1) > WILD_TURN_DEG, f"a joint is turned by more than {WILD_TURN_DEG:.0f}°.")
     told((turns == 0).all(1), "no joint of the body is turned at all.")
-    height = _height(estimate)
+    height = _height(source, joints)
     told((height < HEIGHT_M[0]) | (height > HEIGHT_M[1]), f"a height outside {HEIGHT_M[0]:g} to {HEIGHT_M[1]:g} m.")
     front = joints[:, 0, 2] > NEAR_M
     pixel = camera.project(joints)
@@ -69,7 +71,7 @@ def suspicions(
     told(front & ((pixel < 0) | (pixel > extent)).any(2).all(1), "the whole body lies outside the photo.")
     tall = (pixel.amax(1) - pixel.amin(1)).amax(1)
     told(front & (tall < SMALL_PX), f"less than {SMALL_PX:.0f} px tall.")
-    twins = _twins(joints, estimate.image_index)
+    twins = _twins(joints, index)
     same = "are the same body in the same place."
     found += [Doubt(f"{PEOPLE}: two {same}", f"Persons {one + 1} and {two + 1} {same}") for one, two in twins]
     return tuple(found)
@@ -82,19 +84,15 @@ def photo_facts(photos: Sequence[Photo], estimate: Estimate, detections: Detecti
         points = None
         if detections is not None:
             rows = (estimate.image_index == index).nonzero()[:, 0].to(detections.pixel.device)
-            points = detections.pixel[rows][detections.confidence[rows] > 0]
+            points = detections.pixel[rows][detections.confidence[rows] > 0].cpu()
         facts.append(PhotoFacts(photo.size, photo.orientation, points))
     return tuple(facts)
 
 
-def _height(estimate: Estimate) -> Tensor:
+def _height(source: Source, joints: Tensor) -> Tensor:
     """Return how tall each body is, (B,) m, along its bones from the left ankle to the head, of the stored joints where there are any."""
-    source = estimate.source
-    joints = (
-        source.joints
-        if source.joints is not None and source.joints.shape[1] >= BODY_JOINTS
-        else estimate.joints.detach()
-    )
+    stored = source.joints
+    joints = stored.cpu() if stored is not None and stored.shape[1] >= BODY_JOINTS else joints
     chain = (7, 4, 1, 0, 3, 6, 9, 12, 15)
     return (joints[:, chain[1:]] - joints[:, chain[:-1]]).norm(dim=-1).sum(1)
 

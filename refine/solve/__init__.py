@@ -72,6 +72,8 @@ class Quality:
     scale: Float[Tensor, "B"]
     noise: Float[Tensor, "B"]
 
+    __repr__ = in_one_line
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:

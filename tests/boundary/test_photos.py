@@ -13,9 +13,12 @@ import PIL.PngImagePlugin
 import pytest
 import torch
 
+import refine
+from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.photo import read_photo, read_photos
 from refine.photo_header import upright_size
+from tests.people import case
 
 UPRIGHT = np.zeros((24, 40, 3), np.uint8)
 UPRIGHT[:12, :20], UPRIGHT[:12, 20:], UPRIGHT[12:, :20], UPRIGHT[12:, 20:] = (
@@ -380,3 +383,18 @@ def test_several_photos_keep_their_order_and_their_names(tmp_path: Path) -> None
     for none in ([], (), np.zeros((0, 24, 40, 3), np.uint8)):
         with pytest.raises(InputError, match="at least one photo"):
             read_photos(none)
+
+
+def test_a_pil_image_and_a_tensor_give_what_the_array_gives(builtin_body: SkinnedBody) -> None:
+    people = case(builtin_body, count=1)
+    array = people.photos[0]
+    given = (
+        array,
+        PIL.Image.fromarray(array),
+        torch.tensor(array).permute(2, 0, 1),
+        torch.tensor(array).permute(2, 0, 1) / 255,
+    )
+    results = [refine.fit(image, people.estimate, keypoints=people.detections) for image in given]
+    for result in results[1:]:
+        assert (result.photos[0].pixels == results[0].photos[0].pixels).all()
+        assert torch.equal(result.bodies.pose, results[0].bodies.pose)  # the same code on the same inputs
