@@ -133,6 +133,7 @@ def main(
     """Train the displacement network on synthetic people."""
     if threads:
         torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True  # crops have few sizes; without effect on a CPU
     try:
         first = None if start is None else load_trainable(start)
         settings = _shape(first, size, correlation, textures, trunk, fine, compared, widths)

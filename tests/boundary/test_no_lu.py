@@ -28,7 +28,6 @@ SMALL = Counter(
         ("refine/metrics.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/reading.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/rotation.py", "det"): 1,  # 3 x 3, a handedness
-        ("displacement_net/training/camera_noise.py", "inv"): 1,  # 3 x 3, one colour space
         ("tests/layouts/cliff.py", "inv"): 1,  # 3 x 3, rotations
         ("tests/layouts/glamr.py", "inv"): 1,  # 4 x 4, camera poses as GLAMR inverts them
         ("tests/contract/test_rasterizers.py", "solve_ex"): 1,  # 3 x 3, a triangle's corners
