@@ -18,7 +18,7 @@ from refine.check import check_positive, check_shape
 from refine.terms import Kernel, LeastSquares, Linearization
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NearExpression:
     """Pulls the free expression coefficients back to an estimate's. Its width does not follow how wrong the pose is.
 
