@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -91,7 +91,7 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     return dataclasses.replace(values[0], **changed)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
     """Return the fields that have rows, with the shapes of those that may have none by their annotation (a union); None: always."""
     try:
