@@ -132,9 +132,11 @@ def fill(trunk: Lite0, path: Path | None = None) -> None:
         InputError: The file is not of that network.
         MissingExtra: No path is given and the package is not installed.
     """
+    from refine.files.checkpoint import read_weights
+
     path = path or _installed()
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        stored = read_weights(path)
         trunk.load_state_dict({name: stored[theirs].float() for name, theirs in _names(trunk).items()}, strict=False)
     except (OSError, KeyError, RuntimeError, AttributeError) as error:
         first = str(error).splitlines()[0]

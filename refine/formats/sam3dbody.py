@@ -130,9 +130,9 @@ def source_of(
 
     content = _checked(path, stored)
     own, rule = _camera(path, content, sizes)
-    place = torch.as_tensor(np.asarray(content["pred_cam_t"]), dtype=torch.float64)
+    place = torch.as_tensor(np.array(content["pred_cam_t"]), dtype=torch.float64)
     points, vertices = (
-        (torch.as_tensor(np.asarray(content[name]), dtype=torch.float64) + place)[None]
+        (torch.as_tensor(np.array(content[name]), dtype=torch.float64) + place)[None]
         for name in ("pred_keypoints_3d", "pred_vertices")
     )
     done = _refined_before(content, vertices) or surface_on_points(
@@ -141,7 +141,7 @@ def source_of(
     if REFINED_OF in content and _digest(content) != str(content[REFINED_OF]):
         done = replace(done, notes=(*done.notes, CHANGED))
     source = fitted_source(done, "sam3dbody", points, vertices, path, content)
-    seen = torch.as_tensor(np.asarray(content["pred_keypoints_2d"]), dtype=torch.float32)[None]
+    seen = torch.as_tensor(np.array(content["pred_keypoints_2d"]), dtype=torch.float32)[None]
     assert source.joints is not None
     fitted = own.project(source.joints[:, : source.pose.shape[1]])
     return replace(source, keypoints_2d=torch.cat((fitted, seen), 1), focal_rule=rule), own, done
@@ -172,16 +172,16 @@ def refined_content(refined: Estimate) -> dict[str, object]:
     if bool(back.changed.any()):
         scale = total_scale(refined)
         before, after = started(refined), refined.posed
-        was = torch.as_tensor(np.asarray(content["pred_cam_t"]), dtype=torch.float64)
+        was = torch.as_tensor(np.array(content["pred_cam_t"]), dtype=torch.float64)
         own = source.evidence["scale"].double()
         place = was + (own[:, None] * (back.pelvis.double() - source_pelvis(source).double()))[0]
         fresh: dict[str, Tensor] = {}
         for name in ("pred_keypoints_3d", "pred_vertices", "pred_joint_coords"):
             if name in content:
-                stored = torch.as_tensor(np.asarray(content[name]), dtype=torch.float64)
+                stored = torch.as_tensor(np.array(content[name]), dtype=torch.float64)
                 fresh[name] = carried((stored + was)[None], before, after, scale)[0] - place
         if "pred_joint_coords" in fresh:  # the first is MHR's origin, which lies on no surface
-            fresh["pred_joint_coords"][0] = torch.as_tensor(np.asarray(content["pred_joint_coords"]))[0]
+            fresh["pred_joint_coords"][0] = torch.as_tensor(np.array(content["pred_joint_coords"]))[0]
         fresh["pred_cam_t"] = place
         fresh["pred_keypoints_2d"] = camera.to(dtype=torch.float64).project((fresh["pred_keypoints_3d"] + place)[None])[
             0
@@ -267,9 +267,9 @@ def _refined_before(content: dict[str, object], vertices: Float[Tensor, "1 W 3"]
         return None
     body = load_body("anny")
     parts = {
-        name: torch.as_tensor(np.asarray(content[key]), dtype=torch.float32)[None] for key, name in REFINED.items()
+        name: torch.as_tensor(np.array(content[key]), dtype=torch.float32)[None] for key, name in REFINED.items()
     }
-    scale = torch.as_tensor(np.asarray(content[REFINED_SCALE]), dtype=torch.float32).reshape(1)
+    scale = torch.as_tensor(np.array(content[REFINED_SCALE]), dtype=torch.float32).reshape(1)
     bodies = Bodies(parts["pose"], parts["shape"], parts["expression"], parts["translation"])
     unit, _ = unit_of(vertices, body.template)
     away = surface_distance(body, bodies, vertices / scale) * scale / unit
