@@ -79,6 +79,8 @@ def parse_json(data: bytes, name: str) -> Any:
     except json.JSONDecodeError as error:
         where = f"an error at line {error.lineno}, column {error.colno} ({error.msg})"
         raise InputError(name, "JSON", where, AGAIN if _ends_early(text, error) else MEND) from error
+    except ValueError as error:  # Python reads no whole number of thousands of digits
+        raise InputError(name, "JSON", f"a number that is too long ({error})", MEND) from error
     except RecursionError as error:
         raise InputError(name, "JSON", "brackets nested thousands deep", "Run what wrote it again.") from error
 

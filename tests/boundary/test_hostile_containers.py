@@ -168,7 +168,7 @@ CASES: dict[str, bytes] = {
     "json: a million brackets, closed": b"[" * 10**6 + b"]" * 10**6,
     "json: a number of 5000 digits": b'{"pose": ' + b"9" * 5000 + b"}",
     "json: no text": b'{"a": "\xff\xfe"}',
-    "json: of 16 bits": '{"a": 1}'.encode("utf-16"),
+    "json: of 16 bits, cut": '{"a": 1}'.encode("utf-16")[:-1],
     "json: two in one": b"{} {}",
 }  # fmt: skip
 
