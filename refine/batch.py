@@ -9,7 +9,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import torch
@@ -78,7 +78,7 @@ def row_fields(kind: type) -> tuple[str, ...]:
 def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     """Do something to every field that has rows, of one dataclass or several of a kind."""
     changed: dict[str, Any] = {}
-    for name, shapes in _axes(type(values[0])).items():
+    for name, shapes in _axes(type(values[0])).items():  # type: ignore[arg-type]
         parts = [getattr(value, name) for value in values]
         there = [part for part in parts if part is not None]
         if not there or not (shapes is None or any(_has_rows(there[0], shape) for shape in shapes)):
@@ -90,7 +90,7 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     return dataclasses.replace(values[0], **changed)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
     """Return the fields that have rows, with the shapes of those that may have none by their annotation (a union); None: always."""
     try:
@@ -104,7 +104,7 @@ def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
         hint = hints.get(field.name, field.type)
         members = typing.get_args(hint) if isinstance(hint, types.UnionType | typing._UnionGenericAlias) else (hint,)  # type: ignore[attr-defined]
         shapes = tuple(member.dim_str for member in members if hasattr(member, "dim_str"))
-        if "per_row" in field.metadata or any(dataclasses.is_dataclass(each) and _axes(each) for each in members):
+        if "per_row" in field.metadata or any(dataclasses.is_dataclass(each) and _axes(each) for each in members):  # type: ignore[arg-type]
             found[field.name] = None
         elif any(shape.split()[:1] == ["B"] for shape in shapes):
             found[field.name] = shapes

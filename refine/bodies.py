@@ -92,7 +92,7 @@ class Unknowns:
     expression: int = 0
     translation: int = 3
     focal: int = 0
-    free: Bool[Tensor, "B P"] | None = field(default=None, compare=False, repr=False)
+    free: Bool[Tensor, "B P"] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
@@ -102,6 +102,17 @@ class Unknowns:
             )
         if self.free is not None:
             check_shape("unknowns.free", self.free, "B P", P=self.size)
+
+    @property
+    def layout(self) -> tuple[tuple[int, ...], int, int, int, int]:
+        """The columns, whoever has them."""
+        return self.joints, self.shape, self.expression, self.translation, self.focal
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unknowns) and self.layout == other.layout
+
+    def __hash__(self) -> int:
+        return hash(self.layout)
 
     def rows(self, index: Index) -> "Unknowns":
         """Return the columns of some of the bodies, in the order of index."""

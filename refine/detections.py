@@ -28,6 +28,17 @@ BODY_OF_WHOLE = {"openpose137": ("body25", 25), "coco133": ("coco17", 17)}
 """The body's own points of a whole-body set: its name, and how many come first."""
 
 
+def own_points(names: tuple[str, ...]) -> int:
+    """Return how many of a set's points are the body's own, which come first: all of them but in a whole-body set.
+
+    Args:
+        names: Of the set's points.
+    """
+    from refine.body.keypoint_names import SETS
+
+    return next((count for whole, (_, count) in BODY_OF_WHOLE.items() if names == SETS[whole]), len(names))
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """Detected points of B bodies.

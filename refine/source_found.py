@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import rotation
+from refine import batch, rotation
 from refine.batch import Index
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
@@ -62,8 +62,7 @@ class Found:
 
     def rows(self, index: Index) -> "Found":
         """Return those of some of the bodies."""
-        bodies, scale = self.bodies[index], self.scale[index]
-        return Found(self.model, self.valid[index], bodies, scale, self.transl[index], self.pelvis[index])
+        return batch.rows(self, index)
 
     def fits(self, body: SkinnedBody) -> bool:
         """Say whether these are bodies of a model."""

@@ -21,6 +21,7 @@ from refine.bodies import State, Unknowns
 from refine.body import KeypointSet, PosedBody
 from refine.camera import Camera
 from refine.check import check_finite, check_positive, check_shape
+from refine.detections import own_points
 from refine.errors import InputError
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.whiten import isotropic, product
@@ -187,7 +188,8 @@ def keypoints_from_detections(
 ) -> Keypoints:
     """Build the term from a detector's output under its documented noise.
 
-    The person's box is the one around the estimate's projected points and the confident detections, cut to the photo.
+    The person's box is the one around the estimate's projected points (the body's own, of a whole-body set) and the confident detections,
+    cut to the photo.
 
     Args:
         points: K named points of the body.
@@ -213,7 +215,10 @@ def keypoints_from_detections(
     pixels = pixels.masked_fill(~seen[..., None], 0.0)
     check_finite("keypoint pixels", pixels, "Give confidence 0 to points the detector lacks.")
     extent = camera.size.flip(-1)[:, None]
-    both = torch.cat((projected, torch.where(seen[..., None], pixels, projected)), 1)
+    # Of hands and face only what was seen: the box is the same whether the set has room for them or not.
+    own = torch.arange(len(points.names), device=pixels.device) < own_points(points.names)
+    inside = torch.where(own[:, None], projected, projected[:, :1])
+    both = torch.cat((inside, torch.where(seen[..., None], pixels, inside)), 1)
     both = torch.minimum(both.nan_to_num(0.0).clamp(min=0), extent)
     width_height = both.amax(1) - both.amin(1)
     area = width_height.clamp(min=1.0).prod(-1)
