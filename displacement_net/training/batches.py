@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from displacement_net.loss import Truth
 from displacement_net.preprocessing import CHANNELS, network_input
 from displacement_net.training import packed
+from refine import batch
 from refine.errors import InputError
 
 HOLDOUT_SEED = 2**40
@@ -106,10 +107,7 @@ class Batch:
         return Batch(self.channels.to(device), moved)
 
     def __getitem__(self, rows: Tensor | slice) -> "Batch":
-        truth = self.truth
-        person = None if truth.person is None else truth.person[rows]
-        some = Truth(truth.offset[rows], truth.rendered[rows], truth.visible[rows], person)
-        return Batch(self.channels[rows], some)
+        return batch.rows(self, rows)
 
 
 def batch_of(samples: Shown) -> Batch:

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from refine import batch
+
 if TYPE_CHECKING:
     from displacement_net.training.batches import Shown
 
@@ -51,7 +53,7 @@ class Samples:
         return self._each(lambda part: part.to(device, non_blocking=True))
 
     def __getitem__(self, rows: Tensor | slice) -> "Samples":
-        return self._each(lambda part: part[rows])
+        return batch.rows(self, rows)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Samples":
         """Return the samples with every tensor changed."""
