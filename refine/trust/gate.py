@@ -112,10 +112,10 @@ class Gate:
 
     most_shift: float = 0.15
     """Of the person's height, by which the evidence may move the body's trunk in the picture: of 300 weak estimates half are moved by 0.034,
-    one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A neighbour is 0.2 and more away."""
-    most_growth: float = 0.34
-    """Logarithm of the factor by which it may change the body's size in the picture: 1.4. Of 300 weak estimates half change by 0.05, one in a
-    hundred by 0.22, none by more; a photo of half the size asks for 0.69."""
+    one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A neighbour is 0.2 and more away (docs/trust.md)."""
+    most_growth: float = 0.4
+    """Logarithm of the factor by which it may change the body's size in the picture: 1.5. Of 300 weak estimates half change by 0.05, one in a
+    hundred by 0.22, none by 0.34; a photo of half the size asks for 0.69."""
 
     def __post_init__(self) -> None:
         numbers = (
