@@ -9,6 +9,12 @@ LEFT = "Left as it came: "
 WORDS = {
     Decision.NOT_FINITE: "the update could not be judged, since its statistics are not finite.",
     Decision.EXPLAINS_WORSE: "the update explains the evidence worse.",
+    Decision.BESIDE: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate, farther than "
+    "regressors err. Are the keypoints this person's, of this photo, with the corner of a crop added?",
+    Decision.RESIZED: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate and is "
+    "{enlarged:.2f} times as large. Were the keypoints made on a photo of about {photo_width:.0f} x {photo_height:.0f} px?",
+    Decision.ELSEWHERE: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate and is "
+    "{enlarged:.2f} times as large. Are the keypoints this person's and of the whole photo, and is the camera the estimate's?",
     Decision.TOO_LARGE: "by this evidence the estimate would be {size:.1f} times as wrong as regressors usually are. "
     "Does the evidence belong to this person?",
     Decision.MISFIT: "the body cannot follow the evidence, which stays {misfit:.1f} of its own sigmas off. "
@@ -18,7 +24,9 @@ WORDS = {
     Decision.UNLIKE: "rendered in the person's own texture, the update looks less like the photo "
     "({explained:.0%} explained instead of {explained_before:.0%}).",
 }
-"""Why an update is not believed."""
+"""Why an update is not believed; `way` is what `_way` says."""
+SIDES = {"right": ("to the right", "to the left"), "down": ("down", "up")}
+"""How a way in the picture is called, and one against it."""
 AGREES = (
     ": the evidence lies {misfit:.1f} of its sigmas off instead of {misfit_before:.1f}, and says the estimate was {size:.1f} "
     "times as wrong as usual."
@@ -41,7 +49,18 @@ def sentence(verdict: Verdict, stop: StopReason) -> str:
     if verdict.accepted:
         but = f" but for the {' and the '.join(verdict.kept)}, left as it came" if verdict.kept else ""
         return f"Accepted{but}" + AGREES.format_map(numbers)
-    return LEFT + WORDS[verdict.decision].format_map(numbers)
+    told = {**numbers, "way": _way(numbers["right"], numbers["down"])}
+    return LEFT + WORDS[verdict.decision].format_map(told)
+
+
+def _way(right: float, down: float) -> str:
+    """Say which way something lies in the picture: "200 px to the right, 30 px up"; a tenth of the larger is not worth a word."""
+    told = {"right": right, "down": down}
+    least = max(abs(right), abs(down)) / 10
+    said = [
+        f"{abs(px):.0f} px {SIDES[name][px < 0]}" for name, px in told.items() if abs(px) >= least or px != px
+    ]  # NaN is said
+    return ", ".join(said)
 
 
 def verdict_of(said: str) -> Verdict:
@@ -64,16 +83,32 @@ def verdict_of(said: str) -> Verdict:
 
 def _pattern(words: str) -> re.Pattern[str]:
     """Return what finds the numbers of a sentence by name."""
-    parts = re.split(r"\{(\w+):\.\d[f%]\}", words)
-    return re.compile("".join(rf"(?P<{part}>\S+?)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)))
+    parts = re.split(r"\{(\w+)(?::\.\d[f%])?\}", words)
+    found = {part: ".+?" if part == "way" else r"\S+?" for part in parts[1::2]}
+    return re.compile(
+        "".join(f"(?P<{part}>{found[part]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts))
+    )
 
 
 def _numbers(found: re.Match[str]) -> dict[str, Any]:
     """Return the numbers that were found, by the verdict's names."""
     numbers: dict[str, Any] = {}
     for name, written in found.groupdict().items():
+        if name == "way":
+            numbers |= _numbers_of_way(written)
+            continue
         value = float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
         numbers["un" + name if name.startswith("explained") else name] = (
             1 - value if name.startswith("explained") else value
         )
     return {name: value for name, value in numbers.items() if value == value}
+
+
+def _numbers_of_way(said: str) -> dict[str, float]:
+    """Return what `_way` was told, but for what it did not say: zero."""
+    numbers = dict.fromkeys(SIDES, 0.0)
+    for part in said.split(", "):
+        px, _, side = part.partition(" px ")
+        name = next(name for name, sides in SIDES.items() if side in sides)
+        numbers[name] = float(px) * (-1 if side == SIDES[name][1] else 1)
+    return numbers

@@ -10,10 +10,13 @@ import torch
 
 from refine import rotation
 from refine.body import SkinnedBody
+from refine.estimate import Estimate
 from tests.people import case
 
 HEIGHT, WIDTH = 480, 400
 """px, of `tests.people`'s camera."""
+REST_PELVIS_M = (0.0031, -0.3514, 0.0120)
+"""Where SMPL-X's pelvis lies before it is moved: a stored translation leads from there."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class Folder:
         return self.root / "keypoints"
 
 
+def smplx_translation(estimate: Estimate) -> np.ndarray:
+    """Return (B, 3) m: how SMPL-X stores where the people of an estimate stand."""
+    return (estimate.joints[:, 0] - torch.tensor(REST_PELVIS_M)).numpy()
+
+
 def make_folder(body: SkinnedBody, root: Path, count: int, seed: int = 0, scale: int = 1) -> Folder:
     """Write `count` results with one person each, every third one in a folder of its own.
 
@@ -47,7 +55,8 @@ def make_folder(body: SkinnedBody, root: Path, count: int, seed: int = 0, scale:
         scale: Photos are so many times as large, for decoding that takes its time.
     """
     people = case(body, count, seed)
-    pose, where = people.estimate.bodies.pose, people.estimate.bodies.translation.numpy()
+    pose = people.estimate.bodies.pose
+    where = smplx_translation(people.estimate)
     root_turn, limbs = rotation.log(pose[:, 0]).numpy(), rotation.log(pose[:, 1:22]).flatten(1).numpy()
     focal, size = np.array([[480.0, 480.0]]) * scale, np.array([[HEIGHT, WIDTH]]) * scale
     points = torch.cat((people.detections.pixel * scale - 0.5, torch.ones(count, 25, 1)), -1).flatten(1).tolist()

@@ -12,6 +12,9 @@ class Decision(Enum):
     UNSOLVED = "There was nothing to judge: the solver did not start, and `stop` says why."
     NOT_FINITE = "Left as it came: the statistics of the update are not finite."
     EXPLAINS_WORSE = "Left as it came: the update explains the evidence worse."
+    BESIDE = "Left as it came: the evidence lies beside the body in the picture, farther than regressors err."
+    RESIZED = "Left as it came: the evidence lies as if the photo had been resized."
+    ELSEWHERE = "Left as it came: the evidence lies elsewhere in the picture and is of another size than the body."
     TOO_LARGE = "Left as it came: the estimate would have to be more wrong than regressors are."
     MISFIT = "Left as it came: the body cannot follow the evidence."
     CONTRADICTORY = "Left as it came: the sources of evidence contradict each other."
@@ -39,6 +42,12 @@ class Verdict:
         worse: Nats by which the update explains its worst source of evidence worse.
         unexplained: Share of the photo's variation that the person's texture does not explain after the update.
         unexplained_before: The same before it.
+        shift: How far the evidence moved the body's trunk in the picture, in heights of the person.
+        right: The same to the right, px; negative: to the left.
+        down: The same downward, px; negative: upward.
+        enlarged: How many times as large as the estimate it made the person in the picture.
+        photo_width: Width of the photo, px, that the evidence seems to be made on, where it lies as on a resized one.
+        photo_height: Its height, px.
         kept: Names of the branches that stayed with the estimate although the rest was accepted.
     """
 
@@ -50,6 +59,12 @@ class Verdict:
     worse: float | None = None
     unexplained: float | None = None
     unexplained_before: float | None = None
+    shift: float | None = None
+    right: float | None = None
+    down: float | None = None
+    enlarged: float | None = None
+    photo_width: float | None = None
+    photo_height: float | None = None
     kept: tuple[str, ...] = ()
 
     @property

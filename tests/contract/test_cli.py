@@ -10,6 +10,7 @@ from refine import rotation
 from refine.body import SkinnedBody
 from refine.cli import app, main
 from refine.viz.export import write_image
+from tests.folders import smplx_translation
 from tests.people import case
 
 
@@ -26,7 +27,7 @@ def files(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) -
         folder / "estimate.npz",
         global_orient=rotation.log(bodies.pose[:, 0]).numpy(),
         body_pose=rotation.log(bodies.pose[:, 1:22]).flatten(1).numpy(),
-        transl=bodies.translation.numpy(),
+        transl=smplx_translation(people.estimate),
         focal=np.array([[480.0, 480.0]]),
         size=np.array([[480.0, 400.0]]),
     )

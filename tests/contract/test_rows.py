@@ -1,6 +1,7 @@
 """A body does not feel its batch: alone or among people of all kinds it comes out the same, through `refine.fit` and through `refine run`."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,8 @@ def near_a_threshold(verdict: Verdict, gate: Gate, said: float = 1.0) -> bool:
     """Whether a number of a verdict is so near a threshold of the gate that rounding may decide."""
     pairs = (
         (verdict.size, gate.most_size), (verdict.size, said * gate.most_size), (verdict.misfit, gate.most_misfit),
-        (verdict.worse, gate.most_worse), (verdict.gain, -1.0),
+        (verdict.worse, gate.most_worse), (verdict.gain, -1.0), (verdict.shift, gate.most_shift),
+        (verdict.enlarged, math.exp(gate.most_growth)), (verdict.enlarged, math.exp(-gate.most_growth)),
     )  # fmt: skip
     return any(value is not None and abs(value - limit) < THRESHOLD * abs(limit) for value, limit in pairs)
 
