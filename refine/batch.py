@@ -114,7 +114,10 @@ def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
 
 
 def _has_row_fields(kind: Any) -> bool:
-    return dataclasses.is_dataclass(kind) and bool(_axes(kind))
+    if not dataclasses.is_dataclass(kind):
+        return False
+    same: Any = kind
+    return bool(_axes(same))
 
 
 def _has_rows(value: object, shape: str) -> bool:

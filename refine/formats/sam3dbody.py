@@ -266,9 +266,7 @@ def _refined_before(content: dict[str, object], vertices: Float[Tensor, "1 W 3"]
     if REFINED_OF in content and _digest(content) != str(content[REFINED_OF]):
         return None
     body = load_body("anny")
-    parts = {
-        name: torch.as_tensor(np.array(content[key]), dtype=torch.float32)[None] for key, name in REFINED.items()
-    }
+    parts = {name: torch.as_tensor(np.array(content[key]), dtype=torch.float32)[None] for key, name in REFINED.items()}
     scale = torch.as_tensor(np.array(content[REFINED_SCALE]), dtype=torch.float32).reshape(1)
     bodies = Bodies(parts["pose"], parts["shape"], parts["expression"], parts["translation"])
     unit, _ = unit_of(vertices, body.template)
