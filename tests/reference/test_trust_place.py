@@ -19,7 +19,7 @@ from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.refiner import Refiner
-from refine.solve import Decision, StopReason
+from refine.solve import Decision, StopReason, Verdict
 from refine.trust.gate import Gate
 from refine.trust.place import Move, move_of, place_of
 from refine.verdict_sentences import sentence, verdict_of
@@ -204,9 +204,8 @@ def test_who_was_moved_farther_in_a_later_round_is_judged_by_that_one_and_a_row_
 
 def test_the_way_is_told_in_words_and_read_again() -> None:
     for right, down, words in ((200.0, 3.0, "200 px to the right"), (-40.0, -30.0, "40 px to the left, 30 px up")):
-        numbers = {"shift": 0.44, "right": right, "down": down, "enlarged": 1.0}
         for decision in (Decision.BESIDE, Decision.ELSEWHERE):
-            said = sentence(refine.solve.Verdict(decision, **numbers), StopReason.CONVERGED)
+            said = sentence(Verdict(decision, shift=0.44, right=right, down=down, enlarged=1.0), StopReason.CONVERGED)
             assert f"0.44 of the person's height ({words})" in said
             again = verdict_of(said)
             assert again.decision is decision and again.right == right and sentence(again, StopReason.CONVERGED) == said
@@ -216,4 +215,4 @@ def test_the_way_is_told_in_words_and_read_again() -> None:
 @pytest.mark.parametrize("number", [0.0, -1.0, math.nan])
 def test_bounds_that_are_none_are_refused(name: str, number: float) -> None:
     with pytest.raises(InputError, match="above zero"):
-        replace(Gate(), **{name: number})
+        replace(Gate(), **{name: number})  # type: ignore[arg-type]
