@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -19,7 +20,7 @@ from torch import Tensor
 from refine.errors import InputError
 
 T = TypeVar("T")
-Index = Tensor | Sequence[int] | slice
+Index = Tensor | np.ndarray | Sequence[int] | slice
 
 PER_ROW: Mapping[str, object] = types.MappingProxyType({"per_row": True})
 """Metadata of a field that is no tensor and has one entry a row: a tuple (B,), or a mapping of tensors (B, ...)."""

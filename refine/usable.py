@@ -12,7 +12,9 @@ body's size in the photo.
 Source: derived here; 1.7 m is the stature of the mean SMPL body.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 
 import torch
@@ -46,6 +48,19 @@ PLACES = (
     "root_trans_cam", "smplx_translation", "transl_pelvis",
 )  # fmt: skip
 """Names under which systems store a place, by which a refusal names the key."""
+
+
+_JUDGED: ContextVar[bool] = ContextVar("whether places are judged", default=True)
+
+
+@contextmanager
+def places_unjudged() -> Iterator[None]:
+    """Read files within this without asking whether their places can be: who looks for what is wrong with them, or puts it right, asks later."""
+    token = _JUDGED.set(False)
+    try:
+        yield
+    finally:
+        _JUDGED.reset(token)
 
 
 def with_stand_ins(source: Source, camera: Camera) -> tuple[Source, Camera]:
@@ -99,7 +114,7 @@ def check_places(estimate: Estimate) -> Estimate:
         InputError: There are no others; the message names the key that places them.
     """
     source, camera = estimate.source, estimate.camera
-    if not len(estimate):
+    if not len(estimate) or not _JUDGED.get():
         return estimate
     lost = torch.zeros(len(estimate), dtype=torch.bool) if source.unusable is None else source.unusable
     pelvis = source_pelvis(source).to(camera.focal)  # in the file's own scale, whatever body it was put on

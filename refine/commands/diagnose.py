@@ -34,7 +34,7 @@ def diagnose(
 
     reader, found_names = reader_of(
         results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model,
-        first_frame=first_frame, limit=limit,
+        first_frame=first_frame, limit=limit, judged=False,
     )  # fmt: skip
     sample = gather(reader, found_names.names)
     for name, reason in sample.problems:

@@ -45,7 +45,7 @@ class Finding:
         fault: What it is called: "size", "padding", "offset", "crops", "focal", "sides", "mirror", "yx", "keypoints-y-up", "order",
             "frames", "units", "axes" or "hands".
         words: The fault in a sentence.
-        flag: What undoes it: options of `refine run` and `refine fit`; "" where no option can.
+        flag: What undoes it: options of `refine run`; "" where no option can.
         people: How many were looked at.
         agree: Share of them that lie nearer when it is undone.
         before: Median distance of their points, in heights of a person.

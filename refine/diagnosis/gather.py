@@ -16,6 +16,7 @@ from refine.folder.outcome import reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.read import Reader
 from refine.source_pose import FIRST_HAND_JOINT
+from refine.usable import places_unjudged
 
 POINTS_OF = ("openpose137", "coco133", "body25", "coco17", "smpl24")
 """Keypoint sets of the body whose points are looked at, each name once."""
@@ -70,9 +71,10 @@ def _camera_is_free(reader: Reader, names: tuple[str, ...], estimate: Estimate) 
         name for name in names if (Path(reader.settings.results) / name).is_file()
     )
     try:
-        other = find.read(
-            path, reader.shelf.given, camera=replace(camera, focal=TRIED * camera.focal), sizes=camera.size
-        )
+        with places_unjudged():
+            other = find.read(
+                path, reader.shelf.given, camera=replace(camera, focal=TRIED * camera.focal), sizes=camera.size
+            )
     except InputError:
         return True
     spread = [one.camera.project(one.joints)[0].std(0).norm() for one in (estimate, other)]

@@ -76,6 +76,7 @@ def reader_of(
     first_frame: int | None = None,
     limit: int | None = None,
     correct: Sequence[str] = (),
+    judged: bool = True,
 ) -> tuple[Reader, Results]:
     """Return what reads the results of a folder as a run would, and their names.
 
@@ -90,6 +91,7 @@ def reader_of(
         first_frame: Likewise.
         limit: Likewise.
         correct: Likewise.
+        judged: As for `Reader`.
 
     Raises:
         InputError: An input is missing or an option unknown.
@@ -105,7 +107,7 @@ def reader_of(
         correct=tuple(correct),
     )  # fmt: skip
     check_settings(settings)
-    return Reader(settle(settings, found, first_frame)), found
+    return Reader(settle(settings, found, first_frame), judged), found
 
 
 def _row(name: str, reader: Reader) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ itself names goes before that. Nothing is decoded before its header has been hel
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from refine.reading import check_photos, checked
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
 from refine.undistort import Lens
-from refine.usable import usable_rows
+from refine.usable import check_places, places_unjudged, usable_rows
 
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""
@@ -102,6 +103,8 @@ class Reader:
     """Reads the results of one run; keeps what many of them need."""
 
     settings: Settings
+    judged: bool = True
+    """Whether people whom no camera can see where they are said to be are refused; `refine diagnose` says why they are there."""
     decoding: float = 0.0
     """Seconds spent decoding photos."""
     _last: tuple[str, Located] | None = field(default=None, repr=False)
@@ -236,8 +239,12 @@ class Reader:
 
         path = Path(self.settings.results) / result
         first = None if self.settings.camera is None else self._camera(sizes[:1])[0]
-        found = checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
-        return corrected(found, self.settings.corrections)
+        corrections = self.settings.corrections
+        # What is put right, or only looked at, is judged as it is then.
+        with places_unjudged() if corrections.of_estimates or not self.judged else nullcontext():
+            found = checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
+            found = corrected(found, corrections)
+        return check_places(found) if self.judged and corrections.of_estimates else found
 
     def _paired(self, result: str, estimate: Estimate, guess: Sequence[PhotoFile]) -> dict[int, PhotoFile]:
         """Return the photo of each image index: the one the result names, else the one of its place."""

@@ -67,7 +67,7 @@ KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
 
 
 def look(root: Path, **options: object) -> tuple[Sample, tuple[Finding, ...]]:
-    reader, names = reader_of(root / "results", root / "images", keypoints=root / "keypoints", **options)  # type: ignore[arg-type]
+    reader, names = reader_of(root / "results", root / "images", keypoints=root / "keypoints", judged=False, **options)  # type: ignore[arg-type]
     sample = gather(reader, names.names)
     return sample, diagnose(sample)
 

@@ -214,7 +214,7 @@ def test_every_model_of_easymocap_is_told_by_its_numbers(kind: str, model: str, 
     assert torch.allclose(again.joints, moved(estimate).joints, atol=1e-4)
     before, after = json.loads(path.read_text()), json.loads((tmp_path / "refined.json").read_text())
     for was, now in zip(before, after, strict=True):
-        assert list(was) == list(now) and was["shapes"] == now["shapes"]
+        assert list(was) == [key for key in now if not key.startswith("refine_")] and was["shapes"] == now["shapes"]
         if kind != "smpl" and kind != "smpl 69":
             assert was.get("handl") == now.get("handl")
             assert np.shape(was["poses"]) == np.shape(now["poses"]) and was["poses"][0][66:] == now["poses"][0][66:]
