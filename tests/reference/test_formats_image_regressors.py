@@ -296,7 +296,7 @@ def test_blades_people_can_be_smpl_under_the_same_names(tmp_path: Path) -> None:
     assert torch.allclose(estimate.source.translation, torch.tensor([[0.11, 0.41, 2.21]]))
     find.write(refined(estimate), tmp_path / "out.pth")
     written = torch.load(tmp_path / "out.pth", weights_only=True)
-    assert {name: value.shape for name, value in written.items()} == {
+    assert {name: value.shape for name, value in written.items() if not name.startswith("refine_")} == {
         name: value.shape for name, value in blade_layout.content(smpl=True).items()
     }
 
