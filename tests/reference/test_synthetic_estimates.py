@@ -69,7 +69,7 @@ def test_the_second_estimate_of_a_photo_is_another_one_of_the_same_person_or_of_
     assert not torch.equal(shown[first][~same], shown[second][~same])
     overlap = (shown[first] & shown[second])[~same].sum() / shown[second][~same].sum()
     assert float(overlap) < 0.02  # a pixel shows one of them
-    alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 8)
+    alone = Sampler(stand_in(builtin_body), procedural_assets(), size=SIZE, looks=3, per_photo=1).batch(5, 32)
     assert (alone.true.bodies.pose[first] - alone.true.bodies.pose[second]).abs().max() > 1e-3
 
 
