@@ -78,9 +78,8 @@ def on_trial(
     spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     source, spread = with_stand_ins(source, spread)
     _check(source)
-    source = with_found(source)
     body = own_body(source) if body is None else body
-    source = agreeing(source, spread, body)
+    source = with_found(agreeing(source, spread, body))
     fitted = fit_bodies(source, body)
     spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
