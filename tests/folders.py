@@ -54,7 +54,7 @@ def make_folder(body: SkinnedBody, root: Path, count: int, seed: int = 0, scale:
         seed: Which people.
         scale: Photos are so many times as large, for decoding that takes its time.
     """
-    people = case(body, count, seed)
+    people = case(body, count, seed, angle=0.15)
     pose = people.estimate.bodies.pose
     where = smplx_translation(people.estimate)
     root_turn, limbs = rotation.log(pose[:, 0]).numpy(), rotation.log(pose[:, 1:22]).flatten(1).numpy()

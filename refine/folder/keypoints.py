@@ -101,6 +101,18 @@ def find_keypoints(given: str | Path) -> KeypointFiles:
     return KeypointFiles(root, names)
 
 
+def check_keypoints(files: KeypointFiles) -> None:
+    """Read one file about all photos before the work: where it is broken, every result would fail alike.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    from refine.keypoint_formats.find import load_keypoints
+
+    if files.about_all:
+        load_keypoints(files.root / files.names[0])
+
+
 def read_people(
     path: Path, photo: PhotoFile, size: tuple[int, int], among: tuple[int, int] | None = None
 ) -> DetectedPeople:

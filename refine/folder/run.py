@@ -16,7 +16,7 @@ from refine.ambient import usual_torch
 from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.chunk import Finished
-from refine.folder.keypoints import find_keypoints
+from refine.folder.keypoints import check_keypoints, find_keypoints
 from refine.folder.local_engine import run_here, run_in_processes
 from refine.folder.manifest import Manifest, Task, differences, read_manifest, with_stored_choices
 from refine.folder.outcome import FAILED, PARTLY, Outcome, Summary, as_lines
@@ -110,7 +110,7 @@ def run_folder(
     check_settings(settings)
     find_photos(settings.images)
     if settings.keypoints is not None:
-        find_keypoints(settings.keypoints)
+        check_keypoints(find_keypoints(settings.keypoints))
     with Store(Path(out)) as store:
         old = read_manifest(store.manifest) if resume and store.manifest.is_file() else None
         asked = [name for name, value in (("threads", threads), ("chunk_size", chunk_size)) if value is not None]

@@ -109,7 +109,9 @@ def place_of(moves: Sequence[Move], most_shift: float, most_growth: float) -> Pl
     aside = move.growth.abs() / most_growth  # what is left where all lies aside
     told = zip(move.excess(most_shift, most_growth).tolist(), left.tolist(), aside.tolist(), strict=True)
     cause = tuple(_cause(*each) for each in told)
-    resized = torch.tensor([each is Decision.RESIZED for each in cause], device=factor.device)[:, None]
+    resized = torch.tensor([each is Decision.RESIZED for each in cause], dtype=torch.bool, device=factor.device)[
+        :, None
+    ]
     photo = torch.where(resized, factor[:, None] * move.photo, torch.nan)
     numbers = {
         "shift": move.shift, "right": move.way[:, 0], "down": move.way[:, 1], "enlarged": move.growth.exp(),

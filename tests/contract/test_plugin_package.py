@@ -66,6 +66,6 @@ def test_what_a_package_adds_is_found_and_works(installed: Path, tmp_path: Path)
 @pytest.mark.slow
 def test_without_the_package_its_file_is_unknown(installed: Path, tmp_path: Path) -> None:
     file = tmp_path / "people.json"
-    file.write_text('{"tiny": 1, "side": 128, "pose": [], "betas": [], "camera": []}')
+    file.write_text('{"tiny": 1, "side": 128, "pose": [1], "betas": [2], "camera": [3]}')
     done = run(["-m", "refine", "inspect", str(file)], ROOT)
     assert done.returncode == 2 and "a JSON file with betas, camera, pose, side, tiny" in done.stderr
