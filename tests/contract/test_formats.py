@@ -345,8 +345,9 @@ def test_a_body_that_was_not_refined_keeps_its_numbers_beside_one_that_was(file:
     write(refined(estimate, slice(0, 1)), file.out())
     after = dict(leaves(content(file.out())))
     again = file.again(file.out())
-    assert torch.equal(again.source.pose[1:], estimate.source.pose[1:])
-    assert not torch.equal(again.source.pose[0], estimate.source.pose[0])
+    # A surface's bodies travel beside it as rotation vectors: the same to rounding. What is stored itself is compared below, to the bit.
+    assert torch.allclose(again.source.pose[1:], estimate.source.pose[1:], atol=2e-6)
+    assert not torch.allclose(again.source.pose[0], estimate.source.pose[0], atol=1e-4)
     for name in ("betas", "expression", "keypoints_2d"):
         was, now = getattr(estimate.source, name), getattr(again.source, name)
         assert was is None or torch.equal(now[1:], was[1:]), name
