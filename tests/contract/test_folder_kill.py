@@ -95,7 +95,7 @@ def assert_as_if_never_killed(out: Path, whole: Path) -> None:
     assert contents(out) == contents(whole)
     state = out / ".refine"
     assert not list((state / "work").iterdir()) and not list(out.rglob("*.part"))
-    assert {path.name for path in state.iterdir()} == {"lock", "workers", "work", "chunks"}
+    assert {path.name for path in state.iterdir()} == {"lock", "working", "work", "chunks"}
     assert not list((state / "chunks").glob("*/files"))
 
 
