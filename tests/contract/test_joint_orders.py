@@ -385,4 +385,4 @@ def test_every_order_names_only_what_is_known_somewhere() -> None:
         unknown = {name for name in names if name and name not in known}
         assert not unknown, (words, unknown)
     assert set(OWN) == {"smpl", "smplh", "smplx", "anny"} and len(PARENTS) == 24
-    assert set(formats()) >= STORING and set(regressors()) >= RETURNING
+    assert {*formats(), *LAYOUTS} >= STORING and set(regressors()) >= RETURNING
