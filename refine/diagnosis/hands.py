@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 
 from refine.body.keypoint_names import FINGER_JOINTS
-from refine.diagnosis.candidates import Candidate
+from refine.diagnosis.candidates import MEDIAN_SIGMA, Candidate
 from refine.diagnosis.sample import Sample
 
 STRAIGHT_RAD = 0.10
@@ -39,7 +39,7 @@ def hands(sample: Sample) -> Iterator[Candidate]:
     sign = torch.tensor([side for _, side in used])
     bend = (fingers[:, [index for index, _ in used], 2] * sign).mean(1)  # (N,) rad
     middle, spread = bend.median(), bend.std()
-    error = float(1.2533 * spread / len(bend) ** 0.5)
+    error = float(MEDIAN_SIGMA * spread / len(bend) ** 0.5)
     if float(spread) < LEAST_SPREAD_RAD:
         return
     nothing = torch.full((len(sample),), torch.nan)

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from refine.body.keypoint_names import SETS
 from refine.corrections import KeypointCorrection, placed, renamed
+from refine.detections import SURE
 from refine.diagnosis.pairs import Pairs, match_by_shape
 from refine.diagnosis.sample import Sample
 
 MOST_PEOPLE = 400
 """People looked at, evenly from all: a fault of the folder shows in them as well."""
-SURE = 0.3
-"""Confidence from which a point counts, as in `refine.detections`."""
 
 
 @dataclass(frozen=True, eq=False)

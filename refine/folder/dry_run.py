@@ -13,8 +13,6 @@ from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
-from refine.folder.video import frame_size
-from refine.photo_header import upright_size
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem")
 
@@ -130,7 +128,7 @@ def _keypoint_problem(reader: Reader, photos: Sequence[PhotoFile]) -> str:
     wrong: list[str] = []
     for photo in photos:
         try:
-            reader.detected(photo, frame_size(photo.path) if photo.frame is not None else upright_size(photo.path))
+            reader.detected(photo, reader.size_of(photo))
         except InputError as error:
             wrong.append(f"keypoints of {photo.name}: {reason_of(error, photo.name)}")
     return wrong[0] + (f" (and {len(wrong) - 1} more photos)" if len(wrong) > 1 else "") if wrong else ""
