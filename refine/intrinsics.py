@@ -47,6 +47,9 @@ ADVICE = (
 SHARE_FOCAL, SHARE_CENTER = 10.0, 2.0
 """Intrinsics below both are shares of the photo: no photo has its middle two pixels from its corner."""
 
+SOME_PHOTO = (1000.0, 1000.0)
+"""(height, width), px, of a photo where a file is only looked at."""
+
 
 def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Lens | None]:
     """Read the intrinsics of one photo from a JSON file, in any of the forms above.
@@ -77,11 +80,31 @@ def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, s
         InputError: As `read_intrinsics`.
     """
     name = f"camera file {path}"
+    return intrinsics_of(_parsed(path, name), size, name)
+
+
+def check_intrinsics_file(path: str | Path) -> None:
+    """Refuse a file that holds no photo's intrinsics, before any photo is read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: As `read_intrinsics`, but for the size of the photo.
+    """
+    name = f"camera file {path}"
+    data = _parsed(path, name)
+    stated = _stated_size(name, data) if isinstance(data, Mapping) else None
+    height, width = SOME_PHOTO if stated is None else stated
+    intrinsics_of(data, (round(height), round(width)), name)
+
+
+def _parsed(path: str | Path, name: str) -> object:
+    """Return what a JSON file holds; the error says what intrinsics look like."""
     try:
-        data = read_json(Path(path), name)
+        return read_json(Path(path), name)
     except InputError as error:
         raise InputError(error.name, error.expected, error.got, f"{error.advice} {ADVICE}") from error
-    return intrinsics_of(data, size, name)
 
 
 def intrinsics_of(data: object, size: tuple[int, int], name: str = "camera") -> tuple[Lens, str]:
@@ -193,20 +216,30 @@ def _distortion(data: Mapping[str, object], name: str) -> np.ndarray:
 
 def _check_size(name: str, data: Mapping[str, object], size: tuple[int, int]) -> None:
     """Refuse intrinsics of another photo, and say so when height and width are only swapped."""
-    pair = next((keys for keys in SIZE_KEYS if all(key in data for key in keys)), None)
+    stated = _stated_size(name, data)
+    if stated is None or stated == tuple(size):
+        return
+    swapped = stated[::-1] == tuple(size)
+    if not swapped:
+        advice = "Scale the intrinsics with the photo, or use that photo."
+    elif "size" in data:
+        advice = 'The order in the file is "size": [height, width].'
+    else:
+        advice = "Is the photo turned by a quarter? Give the intrinsics of the photo as it is read, upright."
+    wanted = f"the size of the photo, {size[0]:g} x {size[1]:g} (h x w)"
+    raise InputError(name, wanted, f"{stated[0]:g} x {stated[1]:g}", advice)
+
+
+def _stated_size(name: str, data: Mapping[str, object]) -> tuple[float, float] | None:
+    """Return the (height, width) that intrinsics say they are of, px; None where they do not say."""
     if "size" in data:
         height, width = _numbers(name, "size", data["size"], (2,), "Write [height, width] in px.")
-        order = 'The order in the file is "size": [height, width].'
-    elif pair:
-        height, width = _numbers(name, ", ".join(pair), [data[key] for key in pair], (2,))
-        order = "Is the photo turned by a quarter? Give the intrinsics of the photo as it is read, upright."
-    else:
-        return
-    if (height, width) == tuple(size):
-        return
-    advice = order if (width, height) == tuple(size) else "Scale the intrinsics with the photo, or use that photo."
-    wanted = f"the size of the photo, {size[0]:g} x {size[1]:g} (h x w)"
-    raise InputError(name, wanted, f"{height:g} x {width:g}", advice)
+        return float(height), float(width)
+    pair = next((keys for keys in SIZE_KEYS if all(key in data for key in keys)), None)
+    if pair is None:
+        return None
+    height, width = _numbers(name, ", ".join(pair), [data[key] for key in pair], (2,))
+    return float(height), float(width)
 
 
 def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:

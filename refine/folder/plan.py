@@ -14,6 +14,7 @@ from refine.folder.read import STAND_IN, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings, described
 from refine.folder.store import Store
+from refine.intrinsics import check_intrinsics_file
 from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20
@@ -40,6 +41,8 @@ def check_settings(settings: Settings) -> None:
         asked_camera(camera, STAND_IN)
     elif camera is not None and not Path(camera).is_file():
         raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
+    elif camera is not None:
+        check_intrinsics_file(camera)
     if settings.body_model is not None:
         _ = BodyShelf(settings.body_model).given  # loads it
 

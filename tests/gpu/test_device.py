@@ -81,7 +81,7 @@ def test_the_network_follows_the_estimate(body: SkinnedBody) -> None:
 def test_the_whole_method_ends_where_it_ends_on_the_cpu(body: SkinnedBody) -> None:
     people, photos = people_in_noise(body)
     displacer = shipped_displacer()
-    refiner = Refiner(displacer=displacer, matching=displacer.matching(), rasterizer=ScatterRasterizer())
+    refiner = Refiner(displacer=displacer, matching=displacer.matching, rasterizer=ScatterRasterizer())
     joints = []
     for device in ("cpu", "cuda"):
         state = refiner.refine(photos, people.estimate.to(device), [], [])[-1].state
