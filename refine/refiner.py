@@ -34,7 +34,7 @@ from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import looks_of
 from refine.trust.gate import Gate
-from refine.view import render_view
+from refine.view import View, render_view
 
 Callback = Callable[[int, Solution], None]
 """Called after each round with its number, from 0, and its solution."""
@@ -116,14 +116,15 @@ class Refiner:
         lost, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
         still = torch.zeros_like(estimate.image_index, dtype=torch.bool)  # (B,)
         matches: Correspondences | None = None
+        view: View | None = None
         solutions: list[Solution] = []
         count = self.rounds if self.displacer or self.gate else 1
         for number in range(count):
-            last = number == count - 1 or bool(still.all())
-            terms, own, view = list(evidence), tuple(priors), None
+            last, terms, own = number == count - 1 or bool(still.all()), list(evidence), tuple(priors)
             if self.displacer:
                 if matches is None or not bool(still.all()):
-                    view = render_view(photos, replace(estimate, state=state), self.rasterizer, self.crop_px)
+                    there = replace(estimate, state=state)
+                    view = render_view(photos, there, self.rasterizer, self.crop_px, before=view)
                     said = self.displacer.displace(view)
                     fresh = correspond(view.fragments, said, view.crop.image_from_crop, matching, parts)
                     matches = fresh if matches is None else batch.where(still, matches, fresh)
