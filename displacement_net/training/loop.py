@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from displacement_net.catalog import save
 from displacement_net.loss import Truth, loss
-from displacement_net.model import Beside, DisplacementNet, Settings
+from displacement_net.model import DisplacementNet, Settings
 from displacement_net.training.average import follow
 from displacement_net.training.batches import Batch
 from displacement_net.training.checkpoints import NAME, Progress, load_checkpoint, save_checkpoint
@@ -161,7 +161,7 @@ def train(
             the figures where they were measured.
         seed: Of the first weights.
         trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the installed package.
-        start: First weights in their place: a network that was trained before, of the same shape, or without its comparison of textures, its trunk beside, or its finer correlation.
+        start: First weights in their place: a network that was trained before, of the same shape, or without its comparison of textures or its finer correlation.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.
@@ -175,7 +175,7 @@ def train(
         torch.manual_seed(seed)
         network = DisplacementNet(settings)
     if settings.trunk and (start is None or not start.settings.trunk):
-        assert isinstance(network.photo, PhotoTrunk | Beside)
+        assert isinstance(network.photo, PhotoTrunk)
         fill(network.photo.trunk, trunk)
     network.to(fabric.device)
     if start is not None:

@@ -174,7 +174,7 @@ def main(
                 trunk=trunk_weights,
             )
         if fabric.is_global_zero:
-            figures = export(out, trained, kept, " ".join(["python -m displacement_net.training.train", *sys.argv[1:]]))
+            figures = export(out, trained, kept, _said(sys.argv[1:]))
             typer.echo(f"{out / 'network.safetensors'}: {_sentence(figures)}", err=True)
     except (InputError, MissingExtra) as error:
         typer.echo(str(error), err=True)
@@ -193,8 +193,14 @@ def _shape(
     before = first.settings
     grown = replace(before, crop_px=size, texture_radius=textures or before.texture_radius)
     if trunk and not before.trunk:
-        grown = replace(grown, trunk=LITE0, beside=True)
+        raise InputError("--trunk", "weights that stand on it, or none to begin with", "--start without a trunk")
     return replace(grown, fine_radius=fine or before.fine_radius)
+
+
+def _said(words: list[str]) -> str:
+    """Return the command as a file of weights keeps it: of paths the last name, for where they lay is nobody's."""
+    parts = ["python -m displacement_net.training.train", *words]
+    return " ".join(Path(part).name if "/" in part or "\\" in part else part for part in parts)
 
 
 def _stream(

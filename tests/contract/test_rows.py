@@ -155,7 +155,7 @@ def test_a_person_without_hand_keypoints_does_not_feel_who_has_them(builtin_body
 
 def test_a_body_that_is_still_waits_for_the_last_round_and_gets_it(builtin_body: SkinnedBody) -> None:
     """Alone its rounds end early, among others they do not: it is taken to the same minimum by the same evidence."""
-    people = case(builtin_body, count=2, angle=0.1)
+    people = case(builtin_body, count=2, angle=0.2)
     bodies, true = people.estimate.bodies, people.true.bodies
     perfect = torch.tensor([True, False])
     known = replace(

@@ -13,5 +13,5 @@ shift 4
 export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 exec "${PYTHON:-python3}" -m displacement_net.training.train --out "$out" --training-body "$body" --assets "$assets" \
     --minutes "$minutes" --trunk --correlation 4 --fine 3 --textures 4 --widths 32,64,128,192,256 --compared 64 \
-    --batch "${BATCH:-128}" --made "${MADE:-768}" --workers "${WORKERS:-4}" --rate "${RATE:-2e-3}" --rasterizer scatter \
+    --batch "${BATCH:-128}" --made "${MADE:-1536}" --workers "${WORKERS:-6}" --rate "${RATE:-2e-3}" --rasterizer scatter \
     --larger 192 --larger-share 0.2 --hold-out 384 --checkpoint-minutes 1 --holdout-minutes 1 "$@"
