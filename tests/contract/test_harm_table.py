@@ -22,7 +22,7 @@ from tests.benchmarks.harm.evidence import KINDS, SOURCES, Evidence
 from tests.benchmarks.harm.figures import errors_of, figures_of
 from tests.benchmarks.harm.outcome import Outcome, everybody
 from tests.benchmarks.harm.people import REPORT
-from tests.benchmarks.harm.real_network import network_row
+from tests.benchmarks.harm.real_network import cast
 from tests.benchmarks.harm.run import CELLS, cells_like
 from tests.benchmarks.harm.scene import Case, Scene, make_scene
 from tests.benchmarks.harm.table import Cell, bootstrap, markdown, plain, row_of
@@ -174,7 +174,7 @@ def test_one_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert '"set": "report"' in report.read_text()
 
 
-def test_without_a_base_mesh_the_networks_row_is_left_out_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_base_mesh_the_networks_rows_are_left_out_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REFINE_TRAINING_BODY", raising=False)
-    row, why = network_row()
-    assert row is None and "left out" in why
+    people, why = cast()
+    assert people is None and "left out" in why

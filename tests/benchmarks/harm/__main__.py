@@ -9,7 +9,7 @@ from pathlib import Path
 from refine.errors import InputError
 from tests.benchmarks.__main__ import describe_machine
 from tests.benchmarks.harm.people import SETS
-from tests.benchmarks.harm.real_network import network_row
+from tests.benchmarks.harm.real_network import cast, network_rows
 from tests.benchmarks.harm.rivals import RIVALS
 from tests.benchmarks.harm.run import CELLS, OURS, RIVAL_BODIES, UNGATED, cells_like, is_held_against_no_gate, rows
 from tests.benchmarks.harm.table import Row, markdown, plain
@@ -83,11 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             note(row)
     if not options.no_network:
-        last, why = network_row()
-        if last is None:
+        people_in_photos, why = cast()
+        if people_in_photos is None:
             print(why)
         else:
-            note(last)
+            for row in network_rows(people_in_photos):
+                note(row)
     return 0
 
 

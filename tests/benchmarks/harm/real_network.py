@@ -1,75 +1,118 @@
-"""The one row of the real thing: the shipped network on rendered photos of people it was not trained with, gate included.
+"""The rows of the real thing: the shipped network on rendered photos of people it was not trained with, keypoints, and both, gate included.
 
-It needs the full base mesh (REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS); absent, the row is left out with a sentence.
+They need the full base mesh (REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS); absent, they are left out with a sentence. All three sources see
+the same people and estimates, so that what the network adds to keypoints, and keypoints to the network, can be read off.
 
-Source: `displacement_net.training.evaluation`, which makes the photos.
+Source: `displacement_net.training.evaluation`, which makes the photos; keypoints: `tests.benchmarks.harm.evidence`, kind "noisy".
 """
 
 import os
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from displacement_net import catalog
-from displacement_net.training.evaluation.hold_out import hold_out_of, known_shapes
+from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, known_shapes
 from displacement_net.training.evaluation.refined import photo_of, through
-from priors.default import default_priors
+from displacement_net.training.samples import Samples
+from refine.api import fit_bodies_of_photos
 from refine.bodies import BODY_JOINTS, Unknowns
-from refine.network import NetworkDisplacer
+from refine.detections import Detections
+from refine.errors import InputError
+from refine.network import shipped_displacer
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.trust.uncertainty import MM_PER_M, joint_sigma_mm, posterior
-from tests.benchmarks.harm.figures import errors_of, figures_of, joined
+from tests.benchmarks.harm.evidence import Evidence
+from tests.benchmarks.harm.figures import Figures, errors_of, figures_of, joined
 from tests.benchmarks.harm.ours import accepted_of, mahalanobis
 from tests.benchmarks.harm.outcome import Outcome
-from tests.benchmarks.harm.people import assets
-from tests.benchmarks.harm.scene import as_estimate
+from tests.benchmarks.harm.people import REPORT, assets
+from tests.benchmarks.harm.scene import Scene, as_estimate
 from tests.benchmarks.harm.table import Cell, Row, row_of
 
 PHOTO_PX = 256
 """Side of the photos, crops around a person."""
 PEOPLE = 16
-CELL = Cell("medium", "photos", "network")
+STRENGTHS = ("weak", "medium", "strong", "near")
+NETWORK, KEYPOINTS, BOTH = SOURCES = ("network", "keypoints", "both")
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The people who are not trained with."""
+
+    hold_out: HoldOut
+
+    @property
+    def unknowns(self) -> Unknowns:
+        """The columns that are solved for."""
+        return Unknowns(tuple(range(BODY_JOINTS)), known_shapes(self.hold_out.training))
+
+
+def cast() -> tuple[Cast | None, str]:
+    """Return the people, or None and why the rows are left out."""
+    body_file = os.environ.get("REFINE_TRAINING_BODY")
+    if not body_file or not Path(body_file).is_file():
+        return None, "The rows of the real network are left out: REFINE_TRAINING_BODY names no full base mesh."
+    if not assets().is_dir():
+        return None, f"The rows of the real network are left out: no assets at {assets()}."
+    return Cast(hold_out_of(Path(body_file), assets())), ""
+
+
+def network_rows(
+    people: Cast, count: int = PEOPLE, strengths: Sequence[str] = STRENGTHS, sources: Sequence[str] = SOURCES
+) -> Iterator[Row]:
+    """Refine people in rendered photos.
+
+    Args:
+        people: Who.
+        count: How many of each strength.
+        strengths: Of their estimates.
+        sources: What is asked: some of `SOURCES`.
+
+    Yields:
+        One row a strength and source.
+
+    Raises:
+        InputError: There is no such source.
+    """
+    if not set(sources) <= set(SOURCES):
+        raise InputError("sources", f"some of {SOURCES}", str(tuple(sources)))
+    for strength in strengths:
+        drawn = [samples for samples, _ in people.hold_out.batches("none", PHOTO_PX, count, (strength,))]
+        starts = [sum(len(each.estimate) for each in drawn[:number]) for number in range(len(drawn))]
+        for source in sources:
+            parts = [_refined(people, samples, start, source) for samples, start in zip(drawn, starts, strict=True)]
+            note = (
+                f"{catalog.DEFAULT} on rendered photos, looks unknown" if source != KEYPOINTS else "of rendered photos"
+            )
+            yield row_of(Cell(strength, "photos", source), "ours", joined(parts), note)
 
 
 @torch.no_grad()
-def network_row(people: int = PEOPLE) -> tuple[Row | None, str]:
-    """Refine medium estimates of people in rendered photos.
-
-    Args:
-        people: How many.
-
-    Returns:
-        The row, or None and why it is left out.
-    """
-    body_file = os.environ.get("REFINE_TRAINING_BODY")
-    if not body_file or not Path(body_file).is_file():
-        return None, "The row of the real network is left out: REFINE_TRAINING_BODY names no full base mesh."
-    if not assets().is_dir():
-        return None, f"The row of the real network is left out: no assets at {assets()}."
-    hold_out = hold_out_of(Path(body_file), assets())
-    network = catalog.load(catalog.DEFAULT)
-    displacer = NetworkDisplacer(network)
-    body = hold_out.training.body
-    unknowns = Unknowns(tuple(range(BODY_JOINTS)), known_shapes(hold_out.training))
-    refiner = Refiner(displacer=displacer, unknowns=unknowns)
-    parts = []
-    for samples, _ in hold_out.batches("none", PHOTO_PX, people, (CELL.estimate,)):
-        true, estimate = (through(state, samples.crop) for state in (samples.true, samples.estimate))
-        asked = as_estimate(body, estimate)
-        start = time.perf_counter()
-        photos = [Photo(pixels) for pixels in photo_of(samples)]
-        solution = refiner.refine(photos, asked, (), default_priors(asked, unknowns))[-1]
-        seconds = (time.perf_counter() - start) / len(asked)
-        found = posterior(body, solution)
-        outcome = Outcome(
-            solution.state,
-            accepted_of(solution),
-            seconds * len(asked),
-            joint_sigma_mm(body, solution.state, found)[:, :BODY_JOINTS] / MM_PER_M,
-            mahalanobis(true, solution.state, found),
-        )
-        parts.append(figures_of(body, true, errors_of(body, estimate, true), outcome))
-    note = f"{catalog.DEFAULT} on rendered photos, looks unknown"
-    return row_of(CELL, "ours", joined(parts), note), ""
+def _refined(people: Cast, samples: Samples, first: int, source: str) -> Figures:
+    """Refine a batch of people; `first` is the place of its first one, which draws the detector's errors."""
+    body, unknowns = people.hold_out.training.body, people.unknowns
+    true, estimate = (through(state, samples.crop) for state in (samples.true, samples.estimate))
+    asked = as_estimate(body, estimate)
+    detections: Detections | None = None
+    if source != NETWORK:
+        detections = Evidence(Scene(body, REPORT, true, first), "noisy", "keypoints").detections
+    refiner = Refiner(displacer=None if source == KEYPOINTS else shipped_displacer(), unknowns=unknowns)
+    start = time.perf_counter()
+    photos = tuple(Photo(pixels) for pixels in photo_of(samples))
+    solution = fit_bodies_of_photos(photos, asked, detections, refiner=refiner).rounds[-1]
+    seconds = time.perf_counter() - start
+    found = posterior(body, solution)
+    outcome = Outcome(
+        solution.state,
+        accepted_of(solution),
+        seconds,
+        joint_sigma_mm(body, solution.state, found)[:, :BODY_JOINTS] / MM_PER_M,
+        mahalanobis(true, solution.state, found),
+    )
+    return figures_of(body, true, errors_of(body, estimate, true), outcome)
