@@ -43,6 +43,8 @@ FIRST_SIGMA = 0.7
 """Standard deviation an untrained network states, in units: what doing nothing is off by."""
 UNKNOWN_CORRELATION_PX = 32.0
 """How far errors are taken to hang together before that was measured: a head's height."""
+UNSURE = 0.1
+"""How far above the threshold of being visible a point has to be to say all that it knows: a judgement."""
 OUTPUTS = 6
 """o_x, o_y, a, b, c and the logit of being visible."""
 SHOWN = 4
@@ -365,17 +367,17 @@ class DisplacementNet(nn.Module):
 
         Args:
             channels: See `forward`.
-            threshold: A point less likely to be visible than this says nothing.
+            threshold: A point less likely to be visible than this says nothing, 0..1, 1 excluded.
             seen: See `forward`.
 
         Returns:
-            (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo.
+            (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo. From the threshold
+            on it grows steadily (`UNSURE`): a point's rounding does not decide whether it is heard.
         """
         said = self(channels, seen)
-        shown = said.visible.sigmoid() > threshold
+        shown = ((said.visible.sigmoid() - threshold) / min(UNSURE, 1 - threshold)).clamp(0, 1)
         return Displacement(
-            torch.where(shown[..., None], said.offset, 0.0),
-            torch.where(shown[..., None, None], said.sqrt_information, 0.0),
+            torch.where(shown[..., None] > 0, said.offset, 0.0), said.sqrt_information * shown[..., None, None]
         )
 
 

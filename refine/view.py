@@ -1,6 +1,6 @@
 """A view: what the photo and the estimate look like through a square crop around each body.
 
-crop <- square around the body's projected vertices, cut to the photo;  fragments <- the body, rasterised with the crop's camera
+crop <- square around the body's projected vertices, cut to the photo, on a grid;  fragments <- the body, rasterised with the crop's camera
 
 A body that has moved a little is looked at through the crop it had, so that what was found out about the photo there still holds.
 """
@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 
 from refine.bodies import State
 from refine.camera import NEAR_M, Camera
-from refine.crop import MARGIN, Crop, crop_around, sample_opencv, square_around
+from refine.crop import MARGIN, Crop, crop_around, on_grid, sample_opencv, square_around
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
@@ -90,7 +90,7 @@ def render_view(
     own = Camera(
         estimate.camera.focal, estimate.camera.center, estimate.camera.size
     )  # vertices are in the camera frame
-    center, side = square_around(own.project(vertices), seen=seen, within=own.size)
+    center, side = on_grid(*square_around(own.project(vertices), seen=seen, within=own.size))
     crop = crop_around(center, side, side=crop_px, image_index=estimate.image_index)
     if before is not None:
         crop = _kept(before.crop, crop)

@@ -9,7 +9,7 @@ import torch
 
 from displacement_net import catalog
 from displacement_net.displacement import Displacement
-from displacement_net.model import Alike, DisplacementNet, Settings, correlation, fold
+from displacement_net.model import UNSURE, Alike, DisplacementNet, Settings, correlation, fold
 from displacement_net.preprocessing import CHANNELS, MASK, network_input
 from refine.body import SkinnedBody
 from refine.correspondence import Matching
@@ -82,7 +82,21 @@ def test_a_point_that_is_likely_hidden_carries_no_information(network: Displacem
     assert not bool(hidden.all())
     assert float(decided.sqrt_information[hidden].abs().max()) == 0
     torch.testing.assert_close(decided.offset[~hidden], said.offset[~hidden])
-    torch.testing.assert_close(decided.sqrt_information[~hidden], said.sqrt_information[~hidden])
+    threshold = float(said.visible.sigmoid().median()) - UNSURE
+    likely = said.visible.sigmoid() > threshold + UNSURE
+    all_said = network.displacement(channels(), threshold)
+    assert bool(likely.any())
+    torch.testing.assert_close(all_said.sqrt_information[likely], said.sqrt_information[likely])
+
+
+def test_a_point_that_is_hardly_more_likely_seen_than_hidden_carries_hardly_more_information(
+    network: DisplacementNet,
+) -> None:
+    said = network(channels())
+    at = said.visible.sigmoid().flatten().sort().values[said.visible.numel() // 2]  # some point's own likelihood
+    below, above = (network.displacement(channels(), float(at) + step).sqrt_information for step in (1e-5, -1e-5))
+    change = (above - below).flatten(-2).norm(dim=-1) / said.sqrt_information.flatten(-2).norm(dim=-1)
+    assert float(change.max()) < 1e-3
 
 
 def test_a_body_does_not_feel_its_batch(network: DisplacementNet) -> None:
