@@ -28,7 +28,7 @@ from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.formats._nobody import holds_nobody
 from refine.photo import Photo, read_photo
-from refine.photo_header import upright_size
+from refine.photo_header import header_of, upright_size
 from refine.reading import check_photos, checked
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
@@ -181,7 +181,7 @@ class Reader:
             people.append(detected)
             lenses.append(lens)
         chosen, place = (torch.tensor(one, dtype=torch.long) for one in (rows, local))
-        facts = [_facts(photo, detected) for photo, detected in zip(photos, people, strict=True)]
+        facts = [facts_of(photo.size, photo.orientation, seen) for photo, seen in zip(photos, people, strict=True)]
         some = replace(estimate.rows(chosen), image_index=place)
         doubts = suspicions(some, facts, asked_camera=self.settings.camera is not None)
         notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
@@ -301,6 +301,16 @@ class Reader:
         """Return a photo's (height, width), upright, px, from its header."""
         return frame_size(photo.path) if photo.frame is not None else upright_size(photo.path)
 
+    def facts_of(self, photo: PhotoFile, people: DetectedPeople | None) -> PhotoFacts:
+        """Return a photo as doubts look at it, from its header.
+
+        Args:
+            photo: The photo.
+            people: Who was detected in it; None: nothing is known.
+        """
+        orientation = 1 if photo.frame is not None else header_of(photo.path).orientation
+        return facts_of(self.size_of(photo), orientation, people)
+
     def as_written(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
         """Return the people detected in a photo as their file has them, None where there is no file.
 
@@ -332,7 +342,13 @@ class Reader:
         return None if people is None else correction.of(people, size).checked(size)
 
 
-def _facts(photo: Photo, people: DetectedPeople | None) -> PhotoFacts:
-    """Return a photo as doubts look at it, with all points that were detected in it."""
+def facts_of(size: tuple[int, int], orientation: int, people: DetectedPeople | None) -> PhotoFacts:
+    """Return a photo as doubts look at it, with all points that were detected in it.
+
+    Args:
+        size: (height, width), upright, px.
+        orientation: The turn that was undone, 1..8.
+        people: Who was detected; None: nothing is known.
+    """
     points = None if people is None else people.pixel[people.confidence > 0]
-    return PhotoFacts(photo.size, photo.orientation, points)
+    return PhotoFacts(size, orientation, points)
