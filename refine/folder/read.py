@@ -6,7 +6,6 @@ itself names goes before that. Nothing is decoded before its header has been hel
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from refine.camera import Camera
 from refine.camera_doubts import Doubt, PhotoFacts
 from refine.camera_input import asked_camera
-from refine.correct_estimate import corrected
+from refine.correct_estimate import read_corrected
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -29,11 +28,11 @@ from refine.folder.video import VideoFrames, frame_size
 from refine.formats._nobody import holds_nobody
 from refine.photo import Photo, read_photo
 from refine.photo_header import header_of, upright_size
-from refine.reading import check_photos, checked
+from refine.reading import check_photos
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
 from refine.undistort import Lens
-from refine.usable import check_places, places_unjudged, usable_rows
+from refine.usable import usable_rows
 
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""
@@ -235,16 +234,12 @@ class Reader:
         return Located(self.shelf.on_its_body(self._seen(estimate, sizes)), photos)
 
     def _read(self, result: str, sizes: Tensor) -> Estimate:
-        from refine.formats import find
-
         path = Path(self.settings.results) / result
         first = None if self.settings.camera is None else self._camera(sizes[:1])[0]
-        corrections = self.settings.corrections
-        # What is put right, or only looked at, is judged as it is then.
-        with places_unjudged() if corrections.of_estimates or not self.judged else nullcontext():
-            found = checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
-            found = corrected(found, corrections)
-        return check_places(found) if self.judged and corrections.of_estimates else found
+        return read_corrected(
+            path, self.settings.corrections, self.shelf.given, first,
+            format=self.settings.format, sizes=sizes, judged=self.judged,
+        )  # fmt: skip
 
     def _paired(self, result: str, estimate: Estimate, guess: Sequence[PhotoFile]) -> dict[int, PhotoFile]:
         """Return the photo of each image index: the one the result names, else the one of its place."""
