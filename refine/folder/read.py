@@ -250,6 +250,12 @@ class Reader:
         if found or not guess:
             return found
         most = needed[-1] + 1 if needed else 0
+        if (
+            most == 1 < len(guess) and not estimate.source.persons
+        ):  # no track: one photo's people, and nobody says whose
+            wanted = f"a photo named {Path(result).stem} in {self.settings.images}"
+            got = f"none, and {len(guess)} others"
+            raise InputError(result, wanted, got, "Name the photo itself: --images PHOTO, or call both alike.")
         if most > len(guess):
             wanted = f"{most} photos, as many as it has images"
             raise InputError(

@@ -32,6 +32,7 @@ from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes, photo_sizes
 from refine.formats._intrinsics import camera_of
 from refine.formats._nobody import Nobody
+from refine.formats._npz import member_names
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._pickled import kind
@@ -111,7 +112,10 @@ class _Rows:
 
 def recognises(path: Path) -> bool:
     """Say whether a file is a dictionary with `pose`, `betas`, `trans` and `joints3d`, and NLF's further names beside."""
-    if kind(path) not in ("torch", "pickle", "joblib", "npy", "npz"):
+    what = kind(path)
+    if what not in ("torch", "pickle", "joblib", "npy", "npz") or (
+        what == "npz" and not set(member_names(path)) >= KEYS
+    ):
         return False
     try:
         content = _dictionary(file_content(path))
