@@ -106,7 +106,7 @@ def camera_doubts(
         for doubt in _of_photo(camera[rows], joints[rows], photo) if len(rows) else ():
             found.setdefault(doubt.kind, doubt)
     for doubt in (_focal(camera), *(() if asked else _stored(source, camera))):
-        if doubt is not None:
+        if doubt is not None and not (doubt.kind == FISHEYE and source.any_lens and not asked):
             found.setdefault(doubt.kind, doubt)
     return list(found.values())
 

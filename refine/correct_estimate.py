@@ -12,7 +12,9 @@ Source: derived here (OpenGL's camera looks along -z with y up).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,15 @@ import torch
 from torch import Tensor
 
 from refine import rotation
+from refine.body import SkinnedBody
 from refine.camera import Camera
 from refine.corrections import UNITS, Corrections
 from refine.estimate import Estimate, Source
 from refine.focal import RULES, camera_from_rule
+from refine.reading import checked
 from refine.source_pose import rest_pelvis
 from refine.transfer import to_body
+from refine.usable import check_places, places_unjudged
 
 FLIP = (1.0, -1.0, -1.0)
 """Diagonal of F."""
@@ -75,6 +80,38 @@ def corrected(estimate: Estimate, corrections: Corrections) -> Estimate:
         said.append(f"placed for the focal length {corrections.focal}")
     fresh = to_body(source, camera, estimate.body, estimate.image_index)
     return replace(fresh, notes=(*fresh.notes, f"Corrected as asked: {', '.join(said)}."))
+
+
+def read_corrected(
+    path: Path,
+    corrections: Corrections,
+    body: SkinnedBody | None = None,
+    camera: Camera | None = None,
+    *,
+    format: str | None = None,
+    sizes: Tensor | None = None,
+    judged: bool = True,
+) -> Estimate:
+    """Read a result file and put right what is systematically wrong with it; what its places are like is asked after that.
+
+    Args:
+        path: The file.
+        corrections: What is to be undone.
+        body: The model to put the estimate on; None: as its format chooses.
+        camera: Replaces the file's.
+        format: The file's format; None: recognised.
+        sizes: (I, 2) px, the photos' (height, width).
+        judged: Whether people whom no camera can see where they are said to be are refused.
+
+    Raises:
+        InputError: The file cannot be read, or nobody in it can be where it says.
+    """
+    from refine.formats import find
+
+    with places_unjudged() if corrections.of_estimates or not judged else nullcontext():
+        found = checked(find.read(path, body, camera=camera, format=format, sizes=sizes))
+        found = corrected(found, corrections)
+    return check_places(found) if judged and corrections.of_estimates else found
 
 
 def _placed_for(camera: Camera, focal: str) -> Camera:

@@ -40,6 +40,7 @@ class Source:
         keypoints_2d: (B, K, 2) px, stored projected joints, or None.
         arrays: The file's content as read, for writing back; empty where the estimate came from memory.
         focal_rule: How the focal length was found, in words.
+        any_lens: Whether the system takes this focal length for every photo, so that it tells nothing of the lens.
         path: The file, or None.
         gender: "neutral", "female" or "male".
         hand_mean: What its hand poses stand on, "flat" or "mean" (the model's mean hand), as the adapter knows it from the regressor's source;
@@ -76,6 +77,7 @@ class Source:
     evidence: Mapping[str, Tensor] = field(default_factory=dict, metadata=PER_ROW)
     found: Found | None = None
     unusable: Bool[Tensor, "B"] | None = None
+    any_lens: bool = False
 
     __repr__ = in_one_line
 

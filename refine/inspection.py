@@ -108,7 +108,7 @@ def _read_with(
         try:
             return estimate_of_file(path, camera, None, format), ()
         except InputError as error:
-            if error.name != "camera" and not error.name.endswith("sizes"):
+            if error.name != "image":
                 raise
     sizes = torch.tensor([size or ASSUMED_SIZE], dtype=torch.float32)
     asked = camera if isinstance(camera, Camera) else asked_camera(camera, sizes).camera

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 UNIT_TOLERANCE = 1e-3
 """How far beyond 0..1 a float photo may reach, as resampling and rounding leave it; a quarter of an 8-bit step."""
 
+RESULTS = frozenset(".npz .npy .pkl .pk .pt .pth .json .joblib".split())
+"""Endings of files that regressors write."""
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -125,6 +128,9 @@ def _read_file(path: Path, name: str) -> Photo:
     header = read_header(io.BytesIO(data), where)
     if missing := why_incomplete(data):
         raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
+    if header is None and path.suffix.lower() in RESULTS:
+        advice = "Is it the result? The photo comes first: refine.fit(PHOTO, RESULT)."
+        raise InputError(where, f"a {KINDS} file", f"a {path.suffix} file", advice)
     if header is None:  # JPEG 2000, HDR and their like may state any size, which nobody looked at
         raise InputError(
             where, f"a {KINDS} file", f"{len(data)} bytes of a kind whose size cannot be told, not decoded", formats

@@ -116,6 +116,15 @@ def upright_size(path: Path) -> tuple[int, int]:
     """Return (height, width) px of an image file after its EXIF orientation, from its header.
 
     Raises:
+        InputError: As `header_of`.
+    """
+    return header_of(path).upright
+
+
+def header_of(path: Path) -> Header:
+    """Return what an image file says of its image.
+
+    Raises:
         InputError: The file is missing, its size cannot be told, or it is too large.
     """
     try:
@@ -130,7 +139,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     if header is None:
         got = "a file whose size in px cannot be read"
         raise InputError(f"photo {path}", f"a {KINDS} file", got, "Convert it first, or fetch it again.")
-    return header.upright
+    return header
 
 
 def why_incomplete(data: bytes) -> str:

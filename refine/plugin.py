@@ -10,8 +10,9 @@ where nobody is found, the output passes through untouched. Refinement builds no
 own tensor.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ from refine.reading import Given, check_photos, checked
 from refine.refiner import Refiner
 from refine.regressors import Regressor
 from refine.regressors.find import regressor
+from refine.suspicions import cameras_facts, photo_facts, suspicions
+
+LOGGER = logging.getLogger("refine")
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -51,6 +55,7 @@ class Attachment:
         keypoints: A name in the batch, or a function of batch and estimate, or None.
         body: The model that is refined; None: as the adapter chooses.
         there: The body of the last call, on the device it was refined on.
+        doubted: Kinds of doubt that were voiced: each is once, not at every call.
     """
 
     adapter: Any
@@ -60,6 +65,7 @@ class Attachment:
     keypoints: str | Callable[[Mapping[str, Any], Estimate], Any] | None
     body: SkinnedBody | None = None
     there: SkinnedBody | None = None
+    doubted: set[str] = field(default_factory=set)
 
     def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         """Return the refined output, or None where the output stays as it is."""
@@ -112,6 +118,7 @@ class Attachment:
         elif self.refiner.displacer is not None:
             photos, seen, new_from_old = _in_the_crops(self.adapter, batch, estimate)
         detections = self._detections(batch, estimate)
+        self._voice_doubts(estimate, photos if new_from_old is None else (), detections)
         if detections is not None and new_from_old is not None:
             scale, shift = new_from_old[:, None, [0, 1], [0, 1]], new_from_old[:, None, :, 2]
             detections = replace(
@@ -123,6 +130,14 @@ class Attachment:
         state = fitted.rounds[-1].state.to("cpu")
         camera = estimate.camera if new_from_old is not None else state.camera
         return replace(estimate, state=State(state.bodies, camera))
+
+    def _voice_doubts(self, estimate: Estimate, photos: tuple[Photo, ...], detections: Detections | None) -> None:
+        """Warn of what looks wrong in camera, keypoints and people, each kind at the first call that has it."""
+        known = photo_facts(photos, estimate, detections) if photos else cameras_facts(estimate, detections)
+        for doubt in suspicions(estimate, known):
+            if doubt.kind not in self.doubted:
+                self.doubted.add(doubt.kind)
+                LOGGER.warning("%s", doubt.sentence)
 
     def _moved(self, estimate: Estimate, device: torch.device) -> Estimate:
         """Return the estimate on a device; the body, by far the largest part, is moved once."""

@@ -179,9 +179,13 @@ def estimate_of_file(
     except InputError as error:
         if not Path(path).is_file():
             raise
-        asked = f"{camera}" if isinstance(camera, str | Path) else "The camera"
-        advice = f"{error.advice} {asked} is for a photo of known size: give the photo too (image=...; --image)."
-        raise InputError(error.name, error.expected, error.got, advice.strip()) from error
+        asked = f'"{camera}"' if isinstance(camera, str | Path) else "the camera"
+        if error.name != "camera" and not error.name.endswith("sizes"):  # the file itself is wrong
+            raise
+        advice = "Give the photo too: refine.read(PATH, camera=..., image=PHOTO); --image on the command line."
+        raise InputError(
+            "image", f"the photo, whose size {asked} needs", "none, and the file does not hold it", advice
+        ) from error
     asked_for = asked_camera(camera, estimate.camera.size)
     if asked_for.calibrated and len(estimate.camera.size.unique(dim=0)) > 1:
         expected = "photos of one size with one camera's intrinsics"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine import rotation
@@ -79,14 +79,29 @@ def suspicions(
 
 def photo_facts(photos: Sequence[Photo], estimate: Estimate, detections: Detections | None) -> tuple[PhotoFacts, ...]:
     """Return the photos as doubts look at them, with the points of the bodies that were detected in each."""
-    facts = []
-    for index, photo in enumerate(photos):
-        points = None
-        if detections is not None:
-            rows = (estimate.image_index == index).nonzero()[:, 0].to(detections.pixel.device)
-            points = detections.pixel[rows][detections.confidence[rows] > 0].cpu()
-        facts.append(PhotoFacts(photo.size, photo.orientation, points))
+    return tuple(
+        PhotoFacts(photo.size, photo.orientation, _points_in(index, estimate, detections))
+        for index, photo in enumerate(photos)
+    )
+
+
+def cameras_facts(estimate: Estimate, detections: Detections | None) -> tuple[PhotoFacts, ...]:
+    """Return photos that are known by their cameras alone, as doubts look at them: their size, taken for upright, and the points in each."""
+    index, facts = estimate.image_index.cpu(), []
+    for image in range(int(index.max()) + 1 if len(index) else 0):
+        rows = (index == image).nonzero()[:, 0]
+        row = rows[0] if len(rows) else torch.tensor(0)  # nobody is in it, and nothing will be said of it
+        height, width = estimate.camera.size[row.to(estimate.camera.size.device)].round().int().tolist()
+        facts.append(PhotoFacts((height, width), points=_points_in(image, estimate, detections)))
     return tuple(facts)
+
+
+def _points_in(image: int, estimate: Estimate, detections: Detections | None) -> Float[Tensor, "N 2"] | None:
+    """Return the points of an image's bodies, px; None where there are no detections."""
+    if detections is None:
+        return None
+    rows = (estimate.image_index.cpu() == image).nonzero()[:, 0].to(detections.pixel.device)
+    return detections.pixel[rows][detections.confidence[rows] > 0].cpu()
 
 
 def _height(source: Source, joints: Tensor) -> Tensor:

@@ -182,3 +182,49 @@ def write_cliff(root: Path, state: State, names: list[str]) -> None:
 def camera_of(rule: str, count: int) -> Camera:
     """Cameras of the photos by rule."""
     return camera_from_rule(rule, torch.tensor([[float(HEIGHT), float(WIDTH)]]).expand(count, 2))
+
+
+def bent_fingers(state: State, bend: float) -> np.ndarray:
+    """Finger rotations (N, 30, 3) rad that hang bent by `bend` on average: left fingers close about -z, right ones about z."""
+    draw = np.random.default_rng(1)
+    fingers = 0.05 * draw.standard_normal((len(state), 30, 3))
+    fingers[..., 2] += (bend + 0.15 * draw.standard_normal((len(state), 1))) * np.repeat([-1.0, 1.0], 15)
+    return fingers
+
+
+def write_hands(root: Path, state: State, names: list[str], format: str, bend: float) -> None:
+    """Results with hands in a format of SMPL-X: "parameters" (nobody says what they stand on), "multihmr_humans" (a flat hand), "smplerx" (the mean one)."""
+    turns, fingers = rotation.log(state.bodies.pose).numpy(), bent_fingers(state, bend)
+    (root / "results").mkdir(parents=True)
+    pelvis = state.bodies.translation.numpy()
+    for row, name in enumerate(names):
+        body, left, right = turns[row, 1:22], fingers[row, :15], fingers[row, 15:]
+        if format == "multihmr_humans":
+            pose = np.concatenate((turns[row, :1], body, left, right, np.zeros((1, 3))))
+            person = {
+                "rotvec": pose,
+                "shape": np.zeros(10),
+                "expression": np.zeros(10),
+                "transl_pelvis": pelvis[row][None],
+            }
+            tensors = {key: torch.tensor(value, dtype=torch.float32) for key, value in person.items()}
+            torch.save([tensors], root / "results" / f"{name}.pt")
+            continue
+        words = {
+            "global_orient": turns[row, :1], "body_pose": body, "left_hand_pose": left, "right_hand_pose": right, "jaw_pose": np.zeros((1, 3)),
+            "leye_pose": np.zeros((1, 3)), "reye_pose": np.zeros((1, 3)), "betas": np.zeros((1, 10)), "expression": np.zeros((1, 10)),
+            "transl": _smplx_transl(state)[row : row + 1],
+        }  # fmt: skip
+        if format == "parameters":
+            rows = {key: value.reshape(1, -1) for key, value in words.items()}
+            np.savez(root / "results" / f"{name}.npz", **rows)  # type: ignore[arg-type]
+            continue
+        for folder in ("smplx", "meta"):
+            (root / "results" / folder).mkdir(exist_ok=True)
+        np.savez(root / "results" / "smplx" / f"{name}.npz", **words)  # type: ignore[arg-type]
+        box = [100.0, 40.0, 225.0, 300.0]
+        meta = {
+            "focal": [5000 / 192 * box[2], 5000 / 256 * box[3]], "princpt": [box[0] + box[2] / 2, box[1] + box[3] / 2], "bbox": box,
+            "bbox_mmdet": box, "bbox_id": 1, "img_path": f"{name}.jpg",
+        }  # fmt: skip
+        (root / "results" / "meta" / f"{name}.json").write_text(json.dumps(meta))

@@ -11,10 +11,12 @@ import typer
 
 from refine.commands.one_sentence import print_table
 from refine.commands.places import check_folder
+from refine.corrections import Corrections, KeypointCorrection, parse_corrections
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
 
 if TYPE_CHECKING:
+    from refine.detections import DetectedPeople
     from refine.estimate import Estimate
     from refine.result import Result
 
@@ -39,6 +41,10 @@ def fit(
     ] = None,
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     format: Annotated[str | None, typer.Option(help="The result file's format; recognised if not named.")] = None,
+    correct: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
+    ] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Read an npz (SMPL(-X) parameters, image) from a pipe, write one to a pipe.")
     ] = False,
@@ -52,11 +58,10 @@ def fit(
     if stdin:
         from refine.folder.pipe import fit_stream
 
-        if any(one is not None for one in (photo, init, out, keypoints, format)):
+        if any(one is not None for one in (photo, init, out, keypoints, format, correct)):
             advice = "The npz on standard input holds them; see docs/folders.md."
-            raise InputError(
-                "--stdin", "no PHOTO, --init, --out, --keypoints or --format beside it", "one of them", advice
-            )
+            expected = "no PHOTO, --init, --out, --keypoints, --format or --correct beside it"
+            raise InputError("--stdin", expected, "one of them", advice)
         refined = fit_stream(sys.stdin.buffer, camera=camera, body_model=body_model)
         if not refined:
             raise typer.Exit(NOTHING_REFINED)
@@ -66,23 +71,46 @@ def fit(
         raise InputError("refine fit", "PHOTO, --init and --out", f"no {', '.join(missing)}", "Or --stdin.")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     check_folder(out)
-    estimate = init if format is None else _read(init, format, photo, camera)
-    result = refine.fit(photo, estimate, keypoints=keypoints, camera=camera, body_model=body_model)
+    corrections = parse_corrections(correct or ())
+    as_it_is = format is None and not corrections.of_estimates
+    estimate = init if as_it_is else _read(init, format, photo, camera, corrections)
+    people = _people(keypoints, photo, corrections.keypoints)
+    result = refine.fit(photo, estimate, keypoints=people, camera=camera, body_model=body_model)
     _write_all(result, out, photo.stem, init.suffix)
     _print_table(result)
     if not bool(result.accepted.any()):
         raise typer.Exit(NOTHING_REFINED)
 
 
-def _read(init: Path, format: str, photo: Path, camera: str | None) -> "Estimate":
-    """Read a result file as a file of the named format, as `refine.fit` reads one whose format is recognised."""
-    from refine.formats.find import read
+def _read(init: Path, format: str | None, photo: Path, camera: str | None, corrections: Corrections) -> "Estimate":
+    """Read a result file of the named format or with systematic faults, as `refine.fit` reads one without."""
+    from refine.correct_estimate import read_corrected
     from refine.photo import read_photos
     from refine.reading import camera_of
 
     given = camera_of(camera, read_photos(photo))
     first = None if given.camera is None else given.camera[:1]
-    return read(init, camera=first, format=format, sizes=given.sizes)
+    return read_corrected(init, corrections, camera=first, format=format, sizes=given.sizes)
+
+
+def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection) -> "Path | DetectedPeople | None":
+    """Return the keypoints with what is systematically wrong undone; the file itself where nothing is.
+
+    Raises:
+        InputError: A correction is of frames, of which there is one, or there is nothing to correct.
+    """
+    if correction == KeypointCorrection():
+        return keypoints
+    if correction.frames:
+        advice = "A single photo has no frames before and after it: use refine run."
+        raise InputError("--correct", "a fault of one photo", "keypoints.frames", advice)
+    if keypoints is None:
+        raise InputError("--keypoints", "the keypoints that --correct is about", "none", "Name their file.")
+    from refine.keypoint_formats.find import read_keypoints
+    from refine.photo_header import upright_size
+
+    size = upright_size(photo)
+    return correction.of(read_keypoints(keypoints, image=str(photo), size=size), size)
 
 
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:

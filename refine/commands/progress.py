@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from refine.commands.one_sentence import INTERRUPTED, print_table
-from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED
+from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED, doubt_lines
 
 if TYPE_CHECKING:
     from refine.folder.outcome import Summary
@@ -92,10 +92,8 @@ def print_summary(summary: "Summary", log: str) -> None:
 
 def print_doubts(summary: "Summary") -> None:
     """Say on standard error what looks wrong, once a kind, with the number of results and the first of them."""
-    for kind, results in summary.doubts.items():
-        first = results[0]
-        of = "1 result" if len(results) == 1 else f"{len(results)} of {len(summary.files)} results"
-        typer.echo(f"doubtful in {of}, first {first.result}: {first.doubts[kind]}", err=True)
+    for line in doubt_lines(summary):
+        typer.echo(line, err=True)
 
 
 def print_failures(summary: "Summary", log: str) -> None:

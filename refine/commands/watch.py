@@ -28,6 +28,10 @@ def watch(
     save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
     device: Annotated[str, typer.Option(help="Where the solver works: cpu, cuda, cuda:1.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
+    correct: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
+    ] = None,
     every: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Refine what is there and end.")] = False,
     idle: Annotated[float | None, typer.Option(min=0.0, help="End when nothing new came for so many seconds.")] = None,
@@ -50,7 +54,7 @@ def watch(
     typer.echo(f"Watching {results}; Ctrl-C ends.", err=True)
     summary = watch_folder(
         results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
-        threads=threads, save_npz=save_npz, every=every, once=once, idle=idle, told=told,
+        threads=threads, save_npz=save_npz, correct=correct or (), every=every, once=once, idle=idle, told=told,
     )  # fmt: skip
     print_doubts(summary)
     print_failures(summary, str(out / LOG))

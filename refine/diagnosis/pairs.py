@@ -22,6 +22,9 @@ HEIGHT_PER_SPREAD = 3.0
 ORDER_SHARE = 0.3
 """What standing in another order from left to right costs, in sizes of a person: less than another pose does."""
 
+NOBODY = 1e6
+"""What a person costs who cannot be compared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
@@ -97,37 +100,37 @@ def heights(pixel: Float[Tensor, "R K 2"], known: Bool[Tensor, "R K"]) -> Float[
 
 
 def match_by_shape(
-    projected: Float[Tensor, "B K 2"], detected: Float[Tensor, "P K 2"], confidence: Float[Tensor, "P K"]
-) -> Int[Tensor, "B"]:
-    """Say which detected person each body of one photo is, by shape.
+    projected: Float[Tensor, "F B K 2"], detected: Float[Tensor, "F P K 2"], confidence: Float[Tensor, "F P K"]
+) -> Int[Tensor, "F B"]:
+    """Say which detected person each body of a photo is, by shape, for photos with as many bodies and as many detected people.
 
     Args:
-        projected: (B, K, 2) px.
-        detected: (P, K, 2) px.
-        confidence: (P, K), zero where a point is missing.
+        projected: (F, B, K, 2) px.
+        detected: (F, P, K, 2) px.
+        confidence: (F, P, K), zero where a point is missing.
 
     Returns:
-        (B,) index of the person, -1 for none.
+        (F, B) index of the person, -1 for none.
     """
     from scipy.optimize import linear_sum_assignment
 
-    match = torch.full((len(projected),), -1, dtype=torch.long)
-    known = confidence >= SURE  # (P, K)
-    usable = known.sum(1) >= FEWEST_POINTS
-    if not len(projected) or not bool(usable.any()):
+    match = torch.full(projected.shape[:2], -1, dtype=torch.long)
+    known = confidence >= SURE  # (F, P, K)
+    usable = known.sum(2) >= FEWEST_POINTS
+    if projected.shape[1] == detected.shape[1] == 1:
+        return torch.where(usable, 0, match)
+    if not match.numel() or not bool(usable.any()):
         return match
-    if len(projected) == 1 and len(detected) == 1:
-        match[0] = 0
-        return match
-    one, other = _unit(projected[:, None], known[None]), _unit(detected[None].expand(len(projected), -1, -1, -1), known)
-    apart = torch.where(known, (one - other).norm(dim=-1), torch.nan).nanmedian(2).values  # (B, P)
-    rank = _rank(projected.mean(1)[:, 0])[:, None] - _rank(_middle(detected, known)[:, 0])[None]
-    cost = (apart + ORDER_SHARE * rank.abs()).nan_to_num(1e6)
-    cost[:, ~usable] = 1e6
-    rows, people = linear_sum_assignment(np.asarray(cost.double()))
-    for row, person in zip(rows.tolist(), people.tolist(), strict=True):
-        if float(cost[row, person]) < 1e6:
-            match[row] = person
+    both = known[:, None]  # (F, 1, P, K)
+    one, other = _unit(projected[:, :, None], both), _unit(detected, known)[:, None]
+    apart = torch.where(both, (one - other).norm(dim=-1), torch.nan).nanmedian(3).values  # (F, B, P)
+    rank = _rank(projected.mean(2)[..., 0])[:, :, None] - _rank(_middle(detected, known)[..., 0])[:, None]
+    cost = (apart + ORDER_SHARE * rank.abs()).nan_to_num(NOBODY)
+    cost = torch.where(usable[:, None], cost, NOBODY)
+    for photo, each in enumerate(np.asarray(cost.double())):
+        rows, people = linear_sum_assignment(each)
+        good = each[rows, people] < NOBODY
+        match[photo, torch.from_numpy(rows[good])] = torch.from_numpy(people[good])
     return match
 
 
@@ -144,8 +147,8 @@ def _unit(pixel: Tensor, known: Tensor) -> Tensor:
     return away / size[..., None, None]
 
 
-def _rank(value: Tensor) -> Tensor:
+def _rank(value: Float[Tensor, "F N"]) -> Float[Tensor, "F N"]:
     """Return places from left to right, evenly from 0 to 1; one half where there is one alone."""
-    if len(value) < 2:
+    if value.shape[1] < 2:
         return torch.full_like(value, 0.5)
-    return value.argsort().argsort().to(value) / (len(value) - 1)
+    return value.argsort(1).argsort(1).to(value) / (value.shape[1] - 1)

@@ -1,10 +1,11 @@
 """The sample laid out so that a supposed fault costs a few operations: detected people in one tensor, few people where there are many."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body.keypoint_names import SETS
@@ -18,6 +19,23 @@ MOST_PEOPLE = 400
 
 
 @dataclass(frozen=True, eq=False)
+class Detected:
+    """All people that were detected in some photos.
+
+    Attributes:
+        pixel: (Q, K, 2) px, zero where a point is missing.
+        confidence: (Q, K).
+        size: (Q, 2) px, (height, width) of their photo.
+        first: For each photo with somebody in it, its first row and how many they are.
+    """
+
+    pixel: Float[Tensor, "Q K 2"]
+    confidence: Float[Tensor, "Q K"]
+    size: Float[Tensor, "Q 2"]
+    first: Mapping[int, tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """Some people of a sample beside all that was detected in their photos.
 
@@ -25,11 +43,13 @@ class Table:
         sample: All people.
         name: The keypoint set, of the body's own points.
         rows: (N,) the people looked at.
+        others: Photos whose keypoints are looked at beside those of these people's.
     """
 
     sample: Sample
     name: str
     rows: Tensor
+    others: tuple[int, ...] = ()
 
     @staticmethod
     def of(sample: Sample, most: int = MOST_PEOPLE) -> "Table | None":
@@ -62,28 +82,36 @@ class Table:
         return self.points - root + unit * root
 
     @cached_property
-    def _detected(self) -> dict[int, tuple[Tensor, Tensor]]:
-        """Points and confidences of each frame's people, of the table's set."""
-        found = {}
-        for index in set(self.sample.frame[self.rows].tolist()):
-            people = self.sample.frames[index].people
-            if people is None or not len(people):
+    def detected(self) -> "Detected":
+        """All that was detected in the photos of these people and in `others`, one person a row."""
+        pixel, confidence = list[Tensor](), list[Tensor]()
+        sizes: list[tuple[int, int]] = []
+        first: dict[int, tuple[int, int]] = {}
+        for index in sorted({*self.sample.frame[self.rows].tolist(), *self.others}):
+            frame = self.sample.frames[index]
+            people = None if frame.people is None or not len(frame.people) else frame.people.body_only()
+            if people is None or people.name != self.name:
                 continue
-            people = people.body_only()
-            if people.name == self.name:
-                found[index] = (people.pixel.float().nan_to_num(0.0), people.confidence.float())
-        return found
+            first[index] = (len(sizes), len(people))
+            pixel.append(people.pixel.float().nan_to_num(0.0))
+            confidence.append(people.confidence.float())
+            sizes += [frame.size] * len(people)
+        if not pixel:
+            return Detected(torch.zeros(0, self.count, 2), torch.zeros(0, self.count), torch.zeros(0, 2), first)
+        return Detected(torch.cat(pixel), torch.cat(confidence), torch.tensor(sizes, dtype=torch.float32), first)
 
     def pairs(
         self,
         correction: KeypointCorrection | None = None,
         points: Float[Tensor, "N M 3"] | None = None,
+        seen_in: Mapping[int, int] | None = None,
     ) -> Pairs:
         """Return people with their detected ones, names and axes corrected; matched by shape.
 
         Args:
             correction: What is undone to the keypoints.
             points: (N, M, 3) m in place of the people's own points.
+            seen_in: Whose keypoints a photo takes, another photo's; who has none there has none. None: its own.
         """
         correction = correction or KeypointCorrection()
         camera = self.sample.camera[self.rows]
@@ -92,34 +120,36 @@ class Table:
         source, own = renamed(correction, self.name, self.count, "the folder")
         used = [at for at, name in enumerate(own) if name in place and source[at] >= 0]
         mine, theirs = [place[own[at]] for at in used], [source[at] for at in used]
-        projected = projected[:, mine]
-        frame = self.sample.frame[self.rows].tolist()
-        by_frame: dict[int, list[int]] = {}
-        for row, index in enumerate(frame):
-            by_frame.setdefault(index, []).append(row)
-        rows: list[int] = []
-        pixel, known, sizes = [], [], []
-        for index, members in by_frame.items():
-            if index not in self._detected:
-                continue
-            size = self.sample.frames[index].size
-            seen, sure = (part[:, theirs] for part in self._detected[index])
-            seen = placed(correction, seen, size)
-            match = match_by_shape(projected[members], seen, sure)
-            for row, person in zip(members, match.tolist(), strict=True):
-                if person >= 0:
-                    rows.append(row)
-                    pixel.append(seen[person])
-                    known.append(sure[person] >= SURE)
-                    sizes.append(size)
-        if not rows:
-            empty = projected.new_zeros(0, len(used), 2)
-            return Pairs(torch.zeros(0, dtype=torch.long), empty, empty, empty[..., 0] > 0, empty[:, 0], empty[:, 0])
-        chosen = torch.tensor(rows)
+        projected, found = projected[:, mine], self.detected
+        pixel, sure = placed(correction, found.pixel[:, theirs], found.size), found.confidence[:, theirs]
+        rows, people = self._matched(projected, pixel, sure, seen_in)
         return Pairs(
-            chosen, projected[chosen], torch.stack(pixel), torch.stack(known),
-            torch.tensor(sizes, dtype=torch.float32), camera.center[chosen],
-        )  # fmt: skip
+            rows, projected[rows], pixel[people], sure[people] >= SURE, found.size[people], camera.center[rows]
+        )
+
+    def _matched(
+        self, projected: Tensor, pixel: Tensor, sure: Tensor, seen_in: Mapping[int, int] | None
+    ) -> tuple[Int[Tensor, "R"], Int[Tensor, "R"]]:
+        """Return which of the table's people have a detected one, and which row of `detected` that is."""
+        by_frame: dict[int, list[int]] = {}
+        for row, index in enumerate(self.sample.frame[self.rows].tolist()):
+            by_frame.setdefault(index, []).append(row)
+        alike: dict[tuple[int, int], list[tuple[list[int], int]]] = {}  # photos with as many bodies and people
+        for index, members in by_frame.items():
+            start, count = self.detected.first.get(index if seen_in is None else seen_in.get(index, -1), (0, 0))
+            if count:
+                alike.setdefault((len(members), count), []).append((members, start))
+        rows, people = [torch.zeros(0, dtype=torch.long)], [torch.zeros(0, dtype=torch.long)]
+        for (_, count), photos in alike.items():
+            bodies = torch.tensor([members for members, _ in photos])  # (F, B)
+            there = torch.tensor([start for _, start in photos])[:, None] + torch.arange(count)  # (F, P)
+            match = match_by_shape(projected[bodies], pixel[there], sure[there])
+            known = match >= 0
+            rows.append(bodies[known])
+            people.append(there.gather(1, match.clamp(min=0))[known])
+        chosen = torch.cat(rows)
+        order = chosen.argsort()
+        return chosen[order], torch.cat(people)[order]
 
     def left(self, pairs: Pairs, correction: KeypointCorrection | None = None) -> Float[Tensor, "N"]:
         """Return how far each person's points lie, in heights, places corrected; NaN for people without any.

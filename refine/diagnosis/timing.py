@@ -6,7 +6,6 @@ Neighbouring frames say the same thing, so that gains are averaged over blocks o
 People who stand still say nothing about time.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,6 +20,8 @@ FARTHEST = 15
 """Frames looked at to each side: half a second of video."""
 STRIDE = 3
 """Every so many of them first, then those around the best."""
+REACH = FARTHEST + STRIDE
+"""The farthest frame that may be looked at."""
 FEWEST = 20
 """Photos of a sequence from which it is looked at."""
 BLOCK = 10
@@ -43,23 +44,22 @@ def frames(sample: Sample) -> Iterator[Candidate]:
     rows = [row for row, index in enumerate(sample.frame.tolist()) if sample.frames[index].sequence in runs]
     start = max(0, (len(rows) - MOST) // 2)
     rows = rows[start : start + MOST]  # neighbours, not every tenth
+    table = Table.of(sample)
+    if table is None or not rows:
+        return
+    near = sorted({index for run in runs.values() for index in run.values()} & _reached(sample, runs, rows))
+    table = replace(table, rows=torch.tensor(rows), others=tuple(near))
     left: dict[int, Tensor] = {}
 
     def look(shift: int) -> float:
         if shift not in left:
-            table = Table.of(_shifted(sample, runs, shift))
-            if table is None:
-                return -math.inf
-            table = replace(table, rows=torch.tensor(rows))
-            pairs = table.pairs()
+            pairs = table.pairs(seen_in=_shifted(runs, shift))
             left[shift] = table.spread_out(pairs, pairs.distance(mean=True))
         return -float(left[shift].nanmean())
 
     coarse = max(range(-FARTHEST, FARTHEST + 1, STRIDE), key=look)
     for shift in (0, *range(coarse - STRIDE + 1, coarse + STRIDE)):
         look(shift)
-    if 0 not in left:
-        return
     base = left[0]
     mean = {shift: float((base - one).nanmean()) for shift, one in left.items()}
     best = max(mean, key=mean.__getitem__)
@@ -82,11 +82,18 @@ def frames(sample: Sample) -> Iterator[Candidate]:
     )
 
 
-def _shifted(sample: Sample, runs: dict[str, dict[int, int]], shift: int) -> Sample:
-    """Return the sample with each photo's people those of the photo `shift` places on in its sequence."""
-    fresh = []
-    for frame in sample.frames:
-        run = runs.get(frame.sequence, {})
-        other = run.get(frame.number + shift)
-        fresh.append(replace(frame, people=None if other is None else sample.frames[other].people))
-    return replace(sample, frames=fresh)
+def _shifted(runs: dict[str, dict[int, int]], shift: int) -> dict[int, int]:
+    """Return for each photo of a sequence the one `shift` places on."""
+    return {
+        index: run[number + shift] for run in runs.values() for number, index in run.items() if number + shift in run
+    }
+
+
+def _reached(sample: Sample, runs: dict[str, dict[int, int]], rows: list[int]) -> set[int]:
+    """Return the photos whose keypoints some shift gives to one of the people looked at."""
+    found = set()
+    for index in {int(sample.frame[row]) for row in rows}:
+        frame = sample.frames[index]
+        run = runs[frame.sequence]
+        found |= {run[number] for number in range(frame.number - REACH, frame.number + REACH + 1) if number in run}
+    return found

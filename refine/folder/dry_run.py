@@ -1,20 +1,27 @@
 """What `refine run` would do: every result is read and its photos and keypoints are found and held against each other; nothing is decoded, solved or written."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
+from refine.camera_doubts import Doubt
+from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.folder.manifest import Item
-from refine.folder.outcome import reason_of
+from refine.folder.outcome import UNCHANGED, Outcome, Summary, doubt_lines, reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.plan import check_settings, find_inputs, settle
-from refine.folder.read import Reader
+from refine.folder.read import Located, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
+from refine.suspicions import suspicions
+from refine.usable import usable_rows
 
-HEAD = ("result", "format", "people", "photos", "keypoints", "problem")
+HEAD = ("result", "format", "people", "photos", "keypoints", "problem", "doubts")
+PROBLEM = HEAD.index("problem")
 
 
 def list_pairs(
@@ -30,7 +37,9 @@ def list_pairs(
     limit: int | None = None,
     correct: Sequence[str] = (),
 ) -> int:
-    """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, and what is wrong.
+    """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, what is wrong, and kinds of doubts.
+
+    Doubts (`refine.camera_doubts`) are said in words on standard error, each kind once, as a run says them.
 
     Args:
         results: As for `refine.folder.run.run_folder`.
@@ -52,11 +61,14 @@ def list_pairs(
         first_frame=first_frame, limit=limit, correct=correct,
     )  # fmt: skip
     print("\t".join(HEAD))
-    wrong = 0
+    wrong, doubtful = 0, list[Outcome]()
     for name in names.names:
-        row = _row(name, reader)
-        wrong += bool(row[-1])
-        print("\t".join((name, *row)))
+        row, doubts = _row(name, reader)
+        wrong += bool(row[PROBLEM - 1])
+        doubtful.append(Outcome(name, UNCHANGED, doubts={doubt.kind: doubt.sentence for doubt in reversed(doubts)}))
+        print("\t".join((name, *row, ", ".join(doubtful[-1].doubts))))
+    for line in doubt_lines(Summary(tuple(doubtful))):
+        print(line, file=sys.stderr)
     note = f"; {names.ignored} other file(s) left alone" if names.ignored else ""
     print(f"{len(names.names)} result(s), {wrong} with a problem{note}. Nothing was written.", file=sys.stderr)
     return wrong
@@ -108,30 +120,48 @@ def reader_of(
     return Reader(settle(settings, found, first_frame), judged), found
 
 
-def _row(name: str, reader: Reader) -> tuple[str, ...]:
+def _row(name: str, reader: Reader) -> tuple[tuple[str, ...], tuple[Doubt, ...]]:
+    """Return a result's columns behind its name, and what looks wrong with it."""
     try:
         located = reader.locate(Item(name))
         photos = list(located.photos.values())
         files = [] if reader.keypoints is None else [reader.keypoints.of_photo(photo) for photo in photos]
         estimate = located.estimate
-        problem = _keypoint_problem(reader, photos) if all(files) else "no keypoints for a photo"
+        people, problem = _keypoints(reader, photos) if all(files) else ({}, "no keypoints for a photo")
         shown = [str(path.relative_to(reader.keypoints.root)) for path in files if path and reader.keypoints]
+        doubts = _doubts(reader, located, people)
         return (
             estimate.source.format, str(len(estimate)), _few([photo.name for photo in photos]), _few(shown), problem
-        )  # fmt: skip
+        ), doubts  # fmt: skip
     except Exception as error:
-        return "", "", "", "", reason_of(error, name)
+        return ("", "", "", "", reason_of(error, name)), ()
 
 
-def _keypoint_problem(reader: Reader, photos: Sequence[PhotoFile]) -> str:
-    """Return what is wrong with the photos' keypoints, empty where nothing is; sizes come from the photos' headers."""
+def _keypoints(reader: Reader, photos: Sequence[PhotoFile]) -> tuple[dict[PhotoFile, DetectedPeople], str]:
+    """Return who was detected in each photo, and what is wrong with that, empty where nothing is; sizes come from the photos' headers."""
     wrong: list[str] = []
+    found: dict[PhotoFile, DetectedPeople] = {}
     for photo in photos:
         try:
-            reader.detected(photo, reader.size_of(photo))
+            people = reader.detected(photo, reader.size_of(photo))
         except InputError as error:
             wrong.append(f"keypoints of {photo.name}: {reason_of(error, photo.name)}")
-    return wrong[0] + (f" (and {len(wrong) - 1} more photos)" if len(wrong) > 1 else "") if wrong else ""
+            continue
+        if people is not None:
+            found[photo] = people
+    return found, wrong[0] + (f" (and {len(wrong) - 1} more photos)" if len(wrong) > 1 else "") if wrong else ""
+
+
+def _doubts(reader: Reader, located: Located, people: Mapping[PhotoFile, DetectedPeople]) -> tuple[Doubt, ...]:
+    """Return what looks wrong with the people whose photos are there, as a run will say it."""
+    estimate, order = located.estimate, sorted(located.photos)
+    if not len(estimate):
+        return ()
+    index = estimate.image_index
+    here = (torch.isin(index, torch.tensor(order)) & usable_rows(estimate)).nonzero()[:, 0]
+    some = replace(estimate.rows(here), image_index=torch.searchsorted(torch.tensor(order), index[here]))
+    facts = [reader.facts_of(located.photos[photo], people.get(located.photos[photo])) for photo in order]
+    return suspicions(some, facts, asked_camera=reader.settings.camera is not None)
 
 
 def _few(names: list[str]) -> str:

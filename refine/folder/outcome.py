@@ -127,6 +127,16 @@ class Summary:
         return SOME_FAILED if self.failed else ALL_DONE
 
 
+def doubt_lines(summary: Summary) -> list[str]:
+    """Return what looks wrong in words, once a kind, with the number of results and the first of them."""
+    lines = []
+    for kind, results in summary.doubts.items():
+        first = results[0]
+        of = "1 result" if len(results) == 1 else f"{len(results)} of {len(summary.files)} results"
+        lines.append(f"doubtful in {of}, first {first.result}: {first.doubts[kind]}")
+    return lines
+
+
 def whole_file(parts: Sequence[Outcome], written: tuple[str, ...]) -> Outcome:
     """Return the outcome of a track file from its parts'."""
     failed = [part for part in parts if part.status in (FAILED, PARTLY)]

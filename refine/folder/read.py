@@ -6,7 +6,6 @@ itself names goes before that. Nothing is decoded before its header has been hel
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from refine.camera import Camera
 from refine.camera_doubts import Doubt, PhotoFacts
 from refine.camera_input import asked_camera
-from refine.correct_estimate import corrected
+from refine.correct_estimate import read_corrected
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -28,12 +27,12 @@ from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.formats._nobody import holds_nobody
 from refine.photo import Photo, read_photo
-from refine.photo_header import upright_size
-from refine.reading import check_photos, checked
+from refine.photo_header import header_of, upright_size
+from refine.reading import check_photos
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
 from refine.undistort import Lens
-from refine.usable import check_places, places_unjudged, usable_rows
+from refine.usable import usable_rows
 
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""
@@ -181,7 +180,7 @@ class Reader:
             people.append(detected)
             lenses.append(lens)
         chosen, place = (torch.tensor(one, dtype=torch.long) for one in (rows, local))
-        facts = [_facts(photo, detected) for photo, detected in zip(photos, people, strict=True)]
+        facts = [facts_of(photo.size, photo.orientation, seen) for photo, seen in zip(photos, people, strict=True)]
         some = replace(estimate.rows(chosen), image_index=place)
         doubts = suspicions(some, facts, asked_camera=self.settings.camera is not None)
         notes = tuple(note for photo in photos for note in photo.notes) + estimate.notes
@@ -235,16 +234,12 @@ class Reader:
         return Located(self.shelf.on_its_body(self._seen(estimate, sizes)), photos)
 
     def _read(self, result: str, sizes: Tensor) -> Estimate:
-        from refine.formats import find
-
         path = Path(self.settings.results) / result
         first = None if self.settings.camera is None else self._camera(sizes[:1])[0]
-        corrections = self.settings.corrections
-        # What is put right, or only looked at, is judged as it is then.
-        with places_unjudged() if corrections.of_estimates or not self.judged else nullcontext():
-            found = checked(find.read(path, self.shelf.given, camera=first, format=self.settings.format, sizes=sizes))
-            found = corrected(found, corrections)
-        return check_places(found) if self.judged and corrections.of_estimates else found
+        return read_corrected(
+            path, self.settings.corrections, self.shelf.given, first,
+            format=self.settings.format, sizes=sizes, judged=self.judged,
+        )  # fmt: skip
 
     def _paired(self, result: str, estimate: Estimate, guess: Sequence[PhotoFile]) -> dict[int, PhotoFile]:
         """Return the photo of each image index: the one the result names, else the one of its place."""
@@ -255,6 +250,12 @@ class Reader:
         if found or not guess:
             return found
         most = needed[-1] + 1 if needed else 0
+        if (
+            most == 1 < len(guess) and not estimate.source.persons
+        ):  # no track: one photo's people, and nobody says whose
+            wanted = f"a photo named {Path(result).stem} in {self.settings.images}"
+            got = f"none, and {len(guess)} others"
+            raise InputError(result, wanted, got, "Name the photo itself: --images PHOTO, or call both alike.")
         if most > len(guess):
             wanted = f"{most} photos, as many as it has images"
             raise InputError(
@@ -301,6 +302,16 @@ class Reader:
         """Return a photo's (height, width), upright, px, from its header."""
         return frame_size(photo.path) if photo.frame is not None else upright_size(photo.path)
 
+    def facts_of(self, photo: PhotoFile, people: DetectedPeople | None) -> PhotoFacts:
+        """Return a photo as doubts look at it, from its header.
+
+        Args:
+            photo: The photo.
+            people: Who was detected in it; None: nothing is known.
+        """
+        orientation = 1 if photo.frame is not None else header_of(photo.path).orientation
+        return facts_of(self.size_of(photo), orientation, people)
+
     def as_written(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:
         """Return the people detected in a photo as their file has them, None where there is no file.
 
@@ -332,7 +343,13 @@ class Reader:
         return None if people is None else correction.of(people, size).checked(size)
 
 
-def _facts(photo: Photo, people: DetectedPeople | None) -> PhotoFacts:
-    """Return a photo as doubts look at it, with all points that were detected in it."""
+def facts_of(size: tuple[int, int], orientation: int, people: DetectedPeople | None) -> PhotoFacts:
+    """Return a photo as doubts look at it, with all points that were detected in it.
+
+    Args:
+        size: (height, width), upright, px.
+        orientation: The turn that was undone, 1..8.
+        people: Who was detected; None: nothing is known.
+    """
     points = None if people is None else people.pixel[people.confidence > 0]
-    return PhotoFacts(photo.size, photo.orientation, points)
+    return PhotoFacts(size, orientation, points)

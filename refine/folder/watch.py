@@ -5,7 +5,7 @@ committed survives the end of the watch: it is not done again by the next one.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def watch_folder(
     device: str = "cpu",
     threads: int = 1,
     save_npz: bool = False,
+    correct: Sequence[str] = (),
     every: float = 1.0,
     once: bool = False,
     idle: float | None = None,
@@ -64,6 +65,7 @@ def watch_folder(
         device: Where the solver works.
         threads: Threads to compute with.
         save_npz: Write refine's own npz beside each result.
+        correct: Systematic faults to undo on reading, as for `refine.folder.run.run_folder`.
         every: Seconds between two looks.
         once: Refine what is there and end.
         idle: End when nothing new has come for so many seconds; None: go on until interrupted.
@@ -89,7 +91,7 @@ def watch_folder(
     settings = Settings(
         results=str(folder), images=str(Path(images).expanduser().absolute()), keypoints=named, format=format,
         camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
-        device=device, threads=threads, save_npz=save_npz,
+        device=device, threads=threads, save_npz=save_npz, correct=tuple(correct),
     )  # fmt: skip
     check_settings(settings)
     begin = time.perf_counter()

@@ -9,8 +9,10 @@ Source: numpy.lib.format (NEP 1).
 """
 
 import io
+import time
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,36 @@ from refine.files.plain_data import PlainReader
 from refine.files.torch_file import inner_reader
 from refine.files.unpacked import READ_ERRORS, TRUNCATED_ADVICE, refuse_bomb
 
+SETTLED_S = 1.0
+"""A file younger than this may be written again without its time changing, and is read anew each time."""
+
+ASKED = 64
+"""Files whose kind and names are remembered: each of three dozen formats asks for them."""
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what tells a file's content from an earlier one (time of change in ns, bytes, inode); None where it is missing or too young for that."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    settled = time.time() - state.st_mtime > SETTLED_S
+    return (state.st_mtime_ns, state.st_size, state.st_ino) if settled else None
+
 
 def member_names(path: Path) -> tuple[str, ...]:
     """Return the arrays' names in an npz file, empty where it is no npz file."""
+    path = Path(path)
+    known = stamp(path)
+    return _member_names(path) if known is None else _remembered_names(path, *known)
+
+
+@lru_cache(maxsize=ASKED)
+def _remembered_names(path: Path, *_: int) -> tuple[str, ...]:
+    return _member_names(path)
+
+
+def _member_names(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(name[:-4] for name in archive.namelist() if name.endswith(".npy"))

@@ -13,7 +13,6 @@ import io
 import json
 import math
 import pickle
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +28,7 @@ from refine.files.pickle_machine import Machine
 from refine.files.plain_data import PlainReader, ResultArrays, TensorArray
 from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
 from refine.files.unpacked import MAX_BYTES
-from refine.formats._npz import member_names
+from refine.formats._npz import ASKED, member_names, stamp
 from refine.json_file import json_text, read_json
 
 __all__ = ["kind", "read_json", "read_pickled"]
@@ -37,12 +36,20 @@ __all__ = ["kind", "read_json", "read_pickled"]
 HEAD = 2**20
 """How far into a file its kind is looked for; joblib's first array names itself within the first record."""
 
-SETTLED_S = 1.0
-"""A file younger than this may be written again without its time changing, and is read anew each time."""
-
 
 def kind(path: Path) -> str:
     """Say what a file is, by its content: "pickle", "joblib", "torch", "npy", "npz", "json", or "" for anything else."""
+    path = Path(path)
+    known = stamp(path)
+    return _kind(path) if known is None else _remembered_kind(path, *known)
+
+
+@functools.lru_cache(maxsize=ASKED)
+def _remembered_kind(path: Path, *_: int) -> str:
+    return _kind(path)
+
+
+def _kind(path: Path) -> str:
     try:
         with Path(path).open("rb") as file:
             head = file.read(HEAD)
@@ -79,11 +86,12 @@ def read_pickled(path: Path) -> Any:
     """
     path = Path(path)
     try:
-        state = path.stat()
+        path.stat()
     except OSError as error:
         raise InputError(str(path), "a file", error.strerror or str(error), "Check the path.") from error
-    if time.time() - state.st_mtime > SETTLED_S:
-        found = _remembered(path, state.st_mtime_ns, state.st_size, state.st_ino)
+    known = stamp(path)
+    if known is not None:
+        found = _remembered(path, *known)
         if isinstance(found, InputError):
             raise InputError(found.name, found.expected, found.got, found.advice) from found
         return found

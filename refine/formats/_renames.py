@@ -20,20 +20,24 @@ SYSTEMS: tuple[tuple[str, frozenset[str], str], ...] = (
     (
         "HybrIK's",
         frozenset({"pred_thetas", "pred_cam_root", "bbox"}),
-        f"{FOUR}: pred_thetas (24 matrices a row) split into 1 and 23, pred_betas as betas; its vertices stand on their middle hip, so store the pelvis "
-        "pred_cam_root as joints (N, 1, 3) in place of transl. Give focal = 1000/256 of the box's width in px, for each row.",
+        f"res.pk of demo_video.py --save-pk is read as it is: 24 matrices a row in pred_thetas, with pred_camera, pred_uvd and pred_xyz_24_struct. Of other versions: {FOUR}: "
+        "pred_thetas (matrices) split into 1 and 23, pred_betas as betas, the pelvis pred_cam_root as joints (N, 1, 3) in place of transl, and focal = 1000/256 of the box's "
+        "width in px, for each row.",
     ),
     (
         "NLF's",
-        frozenset({"pose", "betas", "trans", "joints3d", "vertices3d"}),
-        f"{FOUR}: pose (72 or 165 numbers a row) as poses, trans as it is; joints3d and vertices3d are in mm in some releases: store them in m as joints and "
-        "vertices, or leave them out. Give the camera that NLF was called with.",
+        frozenset({"pose", "betas", "trans", "vertices3d"}),
+        "Save the whole dictionary that detect_smpl_batched returned: joints3d says where people are, and joints2d through which lens.",
     ),
     (
         "SLAHMR's",
         frozenset({"root_orient", "pose_body", "trans", "cam_R", "cam_t"}),
-        f"root_orient and trans are in a world: turn them into a frame's camera with cam_R and cam_t (x_camera = cam_R x + cam_t). {FOUR}, one person and one frame a row, "
-        "and intrins (fx, fy, cx, cy) as focal and center, with size.",
+        "Give <video>_<iteration>_world_results.npz as it is: it has betas and intrins too. root_orient and trans are in a world: a frame's camera sees x_camera = cam_R x + cam_t.",
+    ),
+    (
+        "SLAHMR's, in the frame of its motion prior",
+        frozenset({"root_orient", "pose_body", "trans", "cond_prior"}),
+        "No camera is known in that frame: give the ..._world_results.npz beside it.",
     ),
     (
         "WHAM's network's",

@@ -24,6 +24,12 @@ from refine.source_pose import joint_slices
 ROTATION_TOLERANCE = 1e-2
 """How far R R^T may be from the identity (float16 and hand-rounded files stay below)."""
 
+MOST_TURN_RAD = 25.0
+"""Four whole turns: networks that never wrap their rotations write one or two; degrees reach it in any bent limb."""
+
+OTHER_WORDS = {4: "quaternions", 6: "the first two columns or rows of matrices (6D)"}
+"""What so many numbers a joint mostly are."""
+
 DAMAGED_ADVICE = "The file is damaged or was changed: run the regressor again."
 
 
@@ -90,7 +96,12 @@ def rotations(where: str, name: str, values: object, count: int, joints: int) ->
     array = kept(values)
     each = array.size / max(count, 1)
     if each == 3 * joints:
-        return rotation.exp(as_tensor(array).reshape(count, joints, 3))
+        angles = as_tensor(array).reshape(count, joints, 3)
+        most = float(angles.norm(dim=2).nan_to_num(0.0).amax()) if count else 0.0
+        if most > MOST_TURN_RAD:
+            advice = "Are they in degrees? Multiply them by pi / 180."
+            raise InputError(f"{where}: {name}", "axis-angle in radians", f"a turn by {most:.0f}", advice)
+        return rotation.exp(angles)
     if each == 9 * joints:
         matrices = as_tensor(array).reshape(count, joints, 3, 3)
         error = (
@@ -102,7 +113,13 @@ def rotations(where: str, name: str, values: object, count: int, joints: int) ->
             raise InputError(f"{where}: {name}", "rotation matrices", f"R R^T off the identity by {error:.2g}", "")
         return matrices
     wanted = f"{3 * joints} (axis-angle) or {9 * joints} (matrices) numbers for each of {count} bodies"
-    raise InputError(f"{where}: {name}", wanted, f"shape {array.shape}", "")
+    raise InputError(f"{where}: {name}", wanted, f"shape {array.shape}", other_words(each / joints))
+
+
+def other_words(each: float) -> str:
+    """Say what so many numbers a joint may be and what to do, empty where that is not known."""
+    said = OTHER_WORDS.get(int(each)) if each == int(each) else None
+    return f"Are they {said}? Store axis-angle (rotation vectors, rad) or 3x3 matrices." if said else ""
 
 
 def pose_of(

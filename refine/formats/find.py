@@ -14,6 +14,7 @@ from refine.camera import Camera
 from refine.discover import modules
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
+from refine.files.unpacked import TRUNCATED_ADVICE
 from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._nobody import Nobody, holds_nobody
@@ -30,6 +31,10 @@ GAP_ADVICE = "Run the regressor again; if the file is as it wrote it, this is a 
 def formats() -> dict[str, ModuleType]:
     """Return the known formats by name, ours and those of third parties (entry points `refine.formats`)."""
     return dict(modules("refine.formats", "refine.formats", having="recognises"))
+
+
+SEEN = frozenset(".jpg .jpeg .png .webp .bmp .tif .tiff .gif .heic .mp4 .avi .mov .mkv .webm".split())
+"""Endings of photos and videos."""
 
 
 def read(
@@ -122,6 +127,12 @@ def _named(name: str) -> ModuleType:
 
 def _advice(known: dict[str, ModuleType], path: Path) -> str:
     """Say which format the file nearly is, and what each format looks like: the first sentence of its module."""
+    if not path.stat().st_size:
+        return "The regressor was stopped before it wrote it, or its disk is full: run it again on this photo."
+    if path.suffix.lower() in SEEN:
+        return "That is what a regressor looks at. Give the file it wrote about it: refine.fit(PHOTO, RESULT)."
+    if what_it_is(path).startswith("a truncated"):
+        return TRUNCATED_ADVICE
     found = levels(path)
     near = renames(found) or looks_like(known, found) or without_root(found)
     if near:

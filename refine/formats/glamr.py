@@ -41,6 +41,9 @@ from refine.transfer import refined_source, to_body, with_camera
 
 ORIENT, ROOT = "smpl_orient_cam_in_world", "root_trans_cam_in_world"
 
+ANY_LENS_PX = 1000.0
+"""The focal length that GLAMR's pose estimator takes for every video, whatever its size: 0.26 times the longer side of one in 4K."""
+
 KEYS = {"smpl_pose", "smpl_beta", ORIENT, ROOT, "cam_K", "exist_frames"}
 
 DERIVED = {"kp_2d_pred"}
@@ -100,6 +103,7 @@ def read(
         translation=root - root.new_tensor(REST_PELVIS_M["smpl"]),
         arrays=content,
         focal_rule=focal_words(own, "GLAMR"),
+        any_lens=bool((own.focal == ANY_LENS_PX).all()),
         path=path,
         persons=tracks.persons,
     )

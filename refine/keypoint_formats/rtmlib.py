@@ -24,6 +24,7 @@ from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
 from refine.keypoint_formats._shares import are_shares, from_shares
 
 SETS_BY_COUNT = BY_COUNT | {18: "coco18"}
+POINTS = ("keypoints", "kpts", "kps", "points", "keypoints_2d")
 SCORES = ("scores", "keypoint_scores", "confidence", "conf")
 
 
@@ -62,8 +63,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
 def pair_of(content: object) -> tuple[object, object] | None:
     """Return keypoints and scores of a pair or mapping, None where this is something else."""
     if isinstance(content, dict):
-        scores = next((content[name] for name in SCORES if name in content), None)
-        return None if "keypoints" not in content or scores is None else (content["keypoints"], scores)
+        points, scores = (next((content[n] for n in names if n in content), None) for names in (POINTS, SCORES))
+        return None if points is None or scores is None else (points, scores)
     return (content[0], content[1]) if isinstance(content, tuple | list) and len(content) == 2 else None
 
 

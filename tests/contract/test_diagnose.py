@@ -28,6 +28,7 @@ from tests.faulty_folders import (
     noisy,
     walkers,
     write_cliff,
+    write_hands,
     write_keypoints,
     write_parameters,
     write_photos,
@@ -50,6 +51,9 @@ def cut_around(pixel: Tensor) -> Tensor:
     side = 1.2 * (high - low).amax(2, keepdim=True)
     return (pixel - (low + high) / 2 + side / 2) * 256 / side
 
+
+LENGTHS = ("transl", "trans", "global_t", "pred_joints")
+"""Arrays of the three formats that are lengths."""
 
 KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
     "half the size": (lambda p: p / 2, "size", "--correct keypoints.size=320x240"),
@@ -119,11 +123,11 @@ def test_points_in_another_order_are_noticed(crowd: People, tmp_path: Path, form
     assert [one.flag for one in found] == ["--correct keypoints.order=h36m17"]
 
 
-@pytest.mark.parametrize("format", ["parameters", "wham"])
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(("unit", "per_metre"), [("mm", 1000.0), ("cm", 100.0)])
 def test_units_are_noticed(crowd: People, tmp_path: Path, format: str, unit: str, per_metre: float) -> None:
     root = made(tmp_path, format, crowd)
-    spoil(root, format, lambda name, value: value * per_metre if name in ("transl", "trans") else value)
+    spoil(root, format, lambda name, value: value * per_metre if name in LENGTHS else value)
     _, found = look(root, **camera(format))
     assert [one.flag for one in found] == [f"--correct estimate.units={unit}"]
 
@@ -166,12 +170,28 @@ def test_keypoints_of_other_frames_are_noticed(
     assert [one.flag for one in found] == [f"--correct keypoints.frames={late}"]
 
 
-def test_fingers_on_the_mean_hand_are_noticed(crowd: People, tmp_path: Path) -> None:
-    names = write_photos(tmp_path, len(crowd.estimate))
-    write_parameters(tmp_path, crowd.estimate, names, hand=0.0)
-    write_keypoints(tmp_path, crowd.points["coco17"], 0)
-    _, found = look(tmp_path, camera="diagonal")
-    assert [one.flag for one in found] == ["--correct estimate.hands=mean"]
+HANDS = {
+    "parameters": (0.0, "--correct estimate.hands=mean"),
+    "multihmr_humans": (0.0, "--correct estimate.hands=mean"),
+    "smplerx": (0.45, "--correct estimate.hands=flat"),
+}
+"""By format, how far fingers hang bent on average (rad), and what undoes that they do not stand on what the format says."""
+
+
+@pytest.mark.parametrize("format", HANDS)
+def test_fingers_on_another_hand_than_they_are_read_with_are_noticed(
+    crowd: People, tmp_path: Path, format: str
+) -> None:
+    bend, flag = HANDS[format]
+    for at, (right, wanted) in enumerate(((bend, [flag]), (0.45 - bend, []))):
+        names = write_photos(tmp_path / str(at), len(crowd.estimate))
+        write_hands(tmp_path / str(at), crowd.estimate, names, format, right)
+        write_keypoints(tmp_path / str(at), crowd.points["coco17"], 0)
+        reader, found = reader_of(
+            tmp_path / str(at) / "results", tmp_path / str(at) / "images", judged=False, **camera(format)
+        )
+        told = [one.flag for one in diagnose(gather(reader, found.names))]
+        assert told == wanted, (format, right)
 
 
 def spoil(root: Path, format: str, change: Callable[[str, np.ndarray], np.ndarray]) -> None:

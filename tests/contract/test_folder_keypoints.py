@@ -73,7 +73,7 @@ def dry(track: Path, content: object, images: str = "walk.avi") -> str:
         "--dry-run",
     ]
     done = CliRunner().invoke(app, [str(part) for part in call])
-    problem = done.stdout.splitlines()[1].split("\t")[-1]
+    problem = done.stdout.splitlines()[1].split("\t")[5]
     assert done.exit_code == (3 if problem else 0) and not (track / "no").exists()
     return problem
 

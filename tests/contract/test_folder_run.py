@@ -346,8 +346,8 @@ def test_a_dry_run_lists_pairs_and_writes_nothing(folder: Folder, tmp_path: Path
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert done.exit_code == 3 and rows[0][0] == "result" and len(rows) == COUNT + 1
     good = next(row for row in rows if row[0] == "person_00001.npz")
-    assert good[1:] == ["parameters", "1", "person_00001.jpg", "person_00001_keypoints.json", ""]
-    assert "photo" in next(row for row in rows if row[0] == "person_00000.npz")[-1]
+    assert good[1:] == ["parameters", "1", "person_00001.jpg", "person_00001_keypoints.json", "", ""]
+    assert "photo" in next(row for row in rows if row[0] == "person_00000.npz")[5]
     assert not (tmp_path / "out").exists()
 
 

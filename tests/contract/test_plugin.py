@@ -262,3 +262,23 @@ def test_the_estimate_is_turned_back_into_the_output_to_float_precision(setting:
     assert float(error.abs().max()) < 1e-5
     assert float(rotation.log(output[0]).norm(dim=-1).max()) < 4
     assert replace(estimate, notes=()).source.format == "spin"
+
+
+def test_an_attached_regressor_voices_each_kind_of_doubt_once(
+    setting: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    refine.attach(setting.model, "spin")
+    with caplog.at_level("WARNING", logger="refine"):
+        setting.model(IMAGES, **setting.call)
+    assert not caplog.records  # nothing is wrong
+    beyond = setting.call["keypoints"].clone()
+    height, width = (float(side) for side in setting.call["img_size"][0])
+    assert height != width
+    long, short = (1, 0) if width < height else (0, 1)  # the axis along which a turned photo is longer
+    beyond[..., short] = torch.linspace(0.5, 0.95, 17) * max(height, width)
+    beyond[..., long] = torch.linspace(0.1, 0.9, 17) * min(height, width)
+    with caplog.at_level("WARNING", logger="refine"):
+        for _ in range(2):
+            setting.model(IMAGES, **{**setting.call, "keypoints": beyond})
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1 and "turned by a quarter" in said[0], said

@@ -187,3 +187,41 @@ def test_the_log_of_a_watch_has_one_line_a_result(people: Folder, tmp_path: Path
         watch(people, tmp_path / "out", once=True)
     rows = [json.loads(line) for line in (tmp_path / "out" / "refine_log.jsonl").read_text().splitlines()]
     assert [row["result"] for row in rows] == sorted(f"{name}.npz" for name in people.names)
+
+
+def halved(people: Folder) -> None:
+    """Scale all keypoints to a photo of half the sides."""
+    for path in people.keypoints.rglob("*.json"):
+        content = json.loads(path.read_text())
+        points = np.array(content["people"][0]["pose_keypoints_2d"]).reshape(-1, 3) * [0.5, 0.5, 1.0]
+        content["people"][0]["pose_keypoints_2d"] = points.ravel().tolist()
+        path.write_text(json.dumps(content))
+
+
+def test_a_watch_undoes_what_is_systematically_wrong(people: Folder, tmp_path: Path) -> None:
+    halved(people)
+    plain = watch(people, tmp_path / "plain", once=True)
+    summary = watch(people, tmp_path / "out", once=True, correct=("keypoints.size=50%",))
+    assert plain.counts != {"refined": 3} and summary.counts == {"refined": 3}
+
+
+def test_a_fit_undoes_what_is_systematically_wrong(people: Folder, tmp_path: Path) -> None:
+    halved(people)
+    name, out = people.names[0], tmp_path / "out"
+    init = people.results / f"{name}.npz"
+    with np.load(init) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    np.savez(init, **(arrays | {"transl": 1000 * arrays["transl"]}))
+    call = ["fit", str(people.images / f"{name}.jpg"), "--init", str(init), "--out", str(out)]
+    call += ["--keypoints", str(people.keypoints / f"{name}_keypoints.json")]
+    wrong = CliRunner().invoke(app, call)
+    assert wrong.exit_code == 2 and "transl" in wrong.stderr
+    undone = ["--correct", "keypoints.size=50%", "--correct", "estimate.units=mm"]
+    done = CliRunner().invoke(app, [*call, *undone])
+    assert done.exit_code == 0, done.output
+    assert 1.0 < float(refine.load(out / f"{name}_refine.npz").joints[0, 0, 2]) < 20.0
+    for other, said in (("keypoints.frames=2", "refine run"), ("keypoints.size=half", "WIDTHxHEIGHT")):
+        refused = CliRunner().invoke(app, [*call, "--correct", other])
+        assert refused.exit_code == 2 and said in refused.stderr, refused.output
+    blind = CliRunner().invoke(app, [*call[:6], "--correct", "keypoints.size=50%"])
+    assert blind.exit_code == 2 and "--keypoints" in blind.stderr

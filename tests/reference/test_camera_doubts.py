@@ -1,6 +1,7 @@
 """Doubts about camera and photo: each planted fault is named with its numbers, and ordinary cameras raise none."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from refine.camera_doubts import PhotoFacts
 from refine.cli import app
 from refine.estimate import Estimate
 from refine.folder.outcome import read_line
+from refine.inspection import inspect
 from refine.suspicions import suspicions
 from tests.folders import make_folder
+from tests.layouts.glamr import write as write_glamr
 from tests.people import HEIGHT, WIDTH, Case, case
 
 
@@ -179,3 +182,43 @@ def test_inspect_and_convert_take_a_camera(person: Case, tmp_path: Path) -> None
     assert refine.load(out).camera.focal.tolist() == [[700.0, 700.0]]
     lost = CliRunner().invoke(app, ["convert", str(path), "--to", "refine", "--camera", "fov60", "--out", str(out)])
     assert lost.exit_code == 2 and "--image" in lost.stderr
+
+
+def test_a_dry_run_voices_what_a_run_would_and_says_each_kind_once(builtin_body: SkinnedBody, tmp_path: Path) -> None:
+    folder = make_folder(builtin_body, tmp_path, 3)
+    arguments = ["--images", str(folder.images), "--keypoints", str(folder.keypoints), "--out", str(tmp_path / "out")]
+    fine = CliRunner().invoke(app, ["run", str(folder.results), *arguments, "--dry-run"])
+    assert fine.exit_code == 0 and "doubtful" not in fine.stderr, fine.stderr
+    for name in folder.names:
+        photo = next(folder.images.glob(f"{name}.*"))
+        photo.unlink()
+        save_turned(photo.with_suffix(".png"))
+    camera = ["--camera", "480,480,199.5,239.5"]
+    done = CliRunner().invoke(app, ["run", str(folder.results), *arguments, *camera, "--dry-run"])
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    doubts = rows[0].index("doubts")
+    assert [row[doubts] for row in rows[1:]] == ["turned"] * 3 and done.exit_code == 0
+    assert done.stderr.count("doubtful in 3 of 3 results") == 1 and "as stored" in done.stderr
+    assert not (tmp_path / "out").exists()
+    lens = CliRunner().invoke(app, ["run", str(folder.results), *arguments, "--camera", "35", "--dry-run"])
+    assert "looks like one in mm" in lens.stderr
+
+
+def test_the_focal_length_a_system_takes_for_any_video_is_no_doubt_about_the_lens(person: Case) -> None:
+    wide = seen_by(person.estimate, 1000.0, 1920.0, 1080.0, (2160, 3840))
+    photo = PhotoFacts((2160, 3840))
+    assert "fisheye" in kinds(wide, photo)
+    taken = replace(wide, source=replace(wide.source, any_lens=True))
+    assert "fisheye" not in kinds(taken, photo)
+    asked = suspicions(taken, [photo], asked_camera=True)  # the caller's camera is no system's habit
+    assert "fisheye" in {doubt.kind for doubt in asked}
+
+
+def test_glamr_takes_a_thousand_px_for_any_video(tmp_path: Path) -> None:
+    assert refine.read(write_glamr(tmp_path / "running.pkl")).source.any_lens
+
+
+def test_no_real_file_is_called_suspicious(real_data: Callable[[str], Path]) -> None:
+    for name in ("glamr", "bev_pair", "romp_photo", "sam3d_body"):
+        for path in sorted(real_data(name).glob("*.np[z]")) + sorted(real_data(name).glob("*.pkl")):
+            assert inspect(path).suspicious == (), path
