@@ -208,5 +208,7 @@ def _told(found: Fit, names: Names, what: str) -> str:
     who = f"Person {row + 1}" if count == 1 else f"{count} of {len(found.wrong)} people"
     name = names[joint] if joint < len(names) and names[joint] else f"number {joint}"
     away = 1000 * float(found.misfit[row])
-    worst = f"the worst, {name}, lies {away:.0f} mm from where they put it" if away >= 1 else "they all lie in one place"
+    worst = (
+        f"the worst, {name}, lies {away:.0f} mm from where they put it" if away >= 1 else "they all lie in one place"
+    )
     return f"{who}: the stored {what} do not follow from the stored rotations ({worst})."

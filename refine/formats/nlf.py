@@ -13,7 +13,6 @@ Source: isarandi/nlf@6f7ba6d `demo.ipynb` (names), as in its releases' `nlf/pt/m
 `detect_parametric_batched`: default_fov_degrees=55), isarandi/smplfitter (`pose_rotvecs`: whole rotations). Source only, never held against a real file.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,13 @@ from refine.focal import RULES, camera_from_rule
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes, photo_sizes
+from refine.formats._image_rows import ImageRows
 from refine.formats._intrinsics import camera_of
 from refine.formats._nobody import Nobody
 from refine.formats._npz import member_names
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._pickled import kind
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import kept, put_rotations, put_rows, put_shape, rotations
 from refine.joint_orders import posed_points
 from refine.source_pose import source_pelvis
@@ -70,44 +69,6 @@ NOTE = (
     "Refined: pose, trans, joints3d and joints2d are new; betas are the regressor's unless the model's own file was used. Vertices and the nonparametric points are "
     "left out."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """How a value of the dictionary is one array of all people.
-
-    Attributes:
-        counts: People in each image.
-        listed: Whether values are lists of one array an image.
-    """
-
-    counts: tuple[int, ...]
-    listed: bool
-
-    @property
-    def index(self) -> Tensor:
-        """(B,) the image of each person."""
-        return torch.repeat_interleave(torch.arange(len(self.counts)), torch.tensor(self.counts, dtype=torch.long))
-
-    def joined(self, value: Any) -> np.ndarray:
-        """Return (B, ...)."""
-        if not self.listed:
-            array = kept(value)
-            return (
-                array if len(self.counts) == 1 and len(array) == self.counts[0] else array.reshape(-1, *array.shape[2:])
-            )
-        parts = [kept(part) for part, count in zip(value, self.counts, strict=True) if count]
-        return np.concatenate(parts)
-
-    def put(self, stored: Any, fresh: np.ndarray) -> Any:
-        """Return a value like the stored one with new rows (B, ...)."""
-        if not self.listed:
-            return same_kind(np.asarray(fresh).reshape(np.shape(kept(stored))), kept(stored))
-        parts = np.split(fresh, np.cumsum(self.counts)[:-1])
-        made = [
-            same_kind(part.reshape(np.shape(kept(old))), kept(old)) for part, old in zip(parts, stored, strict=True)
-        ]
-        return type(stored)(made)
 
 
 def recognises(path: Path) -> bool:
@@ -225,7 +186,7 @@ def _dictionary(stored: object) -> dict[str, Any]:
     return {str(name): value for name, value in stored.items()} if isinstance(stored, dict) else {}
 
 
-def _rows_of(where: str, content: dict[str, Any]) -> _Rows:
+def _rows_of(where: str, content: dict[str, Any]) -> ImageRows:
     """Return how many people there are in each image."""
     poses = content["pose"]
     listed = isinstance(poses, list | tuple)
@@ -238,10 +199,10 @@ def _rows_of(where: str, content: dict[str, Any]) -> _Rows:
         raise InputError(f"{where}: pose", "an array (people, 72 or 165) for each image", "another shape", ADVICE)
     if not sum(counts):
         raise Nobody(where)
-    return _Rows(tuple(counts), listed)
+    return ImageRows(tuple(counts), listed)
 
 
-def _array(where: str, content: dict[str, Any], rows: _Rows, name: str) -> np.ndarray:
+def _array(where: str, content: dict[str, Any], rows: ImageRows, name: str) -> np.ndarray:
     """Return one array (B, ...) of all people.
 
     Raises:
@@ -279,7 +240,7 @@ def _unit(where: str, pose: Float[Tensor, "B J 3 3"], joints: Float[Tensor, "B J
 def _camera(
     where: str,
     content: dict[str, Any],
-    rows: _Rows,
+    rows: ImageRows,
     joints: Float[Tensor, "B J 3"],
     sizes: Float[Tensor, "I 2"] | None,
     camera: Camera | None,
