@@ -122,12 +122,12 @@ def correspond(
     informed = displacement.sqrt_information.diagonal(dim1=-2, dim2=-1).gt(0).any(-1) & (fragments.triangle >= 0)
     informed &= displacement.offset.isfinite().all(-1) & displacement.sqrt_information.isfinite().all(-1).all(-1)
     density = _density(informed, displacement.sqrt_information, fragments.triangle, parts)  # (B, H W)
-    pixel, stands_for = draw(density, _keys(*informed.shape[1:], density), matching.count)  # (B, N) each
+    _, height, width = informed.shape
+    pixel, stands_for = draw(density, _keys(height, width, density), matching.count)  # (B, N) each
     rows = torch.arange(len(informed), device=density.device)[:, None]
     found = stands_for > 0  # (B, N)
 
     offset = displacement.offset.flatten(1, 2)[rows, pixel]
-    width = informed.shape[2]
     center = torch.stack((pixel % width, pixel // width), -1).to(offset) + 0.5  # (B, N, 2) px of the crop
     target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]

@@ -114,6 +114,21 @@ def riders(
     return joints[:, carrier] + np.einsum("njab,jb->nja", turned[:, carrier], offset)
 
 
+OPENPOSE = (12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7)
+"""SMPL's joints at BODY_25's places 1 to 14 (SPIN's `constants.py`, JOINT_MAP)."""
+
+
+def spin49(pose: np.ndarray) -> np.ndarray:
+    """SPIN's 49 joints (N, 49, 3) m, without translation, of axis-angle poses (N, 24, 3)."""
+    joints, turned = skeleton(pose)
+    face, sides = ("nose", "left_eye", "right_eye", "left_ear", "right_ear"), PICKED[1:11]
+
+    def seen(*names: str) -> np.ndarray:
+        return riders(joints, turned, tuple(RIDERS[name] for name in names), 1.0)
+
+    return np.concatenate((seen("nose"), joints[:, OPENPOSE], seen(*sides), seen(*LSP14, *REGRESSED5, *face)), 1)
+
+
 def float32(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same arrays, doubles as floats: what a network's output is stored as."""
     return {name: value.astype(np.float32) if value.dtype == np.float64 else value for name, value in arrays.items()}

@@ -12,7 +12,8 @@ Eleven betas are SMPL+A's (`kid_flag`). A submission of vertices (`verts`, `allS
 
 Source: pixelite1201/agora_evaluation@8c9dece5fc `docs/prediction_format.md`, `agora_evaluation/check_pred_format.py`, `load_predictions.py`;
 ttxskk/AiOS@f84947b6a1 `datasets/INFERENCE.py` lines 70-217 and 235-262, `models/aios/postprocesses.py` lines 1045-1185, `util/preprocessing.py`
-lines 59-93 and 173-198, `config/aios_smplx_inference.py` lines 183-222, `detrsmpl/utils/geometry.py` lines 393-428.
+lines 59-93 and 173-198, `models/aios/aios_smplx.py` lines 118-130 and `detrsmpl/core/conventions/keypoints_mapping/smplx.py`
+(at inference keypoint_dst is "smplx": the 24 are SMPL-X's own, body, jaw, left eye), `config/aios_smplx_inference.py` lines 183-222, `detrsmpl/utils/geometry.py` lines 393-428.
 """
 
 import re

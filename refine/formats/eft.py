@@ -9,7 +9,7 @@ far away through an equally long lens (`LONG_SIDES`); ask for `camera="spin"` to
 be given, in the order in which `imageName` first names them. `parm_pose` are matrices (24, 3, 3); SMPL has no hand mean. Pixels count from the image's
 corner (the crop is enlarged by cv2.resize, corner to corner). `gt_keypoint_2d` and `joint_validity_openpose18` are annotations and stay.
 
-Source: facebookresearch/eft@c8400a6053 `docs/README_dataformat.md`, `eft/utils/exportDB.py` lines 58-93, `eft/utils/imutils.py` lines 14-60
+Source: facebookresearch/eft@c8400a6053 `docs/README_dataformat.md`, `eft/utils/exportDB.py` lines 58-93 (of joints the annotated 2D ones alone, SPIN's 49), `eft/utils/imutils.py` lines 14-60
 (transform) and 118-160 (crop_bboxInfo), 395-425 (convert_smpl_to_bbox, convert_bbox_to_oriIm), `demo/visEFTFit.py` lines 122-195,
 `eft/train/eftFitter.py` line 272 (what was fitted).
 """

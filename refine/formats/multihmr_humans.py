@@ -4,9 +4,10 @@
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
 The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the padded square the network saw, whose side is not stored.
-Eyes are at rest. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`, `j2d_smplx`.
+Eyes are at rest. `j3d` are the package smplx's first 127 joints in the camera's frame. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`, `j2d_smplx`.
 
-Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py`.
+Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py` (j3d: the layer's own list),
+`utils/humans.py` (get_smplx_joint_names: smplx's JOINT_NAMES[:127]). Its later `multi_hmr_anny` lists 163 rotations of Anny and no expression, and is not read.
 """
 
 from pathlib import Path

@@ -8,7 +8,7 @@ box (centre c, side b, px) is not stored and follows from the two cameras and th
 npz: row n belongs to photo n in the dataset's order (a photo with two people stands there twice), and the sizes must be given. `pred_pose` are
 matrices; SMPL has no hand mean. Pixels count from the image's corner.
 
-Source: statho/ScoreHMR@f623ed1f83 `data_preprocessing/cache_hmr2_preds.py` lines 62-92; shubham-goel/4D-Humans@6ec79656a2
+Source: statho/ScoreHMR@f623ed1f83 `data_preprocessing/cache_hmr2_preds.py` lines 62-92 (no joints are stored); shubham-goel/4D-Humans@6ec79656a2
 `hmr2/utils/renderer.py` cam_crop_to_full.
 """
 

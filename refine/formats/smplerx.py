@@ -7,7 +7,7 @@ their own, centred on their box and not on the photo. The meta file stores it as
 photo's size, which nothing but the overlay needs. Pixels count from the image's corner. Hand poses are axis-angle on top of the
 model's mean hand: the layer is made with `use_pca=False` and without `flat_hand_mean`, so `pose_mean` is added in its `forward`; eyes are zeros.
 
-Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175, `main/SMPLer_X.py` (get_camera_trans, get_coord),
+Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175 (no joints are stored), `main/SMPLer_X.py` (get_camera_trans, get_coord),
 `common/utils/human_models.py` lines 10-14, `common/utils/smplx/smplx/body_models.py` lines 597 and 1146, `data/humandata.py` line 310,
 `main/config/config_smpler_x_h32.py` lines 86-97.
 """

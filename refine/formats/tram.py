@@ -8,7 +8,7 @@ SMPL's `transl`. `pred_pose` (N, 144) are the first two *columns* of each matrix
 not stored and follows from the formula. `frame` says in which frame of the video a row is. Pixels count from the image's corner, twice
 the centre is the frame's size. SMPL has no hand mean.
 
-Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py` lines 130-275,
+Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py` lines 130-275 (no joints are stored),
 `lib/utils/geometry.py` lines 129-143.
 """
 

@@ -4,10 +4,11 @@
     sx = s h/W,   sy = s h/H,   tx = tx' + (cx - W/2)/(W/2 sx),   ty = ty' + (cy - H/2)/(H/2 sy)
 
 The frame's size is not stored, and W = s h/sx, H = s h/sy tell it exactly. The weak perspective VIBE means is kept by a lens of `LONG_SIDES` sides of the frame. `joints3d` are
-SPIN's 49 in the model's frame, the ninth SMPL's pelvis; `verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's
+SPIN's 49 (`refine.joint_orders`) in the model's frame; `verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's
 corner, `frame_ids` from the video's first frame. PARE and others write the same names.
 
-Source: mkocabas/VIBE@851f779 `demo.py` lines 232-266, `lib/utils/demo_utils.py` lines 242-259, `lib/models/smpl.py` (JOINT_MAP: OP MidHip is joint 0).
+Source: mkocabas/VIBE@851f779 `demo.py` lines 232-266, `lib/utils/demo_utils.py` lines 242-259, `lib/models/smpl.py`
+(JOINT_NAMES, JOINT_MAP: SPIN's, to the letter; OP MidHip is joint 0), `lib/models/spin.py` lines 182-201 (kp_3d).
 """
 
 from pathlib import Path
@@ -29,6 +30,7 @@ from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
+from refine.joint_orders import SPIN49
 from refine.source_found import KEY
 from refine.transfer import refined_source, to_body, with_camera
 from refine.weak_perspective import from_perspective, from_whole_image
@@ -37,9 +39,6 @@ KEYS = {"pred_cam", "orig_cam", "pose", "betas", "joints3d", "bboxes", "frame_id
 
 LONG_SIDES = 100.0
 """Focal length over the frame's longer side: what lies 0.3 m before the pelvis of somebody who fills the frame is off by a fifth of a percent."""
-
-PELVIS = 8
-"""OpenPose's middle hip, which VIBE takes from SMPL's own pelvis."""
 
 WHOLE_PX = 0.2
 """How far a recovered side may be from a whole number of px; float32 leaves a thousandth."""
@@ -95,7 +94,8 @@ def read(
         betas=torch.as_tensor(tracks.joined(where, content, "betas", None, advice=ADVICE)).float(),
         expression=torch.zeros(len(tracks), 0),
         translation=place,
-        joints=joints[:, PELVIS : PELVIS + 1] + place[:, None] if joints.shape[1] > PELVIS else None,
+        joints=joints + place[:, None],
+        joint_names=(SPIN49 + ("",) * joints.shape[1])[: joints.shape[1]],
         arrays={"content": content},
         focal_rule=f"{float(own.focal[0, 0]):.0f} px, so long that it equals VIBE's weak perspective",
         path=path,

@@ -7,7 +7,7 @@
 `--calib` is for the camera's motion alone, the people are always seen through the diagonal. Pixels count from the image's corner. SMPL has
 no hand mean. `frame_ids` say in which frame of the video a row is; frames without a detection have none.
 
-Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172, `lib/models/smpl.py` lines 60-135, `lib/utils/imutils.py` line 266.
+Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172 (no joints are stored), `lib/models/smpl.py` lines 60-135, `lib/utils/imutils.py` line 266.
 """
 
 from pathlib import Path

@@ -35,13 +35,10 @@ MOVED_M = 0.1
 """A permutation must be noticed that moves a joint farther than this."""
 
 STORING = {
-    "bev", "bev_flat", "cliff", "parameters", "phalp", "prompthmr", "pymafx", "refine_npz", "romp", "romp_flat", "romp_video",
-    "sam3dbody", "sam3dbody_people", "spin",
+    "bev", "bev_flat", "cliff", "multihmr_humans", "parameters", "phalp", "prompthmr", "pymafx", "refine_npz", "romp", "romp_flat",
+    "romp_video", "sam3dbody", "sam3dbody_people", "spin", "vibe",
 }  # fmt: skip
 """Formats whose files hold joints beside rotations, or (SAM 3D Body) beside a surface."""
-
-PLACING = {"multihmr_humans", "vibe"}
-"""Formats of whose joints only the pelvis is taken, as the body's place."""
 
 RETURNING = {"dpose", "hmr2", "multihmr", "perspose", "poco", "smplestx", "tokenhmr"}
 """Adapters whose outputs hold joints."""
@@ -128,9 +125,6 @@ def _other_side(names: tuple[str, ...], place: int) -> int:
 
 def test_what_stores_joints_hands_them_over_and_says_what_they_are(found: tuple[str, Handed]) -> None:
     name, one = found
-    if name in PLACING:
-        assert one.source.joints is None or one.source.joints.shape[1] == 1
-        return
     stores = STORING | {"multihmr"} | {f"adapter {adapter}" for adapter in RETURNING}
     if name not in stores:
         assert one.source.joints is None, f"add {name} to those that store joints"
@@ -153,7 +147,7 @@ def test_an_example_agrees_with_itself(found: tuple[str, Handed]) -> None:
 
 def test_every_permutation_that_moves_a_joint_is_noticed(found: tuple[str, Handed]) -> None:
     name, one = found
-    if one.source.joints is None or name in PLACING:
+    if one.source.joints is None:
         pytest.skip("no joints are stored")
     for number, order in enumerate(permutations(one.source, 16, seed=len(name))):
         permuted = replace(one.source, joints=one.source.joints[:, order], keypoints_2d=None)

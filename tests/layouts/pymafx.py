@@ -9,27 +9,17 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from tests.regressor_files import HEIGHT, LSP14, PICKED, REGRESSED5, RIDERS, WIDTH, random_pose, riders, skeleton
+from tests.regressor_files import HEIGHT, WIDTH, random_pose, spin49
 
 SUFFIX = ".pkl"
 FOCAL = 5000.0
-OPENPOSE = (12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7)
-"""SMPL's joints at BODY_25's places 1 to 14 (`core/constants.py`, JOINT_MAP)."""
 
 
 def content(people: int = 2) -> dict[str, Any]:
     """What the file holds; the folder's third image has nobody in it."""
     draw = np.random.default_rng(9)
     pose = random_pose(people)
-    joints, turned = skeleton(pose)
-    face, sides = ("nose", "left_eye", "right_eye", "left_ear", "right_ear"), PICKED[1:11]
-
-    def seen(*names: str) -> np.ndarray:
-        return riders(joints, turned, tuple(RIDERS[name] for name in names), 1.0)
-
-    joints3d = np.concatenate(
-        (seen("nose"), joints[:, OPENPOSE], seen(*sides), seen(*LSP14, *REGRESSED5, *face)), 1
-    )  # SPIN's 49
+    joints3d = spin49(pose)
     scale = np.array([1.1 + 0.2 * n for n in range(people)]) / 1.5  # of the box, the photo's 1.2 and float noise
     box = np.array([(200.0 + 120 * n, 260.0 - 10 * n, 300.0, 300.0) for n in range(people)])
     side = 300.4  # scales * 200: the box before its corners were rounded

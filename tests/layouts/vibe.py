@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests import joblib_layout
-from tests.regressor_files import HEIGHT, WIDTH, dressed, float32, random_pose
+from tests.regressor_files import HEIGHT, WIDTH, dressed, float32, random_pose, spin49
 
 SUFFIX = ".pkl"
 FRAMES = 3
@@ -17,8 +17,7 @@ def person(seed: int, frames: int = FRAMES) -> dict[str, Any]:
     """One person's dictionary."""
     draw = np.random.default_rng(seed)
     pose = random_pose(frames, seed)
-    joints, vertices = dressed(pose, seed, 1.0)
-    spin = np.concatenate((draw.permutation(joints[0, 1:9])[None].repeat(frames, 0), joints[:, :1], joints[:, 1:41]), 1)
+    vertices = dressed(pose, seed, 1.0)[1]
     crop = np.tile((0.9, 0.05, -0.1), (frames, 1)) + 0.01 * draw.standard_normal((frames, 3))
     side = np.full(frames, 250.0)
     center = np.stack((np.linspace(200, 300, frames) + 50 * seed, np.full(frames, 260.0)), 1)
@@ -32,7 +31,7 @@ def person(seed: int, frames: int = FRAMES) -> dict[str, Any]:
             "verts": vertices,
             "pose": pose.reshape(frames, 72),
             "betas": draw.standard_normal((frames, 10)),
-            "joints3d": spin,
+            "joints3d": spin49(pose),
             "joints2d_img_coord": draw.standard_normal((frames, 49, 2)),
             "bboxes": np.concatenate((center, side[:, None], side[:, None]), 1),
         }

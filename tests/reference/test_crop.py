@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from refine.camera import Camera
-from refine.crop import Crop, crop_around, sample, sample_opencv
+from refine.crop import GRID, Crop, crop_around, on_grid, sample, sample_opencv
 
 OPENCV_PLACES_PX = 1 / 32
 """OpenCV rounds places to this."""
@@ -115,3 +115,17 @@ def test_points_outside_the_photo_are_black() -> None:
     for seen in (sample(as_images(white), crop)[0, 0].numpy(), sample_opencv([white], crop)[0, :, :, 0]):
         assert (seen[:20] == 0).all() and (seen[:, :20] == 0).all()
         assert (seen[20:, 20:] == 255).all()
+
+
+def test_a_square_on_the_grid_is_the_same_for_places_that_differ_by_rounding_and_holds_the_person() -> None:
+    draw = torch.Generator().manual_seed(1)
+    center = 4000 * torch.rand(2000, 2, generator=draw)
+    side = 16 * 100 ** torch.rand(2000, generator=draw)
+    placed, size = on_grid(center, side)
+    assert float(((placed - center).abs() / size[:, None]).max()) <= 0.5 / GRID + 1e-6
+    assert float((size / side - 1).abs().max()) < 1 / GRID
+    again, same = on_grid(center * (1 + 1e-7), side * (1 + 1e-7))
+    assert (
+        int((again != placed).any(1).sum() + (same != size).sum()) <= 2
+    )  # one that lies between two may fall either way
+    assert torch.equal(on_grid(placed, size)[0], placed) and torch.equal(on_grid(placed, size)[1], size)
