@@ -102,13 +102,13 @@ class Prediction:
         offset: (B, S, S, 2) px, from the rendered to the observed position.
         sqrt_information: (B, S, S, 2, 2) 1/px, lower triangular with a positive diagonal.
         visible: (B, S, S) logit of the point being seen in the photo: neither hidden nor outside.
-        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½; None outside training.
+        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½.
     """
 
     offset: Float[Tensor, "B S S 2"]
     sqrt_information: Float[Tensor, "B S S 2 2"]
     visible: Float[Tensor, "B S S"]
-    person: Float[Tensor, "B 4 S S"] | None = None
+    person: Float[Tensor, "B 4 S S"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,7 +335,7 @@ class DisplacementNet(nn.Module):
         diagonal = log.exp()
         rows = torch.stack((diagonal[..., 0], torch.zeros_like(across), across, diagonal[..., 1]), -1)
         root = rows.unflatten(-1, (2, 2)) * (self.sharpness / (FIRST_SIGMA * unit))
-        person = functional.pixel_shuffle(_at_least_single(self.person(fine)), 2) if self.training else None
+        person = functional.pixel_shuffle(_at_least_single(self.person(fine)), 2)
         return Prediction(unit * numbers[..., :2], root, numbers[..., 5], person)
 
     def _correlated(self, channels: Tensor, seen: Seen | None) -> list[Tensor]:
@@ -377,7 +377,9 @@ class DisplacementNet(nn.Module):
         said = self(channels, seen)
         shown = ((said.visible.sigmoid() - threshold) / min(UNSURE, 1 - threshold)).clamp(0, 1)
         return Displacement(
-            torch.where(shown[..., None] > 0, said.offset, 0.0), said.sqrt_information * shown[..., None, None]
+            torch.where(shown[..., None] > 0, said.offset, 0.0),
+            said.sqrt_information * shown[..., None, None],
+            said.person[:, 0].sigmoid(),
         )
 
 

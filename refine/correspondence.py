@@ -23,7 +23,7 @@ smallest of key / weight, and what each stands for; f is ours, one for theirs); 
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
@@ -52,6 +52,7 @@ class Correspondences:
         sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
         share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a robust kernel judges
             the match by what it says itself, not by its share. None: each is one.
+        person: (B,) how likely the photo shows the person where the surface is said to be seen, 0..1, a mean over pixels; NaN: not known.
 
     Raises:
         InputError: The parts disagree on the number of bodies or matches.
@@ -62,6 +63,7 @@ class Correspondences:
     target: Float[Tensor, "B N 2"]
     sqrt_information: Float[Tensor, "B N 2 2"]
     share: Float[Tensor, "B N"] | None = None
+    person: Float[Tensor, "B"] | None = None
     _gathered: list[tuple[SkinnedBody, SurfacePoints]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -140,7 +142,16 @@ def correspond(
         target.masked_fill(~found[..., None], 0.0),
         information.masked_fill(~found[..., None, None], 0.0),
         share.masked_fill(~found, 1.0),
+        _person(displacement, informed),
     )
+
+
+def _person(displacement: Displacement, informed: Bool[Tensor, "B H W"]) -> Float[Tensor, "B"] | None:
+    """Return how likely the photo shows the person, a mean over pixels that are said to be seen; NaN of a body without any."""
+    if displacement.person is None:
+        return None
+    seen = informed.to(displacement.person)
+    return (displacement.person * seen).sum((1, 2)) / seen.sum((1, 2))
 
 
 def draw(

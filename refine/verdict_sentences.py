@@ -10,11 +10,11 @@ WORDS = {
     Decision.NOT_FINITE: "the update could not be judged, since its statistics are not finite.",
     Decision.EXPLAINS_WORSE: "the update explains the evidence worse.",
     Decision.BESIDE: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate, farther than "
-    "regressors err. Are the keypoints this person's, of this photo, with the corner of a crop added?",
+    "regressors err. Is it of this person and this photo? (To keypoints of a crop its corner must be added.)",
     Decision.RESIZED: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate and is "
-    "{enlarged:.2f} times as large. Were the keypoints made on a photo of about {photo_width:.0f} x {photo_height:.0f} px?",
+    "{enlarged:.2f} times as large. Was it made on a photo of about {photo_width:.0f} x {photo_height:.0f} px?",
     Decision.ELSEWHERE: "in the photo the evidence lies {shift:.2f} of the person's height ({way}) from the estimate and is "
-    "{enlarged:.2f} times as large. Are the keypoints this person's and of the whole photo, and is the camera the estimate's?",
+    "{enlarged:.2f} times as large. Is it of this person and of the whole photo, and is the camera the estimate's?",
     Decision.TOO_LARGE: "by this evidence the estimate would be {size:.1f} times as wrong as regressors usually are. "
     "Does the evidence belong to this person?",
     Decision.MISFIT: "the body cannot follow the evidence, which stays {misfit:.1f} of its own sigmas off. "
@@ -23,6 +23,8 @@ WORDS = {
     "(the update explains one of them worse, by {worse:.0f} nats).",
     Decision.UNLIKE: "rendered in the person's own texture, the update looks less like the photo "
     "({explained:.0%} explained instead of {explained_before:.0%}).",
+    Decision.NOBODY: "where the network puts the person the photo hardly shows one ({person:.0%} of what should be seen). "
+    "Is the estimate of this photo?",
 }
 """Why an update is not believed; `way` is what `_way` says."""
 SIDES = {"right": ("to the right", "to the left"), "down": ("down", "up")}

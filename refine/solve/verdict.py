@@ -19,6 +19,7 @@ class Decision(Enum):
     MISFIT = "Left as it came: the body cannot follow the evidence."
     CONTRADICTORY = "Left as it came: the sources of evidence contradict each other."
     UNLIKE = "Left as it came: the update looks less like the person."
+    NOBODY = "Left as it came: the network sees nobody where the update puts the person."
 
     @property
     def accepted(self) -> bool:
@@ -48,6 +49,7 @@ class Verdict:
         enlarged: How many times as large as the estimate it made the person in the picture.
         photo_width: Width of the photo, px, that the evidence seems to be made on, where it lies as on a resized one.
         photo_height: Its height, px.
+        person: How likely the photo shows the person where the update puts him, 0..1, as the network sees it.
         kept: Names of the branches that stayed with the estimate although the rest was accepted.
     """
 
@@ -65,6 +67,7 @@ class Verdict:
     enlarged: float | None = None
     photo_width: float | None = None
     photo_height: float | None = None
+    person: float | None = None
     kept: tuple[str, ...] = ()
 
     @property
