@@ -23,7 +23,7 @@ from refine.keypoint_input import detections_of
 from refine.look import Look, look
 from refine.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos
-from refine.reading import camera_of, check_photos, estimate_of, estimate_of_file
+from refine.reading import camera_of, check_photos, estimate_of, estimate_of_file, unseen
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
@@ -86,6 +86,7 @@ def fit(
     estimate = estimate_of(init, given, body_model)
     check_photos(estimate, photos)
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
+    notes += unseen(estimate, photos)
     detections, said = detections_of(keypoints, estimate, given)
     refiner = refiner or usual_refiner(keypoints is not None or bool(evidence))
     fitted = fit_bodies_of_photos(

@@ -13,7 +13,7 @@ from refine.camera_doubts import SIZE_TOLERANCE_PX
 from refine.camera_input import CameraLike, asked_camera
 from refine.check import check_finite
 from refine.errors import InputError
-from refine.estimate import Estimate
+from refine.estimate import Estimate, Source
 from refine.photo import Photo
 from refine.undistort import Lens
 
@@ -143,6 +143,7 @@ def estimate_of(
     if parameters.nobody_in(init):
         return parameters.read_parameters(init, model_of(body_model))
     body = model_of(body_model) if named is None else body_for(parameters.source_of(init), named)
+    _check_photos_are_told_apart(parameters.source_of(init), given)
     if camera is not None:
         source = parameters.source_of(init)
         index = parameters.image_index_of(source)
@@ -248,6 +249,32 @@ def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
             "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
             f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", _other_photo(photos[int(estimate.image_index[row])], (height, width)),
         )  # fmt: skip
+
+
+def unseen(estimate: Estimate, photos: Sequence[Photo]) -> tuple[str, ...]:
+    """Return a sentence about photos that show nobody of the estimate, where others do."""
+    seen = set(estimate.image_index.tolist())
+    empty = [str(number + 1) for number in range(len(photos)) if number not in seen]
+    if not empty or not seen:
+        return ()
+    return (
+        f"Photo {', '.join(empty)} of {len(photos)}: nobody of the estimate is in it; image_index says who is in which photo.",
+    )
+
+
+def _check_photos_are_told_apart(source: Source, given: Given) -> None:
+    """Refuse several photos for parameters that do not say who is in which.
+
+    Raises:
+        InputError: There is no image_index.
+    """
+    from refine.formats import parameters
+
+    if len(given.photos) > 1 and len(source) and parameters.image_index_of(source) is None:
+        advice = "Give image_index, which photo each body is seen in, from 0: numpy.arange(B) for one body a photo in this order."
+        raise InputError(
+            "init", f"image_index (B,) of {len(source)} bodies in {len(given.photos)} photos", "none", advice
+        )
 
 
 def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:

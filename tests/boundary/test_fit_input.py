@@ -42,6 +42,19 @@ def test_an_image_index_without_its_photo_is_refused(people: Case) -> None:
     refused("2 photos", people.photos, replace(people.estimate, image_index=torch.tensor([1])))
 
 
+def test_parameters_in_several_photos_say_who_is_in_which(people: Case) -> None:
+    zero = {"global_orient": np.zeros((2, 3)), "body_pose": np.zeros((2, 63)), "transl": np.tile([0, 0, 3.0], (2, 1))}
+    photos = [np.zeros((90, 100, 3), np.uint8)] * 2
+    refused(r"image_index \(B,\) of 2 bodies in 2 photos.*numpy.arange", photos, zero, camera="diagonal")
+    result = refine.fit(photos, {**zero, "image_index": np.arange(2)}, camera="diagonal", refiner=refine.Refiner())
+    assert result.estimate.image_index.tolist() == [0, 1] and not any("Photo" in note for note in result.notes)
+
+
+def test_a_photo_with_nobody_is_noted(people: Case) -> None:
+    result = refine.fit([*people.photos, *people.photos], people.estimate, refiner=refine.Refiner())
+    assert any(note.startswith("Photo 2 of 2: nobody") for note in result.notes)
+
+
 @pytest.mark.parametrize("image", ["missing.jpg", np.zeros((0, 4, 3), np.uint8), np.zeros(7, np.uint8)])
 def test_an_image_that_is_none_is_refused(people: Case, image: object) -> None:
     refused("image|missing", image, people.estimate)
