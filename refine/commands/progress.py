@@ -105,6 +105,15 @@ def print_failures(summary: "Summary", log: str) -> None:
     typer.echo(f"Log: {log}", err=True)
 
 
+def print_retry(summary: "Summary") -> None:
+    """Say on standard error how results that failed or lacked keypoints are done again."""
+    count = sum(one.may_go_better for one in summary.files)
+    if count:
+        results = "result" if count == 1 else "results"
+        advice = "When what was missing is there, run the same command again with --retry-failed."
+        typer.echo(f"{count} {results} failed or lacked keypoints. {advice}", err=True)
+
+
 def _median(rows: Iterator[tuple[float | None, ...]]) -> str:
     """Return the median of all numbers, "-" where there are none."""
     numbers = [value for row in rows for value in row if value is not None]

@@ -26,7 +26,7 @@ def run(
     body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run ended; --no-resume begins anew.")] = True,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Do chunks with failures again, say because a photo was missing.")
+        bool, typer.Option("--retry-failed", help="Do chunks again in which a result failed or lacked keypoints.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list which photo belongs to which result.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Do only so many results, the first by name.")] = None,
@@ -54,7 +54,7 @@ def run(
 
     Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed, 130 ended by Ctrl-C.
     """
-    from refine.commands.progress import interruption_told, print_summary, progress_bar
+    from refine.commands.progress import interruption_told, print_retry, print_summary, progress_bar
     from refine.folder.run import run_folder
     from refine.folder.store import LOG
 
@@ -74,4 +74,5 @@ def run(
             retry_failed=retry_failed, save_npz=save_npz, correct=correct or (), engine=engine, address=address, progress=progress,
         )  # fmt: skip
     print_summary(summary, str(out / LOG))
+    print_retry(summary)
     raise typer.Exit(summary.exit_status)

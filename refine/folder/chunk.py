@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from refine.folder.batch import Batcher, Solved, solve
+from refine.folder.inputs import INPUTS, Inputs, inputs_text
 from refine.folder.manifest import Task
 from refine.folder.outcome import Outcome, as_lines
 from refine.folder.read import Reader
@@ -125,7 +126,7 @@ class Pipeline:
 
     def _read(self, reader: Reader, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            batcher = Batcher()
+            batcher, used = Batcher(), dict[str, Inputs]()
             self._put(self._batches, ("task", task))
             for item in task.items:
                 pieces = reader.pieces(item)
@@ -145,9 +146,10 @@ class Pipeline:
                         self._put(self._batches, ("batch", full))
                     if piece is None:
                         break
+                used[item.label] = reader.used
             for batch in batcher.rest():
                 self._put(self._batches, ("batch", batch))
-            self._put(self._batches, ("end", task))
+            self._put(self._batches, ("end", (task, used)))
         self._put(self._batches, ("over", None))
 
     def _solve(self, reader: Reader) -> None:
@@ -184,12 +186,14 @@ class Pipeline:
                     if len(pieces[label]) == one.prepared.pieces:
                         outcomes[label] = write_result(pieces.pop(label), folder, self.settings)
             else:
-                assert isinstance(content, Task)
+                assert isinstance(content, tuple)
+                task, used = content
                 listed = tuple(outcomes[label] for label in order)
+                write_whole(folder / INPUTS, inputs_text(used).encode())
                 write_whole(folder / OUTCOMES, as_lines(listed).encode())
                 self._seconds["writing"] += time.perf_counter() - start
                 now = dict(self._seconds)
-                self.done(Finished(content, folder, listed, {name: now[name] - self._told[name] for name in now}))
+                self.done(Finished(task, folder, listed, {name: now[name] - self._told[name] for name in now}))
                 self._told = now
                 continue
             self._seconds["writing"] += time.perf_counter() - start

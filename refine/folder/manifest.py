@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refine.errors import InputError
 from refine.folder.outcome import json_text
-from refine.folder.settings import Settings
+from refine.folder.settings import CONTENT, Settings
 
 VERSION = 1
 NAMED = 3
@@ -108,7 +108,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         (changed, "changed since"),
     ):
         if names:
-            found.append(f"{len(names)} result(s) {words}: {_listed(sorted(name for name, _ in names))}")
+            found.append(f"{len(names)} result(s) {words}: {listed(sorted(name for name, _ in names))}")
     return found
 
 
@@ -132,6 +132,10 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object], prefix: str
         one, other = old.get(key), new.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
             found += _differing(one, other, f"{prefix}{key} ")
+        elif key.endswith(CONTENT):  # absent: written before it was looked at, or told by the file's name
+            if one and other and one != other:
+                name = key.removesuffix(CONTENT)
+                found.append(f"the content of {new.get(name)} (--{name.replace('_', '-')}) has changed since")
         elif one != other:
             found.append(f"{prefix}{key} was {_said(one)}, is {_said(other)}")
     return found
@@ -141,6 +145,7 @@ def _said(value: object) -> object:
     return "not given" if value is None else value
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

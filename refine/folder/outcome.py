@@ -49,6 +49,16 @@ class Outcome:
     stamp: tuple[int, int] | None = field(default=None)
     """Size and time of change of the result, where `refine watch` must know whether it saw this file."""
 
+    @property
+    def label(self) -> str:
+        """The result's name, with the photos of a part (`manifest.Item.label`)."""
+        return f"{self.result}[{self.part[0]}:{self.part[1]}]" if self.part else self.result
+
+    @property
+    def may_go_better(self) -> bool:
+        """Whether it failed or lacked keypoints: another try may go better when its inputs do."""
+        return self.status in (FAILED, PARTLY) or (self.status == UNCHANGED and self.reason == NO_KEYPOINTS)
+
     def line(self) -> str:
         """Return the outcome as one line of JSON, without what is empty."""
         content = {name: value for name, value in vars(self).items() if value not in ("", (), None, {})}

@@ -20,6 +20,7 @@ from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.folder.bodies import BodyShelf
+from refine.folder.inputs import Inputs
 from refine.folder.keypoints import find_keypoints, read_people
 from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile, find_photos
@@ -106,6 +107,8 @@ class Reader:
     """Whether people whom no camera can see where they are said to be are refused; `refine diagnose` says why they are there."""
     decoding: float = 0.0
     """Seconds spent decoding photos."""
+    used: Inputs = field(default_factory=Inputs, repr=False)
+    """The photos and keypoint files that were read since `pieces` was last begun."""
     _last: tuple[str, Located] | None = field(default=None, repr=False)
     _video: tuple[Path, VideoFrames] | None = field(default=None, repr=False)
 
@@ -126,6 +129,7 @@ class Reader:
             InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or broken are left
                 out and named instead.
         """
+        self.used = Inputs()
         located = self.locate(item)
         estimate, found = located.estimate, located.photos
         index = estimate.image_index
@@ -267,7 +271,14 @@ class Reader:
         """Return the sizes (I, 2) px of photos, upright, from their headers; one for all where they share a video."""
         if photos and photos[0] is not None and photos[0].frame is not None:
             return torch.tensor([frame_size(photos[0].path)], dtype=torch.float32)
-        known: list[tuple[int, int]] = [upright_size(one.path) for one in photos if one is not None]
+        known: list[tuple[int, int]] = []
+        for one in photos:
+            if one is not None:
+                try:
+                    known.append(upright_size(one.path))
+                except InputError:
+                    self.used.add(one.path)  # another one in its place is worth another try
+                    raise
         return torch.tensor(known or STAND_IN.tolist(), dtype=torch.float32)
 
     def _camera(self, sizes: Tensor) -> tuple[Camera, list[Lens | None]]:
@@ -286,6 +297,7 @@ class Reader:
 
     def _decode(self, photo: PhotoFile) -> tuple[Photo, Lens | None]:
         start = time.perf_counter()
+        self.used.add(photo.path)
         if photo.frame is not None:
             if self._video is None or self._video[0] != photo.path:
                 self._video = (photo.path, VideoFrames(photo.path))
@@ -324,7 +336,10 @@ class Reader:
         """
         path = None if self.keypoints is None else self.keypoints.of_photo(photo)
         if path is None or self.keypoints is None:
+            if self.keypoints is not None:
+                self.used.add_bare(photo)
             return None
+        self.used.add(path)
         return read_people(path, photo, size, self.photos.place_of(photo) if self.keypoints.about_all else None)
 
     def detected(self, photo: PhotoFile, size: tuple[int, int]) -> DetectedPeople | None:

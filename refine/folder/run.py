@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -16,10 +17,11 @@ from refine.ambient import usual_torch
 from refine.api import usual_refiner
 from refine.errors import InputError
 from refine.folder.chunk import Finished
+from refine.folder.inputs import Changes
 from refine.folder.keypoints import check_keypoints, find_keypoints
 from refine.folder.local_engine import run_here, run_in_processes
-from refine.folder.manifest import Manifest, Task, differences, read_manifest, with_stored_choices
-from refine.folder.outcome import FAILED, PARTLY, Outcome, Summary, as_lines
+from refine.folder.manifest import Manifest, Task, differences, listed, read_manifest, with_stored_choices
+from refine.folder.outcome import Outcome, Summary, as_lines
 from refine.folder.photos import find_photos
 from refine.folder.plan import check_nothing_is_there, check_settings, find_inputs, make_manifest, settle
 from refine.folder.settings import CHUNK_SIZE, Settings
@@ -79,7 +81,7 @@ def run_folder(
         first_frame: The number that results give a video's first frame; None: told by the numbers.
         limit: Most results, the first ones.
         resume: Go on where an earlier call was ended; False: forget what it did and begin anew.
-        retry_failed: Do chunks again in which a result failed, say because its photo was missing.
+        retry_failed: Do chunks again in which a result failed or lacked keypoints, say because its photo was missing.
         save_npz: Write refine's own npz beside each result.
         correct: Systematic faults of keypoints and estimates to undo on reading (`refine.corrections`; `refine diagnose` finds them).
         engine: "local" or "ray".
@@ -127,7 +129,7 @@ def run_folder(
             store.begin(manifest.text())
         else:
             check_same(old, manifest, store)
-        done_before = _committed(manifest, store, retry_failed)
+        done_before = _committed(store, settings, retry_failed)
         waiting = [task for task in manifest.tasks if task.chunk not in done_before]
         total = len(manifest.items)
         count = [total - sum(len(task.items) for task in waiting)]
@@ -172,8 +174,12 @@ def check_same(old: Manifest, new: Manifest, store: Store) -> None:
     """
     found = differences(old, new)
     if found:
-        advice = "Name another --out, or begin anew with --no-resume (which deletes what was written here)."
-        raise InputError("--out", f"the inputs and settings {store.out} was begun with", "; ".join(found), advice)
+        _refuse(store, found)
+
+
+def _refuse(store: Store, found: Sequence[str]) -> NoReturn:
+    advice = "Name another --out, or begin anew with --no-resume (which deletes what was written here)."
+    raise InputError("--out", f"the inputs and settings {store.out} was begun with", "; ".join(found), advice)
 
 
 def _do(
@@ -193,15 +199,31 @@ def _do(
         run_in_processes(waiting, settings, refiner, store, done, count)
 
 
-def _committed(manifest: Manifest, store: Store, retry_failed: bool) -> set[int]:
-    """Return the chunks that need not be done; with `retry_failed`, those with a failure are forgotten."""
+def _committed(store: Store, settings: Settings, retry_failed: bool) -> set[int]:
+    """Return the chunks that need not be done.
+
+    Those in which a result failed, or lacked keypoints, are forgotten with `retry_failed`, and where a photo or keypoint file of such a
+    result is another one now.
+
+    Raises:
+        InputError: Photos or keypoint files changed from which the other results were made.
+    """
     done = store.done()
-    if retry_failed:
-        for chunk in sorted(done):
-            if any(outcome.status in (FAILED, PARTLY) for outcome in store.outcomes(chunk)):
-                store.drop(chunk)
-                done.remove(chunk)
-    return done
+    look = Changes(None if settings.keypoints is None else find_keypoints(settings.keypoints))
+    again, changed = list[int](), dict[str, None]()
+    for chunk in sorted(done):
+        outcomes, inputs = store.outcomes(chunk), store.inputs(chunk)
+        lacking = {one.label for one in outcomes if one.may_go_better}
+        differing = {} if retry_failed and lacking else {label: look.of(one) for label, one in inputs.items()}
+        if (retry_failed and lacking) or any(differing.get(label) for label in lacking):
+            again.append(chunk)
+        else:
+            changed |= dict.fromkeys(name for names in differing.values() for name in names)
+    if changed:
+        _refuse(store, [f"{len(changed)} photo(s) or keypoint file(s) changed since: {listed(tuple(changed))}"])
+    for chunk in again:
+        store.drop(chunk)
+    return done.difference(again)
 
 
 def _rewrite_log(manifest: Manifest, store: Store, assembled: Sequence[Outcome]) -> list[Outcome]:

@@ -12,6 +12,9 @@ from refine.refiner import Refiner
 CHUNK_SIZE = 64
 """Results a chunk. A killed run redoes at most this many a process; larger batches are no faster on a CPU (measured up to 256)."""
 
+CONTENT = "_sha256"
+"""Ending of what stands for a file's content in the manifest."""
+
 VERSIONED = ("torch", "numpy", "opencv-python-headless")
 
 
@@ -64,12 +67,14 @@ class Settings:
 def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
     """Return settings, refiner and versions as JSON can hold them.
 
-    The camera file goes in by its content. Where the results lie does not matter, only what they are.
+    Camera and body model go in by their content too, where they are files. Where the results lie does not matter, only what they are.
     """
     written = {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "results"}
-    camera = Path(settings.camera) if settings.camera else None
-    if camera is not None and camera.suffix == ".json" and camera.is_file():
-        written["camera_sha256"] = hashlib.sha256(camera.read_bytes()).hexdigest()
+    for name in ("camera", "body_model"):
+        given = getattr(settings, name)
+        if given and Path(given).is_file():
+            with Path(given).open("rb") as file:
+                written[name + CONTENT] = hashlib.file_digest(file, "sha256").hexdigest()
     return {"settings": written, "refiner": _plain(refiner), "versions": versions()}
 
 

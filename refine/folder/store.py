@@ -3,7 +3,8 @@
     .refine/lock            held while a run works; the system lets go of it when the process ends, however it ends
     .refine/working/...     one more a worker process; the next run waits for those a killed one left
     .refine/work/...        chunks being made; whatever a killed run left is deleted by the next one
-    .refine/chunks/00012/   a committed chunk: `files/` on their way to their places, `parts/` of track files, `outcomes.jsonl`
+    .refine/chunks/00012/   a committed chunk: `files/` on their way to their places, `parts/` of track files, `outcomes.jsonl`,
+                            `inputs.jsonl`
     refine_manifest.json    what the run does           refine_log.jsonl    what became of each result
 
 commit: every file and folder is synchronised, then the chunk's folder is renamed: one step, before which nothing and after which all of it
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.folder.inputs import INPUTS, Inputs, read_inputs
 from refine.folder.outcome import Outcome, as_lines, read_line
 
 STATE_FOLDER = ".refine"
@@ -138,6 +140,11 @@ class Store:
         """Return what became of a committed chunk's results."""
         text = (self._place(chunk) / OUTCOMES).read_text(encoding="utf-8")
         return [read_line(line) for line in text.splitlines()]
+
+    def inputs(self, chunk: int) -> dict[str, Inputs]:
+        """Return what a committed chunk's results were made from, by label; none where that was not written down."""
+        path = self._place(chunk) / INPUTS
+        return read_inputs(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     @staticmethod
     def rewrite_outcomes(folder: Path, outcomes: Sequence[Outcome]) -> None:

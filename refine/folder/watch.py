@@ -16,7 +16,7 @@ from refine.folder.batch import check_evidence
 from refine.folder.chunk import Finished
 from refine.folder.local_engine import run_here
 from refine.folder.manifest import Item, Manifest, Task, read_manifest
-from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, UNCHANGED, Outcome, Summary, as_lines
+from refine.folder.outcome import Outcome, Summary, as_lines
 from refine.folder.plan import check_settings
 from refine.folder.results import files_below, may_be_result
 from refine.folder.run import check_device, check_same
@@ -175,8 +175,7 @@ class _Watch:
 
 def _may_still_come(outcome: Outcome, item: Item) -> bool:
     """Say whether what a result lacks may only be late."""
-    lacking = outcome.status in (FAILED, PARTLY) or (outcome.status == UNCHANGED and outcome.reason == NO_KEYPOINTS)
-    return lacking and time.time() - item.modified_ns / 1e9 < PATIENCE_SECONDS
+    return outcome.may_go_better and time.time() - item.modified_ns / 1e9 < PATIENCE_SECONDS
 
 
 def _latest(store: Store) -> list[Outcome]:
