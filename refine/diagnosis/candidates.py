@@ -36,6 +36,14 @@ USUAL_SIDE = 1.1
 """Such a side is taken if it leaves at most so many times what the best one leaves."""
 SAME_ASPECT = 0.08
 """Widths and heights whose shares differ by less (in the logarithm) were resized alike."""
+OWN_ASPECT, OWN_AGREE = 0.75, 0.75
+"""Shares of their own must leave less than this of what one share for both leaves, for so many of the people."""
+ENOUGH, PLAIN_ASPECT = 8, 0.25
+"""Of fewer different people, shares of width and height must differ by so much (in the logarithm) to be believed."""
+LEAST_SHARE = 0.06
+"""A size that differs by less (in the logarithm) is no fault."""
+SIMPLE_SHARES = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2.0, 3.0, 4.0)
+"""What people resize photos by."""
 WANDER, STAY = 0.25, 0.5
 """People's places must spread this far over the photos, in heights, and detected places at most this share of it."""
 LEAST_TALL = 0.03
@@ -106,24 +114,60 @@ def size(table: Table, pairs: Pairs) -> Iterator[Candidate]:
     far = one > 0.1 * pairs.size.flip(-1)
     log = torch.where(far & (other > 0), (other.clamp(min=1e-9) / one.clamp(min=1e-9)).log(), torch.nan)
     ratio, deviations = _summary(log)
-    effect = float(ratio.log().abs().max()) / 0.06
+    effect = float(ratio.log().abs().max()) / LEAST_SHARE
     if effect < 1:
         return
     sides = pairs.size.flip(-1)
-    if abs(float(ratio.log()[0] - ratio.log()[1])) < SAME_ASPECT:
-        ratio = ratio.log().mean().exp().expand(2)
-    width, height = (max(1, round(float(side))) for side in (sides[0] * ratio).tolist())
-    if max(width, height) <= 2:
+    one_size = bool((sides == sides[:1]).all())
+    if float((sides[0] * ratio).max()) <= 2:
         correction, flag = KeypointCorrection(size=(1, 1)), "size=1x1"
         words = "the keypoints are shares of the photo's sides"
-    elif bool((sides == sides[:1]).all()):
+    else:
+        share = _share_of_both(table, pairs, float(ratio.log().mean().exp()))
+        own = one_size and _has_its_own_aspect(table, pairs, ratio, share)
+        if not own:
+            ratio, effect = torch.tensor([share, share]), abs(math.log(share)) / LEAST_SHARE
+        if effect < 1:
+            return
+        width, height = (max(1, round(float(side))) for side in (sides[0] * ratio).tolist())
         correction, flag = KeypointCorrection(size=(height, width)), f"size={width}x{height}"
         words = f"the keypoints were made on photos of about {width} x {height} px"
-    else:
-        share = float(ratio.log().mean().exp())
-        correction, flag = KeypointCorrection(scale=share), f"size={100 * share:.4g}%"
-        words = f"the keypoints were made on photos of {100 * share:.3g} % of these photos' sides"
+        if not one_size:
+            correction, flag = KeypointCorrection(scale=share), f"size={100 * share:.4g}%"
+            words = f"the keypoints were made on photos of {100 * share:.3g} % of these photos' sides"
     yield Candidate("size", words, f"--correct keypoints.{flag}", table.left(pairs, correction), effect, deviations, 2)
+
+
+def _share_of_both(table: Table, pairs: Pairs, near: float) -> float:
+    """Return the one share of both sides under which people fit best; a simple one where it fits about as well."""
+    tried = [near * step for step in STEPS] + [one for one in SIMPLE_SHARES if abs(math.log(one / near)) < REACH]
+    lefts = {share: _middle(table.left(pairs, KeypointCorrection(scale=share))) for share in tried}
+    best = min(lefts, key=lefts.__getitem__)
+    simple = [share for share in tried if share in SIMPLE_SHARES and lefts[share] < USUAL_SIDE * lefts[best]]
+    return min(simple, key=lefts.__getitem__, default=best)
+
+
+def _has_its_own_aspect(table: Table, pairs: Pairs, ratio: Tensor, share: float) -> bool:
+    """Say whether width and height were clearly resized by shares of their own: most people lie much nearer then.
+
+    Two shares always explain a little more than one, and a photo is rarely resized to another shape. Copies of one estimate are one
+    person: of few, only a plainly other shape is believed.
+    """
+    people = len(pairs.projected.round().unique(dim=0))
+    if abs(float(ratio.log()[0] - ratio.log()[1])) < (SAME_ASPECT if people >= ENOUGH else PLAIN_ASPECT):
+        return False
+    width, height = (max(1, round(float(side))) for side in (pairs.size[0].flip(-1) * ratio).tolist())
+    free = table.left(pairs, KeypointCorrection(size=(height, width)))
+    one = table.left(pairs, KeypointCorrection(scale=share))
+    both = free.isfinite() & one.isfinite()
+    nearer = float((free < one)[both].float().mean()) if bool(both.any()) else 0.0
+    return _middle(free) < OWN_ASPECT * _middle(one) and nearer >= OWN_AGREE
+
+
+def _middle(left: Tensor) -> float:
+    """Return the median, of an even number of people the mean of the middle two; NaN left out, infinite where nobody is left."""
+    known = left[left.isfinite()]
+    return float(known.double().quantile(0.5)) if len(known) else math.inf
 
 
 def letterbox(table: Table, pairs: Pairs) -> Iterator[Candidate]:

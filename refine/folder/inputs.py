@@ -147,4 +147,6 @@ def _is_same(file: Input) -> bool:
         return file.size < 0
     if stat.st_size != file.size:
         return False
-    return stat.st_mtime_ns == file.modified_ns or bool(file.content) and stamp(Path(file.path)).content == file.content
+    return stat.st_mtime_ns == file.modified_ns or (
+        bool(file.content) and stamp(Path(file.path)).content == file.content
+    )

@@ -316,3 +316,29 @@ def test_nothing_to_correct_is_nothing_done(crowd: People, tmp_path: Path) -> No
 
     estimate = reader.locate(Item(names.names[0])).estimate
     assert corrected(estimate, parse_corrections([])) is estimate
+
+
+@pytest.mark.parametrize(("seed", "share"), [(0, 0.5), (1, 2.0), (2, 2 / 3), (3, 0.5)])
+def test_few_people_many_times_do_not_give_a_photo_another_shape(
+    builtin_body: SkinnedBody, tmp_path: Path, seed: int, share: float
+) -> None:
+    """Two people's estimates err upward or sideways as one does; ten copies of them are no ten people."""
+    two = draw_people(builtin_body, 40 + seed, "strong", 2)
+    rows = torch.arange(20) % 2
+    many = People(two.body, two.estimate[rows], {name: points[rows] for name, points in two.points.items()})
+    points = many.points["coco17"] + torch.tensor([0.0, 20.0])
+    _, found = look(made(tmp_path, "parameters", many, share * points), **camera("parameters"))
+    assert [one.fault for one in found] == ["size"]
+    width, height = (int(side) for side in found[0].flag.rpartition("=")[2].split("x"))
+    assert abs(width / height / (WIDTH / HEIGHT) - 1) < 0.01
+    assert abs(width / WIDTH / share - 1) < 0.1
+
+
+@pytest.mark.parametrize("size", [(256, 256), (192, 256), (512, 288)])
+def test_a_photo_resized_to_another_shape_is_named_with_it(
+    crowd: People, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    points = noisy(crowd.points["coco17"], 1) * torch.tensor(size) / EXTENT
+    _, found = look(made(tmp_path, "parameters", crowd, points), **camera("parameters"))
+    assert [one.fault for one in found] == ["size"]
+    assert similar(found[0].flag, f"--correct keypoints.size={size[0]}x{size[1]}"), found

@@ -111,7 +111,7 @@ def test_one_file_about_all_photos_is_an_input_of_every_result(folder: Folder, r
     assert run(folder, keypoints=path).done_now == 0
     found[0]["keypoints"] = (np.array(found[0]["keypoints"]) * 0.9).tolist()
     path.write_text(json.dumps({"images": images, "annotations": found}))
-    with pytest.raises(InputError, match="coco.json"):
+    with pytest.raises(InputError, match=r"coco\.json"):
         run(folder, keypoints=path)
 
 
