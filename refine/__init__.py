@@ -4,6 +4,7 @@ result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
 result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
 """
 
+from refine import starting  # noqa: F401  # before what takes its time to import
 from refine.api import fit, load, read
 from refine.bodies import Bodies, State, Unknowns
 from refine.camera import Camera

@@ -4,9 +4,26 @@
 and returns the sizes of the letters, so that several tensors can be held against each other.
 """
 
+import re
+from pathlib import Path
+
 from torch import Tensor
 
 from refine.errors import InputError
+
+URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.IGNORECASE)
+"""A scheme of two letters or more (one is a drive) and the rest; `Path` takes one of two slashes away."""
+
+
+def check_local(name: str, path: str | Path) -> None:
+    """Refuse a URL, which is not fetched; call it where a file is not there.
+
+    Raises:
+        InputError: It is one.
+    """
+    found = URL.fullmatch(str(path))
+    if found:
+        raise InputError(name, "a file", f"the URL {found[1]}://{found[2]}", "URLs are not fetched: download it first.")
 
 
 def check_shape(name: str, tensor: Tensor, shape: str, **sizes: int) -> dict[str, int]:

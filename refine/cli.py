@@ -12,6 +12,7 @@ from refine.commands.inspect import inspect
 from refine.commands.one_sentence import in_one_sentence, prepare_streams
 from refine.commands.run import run
 from refine.commands.watch import watch
+from refine.starting import started
 
 app = typer.Typer(
     help="3D human bodies that really lie on the people in the image.",
@@ -45,6 +46,7 @@ app.command()(in_one_sentence(watch))
 
 def main() -> None:
     """Run the command line."""
+    started()
     prepare_streams()
     app()
 

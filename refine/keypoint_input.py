@@ -109,13 +109,14 @@ def _by_row(
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
     """Read the people of each photo."""
     from refine.keypoint_formats import Wanted
-    from refine.keypoint_formats.find import layout_of, load_keypoints, recognised
+    from refine.keypoint_formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
 
     one = isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None
     sources = [keypoints] if one or not isinstance(keypoints, Sequence) else list(keypoints)
     expected = f"{len(photos)} of them, a file or a detector's result for each photo, or one file that is about all"
     if len(sources) not in (1, len(photos)):
-        raise InputError("keypoints", expected, str(len(sources)))
+        _check_scores(sources)
+        raise InputError("keypoints", expected, f"{len(sources)}: {what_it_is(keypoints)}", ADVICE)
     contents = [load_keypoints(part) if isinstance(part, str | Path) else part for part in sources]
     shared = len(sources) < len(photos)
     if shared:  # COCO's images go by name, a video's frames by their order
@@ -137,6 +138,27 @@ def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
             found = layouts[id(content)].read(content, wanted)
         people.append(found.checked(photo.size))
     return people
+
+
+def _check_scores(sources: Sequence[object]) -> None:
+    """Refuse a pair of points and scores in which the scores are not one number a point.
+
+    Raises:
+        InputError: It is such a pair.
+    """
+    from refine.keypoint_formats._numbers import shape_of
+    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+
+    shapes = [shape_of(part) for part in sources]
+    if (
+        len(shapes) == 2
+        and len(shapes[0]) in (2, 3)
+        and shapes[0][-1] == 2
+        and shapes[0][-2] in SETS_BY_COUNT
+        and shapes[1]
+    ):
+        advice = "Give (points (P, K, 2), scores (P, K)): one score a point."
+        raise InputError("keypoints: scores", f"shape {shapes[0][:-1]}", f"shape {shapes[1]}", advice)
 
 
 def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:

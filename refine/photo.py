@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
+from refine.check import check_local
 from refine.errors import InputError
 from refine.photo_header import KINDS, orient, read_header, why_incomplete
 from refine.photo_memory import CHANNELS, as_array_of_photo, split_batch
@@ -121,8 +122,8 @@ def _read_file(path: Path, name: str) -> Photo:
     except IsADirectoryError as error:
         raise InputError(where, "an image file", "a folder", "Give the files in it, as a list of paths.") from error
     except OSError as error:
-        advice = "Download it first." if "://" in str(path) or ":/" in str(path)[1:] else "Check the path."
-        raise InputError(where, "an image file", error.strerror or str(error), advice) from error
+        check_local(name, path)
+        raise InputError(where, "an image file", error.strerror or str(error), "Check the path.") from error
     if not data:
         raise InputError(where, "an image file", "an empty file (0 bytes)", "Fetch or export it again.")
     header = read_header(io.BytesIO(data), where)

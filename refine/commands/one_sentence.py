@@ -17,12 +17,10 @@ import typer
 
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import BAD_INPUT
+from refine.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     import rich.table
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
 
 PIPE_COLUMNS = 160
 """Width of a table where there is no terminal."""

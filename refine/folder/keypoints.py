@@ -13,6 +13,7 @@ from types import ModuleType
 
 import torch
 
+from refine.check import check_local
 from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -94,6 +95,7 @@ def find_keypoints(given: str | Path) -> KeypointFiles:
     if path.is_dir():
         root, names = path.absolute(), files_below(path, "--keypoints")
     else:
+        check_local("--keypoints", path)
         root, names = match_pattern(path)
     names = tuple(name for name in names if name.endswith(ENDINGS))
     if not names:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from refine.check import check_local
 from refine.errors import InputError
 from refine.folder.results import files_below, match_pattern
 
@@ -194,6 +195,7 @@ def find_photos(given: str | Path) -> Photos:
     if path.is_dir():
         root, names = path.absolute(), files_below(path, "--images")
     else:
+        check_local("--images", path)
         root, names = match_pattern(path)
     wanted = tuple(name for name in names if name.lower().endswith(IMAGES + VIDEOS))
     if not wanted:

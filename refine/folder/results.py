@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from refine.check import check_local
 from refine.errors import InputError
 
 SUFFIXES = (".npz", ".npy", ".pkl", ".pickle", ".pk", ".p", ".json", ".pt", ".pth", ".joblib", ".data")
@@ -52,6 +53,7 @@ def find_results(given: str | Path) -> Results:
             wanted = f"result files ({', '.join(SUFFIXES)}) in {path}"
             raise InputError("RESULTS", wanted, got, "Name the folder the regressor wrote to.")
         return Results(path.absolute(), names, len(every) - len(names))
+    check_local("RESULTS", path)
     root, matches = match_pattern(path)
     if not matches:
         raise InputError("RESULTS", "a file, a folder or a pattern that fits files", str(given), "Check the path.")

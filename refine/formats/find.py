@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.camera import Camera
+from refine.check import check_local
 from refine.discover import modules
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
@@ -62,6 +63,7 @@ def read(
     """
     path = Path(path)
     if not path.is_file():
+        check_local("init", path)
         got = "a folder" if path.is_dir() else "no such file"
         advice = "A folder of results is what `refine run` is for." if path.is_dir() else "Check the path."
         raise InputError(str(path), "a regressor's result file", got, advice)

@@ -85,6 +85,9 @@ SHOWN = 8
 UNUSUAL = 2.0
 """A confidence above this is on another scale than 0 to 1; maxima of SimCC vectors lie below it."""
 
+PERCENT = 20.0
+"""Confidences that reach beyond this are percent; logits of heatmaps end below it."""
+
 
 def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple[str, ...] = ()) -> DetectedPeople:
     """Put detected people into a set of ours.
@@ -96,7 +99,8 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
         notes: What was decided so far.
 
     Returns:
-        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1.
+        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1, percent are divided
+        by 100.
     """
     names, ours = THEIRS[theirs]
     place = {name: index for index, name in enumerate(SETS[ours])}
@@ -112,9 +116,15 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
         more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN + len(MEDIAPIPE33) else ""
         lost = lost[:SHOWN] if more else lost
         notes += (f"Keypoints of {origin}: {theirs} is read as {ours}, without {', '.join(lost)}{more}.",)
-    return DetectedPeople(
-        ours, pixel, found[..., 2].clamp(0, 1), origin, notes + said_of_confidence(points[..., 2], origin)
-    )
+    share = 0.01 if are_percent(points[..., 2]) else 1.0
+    said = notes + said_of_confidence(points[..., 2], origin)
+    return DetectedPeople(ours, pixel, (share * found[..., 2]).clamp(0, 1), origin, said)
+
+
+def are_percent(confidence: np.ndarray) -> bool:
+    """Say whether confidences count from 0 to 100: none is above, most are above 1, and one is beyond what logits reach."""
+    there = confidence[confidence > 0]
+    return bool(len(there)) and PERCENT < float(there.max()) <= 100 and float(np.median(there)) > 1
 
 
 def said_of_confidence(confidence: np.ndarray, origin: str) -> tuple[str, ...]:
@@ -125,6 +135,11 @@ def said_of_confidence(confidence: np.ndarray, origin: str) -> tuple[str, ...]:
             f"Keypoints of {origin}: the third numbers are COCO's flags (0 not labelled, 1 hidden, 2 visible), not confidences: "
             "every labelled point counts fully.",
         )
+    if are_percent(confidence):
+        return (
+            f"Keypoints of {origin}: confidences reach {most:.3g}: they are taken as percent, and were divided by 100.",
+        )
     if most > UNUSUAL:
-        return (f"Keypoints of {origin}: confidences reach {most:.3g}; those above 1 count as 1.",)
+        scale = " Divide by 100 if they are percent." if most <= 100 else ""
+        return (f"Keypoints of {origin}: confidences reach {most:.3g}; those above 1 count as 1.{scale}",)
     return ()

@@ -21,7 +21,7 @@ from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
 from refine.keypoint_formats._numbers import floats, is_array, is_numeric, shape_of
-from refine.keypoint_formats._sets import THEIRS, people_of
+from refine.keypoint_formats._sets import THEIRS, UNUSUAL, are_percent, people_of
 from refine.keypoint_formats._shares import are_shares, from_shares
 from refine.keypoint_formats.rtmlib import pair_of
 
@@ -32,6 +32,9 @@ LANDMARKS = 33
 
 NEGATIVE = -0.05
 """A third number below this is no confidence (interpolated ones may lie a little below 0)."""
+
+CONFIDENT, FEW = 1.25, 0.25
+"""Confidences may lie a little above 1 (SimCC); where more than this share lies above 1.25 they are another number."""
 
 
 MOST_NAMES = 32
@@ -113,7 +116,29 @@ def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
         advice = "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number."
         got = f"down to {np.nanmin(array[..., 2]):.3g}"
         raise InputError(f"{name}: third numbers", "confidences from 0 to 1", got, advice)
+    if array.shape[2] == 3:
+        notes += _said_of_third(array[..., 2], origin)
     return np.where(np.isnan(array).any(2, keepdims=True), np.nan, array), notes
+
+
+def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
+    """Return what is to be said of third numbers that go far above 1: those of a bare array may be anything, a depth as well.
+
+    Raises:
+        InputError: They are no confidences of any scale.
+    """
+    there = third[np.isfinite(third) & (third > 0)]
+    above = float((there > CONFIDENT).mean()) if len(there) else 0.0
+    flags = bool(np.isin(there, (1, 2)).all())  # COCO's: told in `people_of`
+    if above <= FEW or flags or are_percent(third):
+        return ()
+    low, high = float(there.min()), float(there.max())
+    got = f"{low:.3g} to {high:.3g}"
+    if low > CONFIDENT or high > UNUSUAL:
+        advice = "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number; divide scores of another scale by their largest."
+        raise InputError(f"keypoints of {origin}: third numbers", "confidences from 0 to 1", got, advice)
+    words = "those above 1 count as 1. If they are a depth (z), give (P, K, 2), or the confidence as the third number."
+    return (f"Keypoints of {origin}: the third numbers, taken as confidences, are {got}; {words}",)
 
 
 def _points(content: object) -> object | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from refine.ambient import usual_torch
+from refine.check import check_local
 from refine.detections import DetectedPeople
 from refine.discover import modules
 from refine.errors import InputError
@@ -18,6 +19,20 @@ ADVICE = (
     "refine.fit(..., keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). "
     "Other layouts, and sets of 18 to 308 points: docs/keypoints.md."
 )
+
+PARAMETERS = {
+    "global_orient",
+    "body_pose",
+    "betas",
+    "smpl_thetas",
+    "smpl_betas",
+    "pred_smpl_params",
+    "pred_pose",
+    "pred_shape",
+    "vertices",
+    "verts",
+}
+"""Keys of regressors' results in memory."""
 
 TEXT = (".txt", ".csv", ".tsv")
 """Endings of tables, whose columns only their writer knows."""
@@ -57,13 +72,40 @@ def load_keypoints(path: str | Path) -> object:
         path: A JSON, npy or npz file, or a pickle, joblib or torch file of plain data, of which nothing is executed.
 
     Raises:
-        InputError: The file is missing, broken, or of another kind.
+        InputError: The file is missing, broken, of another kind, or a regressor's result.
     """
+    path = Path(path)
+    if not path.is_file():
+        check_local("keypoints", path)
+    try:
+        content = _load(path)
+    except InputError:
+        _check_no_result(path)
+        raise
+    if recognised(content) is None:
+        _check_no_result(path)
+    return content
+
+
+def _check_no_result(path: Path) -> None:
+    """Refuse a regressor's result given as keypoints, in words of its own.
+
+    Raises:
+        InputError: It is one.
+    """
+    from refine.formats.find import formats
+
+    name = next((name for name, module in formats().items() if path.is_file() and module.recognises(path)), None)
+    if name is not None:
+        advice = "That is what init is for: refine.fit(PHOTO, RESULT, keypoints=KEYPOINTS), refine run RESULTS --keypoints KEYPOINTS."
+        raise InputError(f"keypoints {path}", "a 2D detector's keypoints", f"a regressor's result ({name})", advice)
+
+
+def _load(path: Path) -> object:
     from refine.formats._npz import member_names, read_arrays
     from refine.formats._pickled import kind, read_pickled
     from refine.json_file import read_json
 
-    path = Path(path)
     if member_names(path):
         return read_arrays(path)
     if kind(path) in ("npy", "pickle", "joblib", "torch"):
@@ -105,11 +147,11 @@ def layout_of(content: object, origin: str) -> ModuleType:
     if module is None:
         known = ", ".join(keypoint_formats())
         expected = f"keypoints of a known layout ({known})"
-        raise InputError(f"keypoints of {origin}", expected, _what_it_is(content), ADVICE)
+        raise InputError(f"keypoints of {origin}", expected, what_it_is(content), ADVICE)
     return module
 
 
-def _what_it_is(content: object) -> str:
+def what_it_is(content: object) -> str:
     """Say in words what unrecognised content looks like."""
     shape = shape_of(content)
     if is_array(content) or (len(shape) > 1 and is_numeric(content)):
@@ -117,6 +159,8 @@ def _what_it_is(content: object) -> str:
     if isinstance(content, dict):
         if not content:
             return "an empty object"
+        if PARAMETERS & set(content):
+            return f"a regressor's result (keys {', '.join(list(map(str, content))[:8])}), which is what init is for"
         by_person = all(isinstance(key, int) for key in content) and len(shape_of(next(iter(content.values())))) == 2
         if by_person:  # easy_ViTPose's, or own: people or frames, x or y first
             return "points by number, which may be people or frames (easy_ViTPose in memory: y comes first)"

@@ -272,7 +272,8 @@ def test_flags_are_told_apart_from_confidences_in_every_layout() -> None:
         assert "COCO's flags" in " ".join(people.notes)
         assert people.confidence[0, :3].tolist() == [0, 1, 1]
     drawn[..., 2] = 7.5
-    assert "confidences reach 7.5; those above 1 count as 1" in " ".join(read_keypoints(drawn).notes)
+    for content in (instances(drawn), (drawn[..., :2], drawn[..., 2])):
+        assert "confidences reach 7.5; those above 1 count as 1" in " ".join(read_keypoints(content).notes)
     drawn[..., 2] = 1.07
     assert read_keypoints(drawn).notes == ()
 
