@@ -1,5 +1,6 @@
 """Numbers beside keypoints that are no confidences from 0 to 1: percent, depths, scores of another shape; and files that are no keypoints."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,10 @@ def test_percent_are_divided_by_a_hundred_in_every_layout() -> None:
     percent = DRAW.uniform(30, 99, (2, COUNT))
     percent[:, 9] = 3
     drawn = points()
-    instances = [{"keypoints": one.tolist(), "keypoint_scores": score.tolist()} for one, score in zip(drawn, percent, strict=True)]
+    instances = [
+        {"keypoints": one.tolist(), "keypoint_scores": score.tolist()}
+        for one, score in zip(drawn, percent, strict=True)
+    ]
     for content in ((drawn, percent), np.concatenate((drawn, percent[..., None]), 2), instances):
         people = read_keypoints(content)
         assert np.allclose(people.confidence, percent / 100, atol=1e-6)
@@ -117,17 +121,14 @@ def test_a_url_is_shown_as_it_was_given_and_not_fetched(result: Path, tmp_path: 
 
     image = str(tmp_path / "one.png")
     cv2.imwrite(image, np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    for given in (url, Path(url)):
-        for call in (
-            lambda: refine.fit(given, result),
-            lambda: refine.fit(image, given),
-            lambda: refine.fit(image, result, keypoints=given),
-            lambda: refine.read(given),
-            lambda: read_keypoints(given),
-            lambda: find_photos(given),
-            lambda: find_keypoints(given),
-            lambda: find_results(given),
-        ):
+    calls: tuple[Callable[[str | Path], object], ...] = (
+        lambda given: refine.fit(given, result),
+        lambda given: refine.fit(image, given),
+        lambda given: refine.fit(image, result, keypoints=given),
+        refine.read, read_keypoints, find_photos, find_keypoints, find_results,
+    )  # fmt: skip
+    for call in calls:
+        for given in (url, Path(url)):
             with pytest.raises(InputError, match="download it first") as told:
-                call()
+                call(given)
             assert url in str(told.value)
