@@ -23,7 +23,7 @@ def check_local(name: str, path: str | Path) -> None:
     """
     found = URL.fullmatch(str(path))
     if found:
-        raise InputError(name, "a file", f"the URL {found[1]}://{found[2]}", "URLs are not fetched: download it first.")
+        raise InputError(name, "a file", f"the URL {found[1]}://{found[2]}", "URLs are not fetched. Download it first.")
 
 
 def check_shape(name: str, tensor: Tensor, shape: str, **sizes: int) -> dict[str, int]:

@@ -129,6 +129,6 @@ def test_a_url_is_shown_as_it_was_given_and_not_fetched(result: Path, tmp_path: 
     )  # fmt: skip
     for call in calls:
         for given in (url, Path(url)):
-            with pytest.raises(InputError, match="download it first") as told:
+            with pytest.raises(InputError, match="Download it first") as told:
                 call(given)
             assert url in str(told.value)
