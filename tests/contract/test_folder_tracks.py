@@ -82,6 +82,29 @@ def test_frames_that_fail_leave_the_others_alone(track: Path, monkeypatch: pytes
     assert bool((before[2] == after[2]).all()) and bool((before[3] != after[3]).any())
 
 
+def test_a_part_whose_keypoints_were_mended_is_done_again_alone(track: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "PEEK_BYTES", 1)
+    broken, late = (track / "keypoints" / f"walk_{number:012d}_keypoints.json" for number in (2, 8))
+    whole = broken.read_text()
+    broken.write_text("{")
+    assert run(track, "out", chunk_size=6).counts == {"partly": 1}
+    broken.write_text(whole)
+    summary = run(track, "out", chunk_size=6)
+    assert summary.counts == {"refined": 1} and summary.done_now == 1 and summary.files[0].refined == FRAMES
+    late.write_text(late.read_text() + " \n")
+    with pytest.raises(InputError, match=late.name):
+        run(track, "out", chunk_size=6)
+
+
+def test_a_changed_video_is_refused_and_named(track: Path) -> None:
+    run(track, "out")
+    with (track / "walk.avi").open("r+b") as video:
+        video.seek(-100, 2)
+        video.write(bytes(100))
+    with pytest.raises(InputError, match=r"walk\.avi"):
+        run(track, "out")
+
+
 def test_photos_of_another_number_are_refused(track: Path) -> None:
     frames = track / "images" / "walk"
     frames.mkdir(parents=True)
