@@ -22,7 +22,7 @@ from refine.estimate import Estimate, Source
 from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
-from refine.usable import blank, without_numbers
+from refine.usable import blank, blank_bodies
 from refine.verdict_sentences import sentence
 
 
@@ -179,9 +179,7 @@ class Result:
     @property
     def bodies(self) -> Bodies:
         """The refined bodies: pose, shape, expression, translation; NaN of people without usable numbers."""
-        bodies = self.state.bodies
-        parts = (bodies.pose, bodies.shape, bodies.expression, bodies.translation)
-        return Bodies(*(blank(part, self.source) for part in parts))
+        return blank_bodies(self.state.bodies, self.source)
 
     @property
     def camera(self) -> Camera:

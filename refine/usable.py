@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.bodies import Bodies
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -163,6 +164,12 @@ def blank(values: Float[Tensor, "B ..."], source: Source) -> Float[Tensor, "B ..
         return values
     lost = source.without_numbers.to(values.device)
     return values.masked_fill(lost.reshape(-1, *[1] * (values.dim() - 1)), torch.nan)
+
+
+def blank_bodies(bodies: Bodies, source: Source) -> Bodies:
+    """Return bodies, NaN where the people have no usable numbers."""
+    parts = (bodies.pose, bodies.shape, bodies.expression, bodies.translation)
+    return bodies if source.without_numbers is None else Bodies(*(blank(part, source) for part in parts))
 
 
 def known_cameras(estimate: Estimate, camera: Camera) -> Camera:
