@@ -169,8 +169,8 @@ def _facts(path: Path, everybody: Estimate, asked_camera: bool) -> tuple[tuple[s
          + (f", {source.expression.shape[1]} expressions" if source.expression.shape[1] else "")
          + (f", {source.gender}" if source.gender != "neutral" else "")
          + (f", {source.hand_mean} hand" if source.hand_mean else "") + f"; put on {estimate.body.name}"),
-        ("people", _count(len(everybody), "body", "bodies") + without + f" in {_count(len(images), 'image', 'images')}"
-         + (f", {_count(len(set(everybody.source.persons)), 'identity', 'identities')}" if source.persons else "")),
+        ("people", _count(len(everybody), "body", "bodies") + f" in {_count(len(images), 'image', 'images')}"
+         + (f", {_count(len(set(everybody.source.persons)), 'identity', 'identities')}" if source.persons else "") + without),
         ("images", _listed(source.images) if source.images else "not named"),
         ("camera", _camera(camera)),
         ("focal rule", "as asked for" if asked_camera else source.focal_rule or "stored"),

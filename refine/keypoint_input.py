@@ -44,7 +44,9 @@ def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[
     _check_extent(found, estimate, given.photos)
     found = Detections(found.name, found.pixel.to(estimate.camera.focal), found.confidence.to(estimate.camera.focal))
     lost = without_numbers(estimate.source).to(found.confidence.device)
-    found = replace(found, confidence=found.confidence.masked_fill(lost[:, None], 0.0))  # there is no body to hold them against
+    found = replace(
+        found, confidence=found.confidence.masked_fill(lost[:, None], 0.0)
+    )  # there is no body to hold them against
     if given.lens is not None:
         known = found.confidence > 0
         straight = given.lens.undistort_points(found.pixel.nan_to_num(0.0))
@@ -79,12 +81,23 @@ def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[De
     if isinstance(keypoints, Detections):
         return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
     if is_points(keypoints):
+        if not len(keypoints) and len(estimate):  # type: ignore[arg-type]  # nobody was detected, as in a detector's empty file
+            return _matched([_nobody(keypoints)] * (int(estimate.image_index.max()) + 1), estimate)
         return _by_row(keypoints, "the call", estimate, given.photos)
     if isinstance(keypoints, str | Path) and len(given.photos) > 1:
         content = load_keypoints(keypoints)
         if is_points(content):  # of several photos: only the estimate's rows can say whose they are
             return _by_row(content, Path(keypoints).name, estimate, given.photos)
     return _matched(_people(keypoints, given.photos), estimate)
+
+
+def _nobody(keypoints: object) -> DetectedPeople:
+    """Return nobody, in the set of an empty array of points (0, K, 2 or 3)."""
+    from refine.keypoint_formats._numbers import shape_of
+    from refine.keypoint_formats._sets import people_of
+    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+
+    return people_of([], SETS_BY_COUNT[shape_of(keypoints)[1]], "the call")
 
 
 def _by_row(

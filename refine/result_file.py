@@ -39,7 +39,18 @@ from refine.solve import StopReason
 from refine.source_content import packed, unpacked
 from refine.transfer import with_found
 
-SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad", "unusable", "without_numbers")
+SOURCE_TENSORS = (
+    "pose",
+    "betas",
+    "expression",
+    "translation",
+    "joints",
+    "vertices",
+    "keypoints_2d",
+    "sigma_rad",
+    "unusable",
+    "without_numbers",
+)
 
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")

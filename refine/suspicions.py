@@ -80,7 +80,10 @@ def suspicions(
     told(front & (tall < SMALL_PX), f"less than {SMALL_PX:.0f} px tall.")
     twins = _twins(joints, index)
     same = "are the same body in the same place."
-    found += [Doubt(f"{PEOPLE}: two {same}", f"Persons {int(known[one]) + 1} and {int(known[two]) + 1} {same}") for one, two in twins]
+    found += [
+        Doubt(f"{PEOPLE}: two {same}", f"Persons {int(known[one]) + 1} and {int(known[two]) + 1} {same}")
+        for one, two in twins
+    ]
     return tuple(found)
 
 

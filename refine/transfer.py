@@ -85,7 +85,9 @@ def on_trial(
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
     focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
     lost = None if source.model == body.model else fitted.distance_m
-    said = () if bool(without_numbers(source).all()) else source.doubts + fitted.notes  # of stand-ins there is nothing to say
+    said = (
+        () if bool(without_numbers(source).all()) else source.doubts + fitted.notes
+    )  # of stand-ins there is nothing to say
     return Estimate(body, State(fitted.bodies, spread), index, source, focal + said, lost)
 
 

@@ -283,7 +283,9 @@ def _report(
 def _converted(body: SkinnedBody, fit: Fit, scale: Tensor, start: Estimate, how: str) -> Converted:
     """Return the result of an estimate."""
     lost = without_numbers(start.source).to(scale.device)
-    report = _report(body, replace(fit, distance_m=blank(fit.distance_m, start.source)), scale.masked_fill(lost, 1.0), how)
+    report = _report(
+        body, replace(fit, distance_m=blank(fit.distance_m, start.source)), scale.masked_fill(lost, 1.0), how
+    )
     state, notes = State(fit.bodies, start.camera), start.notes + report.notes
     estimate = replace(start, state=state, notes=notes, distance_m=report.distance_m)
     return replace(report, estimate=estimate)

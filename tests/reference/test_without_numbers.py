@@ -87,7 +87,9 @@ def test_the_others_do_not_feel_somebody_without_numbers() -> None:
     alone = {name: value if name in ("focal", "size") else value[:1] for name, value in smpl_parameters(2).items()}
     one = refine.fit(PHOTO, alone, keypoints=keypoints[:1])
     both = refine.fit(PHOTO, damaged("all of it", 1), keypoints=keypoints)
-    assert float((one.vertices[0] - both.vertices[0]).norm(dim=-1).max()) < 1e-3  # a batch of another size rounds otherwise
+    assert (
+        float((one.vertices[0] - both.vertices[0]).norm(dim=-1).max()) < 1e-3
+    )  # a batch of another size rounds otherwise
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -97,7 +99,9 @@ def test_people_all_of_whom_have_no_numbers_stay_as_they_came(kind: str, caplog:
     assert result.stop == (StopReason.UNUSABLE,) and not result.accepted.any()
     assert bool(result.vertices.isnan().all())
     assert result.notes == ("Person 1 has no usable numbers (NaN or infinite): left as it came.",)
-    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"].count(result.notes[0]) == 1
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"].count(
+        result.notes[0]
+    ) == 1
     np.testing.assert_array_equal(result.smplx()["body_pose"], init["body_pose"])
 
 
@@ -122,10 +126,15 @@ def test_pictures_and_meshes_show_who_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_nothing_is_said_of_a_stand_in(kind: str, tmp_path: Path) -> None:
     whole, broken = smpl_parameters(2), damaged(kind, 1)
-    for name, content in (("whole", {k: v if k in ("focal", "size") else v[:1] for k, v in whole.items()}), ("broken", broken)):
+    for name, content in (
+        ("whole", {k: v if k in ("focal", "size") else v[:1] for k, v in whole.items()}),
+        ("broken", broken),
+    ):
         np.savez(tmp_path / f"{name}.npz", **content)
     one, two = inspect(tmp_path / "whole.npz"), inspect(tmp_path / "broken.npz")
-    assert set(two.suspicious) - set(one.suspicious) == {"Person 2 has no usable numbers (NaN or infinite): left as it came."}
+    assert set(two.suspicious) - set(one.suspicious) == {
+        "Person 2 has no usable numbers (NaN or infinite): left as it came."
+    }
     ranges = {"translation", "betas", "rotations", "camera"}
     assert [fact for fact in two.facts if fact[0] in ranges] == [fact for fact in one.facts if fact[0] in ranges]
     assert "1 without numbers" in dict(two.facts)["people"]
