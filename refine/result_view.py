@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from refine.solve import Decision
-
 if TYPE_CHECKING:
     from refine.estimate import Estimate
     from refine.result import Result
@@ -115,7 +113,7 @@ def _origin(estimate: "Estimate") -> str:
 
 def _verdict(result: "Result", row: int) -> str:
     """Return the decision about one person; without a gate, or where there was nothing to decide, where the solver stopped."""
-    decided = bool(result.judgement) and result.judgement[row].decision is not Decision.UNSOLVED
+    decided = bool(result.judgement) and result.judgement[row].judged
     return (result.judgement[row].decision if decided else result.stop[row]).name.lower().replace("_", " ")
 
 
