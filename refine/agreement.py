@@ -125,14 +125,14 @@ def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
 def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tuple[str, Names] | None:
     """Return the words and the names of another order the points are in, None where there is none."""
     count = stored.shape[1]
-    tried: list[tuple[float, bool, str, Names]] = [(float(found.misfit.median()), True, "", names)]
+    tried: list[tuple[float, bool, str, Names]] = [(found.median, True, "", names)]
     for words, order in ORDERS.items():
         if len(order) != count and not (len(order) < count and order in LEADING):
             continue
         spread = order + ("",) * (count - len(order))
         one = fit(stored, of_the_body(spread, source.model), source)
         if float(one.misfit.max()) > 0:  # else too few of its points are known
-            tried.append((float(one.misfit.median()), one.many, words, spread))
+            tried.append((one.median, one.many, words, spread))
     tried.sort(key=lambda one: one[0])
     misfit, wrong, words, order = tried[0]
     rivals = [other for other, _, _, others in tried[1:] if _differ(order, others)]
@@ -205,7 +205,7 @@ def _told(found: Fit, names: Names, what: str) -> str:
     rows = found.wrong.nonzero()[:, 0]
     row = int(rows[found.misfit[rows].argmax()])
     joint, count = int(found.worst[row]), len(rows)
-    who = f"Person {row + 1}" if count == 1 else f"{count} of {len(found.wrong)} people"
+    who = f"Person {row + 1}" if count == 1 else f"{count} of {int(found.asked.sum())} people"
     name = names[joint] if joint < len(names) and names[joint] else f"number {joint}"
     away = 1000 * float(found.misfit[row])
     worst = (

@@ -98,7 +98,8 @@ def fit(
         for doubt in suspicions(estimate, photo_facts(photos, estimate, detections), asked_camera=camera is not None)
     )
     for note in notes:
-        LOGGER.info(note)
+        if note not in doubts:
+            LOGGER.info(note)
     for doubt in doubts:
         LOGGER.warning(doubt)
     notes = tuple(dict.fromkeys((*notes, *doubts)))  # what the file says twice is both a note and a doubt

@@ -5,6 +5,7 @@ DetectedPeople (P people, in the detector's order)  --match-->  Detections (B bo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,9 @@ OUTSIDE_SHARE = 0.5
 OUTSIDE_MARGIN = 0.1
 """How far outside a point must lie, in image sizes: detectors put cut-off joints a little beyond the border."""
 
+LIKE = 0.75
+"""Likeness (of `difflib`) from which a name is taken for a misspelt one: "cocco17" is (0.92), and "coco19" (0.83); "h36m" is not."""
+
 BODY_OF_WHOLE = {"openpose137": ("body25", 25), "coco133": ("coco17", 17)}
 """The body's own points of a whole-body set: its name, and how many come first."""
 
@@ -42,6 +46,26 @@ def own_points(names: tuple[str, ...]) -> int:
     return next((count for whole, (_, count) in BODY_OF_WHOLE.items() if names == SETS[whole]), len(names))
 
 
+def _check_name(name: object, count: int) -> None:
+    """Refuse a name that means one of the library's sets and is none; what is like none of them may be a set of the caller's own body.
+
+    Raises:
+        InputError: It is; the message names the set of as many points.
+    """
+    from refine.body.keypoint_names import SETS
+
+    if isinstance(name, str) and name in SETS:
+        return
+    plain = "".join(letter for letter in str(name).lower() if letter.isalnum())
+    near = [known for known in SETS if plain and known.startswith(plain)]
+    near = near or get_close_matches(plain, SETS, cutoff=LIKE)
+    if isinstance(name, str) and not near:
+        return
+    meant = next((known for known in near if len(SETS[known]) == count), "")
+    advice = f"Did you mean {meant}?" if meant else f"None of these has {count} points: see docs/keypoints.md."
+    raise InputError("detections.name", f"one of {', '.join(SETS)}, or a set of your own body", repr(name), advice)
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """Detected points of B bodies.
@@ -52,7 +76,7 @@ class Detections:
         confidence: (B, K) 0 to 1; zero where the detector lacks the point, or found no such person.
 
     Raises:
-        InputError: Shapes disagree.
+        InputError: Shapes disagree, or the name is nearly a set's and no set's.
     """
 
     name: str
@@ -63,6 +87,7 @@ class Detections:
 
     def __post_init__(self) -> None:
         sizes = check_shape("detections.pixel", self.pixel, "B K 2")
+        _check_name(self.name, sizes["K"])
         check_shape("detections.confidence", self.confidence, "B K", **sizes)
 
     def misfit(self, projected: Float[Tensor, "B K 2"], informed: Tensor) -> Float[Tensor, "B"]:

@@ -53,6 +53,8 @@ class Source:
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
         found: Refined bodies that stand beside these words in a file refine wrote (`refine/source_found.py`), or None.
         unusable: (B,) rows that are never refined and written back as they came (`refine.usable` says why); None: there are none.
+        without_numbers: (B,) those of them whose own numbers are not finite: what stands in their place in these tensors and in an
+            estimate's bodies is a stand-in behind the camera, for arithmetic alone. None: there are none.
     """
 
     format: str
@@ -77,6 +79,7 @@ class Source:
     evidence: Mapping[str, Tensor] = field(default_factory=dict, metadata=PER_ROW)
     found: Found | None = None
     unusable: Bool[Tensor, "B"] | None = None
+    without_numbers: Bool[Tensor, "B"] | None = None
     any_lens: bool = False
 
     __repr__ = in_one_line

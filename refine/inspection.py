@@ -22,12 +22,15 @@ from refine.focal import camera_from_rule
 from refine.formats import find
 from refine.reading import estimate_of_file
 from refine.suspicions import suspicions
+from refine.usable import without_numbers
 
 ASSUMED_SIZE = (1080, 1920)
 """(height, width) px where nobody knows the photo's: the most common of videos."""
 
 ASSUMED_RULE = "diagonal"
 """The focal rule where nobody knows the camera: that of most systems since CLIFF."""
+
+NO_NUMBERS = "no numbers"
 
 SHOWN = 5
 """Names of photos listed before the rest is counted."""
@@ -135,11 +138,16 @@ def _read(path: Path, size: tuple[int, int] | None, format: str | None) -> tuple
     return find.read(path, format=format, camera=camera), (no_camera, *(() if size else (no_size,)))
 
 
-def _facts(path: Path, estimate: Estimate, asked_camera: bool) -> tuple[tuple[str, str], ...]:
+def _facts(path: Path, everybody: Estimate, asked_camera: bool) -> tuple[tuple[str, str], ...]:
+    """Return the facts; ranges are of the people who have numbers."""
+    lost = without_numbers(everybody.source)
+    ranged = not bool(lost.all())
+    estimate = everybody.rows((~lost).nonzero()[:, 0]) if ranged and bool(lost.any()) else everybody
     source, bodies, camera = estimate.source, estimate.bodies, estimate.camera
     module = find.formats().get(source.format)
     about = (getattr(module, "__doc__", None) or "").strip().splitlines()
-    images = estimate.image_index.unique()
+    images = everybody.image_index.unique()
+    without = f", {int(lost.sum())} without numbers" if bool(lost.any()) else ""
     place = (
         source.translation
         if source.translation is not None
@@ -161,14 +169,14 @@ def _facts(path: Path, estimate: Estimate, asked_camera: bool) -> tuple[tuple[st
          + (f", {source.expression.shape[1]} expressions" if source.expression.shape[1] else "")
          + (f", {source.gender}" if source.gender != "neutral" else "")
          + (f", {source.hand_mean} hand" if source.hand_mean else "") + f"; put on {estimate.body.name}"),
-        ("people", _count(len(estimate), "body", "bodies") + f" in {_count(len(images), 'image', 'images')}"
-         + (f", {_count(len(set(source.persons)), 'identity', 'identities')}" if source.persons else "")),
+        ("people", _count(len(everybody), "body", "bodies") + f" in {_count(len(images), 'image', 'images')}"
+         + (f", {_count(len(set(everybody.source.persons)), 'identity', 'identities')}" if source.persons else "") + without),
         ("images", _listed(source.images) if source.images else "not named"),
         ("camera", _camera(camera)),
         ("focal rule", "as asked for" if asked_camera else source.focal_rule or "stored"),
-        ("translation" if source.translation is not None else "pelvis", _span(place, "m", ("x", "y", "z"))),
-        ("betas", _span(source.betas.reshape(-1, 1), "", ("",)) if source.betas.shape[1] else "none"),
-        ("rotations", f"root up to {float(turns[:, 0].max()):.0f}°, {names[joint] if joint < len(names) else joint} up to {float(worst[joint - 1]):.0f}°"),
+        ("translation" if source.translation is not None else "pelvis", _span(place, "m", ("x", "y", "z")) if ranged else NO_NUMBERS),
+        ("betas", NO_NUMBERS if not ranged else _span(source.betas.reshape(-1, 1), "", ("",)) if source.betas.shape[1] else "none"),
+        ("rotations", NO_NUMBERS if not ranged else f"root up to {float(turns[:, 0].max()):.0f}°, {names[joint] if joint < len(names) else joint} up to {float(worst[joint - 1]):.0f}°"),
         ("stored beside", ", ".join(held) or "nothing"),
     ]  # fmt: skip
     return tuple(facts)

@@ -153,7 +153,21 @@ def _of_numbers(data: object, size: tuple[int, int], name: str) -> tuple[np.ndar
     if array is not None:
         got = f"{got} of shape {array.shape}" if np.isfinite(array).all() else f"{got} with numbers that are not finite"
     expected = "a 3x3 matrix or its nine numbers, fx, fy, cx, cy, a focal length in px, or a mapping with such keys"
-    raise InputError(name, expected, got, ADVICE)
+    raise InputError(name, expected, got, ADVICE if array is None else cut_out(array) or ADVICE)
+
+
+def cut_out(array: np.ndarray) -> str:
+    """Return how to get a 3x3 matrix out of a 3x4 or 4x4 one; "" where it is neither."""
+    if array.shape[-2:] not in ((3, 4), (4, 4)):
+        return ""
+    one = np.asarray(array, np.float64).reshape(-1, *array.shape[-2:])[0]
+    padded = not one[:3, 3].any() and np.array_equal(one[3:], np.eye(4)[3:, :][: len(one) - 3])
+    if padded and one[2, :3].tolist() == [0.0, 0.0, 1.0]:
+        return "Give its first three rows and columns: K[:3, :3]."
+    return (
+        "Give its first three rows and columns, K[:3, :3], if these are intrinsics; a projection matrix P = K [R | t] is taken apart by "
+        "cv2.decomposeProjectionMatrix, and the people must be in that camera's frame."
+    )
 
 
 def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) -> tuple[np.ndarray, np.ndarray, str]:
@@ -271,5 +285,6 @@ def _numbers(name: str, key: str, value: object, shape: tuple[int, ...], advice:
     if array is None or array.shape != shape or not np.isfinite(array).all():
         known = array is not None and np.isfinite(array).all()
         got = f"shape {array.shape}" if known and array is not None else "something that is not finite numbers"
-        raise InputError(f'{name}, "{key}"', f"finite numbers of shape {shape}", got, advice)
+        cut = cut_out(array) if known and array is not None and shape == (3, 3) else ""
+        raise InputError(f'{name}, "{key}"', f"finite numbers of shape {shape}", got, cut or advice)
     return array

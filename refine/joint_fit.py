@@ -19,6 +19,7 @@ from torch import Tensor
 from refine.body.keypoint_names import SMPL22
 from refine.estimate import Source
 from refine.joint_orders import OWN, Names, posed_points
+from refine.usable import without_numbers
 
 MISFIT_M = 0.08
 """How far a joint may lie from where the rotations put it on a mean body: in stored results bones and definitions differ by 40 mm."""
@@ -47,16 +48,23 @@ class Fit:
         misfit: (B,) m, of the worst point.
         worst: (B,) which point that is.
         wrong: (B,) whether the points cannot be what they are called.
+        asked: (B,) whether the body has numbers of its own; one that has none is never wrong.
     """
 
     misfit: Float[Tensor, "B"]
     worst: Int[Tensor, "B"]
     wrong: Bool[Tensor, "B"]
+    asked: Bool[Tensor, "B"]
 
     @property
     def many(self) -> bool:
         """Whether more than half of the bodies are wrong: then the order is, and not these bodies."""
-        return 2 * int(self.wrong.sum()) > len(self.wrong)
+        return 2 * int(self.wrong.sum()) > int(self.asked.sum())
+
+    @property
+    def median(self) -> float:
+        """The median misfit, m."""
+        return float(self.misfit[self.asked].median())
 
 
 def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) -> Fit:
@@ -69,9 +77,10 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) ->
     """
     known, predicted = posed_points(source.pose[:1], source.model)
     places = [place for place, name in enumerate(names) if name in known]
-    nobody = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    asked = ~without_numbers(source).to(points.device)
+    nobody = torch.zeros_like(asked)
     if len(places) < FEWEST:
-        return Fit(nobody.float(), nobody.long(), nobody)
+        return Fit(nobody.float(), nobody.long(), nobody, asked)
     chosen = [known.index(names[place]) for place in places]
     own = {place for place, name in enumerate(of_the_body(tuple(names), source.model)) if name}
     limits = points.new_tensor([MISFIT_M if place in own else BEYOND_M for place in places])
@@ -81,7 +90,7 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) ->
         predicted = posed_points(pose.to(stored), source.model, betas.to(stored))[1][:, chosen]
         parts.append(_fit(stored.float(), predicted.float(), limits))
     misfit, worst, wrong = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Fit(misfit, torch.tensor(places)[worst], wrong)
+    return Fit(misfit, torch.tensor(places)[worst], wrong & asked, asked)
 
 
 def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:

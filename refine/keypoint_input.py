@@ -15,6 +15,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.reading import Given
+from refine.usable import usable_rows, without_numbers
 
 
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
@@ -42,6 +43,10 @@ def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[
     check_shape("keypoints", found.confidence, "B K", K=len(estimate.body.keypoint_set(found.name).names))
     _check_extent(found, estimate, given.photos)
     found = Detections(found.name, found.pixel.to(estimate.camera.focal), found.confidence.to(estimate.camera.focal))
+    lost = without_numbers(estimate.source).to(found.confidence.device)
+    found = replace(
+        found, confidence=found.confidence.masked_fill(lost[:, None], 0.0)
+    )  # there is no body to hold them against
     if given.lens is not None:
         known = found.confidence > 0
         straight = given.lens.undistort_points(found.pixel.nan_to_num(0.0))
@@ -76,12 +81,23 @@ def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[De
     if isinstance(keypoints, Detections):
         return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
     if is_points(keypoints):
+        if not len(keypoints) and len(estimate):  # type: ignore[arg-type]  # nobody was detected, as in a detector's empty file
+            return _matched([_nobody(keypoints)] * (int(estimate.image_index.max()) + 1), estimate)
         return _by_row(keypoints, "the call", estimate, given.photos)
     if isinstance(keypoints, str | Path) and len(given.photos) > 1:
         content = load_keypoints(keypoints)
         if is_points(content):  # of several photos: only the estimate's rows can say whose they are
             return _by_row(content, Path(keypoints).name, estimate, given.photos)
     return _matched(_people(keypoints, given.photos), estimate)
+
+
+def _nobody(keypoints: object) -> DetectedPeople:
+    """Return nobody, in the set of an empty array of points (0, K, 2 or 3)."""
+    from refine.keypoint_formats._numbers import shape_of
+    from refine.keypoint_formats._sets import people_of
+    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+
+    return people_of([], SETS_BY_COUNT[shape_of(keypoints)[1]], "the call")
 
 
 def _by_row(
@@ -173,8 +189,8 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
         people = [one.body_only() for one in people]
         name = people[0].name
     projected = estimate.keypoints_2d(name).cpu()
-    if estimate.source.unusable is not None:  # who is not there is nobody in the photo
-        projected = projected.masked_fill(estimate.source.unusable[:, None, None], torch.nan)
+    gone = ~usable_rows(estimate)  # who is not there is nobody in the photo
+    projected = projected.masked_fill(gone[:, None, None], torch.nan)
     pixel = torch.zeros(projected.shape)
     confidence = torch.zeros(projected.shape[:2])
     for index, one in enumerate(people):
@@ -183,7 +199,7 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
         for row, chosen in zip(rows.tolist(), person.tolist(), strict=True):
             if chosen >= 0:
                 pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
-            else:
+            elif not gone[row]:
                 asked = " Are they of this photo at this size?" if len(one) else ""
                 notes.append(f"Person {row + 1}: {nobody_said(one)}{asked}")
         spare = len(one) - int((person >= 0).sum())

@@ -22,12 +22,16 @@ from refine.estimate import Estimate, Source
 from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
+from refine.usable import blank, blank_bodies
 from refine.verdict_sentences import sentence
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """Refined bodies beside the estimate they came from.
+
+    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it is NaN here, and what is
+    written back is what came. In `estimate` and `state` a stand-in behind the camera takes its place (`source.without_numbers`).
 
     Attributes:
         estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
@@ -112,7 +116,7 @@ class Result:
             return self.stored_sigma_mm
         if self.posterior is None:
             return torch.full_like(self.joints, torch.nan)
-        return joint_sigma_mm(self.body, self.state, self.posterior)
+        return blank(joint_sigma_mm(self.body, self.state, self.posterior), self.source)
 
     @usual_torch()
     def vertex_sigma_mm(self, vertices: Sequence[int] | Tensor | None = None) -> Float[Tensor, "B N 3"]:
@@ -139,7 +143,8 @@ class Result:
             raise InputError(
                 "vertices", f"indices from 0 to {count - 1}", f"{int(chosen.min())} to {int(chosen.max())}"
             )
-        return vertex_sigma_mm(self.body, self.state, self.posterior, chosen.to(self.joints.device))
+        chosen = chosen.to(self.joints.device)
+        return blank(vertex_sigma_mm(self.body, self.state, self.posterior, chosen), self.source)
 
     @usual_torch()
     def explain(self) -> tuple["Explanation", ...]:  # type: ignore[name-defined]
@@ -173,8 +178,8 @@ class Result:
 
     @property
     def bodies(self) -> Bodies:
-        """The refined bodies: pose, shape, expression, translation."""
-        return self.state.bodies
+        """The refined bodies: pose, shape, expression, translation; NaN of people without usable numbers."""
+        return blank_bodies(self.state.bodies, self.source)
 
     @property
     def camera(self) -> Camera:
@@ -190,13 +195,13 @@ class Result:
     @usual_torch()
     def vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, camera frame. A person whose size the model does not reach stands nearer or farther, at another scale (`notes`)."""
-        return self.refined.vertices
+        return blank(self.refined.vertices, self.source)
 
     @cached_property
     @usual_torch()
     def joints(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) m, camera frame."""
-        return self.refined.joints
+        return blank(self.refined.joints, self.source)
 
     @usual_torch()
     def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
@@ -212,14 +217,14 @@ class Result:
         Raises:
             InputError: The body has no such set; the message lists those it has.
         """
-        return self.refined.keypoints_2d(name)
+        return blank(self.refined.keypoints_2d(name), self.source)
 
     @property
     @usual_torch()
     def turned(self) -> Float[Tensor, "B J"]:
         """(B, J) degrees by which each joint's local rotation differs from the estimate's."""
-        away = rotation.log(self.estimate.bodies.pose.mT @ self.bodies.pose)
-        return torch.rad2deg(away.norm(dim=-1))
+        away = rotation.log(self.estimate.bodies.pose.mT @ self.state.bodies.pose)
+        return blank(torch.rad2deg(away.norm(dim=-1)), self.source)
 
     @usual_torch()
     def smplx(self) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ verdict (B,) sentences   verdict/decision (B,) names of Decision   verdict/kept 
 verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known; all where a gate judged
 sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
-source/...   the regressor's own words
+source/...   the regressor's own words; source/unusable, source/without_numbers (B,) where there are such people
 source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/source_content.py`): what `Result.write_source` writes it again from
 
 Version 1 kept the file as source/arrays/..., nested keys joined by /, without what is no array; it is read as it is.
@@ -39,7 +39,18 @@ from refine.solve import StopReason
 from refine.source_content import packed, unpacked
 from refine.transfer import with_found
 
-SOURCE_TENSORS = ("pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad")
+SOURCE_TENSORS = (
+    "pose",
+    "betas",
+    "expression",
+    "translation",
+    "joints",
+    "vertices",
+    "keypoints_2d",
+    "sigma_rad",
+    "unusable",
+    "without_numbers",
+)
 
 SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")
@@ -187,6 +198,8 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         joint_names=names["joint_names"],
         doubts=names["doubts"],
         sigma_rad=tensor("sigma_rad"),
+        unusable=tensor("unusable"),
+        without_numbers=tensor("without_numbers"),
         evidence={
             key.removeprefix("source/evidence/"): torch.from_numpy(array)
             for key, array in arrays.items()

@@ -3,6 +3,7 @@
 import torch
 
 from refine.result import Result
+from refine.usable import without_numbers
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 
 MOVED_JOINTS = 8
@@ -20,10 +21,15 @@ def page_of(result: Result, image: int) -> ReportPage:
     """
     chosen = (result.image_index == image).nonzero()[:, 0].tolist()
     count = sum(bool(result.accepted[row]) for row in chosen)
+    lost = without_numbers(result.source)
     verdict = f"{count} of {len(chosen)} people refined."
-    return ReportPage(
-        "refine", verdict, tuple(_body(result, row, number) for number, row in enumerate(chosen, 1)), result.notes
-    )
+    bodies = (_absent(result, row, n) if bool(lost[row]) else _body(result, row, n) for n, row in enumerate(chosen, 1))
+    return ReportPage("refine", verdict, tuple(bodies), result.notes)
+
+
+def _absent(result: Result, row: int, number: int) -> ReportBody:
+    """Return what the page says about somebody without usable numbers."""
+    return ReportBody(f"Person {number}", result.stop[row].value, shown=False)
 
 
 def _body(result: Result, row: int, number: int) -> ReportBody:

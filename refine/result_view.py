@@ -62,12 +62,18 @@ def result_html(result: "Result") -> str:
 
 def table_row(result: "Result", row: int) -> tuple[str, ...]:
     """Return what the table says of one person, in the order of `HEADINGS`."""
-    turned = result.turned[row]
-    joint = int(turned.nan_to_num(0.0).argmax())
-    most = f"{result.body.joint_names[joint]} {float(turned[joint]):.0f}°"
     return (
-        str(row + 1), _number(result.misfit_before[row]), _number(result.misfit[row]), most, _verdict(result, row)
+        str(row + 1), _number(result.misfit_before[row]), _number(result.misfit[row]), most_turned(result, row), _verdict(result, row)
     )  # fmt: skip
+
+
+def most_turned(result: "Result", row: int) -> str:
+    """Return the joint of a person that turned most, and by how many degrees; "-" where there is none."""
+    turned = result.turned[row]
+    if not bool(turned.isfinite().any()):
+        return "-"
+    joint = int(turned.nan_to_num(0.0).argmax())
+    return f"{result.body.joint_names[joint]} {float(turned[joint]):.0f}°"
 
 
 def _picture(result: "Result") -> str:
@@ -106,8 +112,9 @@ def _origin(estimate: "Estimate") -> str:
 
 
 def _verdict(result: "Result", row: int) -> str:
-    """Return the decision about one person, or without a gate where the solver stopped."""
-    return (result.judgement[row].decision if result.judgement else result.stop[row]).name.lower().replace("_", " ")
+    """Return the decision about one person; without a gate, or where there was nothing to decide, where the solver stopped."""
+    decided = bool(result.judgement) and result.judgement[row].judged
+    return (result.judgement[row].decision if decided else result.stop[row]).name.lower().replace("_", " ")
 
 
 def _notes(notes: tuple[str, ...]) -> list[str]:

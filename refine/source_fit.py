@@ -24,6 +24,7 @@ from refine.body_size import shape_and_scale
 from refine.estimate import Source, as_array
 from refine.source_found import Found
 from refine.source_pose import copy_pose, source_pelvis
+from refine.usable import blank, without_numbers
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
@@ -169,9 +170,10 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
     first = torch.einsum("ks,bs->bk", body.joint_basis[0], shape) + body.joint_template[0]
     bodies = Bodies(pose, shape, rest.expression, pelvis / scale[:, None] - first)
     distance = _distance(body, bodies, source, scale)
-    said = (
-        f"; they lie {1000 * float(distance.mean()):.0f} mm apart on average" if bool(distance.isfinite().all()) else ""
-    )
+    lost = without_numbers(source).to(scale.device)
+    known = distance[~lost]
+    told = len(known) > 0 and bool(known.isfinite().all())
+    said = f"; they lie {1000 * float(known.mean()):.0f} mm apart on average" if told else ""
     notes = [f"The pose of {source.model} is transferred to {body.name}: {how}{said}."]
     if hand_coefficients(source):
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
@@ -179,7 +181,7 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(
             f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too straight."
         )
-    notes += scale_notes(scale, body)
+    notes += scale_notes(scale.masked_fill(lost, 1.0), body)
     return Fitted(bodies, scale, distance, tuple(notes))
 
 
@@ -219,4 +221,4 @@ def _distance(body: SkinnedBody, bodies: Bodies, source: Source, scale: Tensor) 
         return torch.full_like(scale, torch.nan)
     joints = body.posed(bodies).joints[:, :BODY_JOINTS] * scale[:, None, None]
     apart: Tensor = (joints - source.joints[:, :BODY_JOINTS].to(joints)).norm(dim=-1)
-    return apart.mean(1)
+    return blank(apart.mean(1), source)

@@ -13,6 +13,7 @@ from refine.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.detections import Detections
 from refine.estimate import Estimate, Source
 from refine.photo import Photo
+from refine.usable import said_without_numbers, without_numbers
 
 WILD_BETA = 5.0
 """Shape coefficients are standard deviations: one in two million people is beyond five."""
@@ -42,14 +43,20 @@ def suspicions(
     """
     if not len(estimate):
         return ()
+    found = [Doubt(f"{PEOPLE}: no usable numbers", sentence) for sentence in said_without_numbers(estimate.source)]
+    known = (~without_numbers(estimate.source)).nonzero()[:, 0]  # of a stand-in nothing may be said
+    if not len(known):
+        return tuple(found)
+    if len(known) < len(estimate):
+        estimate = estimate.rows(known.to(estimate.image_index.device))
     source, camera = estimate.source, estimate.camera.to("cpu")
     joints, index = estimate.joints.detach().cpu(), estimate.image_index.cpu()
-    found = camera_doubts(source, camera, joints, index, photos, asked=asked_camera)
+    found += camera_doubts(source, camera, joints, index, photos, asked=asked_camera)
     found += [Doubt(f"{PEOPLE}: what the file says twice", sentence) for sentence in source.doubts]
 
     def told(rows: Bool[Tensor, "B"], words: str) -> None:
         if bool(rows.any()):
-            chosen = [str(row + 1) for row in rows.nonzero()[:, 0].tolist()]
+            chosen = [str(row + 1) for row in known[rows.nonzero()[:, 0]].tolist()]
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
             found.append(Doubt(f"{PEOPLE}: {words}", f"Person {', '.join(chosen[:SHOWN])}{more}: {words}"))
 
@@ -73,7 +80,10 @@ def suspicions(
     told(front & (tall < SMALL_PX), f"less than {SMALL_PX:.0f} px tall.")
     twins = _twins(joints, index)
     same = "are the same body in the same place."
-    found += [Doubt(f"{PEOPLE}: two {same}", f"Persons {one + 1} and {two + 1} {same}") for one, two in twins]
+    found += [
+        Doubt(f"{PEOPLE}: two {same}", f"Persons {int(known[one]) + 1} and {int(known[two]) + 1} {same}")
+        for one, two in twins
+    ]
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_found import KEY, as_bytes, found_among, texts
 from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
-from refine.usable import check_places, known_cameras, with_stand_ins
+from refine.usable import check_places, known_cameras, with_stand_ins, without_numbers
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
@@ -85,7 +85,10 @@ def on_trial(
     index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
     focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
     lost = None if source.model == body.model else fitted.distance_m
-    return Estimate(body, State(fitted.bodies, spread), index, source, focal + source.doubts + fitted.notes, lost)
+    said = (
+        () if bool(without_numbers(source).all()) else source.doubts + fitted.notes
+    )  # of stand-ins there is nothing to say
+    return Estimate(body, State(fitted.bodies, spread), index, source, focal + said, lost)
 
 
 def with_camera(estimate: Estimate, camera: Camera) -> Estimate:

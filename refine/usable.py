@@ -3,8 +3,9 @@
     unusable    a number that is not finite;  a pelvis nearer than `NEAREST_M`, or a body that would fill the photo `MOST_PHOTOS` times over;
                 a pelvis beyond `FAR_M` of a body that is too small to have been estimated:  f · 1.7 m / z < max(8 px, 0.5 % of the longer side)
 
-Where some rows are unusable they stay in the estimate, are never refined, and are written back as they came. Where all are, the file is
-refused, but for rows without any number at all: those say that nobody was there.
+Unusable rows stay in the estimate, are never refined, and are written back as they came. Where no row has a place at which a camera can see
+a person, and some have numbers, the file is refused. A row whose numbers are not finite is its own misfortune and never the file's: for the
+arithmetic a stand-in takes its place (`Source.without_numbers`), and what a `Result` says of it is NaN.
 
 A distance alone says little: f = 5000 px puts people at 40 to 80 m, weak perspective kept by a long lens at 400 m. What is judged is the
 body's size in the photo.
@@ -12,15 +13,16 @@ body's size in the photo.
 Source: derived here; 1.7 m is the stature of the mean SMPL body.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.bodies import Bodies
 from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -71,14 +73,13 @@ def with_stand_ins(source: Source, camera: Camera) -> tuple[Source, Camera]:
         camera: One camera a row.
 
     Returns:
-        Both, finite unless all rows are damaged. A stand-in is another row, moved behind the camera; where no row has numbers, the rest pose.
+        Both, finite unless all rows have numbers and no camera has. A stand-in is another row, moved behind the camera; where no row has
+        numbers, the rest pose.
     """
     parts = (source.pose, source.betas, source.expression, source.translation, source.joints)
-    lost = torch.zeros(len(source), dtype=torch.bool)
-    for part in (*parts, camera.focal, camera.center, camera.size):
-        if part is not None and len(part) == len(source):
-            lost |= ~part.detach().cpu().isfinite().flatten(1).all(1)
-    if not bool(lost.any()) or (bool(lost.all()) and not _says_nobody(source)):
+    unsaid = _not_finite(parts, len(source))
+    lost = unsaid | _not_finite((camera.focal, camera.center, camera.size), len(source))
+    if not bool(lost.any()) or (bool(lost.all()) and not bool(unsaid.any())):
         return source, camera
     if bool(lost.all()):
         return _nobody(source, lost), _like_any(camera, lost)
@@ -98,7 +99,8 @@ def with_stand_ins(source: Source, camera: Camera) -> tuple[Source, Camera]:
         for name, part in (("translation", stood.translation), ("joints", stood.joints), ("vertices", stood.vertices))
     }
     persons = source.persons
-    return replace(stood, **moved, persons=persons, unusable=lost), camera[rows.to(camera.focal.device)]  # type: ignore[arg-type]
+    marked = replace(stood, **moved, persons=persons, unusable=lost, without_numbers=lost)  # type: ignore[arg-type]
+    return marked, camera[rows.to(camera.focal.device)]
 
 
 def check_places(estimate: Estimate) -> Estimate:
@@ -127,13 +129,47 @@ def check_places(estimate: Estimate) -> Estimate:
     if bool(wrong.any()) and bool((wrong | lost).all()):
         raise _refusal(source, float(depth[wrong][0]), float(tall[wrong][0]), near=bool(near[wrong][0]))
     notes = estimate.notes
-    if bool(lost.any()):
-        notes += (f"{_people(lost)} without usable numbers (NaN): left as they came.",)
+    notes += said_without_numbers(source)
     if bool(wrong.any()):
-        notes += (f"{_people(wrong)} nearer or farther than a camera can see a person: left as they came.",)
+        is_, it = ("is", "it") if int(wrong.sum()) == 1 else ("are", "they")
+        notes += (f"{_people(wrong)} {is_} nearer or farther than a camera can see a person: left as {it} came.",)
     if not bool((wrong | lost).any()):
         return estimate
     return replace(estimate, source=replace(source, unusable=wrong | lost), notes=notes)
+
+
+def without_numbers(source: Source) -> Bool[Tensor, "B"]:
+    """Return which rows have no usable numbers (B,), on the CPU: a stand-in is there, of which nothing may be said."""
+    marked = source.without_numbers
+    return torch.zeros(len(source), dtype=torch.bool) if marked is None else marked.cpu()
+
+
+def said_without_numbers(source: Source) -> tuple[str, ...]:
+    """Return the sentence about the people without usable numbers; none where all have some."""
+    lost = without_numbers(source)
+    if not bool(lost.any()):
+        return ()
+    has, it = ("has", "it") if int(lost.sum()) == 1 else ("have", "they")
+    return (f"{_people(lost)} {has} no usable numbers (NaN or infinite): left as {it} came.",)
+
+
+def blank(values: Float[Tensor, "B ..."], source: Source) -> Float[Tensor, "B ..."]:
+    """Return values of B people, NaN in the rows of those without usable numbers.
+
+    Args:
+        values: (B, ...), made of the bodies that stand in the estimate.
+        source: Says which rows these are.
+    """
+    if source.without_numbers is None:
+        return values
+    lost = source.without_numbers.to(values.device)
+    return values.masked_fill(lost.reshape(-1, *[1] * (values.dim() - 1)), torch.nan)
+
+
+def blank_bodies(bodies: Bodies, source: Source) -> Bodies:
+    """Return bodies, NaN where the people have no usable numbers."""
+    parts = (bodies.pose, bodies.shape, bodies.expression, bodies.translation)
+    return bodies if source.without_numbers is None else Bodies(*(blank(part, source) for part in parts))
 
 
 def known_cameras(estimate: Estimate, camera: Camera) -> Camera:
@@ -185,10 +221,13 @@ def _refusal(source: Source, depth: float, tall: float, *, near: bool) -> InputE
     return InputError(where, "people at a distance from which they can be seen", got, f"Is it in mm or cm? {advice}")
 
 
-def _says_nobody(source: Source) -> bool:
-    """Say whether the rows have no number at all: a body that was not seen, rather than one that was damaged."""
-    place = source.joints if source.translation is None else source.translation
-    return bool(source.pose.isnan().all()) and (place is None or bool(place.isnan().all()))
+def _not_finite(parts: Sequence[Tensor | None], count: int) -> Bool[Tensor, "B"]:
+    """Return in which of the rows (B,) some number is not finite; parts with another number of rows say nothing."""
+    lost = torch.zeros(count, dtype=torch.bool)
+    for part in parts:
+        if part is not None and len(part) == count:
+            lost |= ~part.detach().cpu().isfinite().flatten(1).all(1)
+    return lost
 
 
 def _nobody(source: Source, lost: Tensor) -> Source:
@@ -199,7 +238,7 @@ def _nobody(source: Source, lost: Tensor) -> Source:
     shape, expression = torch.zeros_like(source.betas), torch.zeros_like(source.expression)
     return replace(
         source, pose=pose, betas=shape, expression=expression, translation=place, joints=None, vertices=None,
-        keypoints_2d=None, unusable=lost,
+        keypoints_2d=None, unusable=lost, without_numbers=lost,
     )  # fmt: skip
 
 
@@ -213,8 +252,8 @@ def _like_any(camera: Camera, lost: Tensor) -> Camera:
 
 
 def _people(rows: Tensor) -> str:
-    """Return 'Person 3 is' or '4 people (1, 2, 5, ...) are'."""
+    """Return 'Person 3' or '4 people (1, 2, 5, ...)'."""
     numbers = [row + 1 for row in rows.nonzero()[:, 0].tolist()]
     if len(numbers) == 1:
-        return f"Person {numbers[0]} is"
-    return f"{len(numbers)} people ({', '.join(map(str, numbers[:5]))}{', ...' if len(numbers) > 5 else ''}) are"
+        return f"Person {numbers[0]}"
+    return f"{len(numbers)} people ({', '.join(map(str, numbers[:5]))}{', ...' if len(numbers) > 5 else ''})"

@@ -103,11 +103,12 @@ def _write(estimate: "Estimate", kind: str, place: Path, *, own: bool) -> None:
     from refine.result import Result
     from refine.solve import StopReason
     from refine.source_pose import PARENTS
+    from refine.usable import usable_rows
 
     if kind == "parameters":
         words = body_words(estimate) if own or estimate.source.model not in PARENTS else source_words(estimate)
         write_arrays(place, words)
         return
     nothing = torch.full_like(estimate.bodies.translation[:, 0], torch.nan)
-    stop = (StopReason.NO_EVIDENCE,) * len(estimate)
+    stop = tuple(StopReason.NO_EVIDENCE if row else StopReason.UNUSABLE for row in usable_rows(estimate).tolist())
     Result(estimate, estimate.state, stop, nothing, nothing, nothing, nothing, notes=estimate.notes).save(place)

@@ -141,14 +141,15 @@ def _print_table(result: "Result") -> None:
     """Print one row a person."""
     from rich.table import Table
 
+    from refine.result_view import most_turned
+
     table = Table(
         "person", "misfit before px", "after px", "cost before", "after", "most turned joint", "solver", "verdict"
     )
     for row in range(len(result)):
-        joint = int(result.turned[row].argmax())
         table.add_row(
             str(row + 1), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
-            f"{result.body.joint_names[joint]} {float(result.turned[row, joint]):.0f}°", result.stop[row].name,
+            most_turned(result, row), result.stop[row].name,
             result.judgement[row].decision.name if result.judgement else "-",
         )  # fmt: skip
     print_table(table)

@@ -17,6 +17,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, as_array
 from refine.source_pose import PARENTS, REST_PELVIS_M, joint_slices
 from refine.transfer import refined_source, source_parameters
+from refine.usable import blank, blank_bodies
 
 
 def source_words(estimate: Estimate) -> dict[str, np.ndarray]:
@@ -50,14 +51,14 @@ def body_words(estimate: Estimate) -> dict[str, np.ndarray]:
         estimate: An estimate on any model of 24, 52 or 55 joints.
 
     Returns:
-        Arrays by name, one row a body.
+        Arrays by name, one row a body; NaN of people without usable numbers.
     """
-    body, bodies = estimate.body, estimate.bodies
+    body, bodies = estimate.body, blank_bodies(estimate.bodies, estimate.source)
     built_in = body.model not in PARENTS
     model = "smplx" if built_in else body.model
     turn = as_array(rotation.log(bodies.pose) - body.mean_pose)
     content = {name: turn[:, part].reshape(len(turn), -1) for name, part in joint_slices(model).items()}
-    joints = estimate.joints
+    joints = blank(estimate.joints, estimate.source)
     if built_in:
         rest = torch.tensor(REST_PELVIS_M["smplx"]).to(joints)
         content |= {"transl": as_array(joints[:, 0] - rest), "built_in_shape": as_array(bodies.shape)}
@@ -65,7 +66,7 @@ def body_words(estimate: Estimate) -> dict[str, np.ndarray]:
         content |= {"betas": as_array(bodies.shape), "transl": as_array(bodies.translation)}
         if bodies.expression.shape[1]:
             content["expression"] = as_array(bodies.expression)
-        content |= {"gender": np.asarray(body.gender), "vertices": as_array(estimate.vertices)}
+        content |= {"gender": np.asarray(body.gender), "vertices": as_array(blank(estimate.vertices, estimate.source))}
     return content | {"joints": as_array(joints)} | camera_words(estimate)
 
 

@@ -33,6 +33,7 @@ from refine.estimate import Estimate
 from refine.source_fit import fit_bodies, scale_notes
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
+from refine.usable import blank, blank_bodies, without_numbers
 
 JOINT_SIGMA_M = 0.01
 """How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say where in it they lie."""
@@ -53,7 +54,7 @@ class Converted:
 
     Attributes:
         body: The model.
-        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`).
+        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`); NaN of people without usable numbers.
         distance_m: (B,) how far apart the two surfaces lie on average, in the source's scale: mean distance of its vertices from the
             new surface; of corresponding vertices where both share a mesh; of joints where there is no surface.
         scale: (B,) size of the source in units of the new bodies'; 1 for adults.
@@ -102,7 +103,8 @@ def convert(
     """
     body = _model(to)
     if isinstance(source, Estimate):
-        return _estimate(source, body)
+        done, words = _estimate(source, body), source.source
+        return replace(done, bodies=blank_bodies(done.bodies, words), distance_m=blank(done.distance_m, words))
     if not isinstance(source, Tensor) or source.dim() != 3 or source.shape[2] != 3 or not len(source):
         got = f"shape {tuple(source.shape)}" if isinstance(source, Tensor) else type(source).__name__
         raise InputError("source", "an Estimate, or a tensor of points (B, W, 3), at least one body", got)
@@ -196,9 +198,10 @@ def _as_it_is(estimate: Estimate, stored: Tensor | None, *, as_it_came: bool) ->
 
 def _average(distance_m: Tensor) -> str:
     """Return a mean distance in words."""
-    if not bool(distance_m.isfinite().all()):
+    known = distance_m[distance_m.isfinite()]
+    if not len(known):
         return "what is not known, for neither surface nor joints are stored"
-    return f"{1000 * float(distance_m.mean()):.1f} mm on average"
+    return f"{1000 * float(known.mean()):.1f} mm on average"
 
 
 def _same_mesh_distance(body: SkinnedBody, bodies: Bodies, vertices: Tensor) -> Tensor:
@@ -270,7 +273,7 @@ def _report(
 ) -> Converted:
     """Return the result with its notes; the distance in the source's scale, m."""
     away = fit.distance_m * scale
-    said = f", {1000 * float(away.mean()):.1f} mm apart on average" if bool(away.isfinite().all()) else ""
+    said = f", {_average(away).replace('mm', 'mm apart')}" if bool(away.isfinite().any()) else ""
     notes = [f"Converted to {body.name} by {how}{said}."]
     if unit[0] != 1:
         notes.append(f"The points are taken to be in {unit[1]}: people would be {unit[0]:g} times too large in metres.")
@@ -279,7 +282,10 @@ def _report(
 
 def _converted(body: SkinnedBody, fit: Fit, scale: Tensor, start: Estimate, how: str) -> Converted:
     """Return the result of an estimate."""
-    report = _report(body, fit, scale, how)
+    lost = without_numbers(start.source).to(scale.device)
+    report = _report(
+        body, replace(fit, distance_m=blank(fit.distance_m, start.source)), scale.masked_fill(lost, 1.0), how
+    )
     state, notes = State(fit.bodies, start.camera), start.notes + report.notes
     estimate = replace(start, state=state, notes=notes, distance_m=report.distance_m)
     return replace(report, estimate=estimate)

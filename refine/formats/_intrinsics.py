@@ -15,6 +15,8 @@ from torch import Tensor
 
 from refine.camera import Camera
 from refine.errors import InputError
+from refine.estimate import as_array
+from refine.intrinsics import cut_out
 
 
 def camera_of(
@@ -37,6 +39,18 @@ def camera_of(
     middle = torch.as_tensor(center, dtype=torch.float32)
     size = torch.round(2 * middle.flip(-1)) if sizes is None else sizes
     return Camera(torch.as_tensor(focal, dtype=torch.float32), middle, size)
+
+
+def check_three_by_three(where: str, matrices: object) -> None:
+    """Refuse what is no 3x3 matrix, and no stack of them.
+
+    Raises:
+        InputError: It has another shape; of a projection matrix the message says what to cut out of it.
+    """
+    array = as_array(matrices)
+    if array.dtype.kind not in "iuf" or (array.shape[-2:] != (3, 3) and array.shape[-1:] != (9,)):
+        expected = "3x3 matrices [[f, 0, cx], [0, f, cy], [0, 0, 1]]"
+        raise InputError(f"{where}: intrinsics", expected, f"shape {array.shape}", cut_out(array))
 
 
 def camera_of_matrices(

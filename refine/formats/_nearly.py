@@ -48,6 +48,11 @@ def levels(path: Path) -> list[frozenset[str]]:
         content = read_json(path) if what == "json" else read_pickled(path) if what else None
     except InputError:
         return []
+    return names_within(content)
+
+
+def names_within(content: object) -> list[frozenset[str]]:
+    """Return the names on each level of a content in memory, the outermost first; empty where it has none."""
     return list(_names(content, DEPTH))
 
 

@@ -25,6 +25,12 @@ SYSTEMS: tuple[tuple[str, frozenset[str], str], ...] = (
         "width in px, for each row.",
     ),
     (
+        "HybrIK's network's",
+        frozenset({"pred_theta_mats"}),
+        f"{FOUR}: pred_theta_mats are 24 matrices a person (216 numbers) or, in early versions, 24 quaternions (96; to matrices first), split into 1 and 23; pred_shape as "
+        "betas; the pelvis cam_root as joints (N, 1, 3) in place of transl, which is no SMPL transl; and focal = 1000/256 of the box's width in px.",
+    ),
+    (
         "NLF's",
         frozenset({"pose", "betas", "trans", "vertices3d"}),
         "Save the whole dictionary that detect_smpl_batched returned: joints3d says where people are, and joints2d through which lens.",
@@ -49,6 +55,14 @@ SYSTEMS: tuple[tuple[str, frozenset[str], str], ...] = (
         "an output of the HMR family",
         frozenset({"pred_rotmat", "pred_betas", "pred_camera"}),
         f"pred_camera is of the crop. {FOUR}: pred_rotmat split into 1 and 23, pred_betas as betas, and transl from the crop camera and the box (docs/formats.md).",
+    ),
+    *(
+        (
+            "an output of the HMR family",
+            frozenset({pose, "pred_cam"}),
+            f"pred_cam is of the crop. {FOUR}: {pose} (matrices) split into 1 and 23, the shape as betas, and transl from the crop camera and the box (docs/formats.md).",
+        )
+        for pose in ("pred_rotmat", "pred_pose")
     ),
     (
         "a place in the crop",

@@ -30,6 +30,12 @@ MOST_TURN_RAD = 25.0
 OTHER_WORDS = {4: "quaternions", 6: "the first two columns or rows of matrices (6D)"}
 """What so many numbers a joint mostly are."""
 
+TO_MATRICES = {
+    4: " scipy's Rotation.from_quat makes them of quaternions (x, y, z, w); those with w first are turned over before: q[..., [1, 2, 3, 0]].",
+    6: " The matrix has a / |a|, b made orthogonal to it and of length 1, and their cross product; as columns in most SMPL networks, as rows in pytorch3d.",
+}
+"""How matrices are made of them."""
+
 DAMAGED_ADVICE = "The file is damaged or was changed: run the regressor again."
 
 
@@ -119,7 +125,11 @@ def rotations(where: str, name: str, values: object, count: int, joints: int) ->
 def other_words(each: float) -> str:
     """Say what so many numbers a joint may be and what to do, empty where that is not known."""
     said = OTHER_WORDS.get(int(each)) if each == int(each) else None
-    return f"Are they {said}? Store axis-angle (rotation vectors, rad) or 3x3 matrices." if said else ""
+    return (
+        f"Are they {said}? Store axis-angle (rotation vectors, rad) or 3x3 matrices.{TO_MATRICES[int(each)]}"
+        if said
+        else ""
+    )
 
 
 def pose_of(

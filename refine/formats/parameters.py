@@ -28,7 +28,8 @@ from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.focal import list_rules
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
-from refine.formats._intrinsics import camera_of_matrices
+from refine.formats._in_memory import advice_on, refuse_places_that_are_none
+from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._nobody import is_empty
 from refine.formats._npz import write_arrays
 from refine.formats._own_source import own_source
@@ -146,12 +147,15 @@ def source_of(init: Mapping[str, object] | object, *, path: Path | None = None) 
     arrays = _arrays(init)
     where = str(path) if path else "init"
     if isinstance(init, Mapping) and FILE not in arrays:
+        if path is None:
+            refuse_places_that_are_none(where, init)
         spelled = named(init, where)
         arrays = {str(name): spelled[name] for name in (*init, *spelled) if name in spelled}  # in the order given
     for name in ("global_orient", "body_pose"):
         if name not in arrays:
             keys = ", ".join(arrays) or "nothing"
-            raise InputError(where, f"SMPL(-X) names ({', '.join(NAMES)})", keys, f"{name} is missing.")
+            advice = advice_on(init) if path is None and FILE not in arrays else ""
+            raise InputError(where, f"SMPL(-X) names ({', '.join(NAMES)})", keys, advice or f"{name} is missing.")
     body_pose = as_array(arrays["body_pose"])
     count, joints = count_of(where, body_pose)
     has_face = any(name in arrays for name in ("jaw_pose", "leye_pose", "reye_pose", "expression"))
@@ -223,6 +227,7 @@ def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Came
     where, count = str(source.path or "init"), len(source)
     matrices = next((source.arrays[name] for name in MATRICES if name in source.arrays), None)
     if "focal" not in source.arrays and matrices is not None:
+        check_three_by_three(where, matrices)
         stack = as_array(matrices).astype(np.float64).reshape(-1, 3, 3)
         spread = None if sizes is None else sizes[:1].expand(count, 2)
         return camera_of_matrices(where, np.broadcast_to(stack, (count, 3, 3)).copy(), spread)

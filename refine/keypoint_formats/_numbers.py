@@ -8,6 +8,9 @@ from torch import Tensor
 
 from refine.errors import InputError
 
+MISSING_ADVICE = "Write NaN, or confidence 0, for a point that was not found."
+"""What to do about a number that is infinite."""
+
 
 def is_array(value: object) -> bool:
     """Say whether it is an array or a tensor."""
@@ -55,7 +58,10 @@ def numbers(name: str, values: object, columns: int, counts: Collection[int] = (
         got = type(values).__name__ if array is None else str(array.size)
         raise InputError(name, f"{wanted} numbers", got, "")
     if np.isinf(array).any():
-        raise InputError(name, "finite numbers", "infinity", "")
+        shaped = array if array.ndim > 1 and array.shape[-1] == columns else array.reshape(-1, columns)
+        *row, point = np.argwhere(np.isinf(shaped).any(-1))[0].tolist()
+        place = "".join(f"row {number}, " for number in row) + f"point {point} (counted from 0)"
+        raise InputError(name, "finite numbers", f"infinity in {place}", MISSING_ADVICE)
     points = array.reshape(-1, columns)
     return np.where(np.isnan(points).any(1, keepdims=True), np.nan, points)
 

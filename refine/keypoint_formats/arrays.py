@@ -20,7 +20,7 @@ import numpy as np
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import floats, is_array, is_numeric, shape_of
+from refine.keypoint_formats._numbers import MISSING_ADVICE, floats, is_array, is_numeric, shape_of
 from refine.keypoint_formats._sets import THEIRS, UNUSUAL, are_percent, people_of
 from refine.keypoint_formats._shares import are_shares, from_shares
 from refine.keypoint_formats.rtmlib import pair_of
@@ -104,7 +104,10 @@ def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
         raise InputError(name, "people with as many points of as many numbers each", "something else", "") from None
     array = array[None] if array.ndim == 2 else array
     if np.isinf(array).any():
-        raise InputError(name, "finite numbers", "infinity", "")
+        row, point = np.argwhere(np.isinf(array).any(2))[0].tolist()
+        raise InputError(
+            name, "finite numbers", f"infinity in row {row}, point {point} (counted from 0)", MISSING_ADVICE
+        )
     notes: tuple[str, ...] = ()
     if array.shape[2] == 2:
         there = np.isfinite(array).all(2) & (array != 0).any(2)

@@ -15,6 +15,7 @@ from refine.solve.verdict import Decision, Verdict
 from refine.terms import Term
 
 __all__ = [
+    "SOLVED",
     "STOP_REASONS",
     "UNOBSERVED_SHARE",
     "UNSOLVED",
@@ -45,14 +46,17 @@ class StopReason(Enum):
         "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
     )
     OUTSIDE_IMAGE = "The body lies outside the photo: check the camera, or that this estimate belongs to this photo."
-    UNUSABLE = "The estimate has no usable numbers for this person (NaN, or a place where no camera sees anybody): left as they came."
+    UNUSABLE = "The estimate has no usable numbers for this person (NaN, or a place where no camera sees anybody): left as it came."
 
 
 STOP_REASONS = tuple(StopReason)
 """In the order of the codes kept while solving."""
 
-UNSOLVED = (StopReason.NO_EVIDENCE, StopReason.NOT_FINITE, StopReason.BEHIND_CAMERA, StopReason.OUTSIDE_IMAGE)
-"""The solver did not start: the estimate is returned as it came."""
+SOLVED = (StopReason.CONVERGED, StopReason.STEP_LIMIT, StopReason.STALLED)
+"""The solver worked on the body and came to an end."""
+
+UNSOLVED = tuple(reason for reason in StopReason if reason not in SOLVED)
+"""The solver did not start: the estimate is returned as it came, and nothing of it was accepted."""
 
 
 def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:

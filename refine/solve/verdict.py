@@ -74,3 +74,8 @@ class Verdict:
     def accepted(self) -> bool:
         """Whether the update is taken, all or part of it."""
         return self.decision.accepted
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was an update to judge; else `stop` says why not."""
+        return self.decision is not Decision.UNSOLVED

@@ -49,7 +49,7 @@ def write_obj(
     names: Sequence[str] | None = None,
     axes: str = "opengl",
 ) -> None:
-    """Write bodies as one OBJ file, an object a body; with a texture also `<stem>.mtl` and `<stem>.png` beside it.
+    """Write bodies as one OBJ file, an object a body that is finite; with a texture also `<stem>.mtl` and `<stem>.png` beside it.
 
     Args:
         path: The file.
@@ -65,7 +65,7 @@ def write_obj(
         InputError: Shapes disagree, a texture comes without uv, other axes, or the folder does not exist.
     """
     path = Path(path)
-    points, triangles, labels = _checked(vertices, faces, names, axes)
+    points, triangles, labels, _ = _checked(vertices, faces, names, axes)
     if (uv is None) != (uv_faces is None) or (texture is not None and uv is None):
         raise InputError("uv", "uv and uv_faces together, and both with a texture", "only some of them")
     if uv_faces is not None:
@@ -100,7 +100,7 @@ def write_ply(
     colors: Float[Tensor, "C 3"] | None = None,
     axes: str = "opengl",
 ) -> None:
-    """Write bodies as one binary little-endian PLY mesh; the vertex property `body` counts them from 0.
+    """Write bodies as one binary little-endian PLY mesh; the vertex property `body` counts them from 0, those left out that are not finite.
 
     Args:
         path: The file.
@@ -112,11 +112,11 @@ def write_ply(
     Raises:
         InputError: Shapes disagree, other axes, or the folder does not exist.
     """
-    points, triangles, _ = _checked(vertices, faces, None, axes)
+    points, triangles, _, numbers = _checked(vertices, faces, None, axes)
     bodies, count = points.shape[:2]
     vertex_type = [("xyz", "<f4", 3), ("body", "<i4")] + ([] if colors is None else [("rgb", "u1", 3)])
     rows = np.zeros((bodies, count), vertex_type)
-    rows["xyz"], rows["body"] = points, np.arange(bodies)[:, None]
+    rows["xyz"], rows["body"] = points, numbers[:, None]
     header = [
         "ply",
         "format binary_little_endian 1.0",
@@ -136,8 +136,8 @@ def write_ply(
 
 def _checked(
     vertices: Tensor, faces: Tensor, names: Sequence[str] | None, axes: str
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return points in document axes, faces and labels as numpy, after a look at all of them."""
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
+    """Return points in document axes, faces, labels and numbers of the bodies that are finite, as numpy, after a look at all of them."""
     sizes = check_shape("vertices", vertices, "B V 3")
     check_shape("faces", faces, "F 3")
     if axes not in AXES:
@@ -148,7 +148,9 @@ def _checked(
     if faces.numel() and not (0 <= int(faces.min()) and int(faces.max()) < sizes["V"]):
         raise InputError("faces", f"indices in 0..{sizes['V'] - 1}", f"{int(faces.min())}..{int(faces.max())}")
     points = vertices.detach().cpu().double().numpy() * np.array(AXES[axes]) + 0.0  # + 0.0 turns -0 into 0
-    return points, faces.cpu().numpy(), tuple(label.replace(" ", "_").replace("\n", "_") for label in labels)
+    there = np.flatnonzero(np.isfinite(points).all((1, 2)))  # viewers refuse a file with NaN in it
+    shown = tuple(labels[body].replace(" ", "_").replace("\n", "_") for body in there)
+    return points[there], faces.cpu().numpy(), shown, there
 
 
 def _encoded(rgb: np.ndarray, suffix: str) -> bytes:

@@ -67,6 +67,7 @@ class ReportBody:
         verdict: Whether the update is believed, and why; "" where nobody judged.
         sure: How sure the result is, a sentence or "".
         terms: Names of the terms in `Moved.by_term`.
+        shown: Whether there is a body to show; without one the page has a line for it, title and stop reason.
     """
 
     title: str
@@ -79,6 +80,7 @@ class ReportBody:
     verdict: str = ""
     sure: str = ""
     terms: tuple[str, ...] = ()
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,10 @@ def report(
     unseen: set[int] = set()
     rows = (before.image_index == image).nonzero()[:, 0].tolist()
     for body, words in enumerate(page.bodies[:MAX_BODIES]):
+        if not words.shown:
+            blocks.append(_paragraphs([f"{words.title}: {words.stop}"]))
+            unseen.add(body)
+            continue
         view = box_view(photo, [own[body] for own in boxes], CROP_HEIGHT, CROP_WIDTH)
         crops, hidden = pair(photo, sides[0], sides[1], view, subject=body, rasterizer=rasterizer)
         unseen |= {body} & set(hidden)

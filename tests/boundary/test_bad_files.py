@@ -166,8 +166,6 @@ def test_parameters_without_a_camera_list_the_focal_rules(tmp_path: Path) -> Non
         ({"body_pose": None}, "body_pose is missing"),
         ({"global_orient": np.zeros((2, 4))}, "global_orient: expected 3"),
         ({"transl": np.zeros((3, 3))}, "transl: expected shape"),
-        ({"transl": np.full((2, 3), np.nan)}, "NaN"),
-        ({"betas": np.full((2, 10), np.inf)}, "betas: expected finite"),
         ({"betas": np.zeros((3, 10))}, "betas: expected shape"),
         ({"transl": None, "joints": None}, "a translation or joints"),
         ({"joints": np.zeros((2, 24, 3))}, "a pelvis within 1 m of transl"),
@@ -179,6 +177,13 @@ def test_parameters_that_make_no_sense_are_named(change: dict[str, Any], message
     values = {name: value for name, value in (smpl_parameters() | change).items() if value is not None}
     with pytest.raises(InputError, match=message):
         read_parameters(values)
+
+
+@pytest.mark.parametrize("change", [{"transl": np.full((2, 3), np.nan)}, {"betas": np.full((2, 10), np.inf)}])
+def test_parameters_that_are_finite_for_nobody_are_people_without_numbers(change: dict[str, Any]) -> None:
+    estimate = read_parameters(smpl_parameters() | change)
+    assert estimate.source.without_numbers is not None and estimate.source.without_numbers.tolist() == [True, True]
+    assert estimate.notes == ("2 people (1, 2) have no usable numbers (NaN or infinite): left as they came.",)
 
 
 def test_what_is_no_estimate_at_all_is_told_what_would_be_one() -> None:

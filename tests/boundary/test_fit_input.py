@@ -65,9 +65,10 @@ def test_an_estimate_that_is_none_is_refused(people: Case, init: object) -> None
     refused("init|nowhere", people.photos, init, camera="diagonal")
 
 
-def test_nan_in_parameters_is_refused_with_the_row(people: Case) -> None:
+def test_nan_in_parameters_is_the_outcome_of_that_person(people: Case) -> None:
     init = {"global_orient": np.zeros((1, 3)), "body_pose": np.full((1, 63), np.nan), "transl": np.array([[0, 0, 3.0]])}
-    refused("finite", people.photos, init, camera="diagonal")
+    result = refine.fit(people.photos, init, camera="diagonal", refiner=refine.Refiner())
+    assert result.stop == (refine.StopReason.UNUSABLE,) and not result.accepted.any()
 
 
 def test_an_unknown_rule_lists_the_known_ones(people: Case) -> None:

@@ -137,16 +137,7 @@ def test_a_run_with_a_frame_of_nan_is_partly_done(tmp_path: Path) -> None:
     assert np.isnan(stored[0]["trans"][1]).all() and not np.isnan(stored[0]["trans"][[0, 2]]).any()
 
 
-def test_rows_of_nan_alone_are_nobody_and_damaged_ones_are_refused() -> None:
+def test_numbers_no_camera_has_are_the_callers_mistake() -> None:
     photo = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    lost = {
-        name: np.full_like(value, np.nan)
-        for name, value in placed([0.0, 0.2, 3.0]).items()
-        if name not in ("focal", "size")
-    }
-    camera = {"focal": np.array([800.0, 800.0]), "size": np.array([HEIGHT, WIDTH])}
-    result = refine.fit(photo, lost | camera, refiner=refine.Refiner())
-    assert result.stop == (refine.StopReason.UNUSABLE,)
-    damaged = placed([0.0, 0.2, 3.0]) | {"betas": lost["betas"]}
-    with pytest.raises(refine.InputError, match="betas: expected finite"):
-        refine.fit(photo, damaged)
+    with pytest.raises(refine.InputError, match="finite"):
+        refine.fit(photo, placed([0.0, 0.2, 3.0], focal=float("nan")))
