@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from refine.commands.one_sentence import INTERRUPTED, print_table
+from refine.commands.one_sentence import print_table
 from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED, doubt_lines
 
 if TYPE_CHECKING:
