@@ -9,6 +9,7 @@ import typer
 
 from refine.commands.one_sentence import print_table
 from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED, doubt_lines
+from refine.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     from refine.folder.outcome import Summary
