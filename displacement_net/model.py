@@ -102,13 +102,13 @@ class Prediction:
         offset: (B, S, S, 2) px, from the rendered to the observed position.
         sqrt_information: (B, S, S, 2, 2) 1/px, lower triangular with a positive diagonal.
         visible: (B, S, S) logit of the point being seen in the photo: neither hidden nor outside.
-        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½.
+        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½; None: not said.
     """
 
     offset: Float[Tensor, "B S S 2"]
     sqrt_information: Float[Tensor, "B S S 2 2"]
     visible: Float[Tensor, "B S S"]
-    person: Float[Tensor, "B 4 S S"]
+    person: Float[Tensor, "B 4 S S"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -379,7 +379,7 @@ class DisplacementNet(nn.Module):
         return Displacement(
             torch.where(shown[..., None] > 0, said.offset, 0.0),
             said.sqrt_information * shown[..., None, None],
-            said.person[:, 0].sigmoid(),
+            None if said.person is None else said.person[:, 0].sigmoid(),
         )
 
 

@@ -113,15 +113,16 @@ class NetworkDisplacer:
             return Displacement(empty, empty[..., None] * empty[..., None, :])
         offset = torch.cat([part.offset for part in said]).to(small)
         root = torch.cat([part.sqrt_information for part in said]).to(small)
-        person = torch.cat([part.person for part in said if part.person is not None]).to(small)
+        told = [part.person for part in said if part.person is not None]
+        person = torch.cat(told).to(small) if told else None
         if shown.shape[-1] != side:
-            person = _resized(person[:, None], shown.shape[-1])[:, 0]
+            person = None if person is None else _resized(person[:, None], shown.shape[-1])[:, 0]
             offset, root = _enlarged(offset, root, small[:, MASK] >= RENDERED_SHARE, shown.shape[-1])
         like = view.fragments.barycentric
         return Displacement(
             torch.where(rendered[..., None], offset.to(like), 0.0),
             torch.where(rendered[..., None, None], root.to(like), 0.0),
-            torch.where(rendered, person.to(like), 0.0),
+            None if person is None else torch.where(rendered, person.to(like), 0.0),
         )
 
     def _looked(self, network: DisplacementNet, small: Tensor, view: View) -> Seen | None:

@@ -226,7 +226,7 @@ def test_a_file_is_read_with_whatever_camera_fit_takes(people: Case, file: Path,
         write_arrays(
             tmp_path / "bare.npz", {name: stored[name] for name in stored.files if name not in ("focal", "size")}
         )
-    with pytest.raises(refine.InputError, match="give the photo too"):
+    with pytest.raises(refine.InputError, match="Give the photo too"):
         refine.read(tmp_path / "bare.npz", camera="hmr2")
     found = refine.read(tmp_path / "bare.npz", camera="hmr2", image=people.photos[0])
     assert torch.equal(found.camera.focal, as_fit.camera.focal)

@@ -102,7 +102,6 @@ def test_cliff_says_that_it_needs_the_photos_size(tmp_path: Path) -> None:
         ({"focal_l": np.full(3, 800.0)}, "focal_l"),
         ({"pose": np.zeros((2, 71))}, "pose"),
         ({"pred_joints": np.zeros((1, 45, 3))}, "pred_joints"),
-        ({"global_t": np.full((2, 3), np.nan)}, "finite"),
         ({"detection_all": np.full((2, 8), 9.0)}, "imgname"),
     ],
 )
@@ -110,6 +109,12 @@ def test_a_damaged_cliff_file_is_refused(tmp_path: Path, change: dict[str, np.nd
     np.savez(tmp_path / "a.npz", **(cliff_layout.arrays() | change))
     with pytest.raises(InputError, match=match):
         find.read(tmp_path / "a.npz", sizes=cliff_layout.SIZES)
+
+
+def test_a_cliff_file_without_numbers_is_of_people_without_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **(cliff_layout.arrays() | {"global_t": np.full((2, 3), np.nan)}))
+    lost = find.read(tmp_path / "a.npz", sizes=cliff_layout.SIZES).source.without_numbers
+    assert lost is not None and lost.tolist() == [True, True]
 
 
 # --- SMPLer-X
@@ -382,7 +387,7 @@ def test_what_the_hands_stand_on_is_the_adapters_word(tmp_path: Path, hands: str
 
 
 BROKEN = {
-    "smplerx": lambda c: c | {"betas": np.full((1, 10), np.nan)},
+    "smplerx": lambda c: c | {"betas": np.full((2, 10), 0.1)},
     "smplifyx": lambda c: c | {"camera_rotation": np.diag([1.0, -1.0, -1.0])[None]},
     "pymafx": lambda c: c | {"orig_cam": c["orig_cam"] * 1.01},
     "blade": lambda c: c | {"camera_focal_length": torch.zeros(1, 1)},

@@ -362,6 +362,10 @@ def test_a_network_that_knows_the_way_leads_the_body_there(builtin_body: Skinned
     unit = 64 / 16
     said = float(moved[0] * view.crop.scale.mean()) / unit
     network.head.bias.data = torch.tensor([said, 0.0, 3.0, 3.0, 0.0, 4.0]).repeat_interleave(4)
+    network.person.weight.data.zero_()
+    network.person.bias.data = torch.tensor([4.0, 0.0, 0.0, 0.0]).repeat_interleave(
+        4
+    )  # and it sees somebody everywhere
     solution = Refiner(displacer=NetworkDisplacer(network), rounds=1, crop_px=64).refine(photos, estimate, [], [])[-1]
     after = replace(estimate, state=solution.state).keypoints_2d("body25")
     truth = people.true.keypoints_2d("body25")
