@@ -297,11 +297,9 @@ def test_what_the_photo_shows_is_a_lesson_of_its_own() -> None:
     assert float(loss(replace(said, person=right + 0.1), truth).person) > 0.1
     assert float(loss(said, truth).person) == 0  # not said
     network = DisplacementNet(SETTINGS)
-    channels = torch.zeros(2, 15, SIDE, SIDE)
-    shown = network.train()(channels).person
-    assert shown is not None
-    assert shown.shape == (2, 4, SIDE, SIDE)
-    assert network.eval()(channels).person is None
+    for mode in (network.train, network.eval):
+        shown = mode()(torch.zeros(2, 15, SIDE, SIDE)).person
+        assert shown is not None and shown.shape == (2, 4, SIDE, SIDE)
 
 
 def test_a_mirror_image_of_a_mirror_image_is_the_sample_itself() -> None:
