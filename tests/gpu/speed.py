@@ -59,7 +59,7 @@ def main() -> int:
             f"samples of 128 px in lots of {count}: {rate:.0f} /s in one process (mirror images not counted; wanted {WANTED})"
         )
     batch = batch_of(people.batch(0, 128))
-    for name, settings in (("people-2's shape", SHIPPED), ("on the trunk", TRUNK)):
+    for name, settings in (("without a trunk", SHIPPED), ("on the trunk", TRUNK)):
         network = DisplacementNet(settings).cuda().train()
 
         def step(network: DisplacementNet = network) -> None:
