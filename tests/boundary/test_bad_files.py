@@ -25,13 +25,19 @@ def saved(path: Path, **arrays: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"not a result", b"PK\x03\x04 and then nothing"])
-def test_an_unknown_file_is_told_what_is_known(bytes_: bytes, tmp_path: Path) -> None:
+KNOWN = r"Known formats:.*  bev: .*  parameters: .*  romp: "
+NO_RESULT = {
+    b"": "an empty file.*run it again on this photo",
+    b"not a result": KNOWN,
+    b"PK\x03\x04 and then nothing": "a truncated zip or npz file.*copy it again",
+}
+
+
+@pytest.mark.parametrize("bytes_", NO_RESULT)
+def test_an_unknown_file_is_told_what_it_may_be(bytes_: bytes, tmp_path: Path) -> None:
     path = tmp_path / "estimate.npz"
     path.write_bytes(bytes_)
-    with pytest.raises(
-        InputError, match=r"(?s)a file of a known format.*Known formats:.*  bev: .*  parameters: .*  romp: "
-    ):
+    with pytest.raises(InputError, match=f"(?s)a file of a known format.*{NO_RESULT[bytes_]}"):
         read(path)
 
 
