@@ -142,10 +142,10 @@ def estimate_of(
         raise InputError("init", "an estimate", "a Result", "To refine it further give result.refined.")
     if parameters.nobody_in(init):
         return parameters.read_parameters(init, model_of(body_model))
-    body = model_of(body_model) if named is None else body_for(parameters.source_of(init), named)
-    _check_photos_are_told_apart(parameters.source_of(init), given)
+    source = parameters.source_of(init)
+    body = model_of(body_model) if named is None else body_for(source, named)
+    _check_photos_are_told_apart(source, given)
     if camera is not None:
-        source = parameters.source_of(init)
         index = parameters.image_index_of(source)
         camera = given.for_bodies(torch.zeros(len(source), dtype=torch.long) if index is None else index)
     return parameters.read_parameters(init, body, camera, sizes=given.sizes)
