@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 import refine
-from refine import rotation
 from refine.body import anny
 from refine.demo.scene import make_scene
+from refine.geometry import rotation
 
 
 def main() -> dict[str, np.ndarray]:

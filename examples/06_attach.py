@@ -14,8 +14,8 @@ from torch import Tensor, nn
 import refine
 from refine.body import anny
 from refine.demo.scene import Scene, make_scene
+from refine.geometry.weak_perspective import from_perspective
 from refine.regressors.find import regressor
-from refine.weak_perspective import from_perspective
 
 REST_PELVIS_M = torch.tensor([-0.0018, -0.2233, 0.0282])
 """Where SMPL's mean body has its pelvis."""

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
+from refine.geometry import rotation
 
 SMALL_SWING = 1e-2
 """Below this swing (rad) series are used: the first neglected term is below 1e-12."""

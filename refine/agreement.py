@@ -17,8 +17,8 @@ from refine.bodies import BODY_JOINTS
 from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Source
+from refine.geometry.camera import Camera
 from refine.joint_fit import FEWEST, Fit, fit, of_the_body
 from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
 from refine.own_joints import own_joints

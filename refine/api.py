@@ -64,7 +64,7 @@ def fit(
             array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
         camera: None: the one `init` holds. A `Camera`; a focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in
             px (the centre is the photo's middle); a 3x3 matrix or (fx, fy, cx, cy), as OpenCV counts them: from pixel centres; or a mapping
-            with K.json's keys. `refine.intrinsics` lists the forms and what each counts from; a note says what was taken.
+            with K.json's keys. `refine.geometry.intrinsics` lists the forms and what each counts from; a note says what was taken.
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
         evidence: Further terms with the estimate's batch axis.
         priors: Terms in place of the default ones (`priors.default_priors`).

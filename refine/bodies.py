@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine import batch, rotation
+from refine import batch
 from refine.batch import Index
-from refine.camera import Camera
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.short_repr import in_one_line
 
 BODY_JOINTS = 22

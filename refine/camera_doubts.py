@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import NEAR_M, Camera
 from refine.estimate import Source
+from refine.geometry.camera import NEAR_M, Camera
 
 FOCAL_SHARES, FOCAL_MM, FISHEYE = "focal_shares", "focal_mm", "fisheye"
 TURNED, SCALED, OFF_CENTER, OTHER_SIZE = "turned", "scaled", "off_center", "other_size"

@@ -1,6 +1,6 @@
 """The camera a caller asks for, of photos of known sizes: a focal rule, a K.json file, or intrinsics in memory.
 
-What each form counts from (pixel centres or the corner) is the table of `refine.intrinsics`; what it was taken as is said in a note.
+What each form counts from (pixel centres or the corner) is the table of `refine.geometry.intrinsics`; what it was taken as is said in a note.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.focal import RULES, camera_from_rule
-from refine.intrinsics import intrinsics_of, intrinsics_of_file
-from refine.undistort import Lens
+from refine.geometry.camera import Camera
+from refine.geometry.focal import RULES, camera_from_rule
+from refine.geometry.intrinsics import intrinsics_of, intrinsics_of_file
+from refine.geometry.lens import Lens
 
 CameraLike = Camera | str | Path | int | float | np.ndarray | Tensor | Sequence[object] | Mapping[str, object]
 """What `camera=` takes: see `asked_camera`."""
@@ -45,7 +45,7 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
 
     Args:
         camera: A focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in px; a 3x3 matrix (or one a photo, (I, 3, 3)),
-            its nine numbers or fx, fy, cx, cy, all as OpenCV counts them; or a mapping with K.json's keys (`refine.intrinsics`).
+            its nine numbers or fx, fy, cx, cy, all as OpenCV counts them; or a mapping with K.json's keys (`refine.geometry.intrinsics`).
             On a command line numbers stand as text: 800, or 800,800,256,320.
         sizes: (I, 2) px, height and width of the photos.
 

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.corrections import UNITS, Corrections
 from refine.estimate import Estimate, Source
-from refine.focal import RULES, camera_from_rule
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
+from refine.geometry.focal import RULES, camera_from_rule
 from refine.reading import checked
 from refine.source_pose import rest_pelvis
 from refine.transfer import to_body

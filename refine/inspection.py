@@ -11,15 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import BODY_JOINTS
-from refine.camera import Camera
 from refine.camera_doubts import PhotoFacts
 from refine.camera_input import CameraLike, asked_camera
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.focal import camera_from_rule
 from refine.formats import find
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
 from refine.reading import estimate_of_file
 from refine.suspicions import suspicions
 from refine.usable import without_numbers

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
-from refine.crop import Crop
 from refine.estimate import Estimate
+from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.render import Rasterizer
 from refine.view import View, render_view

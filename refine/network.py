@@ -24,8 +24,8 @@ from displacement_net.preprocessing import MASK, PHOTO, network_input
 from refine.ambient import usual_torch
 from refine.check import check_shape
 from refine.correspondence import Matching
-from refine.crop import Crop
 from refine.errors import InputError
+from refine.geometry.crop import Crop
 from refine.render import shade
 from refine.view import View
 

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
-from refine.crop import Crop
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import Camera
+from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.render import Rasterizer
 from refine.render.atlas import Atlas

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.camera_doubts import SIZE_TOLERANCE_PX
 from refine.camera_input import CameraLike, asked_camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
+from refine.geometry.lens import Lens
 from refine.photo import Photo
-from refine.undistort import Lens
 
 ROTATION_TOLERANCE = 1e-2
 """How far R R^T may be from the identity (float16 and hand-rounded numbers stay below)."""

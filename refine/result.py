@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from refine import rotation
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict

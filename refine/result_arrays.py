@@ -13,9 +13,9 @@ import torch
 
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import as_array
+from refine.geometry.camera import Camera
 
 VERSION = 2
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")

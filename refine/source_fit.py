@@ -17,11 +17,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.body_size import shape_and_scale
 from refine.estimate import Source, as_array
+from refine.geometry import rotation
 from refine.source_found import Found
 from refine.source_pose import copy_pose, source_pelvis
 from refine.usable import blank, without_numbers

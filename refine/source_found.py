@@ -21,10 +21,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import batch, rotation
+from refine import batch
 from refine.batch import Index
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
+from refine.geometry import rotation
 
 KEY = "refine_body"
 """Under this name the texts stand in files."""

@@ -18,14 +18,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine import rotation
 from refine.agreement import agreeing
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_found import KEY, as_bytes, found_among, texts

@@ -23,9 +23,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.bodies import Bodies
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 
 NEAREST_M = 0.3

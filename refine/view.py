@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float, UInt8
 
 from refine.bodies import State
-from refine.camera import NEAR_M, Camera
-from refine.crop import MARGIN, Crop, crop_around, on_grid, sample_opencv, square_around
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import NEAR_M, Camera
+from refine.geometry.crop import MARGIN, Crop, crop_around, on_grid, sample_opencv, square_around
 from refine.photo import Photo
 from refine.render import Fragments, Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize

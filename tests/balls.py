@@ -6,8 +6,8 @@ import torch
 
 from refine.bodies import Bodies, State
 from refine.body import KeypointSet, SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 
 HEIGHT, WIDTH, FOCAL, RADIUS = 480, 640, 500.0, 0.5
 

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SETS
-from refine.camera import Camera
 from refine.corrections import H36M17
 from refine.demo.people import people
 from refine.disturbance import disturb
-from refine.focal import camera_from_rule
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
 from tests import joblib_layout
 
 HEIGHT, WIDTH = 480, 640

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import torch
 
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
+from refine.geometry import rotation
 from tests.people import case
 
 HEIGHT, WIDTH = 480, 400

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine import rotation
 from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
-from refine.camera import Camera
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.source_pose import REST_PELVIS_M

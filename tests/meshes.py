@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]])
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from refine import rotation
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.detections import Detections
 from refine.estimate import Estimate, Source
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 
 HEIGHT, WIDTH = 480, 400
 

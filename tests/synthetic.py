@@ -2,10 +2,10 @@
 
 import torch
 
-from refine import rotation
 from refine.bodies import Bodies, State
 from refine.body import KeypointSet, SkinnedBody
-from refine.camera import Camera
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 
 
 def random_body(

@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.photo import Photo
 from refine.render.atlas import Atlas
 from refine.render.bake import Frames

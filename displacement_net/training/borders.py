@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.crop import Crop
+from refine.geometry.crop import Crop
 
 REPLICATED = 0.25
 """Share of photos whose border's colours go on outside; the others are black there."""

@@ -20,9 +20,9 @@ from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import KeypointSet, SkinnedBody
 from refine.body.find_model import find_model
 from refine.body.load import load_body
-from refine.camera import NEAR_M, Camera
 from refine.discover import modules
 from refine.errors import InputError
+from refine.geometry.camera import NEAR_M, Camera
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.source_fit import JOINT_SIGMA_M, fit_bodies
 from refine.terms import LeastSquares

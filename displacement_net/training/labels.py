@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from refine import rotation
 from refine.bodies import BODY_JOINTS
-from refine.camera import NEAR_M
 from refine.errors import InputError
 from refine.estimate import Source
+from refine.geometry import rotation
+from refine.geometry.camera import NEAR_M
 from refine.source_pose import REST_PELVIS_M
 
 SHAPES = {

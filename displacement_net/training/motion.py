@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.errors import InputError
+from refine.geometry import rotation
 
 RECORDED = 22
 """Joints of a recording: SMPL's without hands."""

@@ -22,9 +22,9 @@ from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.truth import OTHERS_SLACK_M, Truth, true_displacement
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import NEAR_M
-from refine.crop import Crop, crop_around, sample_opencv, square_around
 from refine.errors import InputError
+from refine.geometry.camera import NEAR_M
+from refine.geometry.crop import Crop, crop_around, sample_opencv, square_around
 from refine.photo import read_photo
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize

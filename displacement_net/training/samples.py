@@ -35,9 +35,9 @@ from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import NEAR_M, Camera
-from refine.crop import Crop, crop_around, square_around
 from refine.errors import InputError
+from refine.geometry.camera import NEAR_M, Camera
+from refine.geometry.crop import Crop, crop_around, square_around
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
 

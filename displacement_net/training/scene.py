@@ -21,7 +21,7 @@ from displacement_net.training.lighting import Places, shaded, to_srgb
 from displacement_net.training.training_body import Piece, posed_pieces, some_of
 from displacement_net.training.wardrobe import CLOTH, HAIR, Look
 from refine.body import PosedBody
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 from refine.render import Rasterizer
 from refine.render.rasterize import fragments_of, rasterize
 

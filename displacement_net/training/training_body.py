@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine import rotation
 from refine.body import PosedBody, SkinnedBody
 from refine.errors import InputError
+from refine.geometry import rotation
 
 BASE_VERTICES = 19158
 """Vertices of MakeHuman's base mesh hm08, helpers included."""

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import NEAR_M, Camera
-from refine.crop import Crop
+from refine.geometry.camera import NEAR_M, Camera
+from refine.geometry.crop import Crop
 from refine.render import Fragments, shade
 
 OWN_SLACK_M, OTHERS_SLACK_M = 0.02, 0.01

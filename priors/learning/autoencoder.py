@@ -27,7 +27,7 @@ from priors.layers import Layer
 from priors.learning.gather import Gathered, mirrored
 from priors.mixture_pose import TRUNK_AND_LIMBS
 from priors.six_numbers import rotation_of
-from refine import rotation
+from refine.geometry import rotation
 
 SLOPE = 0.2
 """Of the rectifiers, as VPoser v1's."""

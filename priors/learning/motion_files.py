@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from priors.joint_limits import JointLimits
 from priors.mixture_pose import TRUNK_AND_LIMBS
-from refine import rotation
 from refine.errors import InputError
+from refine.geometry import rotation
 
 JOINTS = len(TRUNK_AND_LIMBS)
 WIDTH = 3 * JOINTS

@@ -12,9 +12,9 @@ Source: the package smplx, `body_models.py` (names and shapes of the `forward` a
 import numpy as np
 import torch
 
-from refine import rotation
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array
+from refine.geometry import rotation
 from refine.source_pose import PARENTS, REST_PELVIS_M, joint_slices
 from refine.transfer import refined_source, source_parameters
 from refine.usable import blank, blank_bodies

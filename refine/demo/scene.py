@@ -15,12 +15,12 @@ from torch import Tensor
 
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.demo.clothes import OUTFITS, albedo
 from refine.demo.people import camera_from_level, people
 from refine.demo.room import ROOMS, SUN, background
 from refine.disturbance import disturb
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.photo import Photo
 from refine.render import Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize

@@ -22,7 +22,7 @@ from torch import Tensor
 from refine.corrections import ORDERS, UNITS, KeypointCorrection
 from refine.diagnosis.pairs import Pairs, heights
 from refine.diagnosis.table import Table
-from refine.focal import RULES
+from refine.geometry.focal import RULES
 
 MAD_SIGMA = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""

@@ -6,8 +6,6 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from refine import rotation
-from refine.camera import Camera
 from refine.diagnosis.sample import Frame, Sample
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -15,6 +13,8 @@ from refine.folder.manifest import Item
 from refine.folder.outcome import reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.read import Reader
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.source_pose import FIRST_HAND_JOINT
 from refine.usable import places_unjudged
 

@@ -14,7 +14,7 @@ from refine.folder.read import STAND_IN, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings, described
 from refine.folder.store import Store
-from refine.intrinsics import check_intrinsics_file
+from refine.geometry.intrinsics import check_intrinsics_file
 from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.camera_doubts import Doubt, PhotoFacts
 from refine.camera_input import asked_camera
 from refine.correct_estimate import read_corrected
@@ -27,12 +26,13 @@ from refine.folder.photos import PhotoFile, find_photos
 from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.formats._nobody import holds_nobody
+from refine.geometry.camera import Camera
+from refine.geometry.lens import Lens
 from refine.photo import Photo, read_photo
 from refine.photo_header import header_of, upright_size
 from refine.reading import check_photos
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
-from refine.undistort import Lens
 from refine.usable import usable_rows
 
 PIECE_PHOTOS = 8

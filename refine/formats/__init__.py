@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate
+from refine.geometry.camera import Camera
 
 __all__ = ["Format"]
 

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.errors import InputError
 from refine.formats._smpl_parts import numbers
+from refine.geometry import rotation
 
 ADVICE = "Run EasyMocap again; the file is its smpl/000000.json."
 

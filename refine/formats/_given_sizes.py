@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 
 
 def photo_sizes(

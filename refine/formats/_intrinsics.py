@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.intrinsics import cut_out
+from refine.geometry.camera import Camera
+from refine.geometry.intrinsics import cut_out
 
 
 def camera_of(

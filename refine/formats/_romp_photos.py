@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from refine.batch import Index
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats import bev, romp
 from refine.formats._simple_romp import Results
+from refine.geometry.camera import Camera
 
 
 def system_of(content: Results) -> ModuleType | None:

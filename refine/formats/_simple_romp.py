@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.formats._beside import beside
 from refine.formats._npz import member_names, read_object
+from refine.geometry import rotation
 from refine.transfer import RefinedSource, refined_source
 
 Results = dict[str, Any]

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import rotation
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array, as_tensor
 from refine.formats._plain_data import same_kind
+from refine.geometry import rotation
 from refine.source_pose import joint_slices
 
 ROTATION_TOLERANCE = 1e-2

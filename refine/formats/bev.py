@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
@@ -37,6 +36,7 @@ from refine.formats._simple_romp import (
     put_surface,
     results_of,
 )
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 

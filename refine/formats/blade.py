@@ -26,7 +26,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.plain_data import TensorArray
@@ -36,6 +35,7 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled import write_torch
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
+from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
 
 PARTS = {

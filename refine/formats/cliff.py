@@ -23,7 +23,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -32,6 +31,7 @@ from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 

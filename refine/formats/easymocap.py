@@ -28,9 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.formats._beside import beside
@@ -40,6 +38,8 @@ from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import put_shape
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.source_body import own_body
 from refine.source_found import KEY
 from refine.source_pose import REST_PELVIS_M

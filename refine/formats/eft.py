@@ -23,7 +23,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -33,8 +32,9 @@ from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.weak_perspective import WeakPerspective, from_box, from_perspective
 from refine.transfer import refined_source, to_body, with_camera
-from refine.weak_perspective import WeakPerspective, from_box, from_perspective
 
 KEYS = ("parm_pose", "parm_shape", "parm_cam", "bbox_scale", "bbox_center")
 LONG_SIDES = 400.0

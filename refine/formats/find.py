@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_local
 from refine.discover import modules
 from refine.errors import InputError, MissingExtra
@@ -21,6 +20,7 @@ from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._nobody import Nobody, holds_nobody
 from refine.formats._renames import renames, without_root
 from refine.formats.nobody import estimate_of_nobody
+from refine.geometry.camera import Camera
 from refine.transfer import refined_source
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)

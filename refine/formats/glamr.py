@@ -22,9 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -36,6 +34,8 @@ from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
 from refine.formats._world import moved_along
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.source_pose import REST_PELVIS_M, source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 

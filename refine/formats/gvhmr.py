@@ -21,7 +21,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -31,6 +30,7 @@ from refine.formats._pickled import read_pickled, write_torch
 from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.formats._world import moved_along
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 

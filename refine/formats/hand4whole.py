@@ -23,7 +23,6 @@ from torch import Tensor
 
 from refine.atomic import write_bytes
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -31,6 +30,7 @@ from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
 from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
+from refine.geometry.camera import Camera
 from refine.transfer import on_trial, refined_source, to_body, with_camera
 
 PARTS = {

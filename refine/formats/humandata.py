@@ -29,16 +29,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
 

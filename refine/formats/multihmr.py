@@ -25,13 +25,11 @@ from torch import Tensor
 from refine.atomic import write_bytes
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.conversion import Converted, convert
 from refine.conversion.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.unpacked import READ_ERRORS
-from refine.focal import camera_from_rule
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -43,6 +41,8 @@ from refine.formats._fitted_surface import (
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import kind, read_pickled
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
 from refine.source_body import own_body
 from refine.source_found import KEY, found_by_words, texts
 from refine.transfer import refined_source, to_body, with_camera

@@ -19,10 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import camera_from_rule
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after, points_after
 from refine.formats._given_sizes import needed_sizes
@@ -32,6 +30,8 @@ from refine.formats._people_list import holds_people, like, people_of
 from refine.formats._pickled import kind
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import kept, numbers, put_rotations, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = frozenset({"rotvec", "shape", "expression", "transl_pelvis"})

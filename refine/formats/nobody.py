@@ -15,11 +15,11 @@ from torch import Tensor
 from refine.atomic import write_bytes
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._nobody import holds_nobody
 from refine.formats._own_source import own_source
+from refine.geometry.camera import Camera
 
 NOTE = "Nobody is in this result."
 

@@ -22,10 +22,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
-from refine.focal import list_rules
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
@@ -39,6 +37,8 @@ from refine.formats._renames import renames
 from refine.formats._smpl_parts import rotations
 from refine.formats._spelling import FILE, MATRICES, MOCAP
 from refine.formats.nobody import nobody_of
+from refine.geometry.camera import Camera
+from refine.geometry.focal import list_rules
 from refine.source_pose import joint_slices, source_pelvis
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
 

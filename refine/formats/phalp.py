@@ -27,10 +27,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._crop_camera import crop_after
@@ -40,6 +38,8 @@ from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
 from refine.joint_orders import HMR2_44
 from refine.source_found import KEY
 from refine.transfer import refined_source, to_body, with_camera

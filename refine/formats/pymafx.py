@@ -22,10 +22,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
@@ -42,6 +40,8 @@ from refine.formats._smpl_parts import (
     put_shape,
     rotations,
 )
+from refine.geometry.camera import Camera
+from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.joint_orders import SPIN49
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 

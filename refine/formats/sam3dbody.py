@@ -27,7 +27,6 @@ from torch import Tensor
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.body_size import unit_of
-from refine.camera import Camera
 from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
@@ -45,6 +44,7 @@ from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import kept
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats import sam3dbody
@@ -22,6 +21,7 @@ from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._people_list import holds_people, like, people_of
 from refine.formats._pickled import kind
+from refine.geometry.camera import Camera
 from refine.transfer import to_body, with_camera
 
 KEYS = frozenset({*sam3dbody.SHAPES, "pred_vertices"})

@@ -21,18 +21,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import camera_from_rule
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
+from refine.geometry.weak_perspective import from_perspective
 from refine.transfer import refined_source, to_body, with_camera
-from refine.weak_perspective import from_perspective
 
 KEYS = {"pred_betas", "pred_pose", "pred_cam", "pred_cam_t"}
 ADVICE = "Write it again with ScoreHMR's cache_hmr2_preds.py."

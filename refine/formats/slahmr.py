@@ -21,9 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.formats._beside import beside
@@ -34,6 +32,8 @@ from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, rotations
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 

@@ -21,16 +21,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._pickled import write_pickle
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
+from refine.geometry.camera import Camera
+from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
 

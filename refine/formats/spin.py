@@ -3,7 +3,7 @@
     u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   camera = (s, t_x, t_y)
 
 The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as photos. (With the
-dataset's centre and scale the same numbers can be said of the whole photo: `refine.weak_perspective.from_box` with side 200 scale.) T is SMPL's
+dataset's centre and scale the same numbers can be said of the whole photo: `refine.geometry.weak_perspective.from_box` with side 200 scale.) T is SMPL's
 `transl`. `pose` is axis-angle (N, 72); SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T;
 the left leg first (`joint_orders.H36M17`);
 zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
@@ -20,16 +20,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import SPIN_FOCAL_PX
 from refine.formats._beside import beside
 from refine.formats._carry import carried_joints
 from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.geometry.camera import Camera
+from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.joint_orders import H36M17
 from refine.source_fit import fit_bodies
 from refine.source_pose import source_pelvis

@@ -21,7 +21,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -32,6 +31,7 @@ from refine.formats._pickled import read_pickled, write_object_npy
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pred_cam", "pred_pose", "pred_shape", "pred_rotmat", "pred_trans", "frame"}

@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._beside import beside
@@ -30,10 +29,11 @@ from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
+from refine.geometry.camera import Camera
+from refine.geometry.weak_perspective import from_perspective, from_whole_image
 from refine.joint_orders import SPIN49
 from refine.source_found import KEY
 from refine.transfer import refined_source, to_body, with_camera
-from refine.weak_perspective import from_perspective, from_whole_image
 
 KEYS = {"pred_cam", "orig_cam", "pose", "betas", "joints3d", "bboxes", "frame_ids"}
 

@@ -18,12 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.focal import RULES, camera_from_rule
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -32,6 +29,9 @@ from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
 from refine.formats._world import moved_along
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
+from refine.geometry.focal import RULES, camera_from_rule
 from refine.source_found import KEY
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera

@@ -2,11 +2,11 @@
 
     u = cx + b/2 s (X + tx)        t = (tx + 2 (cx - W/2) / (b s), ty + 2 (cy - H/2) / (b s), 2 f / (b s))
 
-`refine.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others: here it comes to lie behind the
+`refine.geometry.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others: here it comes to lie behind the
 camera, where the refiner leaves it as it is. Boxes are (left, top, width, height) px in the corner convention; cv2.warpAffine, which cuts most
 regressors' crops, counts from pixel centres, so the crop's content lies up to half a pixel of the crop beside this.
 
-Source: as `refine.weak_perspective`.
+Source: as `refine.geometry.weak_perspective`.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
 from refine.formats._carry import joints_after
+from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 

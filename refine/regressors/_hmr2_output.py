@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.joint_orders import HMR2_44
 from refine.regressors._crops import Crops, Fresh, fresh_of, placed
 from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate, Source, as_tensor
 from refine.formats._carry import joints_after
+from refine.geometry.camera import Camera
 from refine.joint_orders import OSX137
 from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor
 from refine.source_pose import joint_slices, source_pelvis

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import rotation
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry import rotation
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """What nearly every regressor's input is normalised with."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.regressors._crops import Crops, fresh_of, placed, whole_picture
 from refine.regressors._tensors import (
     image_index_of,

@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.regressors._crops import Crops, fresh_of, placed
 from refine.regressors._tensors import (
     image_index_of,

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.formats._carry import joints_after
+from refine.geometry.camera import Camera
 from refine.regressors._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor, unnormalised
 from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera

@@ -28,8 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.joint_orders import SPIN49
 from refine.regressors._crops import Crops, Fresh, fresh_of, placed
 from refine.regressors._hmr2_output import crop_cameras

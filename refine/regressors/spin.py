@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
-from refine.focal import SPIN_FOCAL_PX
+from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.regressors import _three_tensors
 from refine.regressors._tensors import unnormalised
 from refine.regressors._three_tensors import Three, people

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Rasterizer(Protocol):
             width: W, px. Pixel (row, column) looks along the ray through (column + 0.5, row + 0.5).
 
         Returns:
-            (B, H, W) index into faces of the nearest hit at a depth of at least `refine.camera.NEAR_M`, -1 where there is none.
+            (B, H, W) index into faces of the nearest hit at a depth of at least `refine.geometry.camera.NEAR_M`, -1 where there is none.
             Parts of triangles nearer than that, or behind the camera, are cut away; the rest of such a triangle stays.
         """
         ...

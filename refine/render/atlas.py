@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from refine.render import Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
 

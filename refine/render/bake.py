@@ -22,9 +22,9 @@ from torch import Tensor
 
 from refine import batch
 from refine.batch import Index
-from refine.camera import NEAR_M, Camera
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Fragments
 from refine.render.atlas import Atlas
 from refine.render.shade import sample_texture, vertex_normals

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import NEAR_M, Camera
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 
 FLAT = 1e-14

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import NEAR_M, Camera
 from refine.errors import MissingExtra
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 
 INSTALL = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git@v0.7.9"'

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.check import check_shape
 from refine.discover import modules
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from refine.render import Fragments, Rasterizer
 
 DEFAULT = "warp"

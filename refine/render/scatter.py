@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import NEAR_M, Camera
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 from refine.render.plain import FLAT, NOTHING, index_of_key
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from refine.bodies import BODY_JOINTS, State, Unknowns, choose
 from refine.body import SkinnedBody
-from refine.camera import NEAR_M
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import NEAR_M
 from refine.solve import Solution, StopReason
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.terms import Term, hangs_together

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import State
 from refine.body import SkinnedBody
+from refine.geometry import rotation
 from refine.solve import Solution
 from refine.solve.normal_equations import normal_equations
 from refine.terms import name_of

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from refine.camera import NEAR_M
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import NEAR_M
 from refine.render import Rasterizer
 from refine.viz import canvas
 from refine.viz.canvas import BEFORE_COLOR, LegendEntry, Picture

@@ -1,7 +1,7 @@
 """Drawing on pictures: colours, text, lines that are seen on dark and on bright ground, legends, pages.
 
 Pictures are (H, W, 3) uint8 RGB arrays; functions here draw in place on a picture their caller has just made.
-Positions follow the corner convention of `refine.camera`; `draw_line` subtracts the half pixel that OpenCV's drawing counts from.
+Positions follow the corner convention of `refine.geometry.camera`; `draw_line` subtracts the half pixel that OpenCV's drawing counts from.
 
 Source: Okabe and Ito, Color Universal Design, 2008 (the palette); the text is OpenCV's.
 """

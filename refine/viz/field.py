@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refine.crop import Crop, sample_opencv
+from refine.geometry.crop import Crop, sample_opencv
 from refine.look import Look
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.camera import NEAR_M, Camera
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 from refine.viz.canvas import Picture
 

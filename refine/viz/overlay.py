@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from refine.camera import NEAR_M
 from refine.check import check_shape
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import NEAR_M
 from refine.render import Rasterizer
 from refine.viz import canvas
 from refine.viz.canvas import AFTER_COLOR, BEFORE_COLOR, PERSON_COLORS, LegendEntry, Picture

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from refine import rotation
+from refine.geometry import rotation
 from refine.terms import Kernel
 from tests.benchmarks._problem import Problem
 from tests.benchmarks._skin import vertices_of

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody, anny
-from refine.camera import Camera
 from refine.conversion import convert
 from refine.demo.people import people
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
 from refine.transfer import to_body
 from tests.benchmarks.measurement import Measurement, best_seconds
 from tests.stranger import stranger_mesh

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from refine.body import anny
-from refine.camera import Camera
 from refine.errors import MissingExtra
+from refine.geometry.camera import Camera
 from refine.render import Rasterizer
 from refine.render.plain import PlainRasterizer
 from refine.render.rasterize import by_name, rasterize
@@ -23,7 +23,7 @@ BATCH = 8
 COLD = """
 import sys, time, torch, warp
 warp.config.kernel_cache_dir = sys.argv[1]
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 from refine.render.warp import WarpRasterizer
 camera = Camera(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 2))
 start = time.perf_counter()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from refine.camera import Camera
 from refine.camera_input import asked_camera
 from refine.errors import InputError
-from refine.intrinsics import intrinsics_of, read_intrinsics
+from refine.geometry.camera import Camera
+from refine.geometry.intrinsics import intrinsics_of, read_intrinsics
 from refine.photo import Photo
 from refine.reading import camera_of
 

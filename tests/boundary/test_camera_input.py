@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from refine import focal, intrinsics, opengl, resize
-from refine.camera import Camera
-from refine.crop import Crop
 from refine.errors import InputError
-from refine.undistort import Lens
-from refine.weak_perspective import WeakPerspective, from_perspective
+from refine.geometry import focal, intrinsics, opengl, resize
+from refine.geometry.camera import Camera
+from refine.geometry.crop import Crop
+from refine.geometry.lens import Lens
+from refine.geometry.weak_perspective import WeakPerspective, from_perspective
 
 K = [[500.0, 0.0, 319.5], [0.0, 510.0, 239.5], [0.0, 0.0, 1.0]]
 SIZE = (480, 640)

@@ -12,7 +12,7 @@ import pytest
 from refine.errors import InputError
 from refine.formats._json_head import begins_with
 from refine.formats.find import read
-from refine.intrinsics import read_intrinsics
+from refine.geometry.intrinsics import read_intrinsics
 from refine.json_file import read_json
 from refine.keypoint_formats.find import read_keypoints
 from tests.layouts import easymocap, eft, hand4whole

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.cli import app, main
+from refine.geometry import rotation
 from refine.viz.export import write_image
 from tests.folders import smplx_translation
 from tests.people import case

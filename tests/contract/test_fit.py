@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import refine
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.demo.scene import make_scene
+from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 import tests.layouts
-from refine import rotation
 from refine.bodies import State
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.formats import Format
 from refine.formats._npz import member_names, read_arrays, read_object
 from refine.formats._pickled import kind, read_json, read_pickled
 from refine.formats.find import formats, read, write
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason

@@ -14,9 +14,9 @@ import refine.transfer
 from refine.agreement import agreeing
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22, SMPL24
-from refine.camera import Camera
 from refine.estimate import Estimate, Source
 from refine.formats.find import formats, read, write
+from refine.geometry.camera import Camera
 from refine.inspection import inspect
 from refine.joint_fit import MISFIT_M, fit
 from refine.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import refine
-from refine import rotation
 from refine.body import SkinnedBody
+from refine.geometry import rotation
 from tests.conftest import ROOT
 from tests.folders import smplx_translation
 from tests.people import HEIGHT, WIDTH, Case, case

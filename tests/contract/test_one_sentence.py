@@ -16,9 +16,9 @@ import pytest
 import torch
 
 import refine
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.cli import main
+from refine.geometry import rotation
 from refine.viz.export import write_image
 from tests.folders import smplx_translation
 from tests.people import case

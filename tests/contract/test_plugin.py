@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 import refine
 from displacement_net.displacement import Displacement
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.demo.scene import Scene, make_scene
 from refine.estimate import Estimate
+from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.regressors import spin
 from refine.view import View

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import NEAR_M, Camera
 from refine.errors import MissingExtra
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 from refine.render.plain import PlainRasterizer
 from refine.render.rasterize import by_name, names, rasterize

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from refine import rotation
 from refine.bodies import State
-from refine.camera import Camera
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.regressors import Regressor
 from refine.regressors.find import regressor, regressors
 from refine.source_pose import source_pelvis

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 import refine
-from refine import rotation
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import make_scene
 from refine.estimate import Estimate
 from refine.folder.run import run_folder
+from refine.geometry import rotation
 from refine.solve import Verdict
 from refine.terms import LeastSquares, Linearization, Term
 from refine.trust.gate import Gate

@@ -102,7 +102,7 @@ def test_the_command_prints_what_it_wrote(people: Folder, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def parcel(builtin_body: SkinnedBody) -> dict[str, np.ndarray]:
     """What a regressor would send."""
-    from refine import rotation
+    from refine.geometry import rotation
 
     people = case(builtin_body, count=1)
     bodies, found = people.estimate.bodies, people.detections

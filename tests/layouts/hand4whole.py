@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 from tests.regressor_files import HEIGHT, WIDTH, random_pose, skeleton
 
 SUFFIX = ".json"

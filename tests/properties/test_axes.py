@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refine import opengl
-from refine.camera import Camera
+from refine.geometry import opengl
+from refine.geometry.camera import Camera
 from tests.properties.test_camera import draw_camera, draw_points, seeds
 
 EXACT_PX = 1e-7

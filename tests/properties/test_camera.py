@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refine import rotation
 from refine.bodies import Unknowns
-from refine.camera import NEAR_M, Camera
-from refine.crop import apply_affine, crop_around, square_around
-from refine.resize import pad_to_square, resize, resized_camera, square_pads
+from refine.geometry import rotation
+from refine.geometry.camera import NEAR_M, Camera
+from refine.geometry.crop import apply_affine, crop_around, square_around
+from refine.geometry.resize import pad_to_square, resize, resized_camera, square_pads
 
 EXACT_PX = 1e-9
 """float64: pixels of a few thousand, a dozen roundings."""

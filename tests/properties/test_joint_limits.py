@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from priors import JointLimits
-from refine import rotation
+from refine.geometry import rotation
 
 NAMES = (
     "pelvis",

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refine import rotation
-from refine.camera import NEAR_M, Camera
+from refine.geometry import rotation
+from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Fragments
 from refine.render.plain import PlainRasterizer
 from refine.render.rasterize import fragments_of, rasterize

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refine import rotation
+from refine.geometry import rotation
 
 EXACT = 1e-12
 """float64: a few roundings."""

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from refine.camera import Camera
-from refine.focal import camera_from_rule
-from refine.weak_perspective import (
+from refine.geometry.camera import Camera
+from refine.geometry.focal import camera_from_rule
+from refine.geometry.weak_perspective import (
     WeakPerspective,
     from_box,
     from_padded_square,

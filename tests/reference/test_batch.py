@@ -16,8 +16,8 @@ import refine
 from refine import batch
 from refine.bodies import State, Unknowns, choose
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from tests.people import case
 
 ROWS = 5

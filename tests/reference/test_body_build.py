@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
-from refine import rotation
 from refine.body import anny
 from refine.body.build.quads import TIE, along_first, split
 from refine.body.build.surface import first_of_the_largest, seen_from
 from refine.body.build.weights import by_size, strongest
+from refine.geometry import rotation
 from tests.built_body import BuiltBody
 
 SAME_M = 1e-6

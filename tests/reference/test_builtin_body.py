@@ -11,7 +11,7 @@ import torch
 
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
-from refine.rotation import exp
+from refine.geometry.rotation import exp
 
 REST = {
     ("left_hip", "left_knee"): (0.043, -0.386, 0.0),

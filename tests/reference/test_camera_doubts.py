@@ -12,12 +12,12 @@ import torch
 from typer.testing import CliRunner
 
 import refine
-from refine import rotation
 from refine.body import SkinnedBody
 from refine.camera_doubts import PhotoFacts
 from refine.cli import app
 from refine.estimate import Estimate
 from refine.folder.outcome import read_line
+from refine.geometry import rotation
 from refine.inspection import inspect
 from refine.suspicions import suspicions
 from tests.folders import make_folder

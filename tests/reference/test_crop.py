@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine.camera import Camera
-from refine.crop import GRID, Crop, crop_around, on_grid, sample, sample_opencv
+from refine.geometry.camera import Camera
+from refine.geometry.crop import GRID, Crop, crop_around, on_grid, sample, sample_opencv
 
 OPENCV_PLACES_PX = 1 / 32
 """OpenCV rounds places to this."""

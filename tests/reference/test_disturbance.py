@@ -8,7 +8,7 @@ from refine.body import SkinnedBody
 from refine.demo.people import NEAREST_M, people, poses
 from refine.disturbance import PA_MPJPE_MM, disturb, joint_sigma_rad, strength_of
 from refine.errors import InputError
-from refine.rotation import log
+from refine.geometry.rotation import log
 
 PEOPLE, DRAWS = 32, 4
 TOLERANCE = 0.10
@@ -110,7 +110,7 @@ def test_people_are_the_same_for_every_count(builtin_body: SkinnedBody) -> None:
 
 def test_the_stored_poses_are_inside_the_joint_limits(builtin_body: SkinnedBody) -> None:
     from priors import JointLimits
-    from refine.rotation import exp
+    from refine.geometry.rotation import exp
 
     beyond = JointLimits().violations(exp(poses().double()), builtin_body.joint_names[:22])
     assert beyond.max() < 1e-6

@@ -20,7 +20,7 @@ from displacement_net.training.evaluation.real_people import PersonRow, in_photo
 from displacement_net.training.evaluation.stored import BEV, arms, moved, refine_bev
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.focal import camera_from_rule
+from refine.geometry.focal import camera_from_rule
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.view import View, render_view

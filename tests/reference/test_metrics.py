@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine import metrics, rotation
+from refine import metrics
+from refine.geometry import rotation
 
 
 def points(count: int, *, seed: int) -> torch.Tensor:

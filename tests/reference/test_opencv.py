@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from refine.camera import HALF_PIXEL, Camera
-from refine.undistort import Lens
+from refine.geometry.camera import HALF_PIXEL, Camera
+from refine.geometry.lens import Lens
 
 MATRIX = np.array([[520.0, 0.0, 311.2], [0.0, 498.0, 236.9], [0.0, 0.0, 1.0]])
 SIZE = (480, 640)

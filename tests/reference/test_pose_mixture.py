@@ -13,11 +13,11 @@ import torch
 
 from priors.mixture_file import save_mixture
 from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
-from refine import rotation
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL24
 from refine.errors import InputError
+from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.terms import AnalyticTerm, Linearization
 from tests.reference import official_files as official

@@ -15,13 +15,13 @@ from priors.capsule_pairs import ALWAYS_M, NATURAL, _natural_poses, closest, ove
 from priors.capsules import Capsules, _carriers, _distance, _vertex_areas, fit_capsules
 from priors.near_estimate import NearEstimate
 from priors.self_penetration import SelfPenetration
-from refine import rotation
 from refine.bodies import Bodies, State, Unknowns
 from refine.body import PosedBody, SkinnedBody
 from refine.body.load import load_body
-from refine.camera import Camera
 from refine.demo.people import people
 from refine.errors import InputError
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize as by_autodiff
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.terms import AnalyticTerm, Kernel, LeastSquares

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from refine.render import Fragments
 from refine.render.plain import PlainRasterizer
 from refine.render.rasterize import rasterize

@@ -11,10 +11,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 import refine
-from refine.camera import Camera
 from refine.estimate import Estimate
 from refine.formats._pickled import kind
 from refine.formats.find import read, write
+from refine.geometry.camera import Camera
 from tests import joblib_layout
 from tests.contract.test_formats import content, leaves, refined
 from tests.layouts.parameters import smpl_parameters

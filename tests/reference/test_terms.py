@@ -9,9 +9,9 @@ import torch
 
 from refine.bodies import State, Unknowns
 from refine.body import PosedBody
-from refine.camera import Camera
 from refine.correspondence import Correspondences
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations

@@ -9,11 +9,11 @@ from torch import Tensor
 
 import refine
 from priors.default import default_priors
-from refine import rotation
 from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import Decision, Quality, Solution, StopReason, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt

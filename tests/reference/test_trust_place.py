@@ -13,11 +13,11 @@ import refine
 from refine import batch
 from refine.bodies import State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.demo.people import people
 from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.geometry.camera import Camera
 from refine.refiner import Refiner
 from refine.solve import Decision, StopReason, Verdict
 from refine.trust.gate import Gate

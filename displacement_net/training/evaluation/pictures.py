@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from displacement_net.displacement import Displacement
-from refine.crop import apply_affine
 from refine.displacer import Displacer
 from refine.estimate import Estimate
+from refine.geometry.crop import apply_affine
 from refine.photo import Photo
 from refine.view import View, render_view
 from refine.viz import canvas

@@ -19,9 +19,9 @@ from priors.default import default_priors
 from refine import metrics
 from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import SkinnedBody
-from refine.camera import Camera
-from refine.crop import Crop
 from refine.estimate import Estimate, Source
+from refine.geometry.camera import Camera
+from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.refiner import Refiner
 

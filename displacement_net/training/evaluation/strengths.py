@@ -11,9 +11,9 @@ import torch
 
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.disturbance import PA_MPJPE_MM, disturb
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 
 STRENGTHS = tuple(PA_MPJPE_MM)
 """weak, medium, strong, near, perfect."""

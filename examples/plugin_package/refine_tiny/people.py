@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 import refine
-from refine import rotation
-from refine.camera import Camera
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
+from refine.geometry.weak_perspective import from_box, from_perspective
 from refine.transfer import refined_source, to_body, with_camera
-from refine.weak_perspective import from_box, from_perspective
 
 FOCAL_PER_SIDE = 2.0
 

@@ -16,7 +16,7 @@ from refine.body.build.anny_source import AnnySource, draw_phenotypes, rest_bodi
 from refine.body.build.rest_pose import merged_weights, t_pose
 from refine.body.build.shape_space import ShapeSpace
 from refine.body.build.skeleton import JOINT_NAMES, PARENTS, joint_points, owners
-from refine.rotation import exp
+from refine.geometry.rotation import exp
 
 
 def held_out_error(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from refine.body.build.anny_source import AnnySource, RestBodies
 from refine.body.build.skeleton import JOINT_NAMES, MAKEHUMAN_FINGER, PARENTS, anchors, joint_points, mirrored, owners
-from refine.rotation import exp
+from refine.geometry.rotation import exp
 
 DIRECTIONS: dict[str, tuple[str, tuple[float, float, float]]] = {
     "spine1": ("neck", (0.0, 0.420, -0.0065)),

@@ -17,7 +17,7 @@ from torch import Tensor
 from displacement_net.displacement import Displacement
 from displacement_net.training.truth import true_displacement
 from refine.body import SkinnedBody
-from refine.camera import Camera
+from refine.geometry.camera import Camera
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.view import View
 from tests.benchmarks.harm.noise import REFERENCE_PX, Family, heavy, measured, normal_fields

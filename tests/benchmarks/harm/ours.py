@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky, rotation
+from refine import cholesky
 from refine.api import fit_bodies_of_photos
 from refine.bodies import BODY_JOINTS, State, Unknowns
+from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import Solution
 from refine.trust.gate import Gate

@@ -24,8 +24,8 @@ from displacement_net.training.motion import Recordings, load_recordings, shippe
 from refine import metrics
 from refine.bodies import BODY_JOINTS, Bodies, State
 from refine.body import SkinnedBody
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from tests.benchmarks.harm.noise import Family
 
 Name = Literal["tune", "report"]

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.bodies import State
-from refine.camera import Camera
 from refine.correspondence import correspond
-from refine.crop import square_around
+from refine.geometry.camera import Camera
+from refine.geometry.crop import square_around
 from refine.refiner import Refiner
 from refine.terms.keypoints import DetectorNoise
 from refine.view import render_view

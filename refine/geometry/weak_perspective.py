@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.check import check_finite, check_positive, check_shape
+from refine.geometry.camera import Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class WeakPerspective:
         """Return the translation at which the full-perspective camera sees the body in the same place and size.
 
         Args:
-            camera: B cameras of the photo; the focal length is the caller's choice (`refine.focal`).
+            camera: B cameras of the photo; the focal length is the caller's choice (`refine.geometry.focal`).
 
         Returns:
             (B, 3) m, to be added to points of the body's frame. Where fx/fy is not the scales' ratio the depth is the

@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from refine.camera import HALF_PIXEL, Camera
 from refine.errors import InputError
+from refine.geometry.camera import HALF_PIXEL, Camera
+from refine.geometry.lens import Lens
 from refine.json_file import read_json
-from refine.undistort import Lens
 
 MATRIX_KEYS = ("K", "camera_matrix", "intrinsic_matrix")
 FOUR_KEYS = ("fx", "fy", "cx", "cy")

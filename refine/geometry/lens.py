@@ -5,7 +5,7 @@
 The undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre; what the lens
 saw beyond the frame of that camera is cut, and what it did not see is black. Fisheye lenses (another model) are not covered.
 
-K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner (`refine.camera`).
+K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner (`refine.geometry.camera`).
 
 Points go by kornia, on their own device and with a gradient; the photo by OpenCV, ten times faster on 8 bit and equal to a level.
 
@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
-from refine.camera import HALF_PIXEL, Camera
 from refine.errors import InputError
+from refine.geometry.camera import HALF_PIXEL, Camera
 
 POINT_STEPS = 100
 """Of the iteration that undoes the distortion of points; a wide-angle lens needs about twenty for a millionth of a pixel."""

@@ -2,7 +2,7 @@
 
     pixel in the crop = crop_from_image (x, y, 1),   crop_from_image = [[k, 0, -k left], [0, k, -k top]],   k = side / box side
 
-Points here count from the image's corner, as everywhere (`refine.camera`). Two tools count otherwise, and only this file knows it:
+Points here count from the image's corner, as everywhere (`refine.geometry.camera`). Two tools count otherwise, and only this file knows it:
 `cv2.warpAffine` counts from pixel centres (`for_opencv`), `grid_sample(align_corners=False)` counts from corners over -1..1
 (`for_grid_sample`). Where a crop is smaller than its box, several samples are averaged for each of its pixels (box filter).
 
@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.camera import HALF_PIXEL, Camera
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.geometry.camera import HALF_PIXEL, Camera
 
 MARGIN = 1.2
 """Box side over the extent of the points (SPIN rescales OpenPose's boxes by 1.2)."""

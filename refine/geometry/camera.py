@@ -73,7 +73,7 @@ class Camera:
         """Return the cameras of intrinsics calibrated with OpenCV, which counts from pixel centres: adds the half pixel.
 
         A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo: bring the photo
-        and everything detected in it there with `refine.undistort.Lens`.
+        and everything detected in it there with `refine.geometry.lens.Lens`.
 
         Args:
             matrix: (3, 3) or (B, 3, 3) px, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].

@@ -1,4 +1,4 @@
-"""Where a camera comes from when nobody calibrated it: the focal rules regressors assume (calibrated ones: `refine.intrinsics`).
+"""Where a camera comes from when nobody calibrated it: the focal rules regressors assume (calibrated ones: `refine.geometry.intrinsics`).
 
     diagonal: f = sqrt(W² + H²)      fov: f = max(W, H) / (2 tan(fov / 2))      hmr2: f = 5000 / 256 max(W, H)
 
@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.check import check_positive
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 
 SPIN_FOCAL_PX = 5000.0
 """The focal length SPIN and its descendants were trained with (SPIN `constants.py`)."""

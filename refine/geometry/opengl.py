@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 
 OPENGL_SIGNS = (1.0, -1.0, -1.0)
 """What each axis is multiplied with between OpenCV and OpenGL; its own inverse."""

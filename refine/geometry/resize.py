@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.camera import Camera
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 
 
 def resize(photo: np.ndarray, camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, Camera]:
