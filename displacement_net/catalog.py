@@ -18,8 +18,8 @@ from torch import Tensor
 from displacement_net.model import DisplacementNet, Settings, fold
 from displacement_net.preprocessing import description
 from displacement_net.trunk import ORIGIN, SCALE
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 
 FORMAT = "displacement_net 1"
 """Name and version of the file format; another version is refused."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 
 FOLDER = Path(__file__).parent / "data"
 """Where the priors lie that ship with the library."""

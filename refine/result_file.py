@@ -12,7 +12,7 @@ verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.V
 sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
 source/...   the regressor's own words; source/unusable, source/without_numbers (B,) where there are such people
-source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/source_content.py`): what `Result.write_source` writes it again from
+source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/files/nested.py`): what `Result.write_source` writes it again from
 
 Version 1 kept the file as source/arrays/..., nested keys joined by /, without what is no array; it is read as it is.
 """
@@ -25,18 +25,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
-from refine.formats._npz import read_arrays
+from refine.files.atomic import write_bytes
+from refine.files.nested import packed, unpacked
+from refine.files.npz import read_arrays
 from refine.result import Result
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.result_verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason
-from refine.source_content import packed, unpacked
 from refine.transfer import with_found
 
 SOURCE_TENSORS = (

@@ -12,8 +12,8 @@ import torch
 from torch.optim import Optimizer
 
 from displacement_net.model import DisplacementNet, Settings
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 from refine.files.checkpoint import read_checkpoint
 
 NAME = "checkpoint.pt"

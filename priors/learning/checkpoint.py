@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 from refine.files.checkpoint import read_checkpoint
 
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from priors.learning.motion_files import WIDTH, Poses, motion_files, read_motion
 from priors.mixture_pose import TRUNK_AND_LIMBS
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 
 VERSION = 1
 """Of the work folder's layout; another is refused."""

@@ -99,7 +99,7 @@ def _write(estimate: "Estimate", kind: str, place: Path, *, own: bool) -> None:
     import torch
 
     from refine.conversion.as_parameters import body_words, source_words
-    from refine.formats._npz import write_arrays
+    from refine.files.npz import write_arrays
     from refine.result import Result
     from refine.solve import StopReason
     from refine.source_pose import PARENTS

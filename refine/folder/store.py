@@ -23,8 +23,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 from refine.folder.inputs import INPUTS, Inputs, read_inputs
 from refine.folder.outcome import Outcome, as_lines, read_line
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.formats._plain_data import same_kind
+from refine.files.same_kind import same_kind
 from refine.formats._smpl_parts import kept
 
 

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from refine.errors import InputError
-from refine.formats._npz import member_names, read_object
-from refine.formats._pickled import kind, read_json, read_pickled
+from refine.files.npz import member_names, read_object
+from refine.files.pickled import kind, read_json, read_pickled
 
 ENOUGH = 0.7
 """Share of a format's names from which a file is said to look like it."""

@@ -18,9 +18,9 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.estimate import as_array
+from refine.files.npz import read_object
+from refine.files.pickled import kind, read_json, read_pickled
 from refine.files.unpacked import READ_ERRORS
-from refine.formats._npz import read_object
-from refine.formats._pickled import kind, read_json, read_pickled
 
 
 class Nobody(InputError):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
-from refine.formats._json_head import begins_with
-from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
-from refine.formats._pickled import (
+from refine.files.json_head import begins_with
+from refine.files.npz import member_names, read_arrays, read_object, write_arrays
+from refine.files.pickled import (
     kind,
     read_json,
     read_pickled,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
+from refine.files.pickled import kind
 from refine.formats._parameter_file import file_content
-from refine.formats._pickled import kind
 
 KINDS = ("torch", "pickle", "joblib", "npy")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refine.errors import InputError
-from refine.formats._pickled import kind, read_pickled
+from refine.files.pickled import kind, read_pickled
 
 
 def peek(path: Path, kinds: Collection[str]) -> dict[Any, Any]:

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.files.npz import member_names, read_object
 from refine.formats._beside import beside
-from refine.formats._npz import member_names, read_object
 from refine.geometry import rotation
 from refine.transfer import RefinedSource, refined_source
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array, as_tensor
-from refine.formats._plain_data import same_kind
+from refine.files.same_kind import same_kind
 from refine.geometry import rotation
 from refine.source_pose import joint_slices
 

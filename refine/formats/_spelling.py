@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from refine.estimate import as_array
-from refine.formats._plain_data import same_kind
+from refine.files.same_kind import same_kind
 
 INNER = (
     "pred_smpl_params",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.formats._plain_data import same_kind
+from refine.files.same_kind import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations
 
 People = Mapping[Any, Mapping[str, Any]]

@@ -22,8 +22,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.npz import write_arrays
 from refine.formats._carry import joints_after
-from refine.formats._npz import write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._simple_romp import (

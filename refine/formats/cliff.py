@@ -25,10 +25,10 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes
-from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera

@@ -31,12 +31,12 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.files.json_head import begins_with
+from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
-from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import put_shape
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

@@ -26,11 +26,11 @@ from refine.body import SkinnedBody
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.json_head import begins_with
+from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
-from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.weak_perspective import WeakPerspective, from_box, from_perspective

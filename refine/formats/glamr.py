@@ -25,11 +25,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import read_pickled, write_pickle
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_pickled, write_pickle
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks

@@ -23,10 +23,10 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import read_pickled, write_torch
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_pickled, write_torch
 from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.formats._world import moved_along

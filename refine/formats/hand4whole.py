@@ -21,14 +21,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.atomic import write_bytes
+from refine.files.json_head import begins_with
+from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside
-from refine.formats._json_head import begins_with
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_json, write_json
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
 from refine.geometry.camera import Camera
 from refine.transfer import on_trial, refined_source, to_body, with_camera

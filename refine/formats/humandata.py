@@ -32,9 +32,9 @@ from refine.body import SkinnedBody
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.npz import member_names, read_object, write_arrays
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
-from refine.formats._npz import member_names, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera

@@ -24,11 +24,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import kind
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after, points_after
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import write_content
-from refine.formats._pickled import kind
 from refine.formats._pickled_dict import peek, read_dict
 from refine.formats._smpl_parts import kept, numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera

@@ -22,13 +22,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.conversion import Converted, convert
 from refine.conversion.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.atomic import write_bytes
+from refine.files.pickled import kind, read_pickled
 from refine.files.unpacked import READ_ERRORS
 from refine.formats._fitted_surface import (
     carried,
@@ -40,7 +41,6 @@ from refine.formats._fitted_surface import (
 )
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
-from refine.formats._pickled import kind, read_pickled
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.source_body import own_body

@@ -21,14 +21,14 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import kind
+from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after, points_after
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._people_list import holds_people, like, people_of
-from refine.formats._pickled import kind
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import kept, numbers, put_rotations, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.atomic import write_bytes
 from refine.formats._nobody import holds_nobody
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera

@@ -24,12 +24,12 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
+from refine.files.npz import write_arrays
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
 from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._nobody import is_empty
-from refine.formats._npz import write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
 from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of

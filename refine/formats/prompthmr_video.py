@@ -23,11 +23,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_rotations, put_shape, rotations
 from refine.formats._tracks import Tracks

@@ -24,12 +24,12 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import write_joblib
+from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
 from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
-from refine.formats._pickled import write_joblib
 from refine.formats._pickled_dict import holds, read_dict
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import (
     kept,
     numbers,

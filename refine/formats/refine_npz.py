@@ -18,14 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.atomic import write_bytes
+from refine.files.npz import member_names, read_arrays
 from refine.files.unpacked import TRUNCATED_ADVICE
-from refine.formats._npz import member_names, read_arrays
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays

@@ -15,8 +15,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats import bev, romp
-from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._romp_photos import joined, photo_of
 from refine.geometry.camera import Camera

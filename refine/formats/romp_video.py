@@ -20,7 +20,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.formats._npz import member_names, read_object, write_arrays
+from refine.files.npz import member_names, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._romp_photos import joined, photo_of, system_of
 from refine.formats._simple_romp import results_of

@@ -31,6 +31,8 @@ from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.npz import member_names, read_arrays, read_object, write_arrays
+from refine.files.same_kind import same_kind
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -39,10 +41,8 @@ from refine.formats._fitted_surface import (
     surface_distance,
     total_scale,
 )
-from refine.formats._npz import member_names, read_arrays, read_object, write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import kept
 from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis

@@ -16,11 +16,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import kind
 from refine.formats import sam3dbody
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._people_list import holds_people, like, people_of
-from refine.formats._pickled import kind
 from refine.geometry.camera import Camera
 from refine.transfer import to_body, with_camera
 

@@ -24,13 +24,13 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words
 from refine.formats._nobody import Nobody
-from refine.formats._npz import member_names, read_arrays, write_arrays
 from refine.formats._own_source import own_source
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, rotations
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

@@ -23,10 +23,10 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import write_pickle
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
-from refine.formats._pickled import write_pickle
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera

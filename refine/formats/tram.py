@@ -23,13 +23,13 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import read_pickled, write_object_npy
+from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_pickled, write_object_npy
 from refine.formats._pickled_dict import holds, read_dict
-from refine.formats._plain_data import same_kind
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera

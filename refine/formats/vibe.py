@@ -22,10 +22,10 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
-from refine.formats._pickled import read_pickled, write_joblib
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks

@@ -25,9 +25,9 @@ import numpy as np
 from torch import Tensor
 
 from refine.errors import InputError
+from refine.files.json_file import read_json
 from refine.geometry.camera import HALF_PIXEL, Camera
 from refine.geometry.lens import Lens
-from refine.json_file import read_json
 
 MATRIX_KEYS = ("K", "camera_matrix", "intrinsic_matrix")
 FOUR_KEYS = ("fx", "fy", "cx", "cy")

@@ -102,9 +102,9 @@ def _check_no_result(path: Path) -> None:
 
 
 def _load(path: Path) -> object:
-    from refine.formats._npz import member_names, read_arrays
-    from refine.formats._pickled import kind, read_pickled
-    from refine.json_file import read_json
+    from refine.files.json_file import read_json
+    from refine.files.npz import member_names, read_arrays
+    from refine.files.pickled import kind, read_pickled
 
     if member_names(path):
         return read_arrays(path)

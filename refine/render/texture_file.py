@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from refine.atomic import write_bytes
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import as_array
+from refine.files.atomic import write_bytes
 from refine.render.texture import Texture, check_layout
 
 VERSION = 1

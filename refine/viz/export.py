@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from refine.atomic import write_bytes
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 
 AXES = {"camera": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
 """Sign of each coordinate of the camera frame in the document."""

@@ -21,11 +21,11 @@ import refine
 from priors.latent_file import read_latent
 from refine.body.load import load_body
 from refine.errors import InputError
+from refine.files import pickled as _pickled
 from refine.files import unpacked
 from refine.files.checkpoint import read_checkpoint, read_weights
-from refine.formats import _pickled
-from refine.formats._npz import read_arrays, read_object
-from refine.formats._pickled import read_json, read_pickled
+from refine.files.npz import read_arrays, read_object
+from refine.files.pickled import read_json, read_pickled
 from refine.formats.find import formats, read
 from refine.keypoint_formats.find import read_keypoints
 

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refine.errors import InputError
+from refine.files import npz as _npz
+from refine.files import pickled as _pickled
 from refine.files import unpacked
-from refine.formats import _npz, _pickled
-from refine.formats._pickled import kind, read_pickled
+from refine.files.pickled import kind, read_pickled
 
 
 class Calls:
@@ -123,7 +124,7 @@ def test_the_gadgets_do_run_under_the_standard_unpickler(tmp_path: Path) -> None
     ["os system", "builtins eval", "torch load", "numpy load", "joblib.numpy_pickle NDArrayWrapper", "joblib load",
      "torch.storage UntypedStorage.from_file", "torch._utils _rebuild_wrapper_subclass", "pathlib Path.unlink",
      "collections defaultdict.__init__", "numpy.testing rundocs", "scipy.sparse.csc csc_matrix", "chumpy.ch Ch",
-     "refine.formats._pickled write_pickle"],
+     "refine.files.pickled write_pickle"],
 )  # fmt: skip
 def test_what_is_not_on_the_list_is_refused_by_name(named: str, tmp_path: Path) -> None:
     path = tmp_path / "result.pkl"

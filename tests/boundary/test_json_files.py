@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from refine.errors import InputError
-from refine.formats._json_head import begins_with
+from refine.files.json_file import read_json
+from refine.files.json_head import begins_with
 from refine.formats.find import read
 from refine.geometry.intrinsics import read_intrinsics
-from refine.json_file import read_json
 from refine.keypoint_formats.find import read_keypoints
 from tests.layouts import easymocap, eft, hand4whole
 

@@ -15,8 +15,8 @@ import refine
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
 from refine.conversion.as_parameters import body_words
+from refine.files.npz import write_arrays
 from refine.folder.run import run_folder
-from refine.formats._npz import write_arrays
 from tests.folders import Folder, make_folder
 from tests.people import Case, case
 

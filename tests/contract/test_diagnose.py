@@ -200,7 +200,7 @@ def spoil(root: Path, format: str, change: Callable[[str, np.ndarray], np.ndarra
 
     for path in (root / "results").iterdir():
         if format == "wham":
-            from refine.formats._pickled import read_pickled
+            from refine.files.pickled import read_pickled
 
             content = read_pickled(path)
             people = {

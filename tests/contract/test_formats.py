@@ -21,9 +21,9 @@ import tests.layouts
 from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.files.npz import member_names, read_arrays, read_object
+from refine.files.pickled import kind, read_json, read_pickled
 from refine.formats import Format
-from refine.formats._npz import member_names, read_arrays, read_object
-from refine.formats._pickled import kind, read_json, read_pickled
 from refine.formats.find import formats, read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
+from refine.files.atomic import write_bytes
 from refine.viz import write_image, write_obj, write_ply
 
 HEIGHT, WIDTH = 480, 640

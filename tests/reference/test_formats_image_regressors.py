@@ -18,9 +18,9 @@ from refine.bodies import State
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.files.pickled import read_pickled
 from refine.files.plain_data import TensorArray
 from refine.formats import cliff, find, smplerx
-from refine.formats._pickled import read_pickled
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.source_fit import hand_coefficients, hands_are_relative

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.formats._pickled import read_pickled
+from refine.files.pickled import read_pickled
 from refine.formats.find import read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

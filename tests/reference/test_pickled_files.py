@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from refine.errors import InputError
-from refine.files.plain_data import TensorArray
-from refine.formats._pickled import (
+from refine.files.pickled import (
     kind,
     read_json,
     read_pickled,
@@ -26,7 +25,8 @@ from refine.formats._pickled import (
     write_pickle,
     write_torch,
 )
-from refine.formats._plain_data import same_kind
+from refine.files.plain_data import TensorArray
+from refine.files.same_kind import same_kind
 from tests.nested import assert_same
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import refine
 from refine.body import anny
 from refine.errors import InputError
+from refine.files.nested import packed, unpacked
 from refine.files.plain_data import TensorArray
 from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason
-from refine.source_content import packed, unpacked
 from tests.nested import assert_same
 from tests.people import case
 

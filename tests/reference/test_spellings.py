@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import refine
 from refine.estimate import Estimate
-from refine.formats._pickled import kind
+from refine.files.pickled import kind
 from refine.formats.find import read, write
 from refine.geometry.camera import Camera
 from tests import joblib_layout

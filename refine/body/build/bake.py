@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine.atomic import write_bytes
+from refine.files.atomic import write_bytes
 
 LARGEST = 32767.0
 """Largest 16-bit integer."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from refine.json_file import json_text
+from refine.files.json_file import json_text
 
 HEAD_BYTES = 131072
 """More than the first person of any format: 24 matrices and 49 points; two bytes a character in UTF-16."""

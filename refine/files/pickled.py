@@ -20,16 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
 from refine.files.allow_lists import RESULTS
+from refine.files.atomic import write_bytes
 from refine.files.joblib_file import WRAPPER, compression, decompressed, read_wrapped
+from refine.files.json_file import json_text, read_json
+from refine.files.npz import ASKED, member_names, stamp
 from refine.files.pickle_machine import Machine
 from refine.files.plain_data import PlainReader, ResultArrays, TensorArray
 from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
 from refine.files.unpacked import MAX_BYTES
-from refine.formats._npz import ASKED, member_names, stamp
-from refine.json_file import json_text, read_json
 
 __all__ = ["kind", "read_json", "read_pickled"]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.atomic import write_bytes
 from refine.errors import InputError
 from refine.files.allow_lists import RESULTS
+from refine.files.atomic import write_bytes
 from refine.files.pickle_machine import unpickle
 from refine.files.plain_data import PlainReader
 from refine.files.torch_file import inner_reader
