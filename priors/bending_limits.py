@@ -18,9 +18,9 @@ from torch import Tensor
 
 from priors.near_estimate import spread
 from priors.swing_twist import swing_twist
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_positive
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 X, Y = 0, 1

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from priors.capsules import TINY, Capsules, fit_capsules
 from priors.joint_ranges import HUMAN_RANGES
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.geometry import rotation
+from refine.state import Bodies
 
 NEIGHBOURS = 2
 """Bones between joints whose capsules overlap by construction: parent and child, siblings, grandchild."""

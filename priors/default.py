@@ -12,8 +12,8 @@ from priors.near_estimate import NearEstimate, NearTranslation, default_sigma_ra
 from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
-from refine.bodies import BODY_JOINTS, Unknowns
 from refine.estimate import Estimate
+from refine.state import BODY_JOINTS, Unknowns
 from refine.terms import Term
 
 SAID = (0.2, 5.0)

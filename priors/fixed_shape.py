@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from priors.gaussian_shape import GaussianShape
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 

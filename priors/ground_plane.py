@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from priors.ground_points import GroundPoints
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody, SkinnedBody, SurfacePoints, surface_points
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 UNIT = 1e-3

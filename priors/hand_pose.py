@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from priors.hand_space import COMPONENTS, JOINTS, HandSpace, Side, anatomy, read_hand_spaces
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 

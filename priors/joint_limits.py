@@ -20,9 +20,9 @@ from torch import Tensor
 from priors.joint_ranges import HUMAN_RANGES, JointRange
 from priors.near_estimate import spread
 from priors.swing_twist import swing_twist
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_positive
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 

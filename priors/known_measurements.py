@@ -16,10 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from priors.rest_measures import RestMeasures, rest_measures
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody, SkinnedBody
 from refine.check import check_positive, check_shape
 from refine.errors import InputError
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 DENSITY = 985.0

@@ -24,11 +24,11 @@ from priors.layers import Layer, check_layers, input_to_output, output_by_input,
 from priors.mixture_pose import TRUNK_AND_LIMBS
 from priors.prior_file import FOLDER
 from priors.six_numbers import rotation_of
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 JOINTS = len(TRUNK_AND_LIMBS)

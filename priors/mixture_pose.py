@@ -22,12 +22,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from priors.prior_file import FOLDER
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.body.keypoint_names import SMPL22
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 TRUNK_AND_LIMBS = SMPL22[1:]

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 SIGMA_RAD = {

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from priors.capsule_pairs import CapsulePairs, along, closest, overlap, pairs_of
 from priors.capsules import TINY
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_positive
 from refine.errors import InputError
+from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 HINGE_M = 0.005

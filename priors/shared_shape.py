@@ -34,10 +34,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from priors.gaussian_shape import GaussianShape
-from refine.bodies import Bodies, State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
+from refine.state import Bodies, State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 NOBODY = -1

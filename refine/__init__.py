@@ -6,7 +6,6 @@ result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.np
 
 from refine import starting  # noqa: F401  # before what takes its time to import
 from refine.api import fit, load, read
-from refine.bodies import Bodies, State, Unknowns
 from refine.conversion import Converted, convert
 from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError, MissingExtra
@@ -17,6 +16,7 @@ from refine.plugin import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve import Solution, StopReason
+from refine.state import Bodies, State, Unknowns
 from refine.trust.gate import Gate
 
 __version__ = "0.1.0"

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
@@ -23,6 +22,7 @@ from refine.joint_fit import FEWEST, Fit, fit, of_the_body
 from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
 from refine.own_joints import own_joints
 from refine.source_pose import REST_PELVIS_M
+from refine.state import BODY_JOINTS
 
 LOGGER = logging.getLogger(__name__)
 

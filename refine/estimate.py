@@ -16,12 +16,12 @@ from torch import Tensor
 from refine import batch
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW, Index
-from refine.bodies import Bodies, State
 from refine.body import PosedBody, SkinnedBody
 from refine.check import check_shape
 from refine.geometry.camera import Camera
 from refine.short_repr import in_one_line
 from refine.source_found import Found
+from refine.state import Bodies, State
 
 
 @dataclass(frozen=True, eq=False)

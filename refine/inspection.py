@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.camera_doubts import PhotoFacts
 from refine.camera_input import CameraLike, asked_camera
 from refine.errors import InputError
@@ -21,6 +20,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.reading import estimate_of_file
+from refine.state import BODY_JOINTS
 from refine.suspicions import suspicions
 from refine.usable import without_numbers
 

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from refine.bodies import State
 from refine.detections import Detections
 from refine.estimate import Estimate
 from refine.geometry import rotation
+from refine.state import State
 
 SHOULDERS_PX = 25.0
 """Shoulders closer than this in the photo: the body may be seen from the side (SMPLify-X, `fit_single_frame.py`)."""

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from refine.ambient import usual_torch
 from refine.api import fit_bodies_of_photos, usual_refiner
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.detections import Detections
 from refine.errors import InputError
@@ -33,6 +32,7 @@ from refine.reading import Given, check_photos, checked
 from refine.refiner import Refiner
 from refine.regressors import Regressor
 from refine.regressors.find import regressor
+from refine.state import State
 from refine.suspicions import cameras_facts, photo_facts, suspicions
 
 LOGGER = logging.getLogger("refine")

@@ -20,7 +20,6 @@ import torch
 
 from refine import batch
 from refine.ambient import usual_torch
-from refine.bodies import Unknowns
 from refine.correspondence import Correspondences, Matching, correspond
 from refine.displacer import Displacer, matching_of
 from refine.errors import InputError
@@ -30,6 +29,7 @@ from refine.render import Rasterizer
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
+from refine.state import Unknowns
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import looks_of

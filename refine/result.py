@@ -12,7 +12,6 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.detections import Detections
 from refine.errors import InputError
@@ -22,6 +21,7 @@ from refine.geometry.camera import Camera
 from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
+from refine.state import Bodies, State
 from refine.usable import blank, blank_bodies
 from refine.verdict_sentences import sentence
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import as_array
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 VERSION = 2
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")

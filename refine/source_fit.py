@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.body_size import shape_and_scale
 from refine.estimate import Source, as_array
 from refine.geometry import rotation
 from refine.source_found import Found
 from refine.source_pose import copy_pose, source_pelvis
+from refine.state import BODY_JOINTS, Bodies
 from refine.usable import blank, without_numbers
 
 JOINT_SIGMA_M = 0.01

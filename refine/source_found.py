@@ -23,9 +23,9 @@ from torch import Tensor
 
 from refine import batch
 from refine.batch import Index
-from refine.bodies import BODY_JOINTS, Bodies
 from refine.body import SkinnedBody
 from refine.geometry import rotation
+from refine.state import BODY_JOINTS, Bodies
 
 KEY = "refine_body"
 """Under this name the texts stand in files."""

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.errors import InputError
 from refine.estimate import Source
+from refine.state import BODY_JOINTS
 
 FIRST_HAND_JOINT = {24: 22, 52: 22, 55: 25}
 """Index of the first left-hand joint by the number of joints: SMPL (one joint a hand), SMPL-H, SMPL-X and built-in."""

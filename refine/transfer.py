@@ -19,7 +19,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.agreement import agreeing
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.errors import InputError
@@ -30,6 +29,7 @@ from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
 from refine.source_found import KEY, as_bytes, found_among, texts
 from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.state import State
 from refine.usable import check_places, known_cameras, with_stand_ins, without_numbers
 
 NOTED_FOCAL = 0.01

@@ -22,11 +22,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
+from refine.state import Bodies
 
 NEAREST_M = 0.3
 """A pelvis nearer than this to the camera is no person's: even of a head that fills the photo it is at half a metre."""

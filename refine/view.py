@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M, Camera
@@ -20,6 +19,7 @@ from refine.geometry.crop import MARGIN, Crop, crop_around, on_grid, sample_open
 from refine.photo import Photo
 from refine.render import Fragments, Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
+from refine.state import State
 
 ROOM = 1.25
 """A body that would fit a crop smaller by this factor gets a new one."""

@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from refine.bodies import Bodies, State
 from refine.body import KeypointSet, SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 HEIGHT, WIDTH, FOCAL, RADIUS = 480, 640, 500.0, 0.5
 

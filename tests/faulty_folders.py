@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SETS
 from refine.corrections import H36M17
@@ -19,6 +18,7 @@ from refine.disturbance import disturb
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
+from refine.state import State
 from tests import joblib_layout
 
 HEIGHT, WIDTH = 480, 640

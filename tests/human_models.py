@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.geometry import rotation
+from refine.state import Bodies
 from tests.people import Case, case
 from tests.reference.official_files import LANDMARKS, TREES, VERTICES
 

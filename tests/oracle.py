@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from displacement_net.displacement import Displacement
-from refine.bodies import State
 from refine.render import shade
+from refine.state import State
 from refine.view import View
 
 

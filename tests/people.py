@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.detections import Detections
 from refine.estimate import Estimate, Source
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 HEIGHT, WIDTH = 480, 400
 

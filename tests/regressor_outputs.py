@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine.bodies import Bodies
 from refine.body import anny
+from refine.state import Bodies
 from tests.regressor_files import LSP14, PICKED, REGRESSED5, RIDERS, random_pose, riders, skeleton
 
 WIDTH, HEIGHT = 640, 480

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
+from refine.state import Bodies
 
 VERTICES = 6890
 """As many as SMPL has."""

@@ -2,10 +2,10 @@
 
 import torch
 
-from refine.bodies import Bodies, State
 from refine.body import KeypointSet, SkinnedBody
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 
 def random_body(

@@ -6,7 +6,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
@@ -15,6 +14,7 @@ from refine.render.atlas import Atlas
 from refine.render.bake import Frames
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.render.texture import Texture, render_texture, texture_of
+from refine.state import State
 
 SIDE = 256
 """Of maps and pictures here."""

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from displacement_net.training.motion import Recordings, draw_poses
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import Bodies
 
 LONG_SIDE_PX = 1000.0
 """Long side of a photo, px; crops are taken from it at any scale."""

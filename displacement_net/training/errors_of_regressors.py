@@ -23,11 +23,11 @@ import torch
 from torch import Tensor
 
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 SCALES = (0.1, 2.0)
 """Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are above 0.45."""

@@ -16,7 +16,6 @@ from torch import Tensor
 from displacement_net.training.labels import Labels
 from displacement_net.training.training_body import ADULT_SHAPES
 from priors import GaussianShape, NearTranslation
-from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import KeypointSet, SkinnedBody
 from refine.body.find_model import find_model
 from refine.body.load import load_body
@@ -25,6 +24,7 @@ from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.source_fit import JOINT_SIGMA_M, fit_bodies
+from refine.state import BODY_JOINTS, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.keypoints import Keypoints
 from refine.terms.whiten import isotropic

@@ -20,7 +20,6 @@ from displacement_net.training.labelled_people import own_model, true_state
 from displacement_net.training.labels import Labels, read_labels
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.truth import OTHERS_SLACK_M, Truth, true_displacement
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M
@@ -28,6 +27,7 @@ from refine.geometry.crop import Crop, crop_around, sample_opencv, square_around
 from refine.photo import read_photo
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
+from refine.state import State
 
 MOST_OTHERS = 8
 """Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten people."""

@@ -33,13 +33,13 @@ from displacement_net.training.training_body import TrainingBody, some_of, verti
 from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import Crop, crop_around, square_around
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
+from refine.state import Bodies, State
 
 __all__ = ["TEXTURE_CASES", "Sampler", "Samples"]
 

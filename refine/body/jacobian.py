@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import Unknowns
+from refine.state import Unknowns
 
 if TYPE_CHECKING:
     from refine.body.skinned_body import SkinnedBody

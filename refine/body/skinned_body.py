@@ -18,10 +18,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.short_repr import in_one_line
+from refine.state import Bodies
 
 if TYPE_CHECKING:
     from refine.body.skinning import PosedBody

@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import Bodies, Unknowns
 from refine.body.jacobian import PointJacobian, SurfacePoints, joint_jacobian, point_jacobian, surface_points
 from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.check import check_shape
 from refine.short_repr import in_one_line
+from refine.state import Bodies, Unknowns
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.ambient import usual_torch
-from refine.bodies import BODY_JOINTS, Bodies, State
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22
 from refine.body_size import unit_of
@@ -31,6 +30,7 @@ from refine.conversion.named_points import Points, place_on_points, point_set
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.source_fit import fit_bodies, scale_notes
+from refine.state import BODY_JOINTS, Bodies, State
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
 from refine.usable import blank, blank_bodies, without_numbers

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies, Unknowns
 from refine.body import KeypointSet, SkinnedBody
 from refine.body_size import shape_and_scale
 from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.geometry import rotation
+from refine.state import Bodies, Unknowns
 
 Points = Mapping[str, Float[Tensor, "B 3"]]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.correspondence import Matching, correspond
 from refine.demo.known import KnownDisplacement
@@ -21,6 +20,7 @@ from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.solve.autodiff import linearize
 from refine.solve.observability import choose_unknowns
+from refine.state import State, Unknowns
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.view import render_view

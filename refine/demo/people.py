@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 POSES = Path(__file__).parent / "poses.safetensors"
 SIZE = (640, 512)

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.demo.clothes import OUTFITS, albedo
 from refine.demo.people import camera_from_level, people
@@ -24,6 +23,7 @@ from refine.geometry.camera import Camera
 from refine.photo import Photo
 from refine.render import Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
+from refine.state import State
 
 SAMPLES = 2
 """Samples per pixel along each axis."""

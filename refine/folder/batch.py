@@ -13,7 +13,6 @@ from torch import Tensor
 
 from refine import batch
 from refine.api import TURNED, fit_bodies_of_photos
-from refine.bodies import State
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -22,6 +21,7 @@ from refine.folder.keypoints import family, match
 from refine.folder.read import Prepared
 from refine.refiner import Refiner
 from refine.result import Result, misfit
+from refine.state import State
 
 MOST_BODIES = 64
 """Bodies a batch: larger ones are no faster on a CPU."""

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.estimate import Estimate
 from refine.formats._carry import carried_joints
 from refine.source_fit import fit_bodies
 from refine.source_found import KEY
+from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource, found_texts
 
 SAID_PEOPLE = 6

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.estimate import Estimate
 from refine.source_fit import fit_bodies
 from refine.source_pose import PARENTS
+from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource
 
 

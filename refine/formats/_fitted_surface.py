@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.body import PosedBody, SkinnedBody
 from refine.conversion.converted import Converted
 from refine.conversion.known_meshes import BY_COUNT
 from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Estimate, Source
 from refine.source_fit import fit_bodies
+from refine.state import Bodies
 
 
 def carried(

@@ -26,7 +26,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -38,6 +37,7 @@ from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera
 from refine.source_pose import joint_slices
+from refine.state import BODY_JOINTS
 from refine.transfer import on_trial, refined_source, to_body, with_camera
 
 AGORA_SIZE = (2160.0, 3840.0)

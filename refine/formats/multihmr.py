@@ -22,7 +22,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.conversion import Converted, convert
 from refine.conversion.known_meshes import SMPLX_MESH
@@ -45,6 +44,7 @@ from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.source_body import own_body
 from refine.source_found import KEY, found_by_words, texts
+from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
 
 ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."

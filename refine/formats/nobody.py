@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -20,6 +19,7 @@ from refine.files.atomic import write_bytes
 from refine.formats._nobody import holds_nobody
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
+from refine.state import State
 
 NOTE = "Nobody is in this result."
 

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.errors import InputError
@@ -29,6 +28,7 @@ from refine.files.unpacked import TRUNCATED_ADVICE
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
+from refine.state import Bodies, State
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"version", "body", "stop", "pose", "estimate/pose", "source/format"}

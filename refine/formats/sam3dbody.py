@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.body_size import unit_of
 from refine.conversion.converted import Converted, surface_on_points
@@ -46,6 +45,7 @@ from refine.formats._perspective import recover
 from refine.formats._smpl_parts import kept
 from refine.geometry.camera import Camera
 from refine.source_pose import source_pelvis
+from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYPOINTS = 70

@@ -9,7 +9,6 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,13 +16,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
+from refine.batch import Index
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 from refine.short_repr import in_one_line
-
-if TYPE_CHECKING:
-    from refine.batch import Index
-    from refine.bodies import Unknowns
 
 NEAR_M = 0.05
 """Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull along z."""
@@ -136,7 +132,7 @@ class Camera:
     def __len__(self) -> int:
         return self.focal.shape[0]
 
-    def __getitem__(self, index: "Index") -> "Camera":
+    def __getitem__(self, index: Index) -> "Camera":
         """Return some of the cameras, in the order of index."""
         return batch.rows(self, index)
 
@@ -212,20 +208,20 @@ class Camera:
         return ray + self.center[:, None], pixel_by_point
 
     def project_with_jacobian(
-        self, point: Float[Tensor, "B N 3"], point_by_step: Float[Tensor, "B N 3 P"], unknowns: "Unknowns"
+        self, point: Float[Tensor, "B N 3"], point_by_step: Float[Tensor, "B N 3 P"], focal_column: slice
     ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 P"]]:
         """Project points and carry their Jacobian along.
 
         Args:
             point: (B, N, 3) m, world frame.
             point_by_step: (B, N, 3, P), m per unit step; its log-focal column is zero.
-            unknowns: Says whether log-focal is a column.
+            focal_column: The column of log-focal (`Unknowns.focal_column`); empty where it is not free.
 
         Returns:
             pixel (B, N, 2) px and pixel_by_step (B, N, 2, P), px per unit step.
         """
         pixel, pixel_by_point = self.project_with_derivative(point)
         pixel_by_step = pixel_by_point @ point_by_step
-        if unknowns.focal:
-            pixel_by_step[..., unknowns.focal_column] = (pixel - self.center[:, None])[..., None]
+        if focal_column.stop > focal_column.start:
+            pixel_by_step[..., focal_column] = (pixel - self.center[:, None])[..., None]
         return pixel, pixel_by_step

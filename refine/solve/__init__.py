@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.batch import PER_ROW
-from refine.bodies import State, Unknowns
 from refine.short_repr import in_one_line
 from refine.solve.verdict import Decision, Verdict
+from refine.state import State, Unknowns
 from refine.terms import Term
 
 __all__ = [

@@ -12,8 +12,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
+from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization, Term
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from refine.bodies import State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.solve import STOP_REASONS, Solution, StopReason, reasons
 from refine.solve.normal_equations import NormalEquations, normal_equations
+from refine.state import State, Unknowns, choose
 from refine.terms import Term, name_of
 
 RUNNING = -1

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.check import check_shape
 from refine.solve.autodiff import linearize
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, Term
 
 

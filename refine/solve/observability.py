@@ -12,13 +12,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS, State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M
 from refine.solve import Solution, StopReason
 from refine.solve.normal_equations import NormalEquations, normal_equations
+from refine.state import BODY_JOINTS, State, Unknowns, choose
 from refine.terms import Term, hangs_together
 
 EXTRA_SIGMA_RAD = 0.3

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.errors import InputError
+from refine.state import State, Unknowns
 
 
 @runtime_checkable

@@ -17,12 +17,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import KeypointSet, PosedBody
 from refine.check import check_finite, check_positive, check_shape
 from refine.detections import own_points
 from refine.errors import InputError
 from refine.geometry.camera import Camera
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.whiten import isotropic, product
 
@@ -152,7 +152,7 @@ class Keypoints:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
         check_shape("Keypoints.target", self.target, "B K 2", B=len(state))
         point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
-        pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns)
+        pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns.focal_column)
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
         return Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
 

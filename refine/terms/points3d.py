@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import KeypointSet, PosedBody
 from refine.check import check_positive, check_shape
+from refine.state import State, Unknowns
 from refine.terms import Huber, Kernel, Linearization
 
 

@@ -9,10 +9,10 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1 (pinhol
 
 from dataclasses import dataclass
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_shape
 from refine.correspondence import Correspondences
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.whiten import product
 

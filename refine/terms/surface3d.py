@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody, SurfacePoints
 from refine.check import check_shape
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 
 

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer, shade
+from refine.state import State
 from refine.view import render_view
 
 LEAST_PIXELS = 50.0

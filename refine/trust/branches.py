@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
+from refine.state import State, Unknowns
 
 TRUNK = "trunk"
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.solve.autodiff import linearize
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization, Term, hangs_together
 
 

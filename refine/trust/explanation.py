@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.geometry import rotation
 from refine.solve import Solution
 from refine.solve.normal_equations import normal_equations
+from refine.state import State
 from refine.terms import name_of
 
 REMAINDER = "remainder"

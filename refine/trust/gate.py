@@ -25,7 +25,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -33,6 +32,7 @@ from refine.solve import UNSOLVED, Decision, Quality, Solution, Verdict
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import Sight
+from refine.state import State, Unknowns, choose
 from refine.terms import Term, hangs_together
 from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted

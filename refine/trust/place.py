@@ -26,9 +26,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.solve import Decision
+from refine.state import State
 from refine.trust.branches import TRUNK, branch_of
 
 

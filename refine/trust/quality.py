@@ -20,11 +20,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine import cholesky
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.solve import Quality
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.solve.observability import Sight
+from refine.state import State
 from refine.terms import RelativePrior, Term
 
 USUAL, SPREAD = 0.5, 1.0

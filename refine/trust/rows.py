@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import Unknowns
 from refine.solve.normal_equations import row_sizes
+from refine.state import Unknowns
 from refine.terms import Linearization
 
 MEDIAN_OF_CHI2 = {1: 0.4549, 2: 1.3863, 3: 2.3660}

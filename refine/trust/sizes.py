@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine import cholesky
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.solve import Solution
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations
+from refine.state import State, Unknowns
 from refine.terms import Term
 from refine.trust.quality import split, usual_width
 from refine.trust.rows import typical

@@ -19,11 +19,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import SkinnedBody
 from refine.solve import Solution, inverse_information
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations, row_sizes
+from refine.state import BODY_JOINTS, State, Unknowns
 from refine.terms import Linearization, Term
 from refine.trust.branches import branches
 from refine.trust.quality import MOST_NOISE, scaled, usual_width

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.correspondence import Correspondences
 from refine.demo.people import people
 from refine.disturbance import disturb
+from refine.state import State, Unknowns
 
 MATCHES = 512
 SIGMA_PX = 2.0

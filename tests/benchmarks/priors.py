@@ -9,11 +9,11 @@ from functools import partial
 import torch
 
 import priors
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody, anny
 from refine.demo.people import people
 from refine.disturbance import disturb
 from refine.errors import InputError
+from refine.state import State, Unknowns
 from refine.terms import Term
 from tests.benchmarks.measurement import Measurement, best_seconds
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from refine.bodies import Bodies
+from refine.state import Bodies
 from tests.conftest import ROOT
 
 TENSORS = re.compile(r"\b(Tensor|ndarray|NDArray)\b")

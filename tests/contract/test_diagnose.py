@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.cli import app
 from refine.correct_estimate import corrected
@@ -20,6 +19,7 @@ from refine.diagnosis.gather import gather
 from refine.diagnosis.sample import Sample
 from refine.errors import InputError
 from refine.folder.dry_run import reader_of
+from refine.state import State
 from tests.faulty_folders import (
     HEIGHT,
     WIDTH,

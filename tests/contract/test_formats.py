@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 import tests.layouts
-from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.files.npz import member_names, read_arrays, read_object
@@ -31,6 +30,7 @@ from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason
 from refine.source_pose import source_pelvis
+from refine.state import State
 from refine.transfer import refined_source, with_camera, with_found
 from tests.nested import assert_same
 

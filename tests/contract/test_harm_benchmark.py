@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from refine import metrics
-from refine.bodies import BODY_JOINTS, Unknowns
 from refine.body import SkinnedBody
 from refine.correspondence import Correspondences, correspond
 from refine.errors import InputError
+from refine.state import BODY_JOINTS, Unknowns
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
 from refine.view import View, render_view
 from tests.benchmarks.harm import dense

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry import rotation
@@ -18,6 +17,7 @@ from refine.geometry.camera import Camera
 from refine.regressors import Regressor
 from refine.regressors.find import regressor, regressors
 from refine.source_pose import source_pelvis
+from refine.state import State
 from refine.transfer import refined_source, with_camera
 from tests.regressor_outputs import EXAMPLES, Example
 

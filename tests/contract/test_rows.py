@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 import refine
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import make_scene
@@ -20,6 +19,7 @@ from refine.estimate import Estimate
 from refine.folder.run import run_folder
 from refine.geometry import rotation
 from refine.solve import Verdict
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, Term
 from refine.trust.gate import Gate
 from tests.folders import make_folder

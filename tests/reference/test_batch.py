@@ -14,10 +14,10 @@ import displacement_net
 import priors
 import refine
 from refine import batch
-from refine.bodies import State, Unknowns, choose
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import Camera
+from refine.state import State, Unknowns, choose
 from tests.people import case
 
 ROWS = 5

@@ -11,7 +11,6 @@ import torch
 from typer.testing import CliRunner
 
 import refine
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.body_size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
 from refine.cli import app
@@ -19,6 +18,7 @@ from refine.conversion.surface import nearest_on_surface
 from refine.demo.people import people
 from refine.estimate import Source
 from refine.source_fit import fit_bodies
+from refine.state import Bodies
 from tests.layouts import sam3dbody
 from tests.stranger import stranger_mesh
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.geometry.rotation import exp
+from refine.state import Bodies
 
 REST = {
     ("left_hip", "left_knee"): (0.043, -0.386, 0.0),

@@ -23,7 +23,7 @@ torch.set_num_threads(2)
 import refine
 from refine.body import anny
 from priors.shared_shape import shape_information
-from refine.bodies import Unknowns
+from refine.state import Unknowns
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.people import case
 

@@ -9,7 +9,6 @@ import torch
 from scipy.spatial.transform import Rotation
 
 import refine
-from refine.bodies import Bodies, State, Unknowns
 from refine.body import SkinnedBody, surface_points
 from refine.conversion.closed_form import rotation_between
 from refine.conversion.surface import closest_on_triangles, nearest_on_surface
@@ -18,6 +17,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry import rotation
 from refine.solve.autodiff import linearize
+from refine.state import Bodies, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.surface3d import Surface3D
 from refine.transfer import on_body

@@ -27,12 +27,12 @@ from displacement_net.training.evaluation.refined import Errors, Refined, change
 from displacement_net.training.evaluation.strengths import STRENGTHS, InTurn
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.split import split
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.correspondence import Matching
 from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.refiner import Refiner
+from refine.state import State
 from refine.view import View
 from tests.oracle import Oracle
 from tests.people import case

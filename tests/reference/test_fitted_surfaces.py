@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import refine
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.conversion.surface import nearest_on_surface
 from refine.demo.people import people
@@ -18,6 +17,7 @@ from refine.estimate import Estimate
 from refine.formats._fitted_surface import carried
 from refine.formats.find import read, write
 from refine.geometry import rotation
+from refine.state import State
 from tests.layouts import multihmr, sam3dbody
 from tests.stranger import stranger_mesh
 

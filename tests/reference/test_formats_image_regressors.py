@@ -14,7 +14,6 @@ import pytest
 import smplx
 import torch
 
-from refine.bodies import State
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -24,6 +23,7 @@ from refine.formats import cliff, find, smplerx
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.source_fit import hand_coefficients, hands_are_relative
+from refine.state import State
 from tests.layouts import agora as agora_layout
 from tests.layouts import blade as blade_layout
 from tests.layouts import cliff as cliff_layout

@@ -11,13 +11,13 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine.bodies import State
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.files.pickled import read_pickled
 from refine.formats.find import read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.state import State
 from tests import joblib_layout
 from tests.layouts import glamr, gvhmr, phalp, prompthmr, prompthmr_video, tram, wham
 from tests.regressor_files import HEIGHT, WIDTH

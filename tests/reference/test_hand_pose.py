@@ -10,11 +10,11 @@ import torch
 
 from priors import HandPose, HandSpace
 from priors.hand_space import JOINTS, SIGMA_REST_RAD, anatomy, read_hand_spaces
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPLX55
 from refine.errors import InputError
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
 from tests.reference.official_files import random_model, write_npz
 from tests.synthetic import random_body, random_state

@@ -9,10 +9,10 @@ import torch
 from priors import GaussianShape, KnownMeasurements
 from priors.known_measurements import DENSITY
 from priors.rest_measures import rest_measures
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from tests.synthetic import random_body, random_state
 
 SAME = 1e-12

@@ -7,10 +7,10 @@ import torch
 
 from priors import NearExpression
 from priors.default import default_priors
-from refine.bodies import State, Unknowns
 from refine.estimate import Estimate, Source
 from refine.refiner import Refiner
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from refine.terms.keypoints import keypoints_from_sigma
 from tests.synthetic import random_body, random_state
 

@@ -14,12 +14,12 @@ from priors.latent_file import VPOSER_SIGMA_RAD, save_latent
 from priors.latent_pose import LatentPose
 from priors.layers import Layer
 from priors.six_numbers import rotation_of
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL24
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization
 from tests.reference.vposer_layouts import LATENT, NEURONS, First, Second
 from tests.synthetic import random_body, random_state

@@ -13,12 +13,12 @@ import torch
 
 from priors.mixture_file import save_mixture
 from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL24
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization
 from tests.reference import official_files as official
 from tests.synthetic import random_body, random_state

@@ -11,10 +11,10 @@ from priors.default import said_sigma_rad
 from priors.joint_ranges import HUMAN_RANGES
 from priors.near_estimate import OTHER_SIGMA_RAD, SIGMA_RAD, default_sigma_rad
 from priors.swing_twist import swing_twist
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry import rotation
+from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
 from tests.people import case
 from tests.synthetic import random_body, random_state

@@ -19,12 +19,12 @@ from priors.hand_pose import HandPose
 from priors.known_measurements import DENSITY, KnownMeasurements
 from priors.rest_measures import rest_measures
 from priors.shared_shape import SharedShape
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPLX55
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
 from tests.synthetic import random_body, random_state
 

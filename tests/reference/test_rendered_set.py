@@ -15,12 +15,12 @@ from displacement_net.training.labelled_people import mean_misfit_px, own_model,
 from displacement_net.training.labels import read_labels
 from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Samples
-from refine.bodies import BODY_JOINTS, State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.metrics import mpjpe
 from refine.render.plain import PlainRasterizer
+from refine.state import BODY_JOINTS, State
 from tests.human_models import human_model
 from tests.labelled_set import IMAGE, SIZES, WALLS, LabelledSet, labelled_set
 from tests.reference.official_files import write_npz

@@ -15,7 +15,6 @@ from priors.capsule_pairs import ALWAYS_M, NATURAL, _natural_poses, closest, ove
 from priors.capsules import Capsules, _carriers, _distance, _vertex_areas, fit_capsules
 from priors.near_estimate import NearEstimate
 from priors.self_penetration import SelfPenetration
-from refine.bodies import Bodies, State, Unknowns
 from refine.body import PosedBody, SkinnedBody
 from refine.body.load import load_body
 from refine.demo.people import people
@@ -24,6 +23,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize as by_autodiff
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import Bodies, State, Unknowns
 from refine.terms import AnalyticTerm, Kernel, LeastSquares
 from tests.human_models import human_model
 from tests.reference.official_files import write_npz

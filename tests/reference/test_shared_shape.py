@@ -10,9 +10,9 @@ import torch
 
 from priors import GaussianShape, NearEstimate, NearTranslation, SharedShape, share_shape
 from priors.shared_shape import NOBODY
-from refine.bodies import State, Unknowns
 from refine.errors import InputError
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Term
 from refine.terms.points3d import Points3D
 from tests.synthetic import random_body, random_state

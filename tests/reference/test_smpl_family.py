@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from refine.bodies import Bodies
 from refine.body import SkinnedBody
 from refine.body.find_model import find_model
 from refine.body.keypoint_names import SMPLX55
@@ -21,6 +20,7 @@ from refine.body.smplh import LAYOUT as SMPLH
 from refine.body.smplx import LAYOUT as SMPLX
 from refine.errors import InputError
 from refine.geometry import rotation
+from refine.state import Bodies
 from tests.reference import official_files as official
 
 smplx = pytest.importorskip("smplx", reason="the package smplx, which these bodies are held against, is not installed")

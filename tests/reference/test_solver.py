@@ -9,12 +9,12 @@ import torch
 from scipy.optimize import least_squares
 
 from priors import GaussianShape, NearEstimate
-from refine.bodies import State, Unknowns
 from refine.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve import StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt, _damped_step
 from refine.solve.normal_equations import normal_equations
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
 from refine.terms.reprojection import Reprojection
 from refine.terms.whiten import isotropic

@@ -14,11 +14,11 @@ from displacement_net.training.samples import Sampler
 from displacement_net.training.seen_textures import TEXTURE_CASES
 from displacement_net.training.split import split
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
+from refine.state import State
 from tests.reference.test_synthetic_people import stand_in
 
 SIZE = 64

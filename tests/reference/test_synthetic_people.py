@@ -33,7 +33,6 @@ from displacement_net.training.training_body import (
 )
 from displacement_net.training.truth import body_normals, true_displacement
 from displacement_net.training.wardrobe import SKIRT_HELPER, bound_piece, draw_looks, skin_piece
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.body.build.bake import quantised, write
 from refine.errors import InputError
@@ -42,6 +41,7 @@ from refine.geometry.camera import Camera
 from refine.geometry.crop import crop_around
 from refine.render import shade
 from refine.render.rasterize import by_name, default_rasterizer, rasterize
+from refine.state import Bodies, State
 from tests.built_body import BuiltBody
 
 EXACT_PX = 0.05

@@ -7,7 +7,6 @@ import jaxtyping
 import pytest
 import torch
 
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.correspondence import Correspondences
 from refine.errors import InputError
@@ -15,6 +14,7 @@ from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
 from refine.terms.keypoints import DetectorNoise, Keypoints, keypoints_from_detections, keypoints_from_sigma
 from refine.terms.points3d import Points3D

@@ -10,7 +10,6 @@ import scipy.optimize
 import smplx
 import torch
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.body.load import load_body
 from refine.estimate import Estimate, Source, as_array
@@ -19,6 +18,7 @@ from refine.formats.parameters import read_parameters, source_of
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.source_fit import JOINT_SIGMA_M, fit_bodies
+from refine.state import State
 from refine.transfer import on_body, source_parameters, to_body, with_camera
 from tests.layouts.parameters import smpl_parameters
 from tests.layouts.romp import romp_results

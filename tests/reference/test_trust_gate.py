@@ -9,7 +9,6 @@ from torch import Tensor
 
 import refine
 from priors.default import default_priors
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -18,6 +17,7 @@ from refine.refiner import Refiner
 from refine.solve import Decision, Quality, Solution, StopReason, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, name_of
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.branches import branch_of, branches, put_back

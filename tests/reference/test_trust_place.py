@@ -11,7 +11,6 @@ from torch import Tensor
 
 import refine
 from refine import batch
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.demo.people import people
 from refine.disturbance import disturb
@@ -20,6 +19,7 @@ from refine.estimate import Estimate
 from refine.geometry.camera import Camera
 from refine.refiner import Refiner
 from refine.solve import Decision, StopReason, Verdict
+from refine.state import State
 from refine.trust.gate import Gate
 from refine.trust.place import Move, move_of, place_of
 from refine.verdict_sentences import sentence, verdict_of

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from priors import JointLimits, NearEstimate, NearShape, NearTranslation
-from refine.bodies import State, Unknowns
 from refine.body import PosedBody
 from refine.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve.normal_equations import NormalEquations, normal_equations, row_sizes
 from refine.solve.observability import look_at
+from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, LeastSquares, Linearization, RelativePrior, Term
 from refine.terms.reprojection import Reprojection
 from refine.terms.whiten import isotropic

@@ -12,13 +12,13 @@ from torch import Tensor
 import refine
 from priors import NearEstimate, NearShape, NearTranslation
 from priors.default import default_priors
-from refine.bodies import State, Unknowns
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.result_page import page_of
 from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, Term
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.explanation import REMAINDER, explain

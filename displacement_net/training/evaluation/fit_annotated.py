@@ -20,7 +20,6 @@ from displacement_net.training.evaluation.annotated import BODY, FEET, Annotated
 from displacement_net.training.evaluation.refined import as_estimate
 from priors import GaussianShape, JointLimits, NearEstimate
 from priors.near_estimate import default_sigma_rad
-from refine.bodies import BODY_JOINTS, Bodies, State, Unknowns
 from refine.body import SkinnedBody
 from refine.demo.people import poses
 from refine.estimate import Estimate
@@ -29,6 +28,7 @@ from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.state import BODY_JOINTS, Bodies, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.keypoints import DetectorNoise, keypoints_from_sigma
 

@@ -22,12 +22,12 @@ from displacement_net.training.evaluation.fit_annotated import SET
 from displacement_net.training.evaluation.strengths import joined
 from priors.default import default_priors
 from refine import metrics
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.disturbance import disturb
 from refine.estimate import Estimate
 from refine.refiner import Refiner
 from refine.render.rasterize import default_rasterizer
+from refine.state import State
 
 STRENGTHS = ("weak", "medium", "strong")
 SEEDS = 5

@@ -17,13 +17,13 @@ from torch import Tensor
 from displacement_net.training.samples import Samples
 from priors.default import default_priors
 from refine import metrics
-from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.refiner import Refiner
+from refine.state import BODY_JOINTS, State, Unknowns
 
 WORSE_MM = 1.0
 """PVE that may be gained without being called worse, mm."""

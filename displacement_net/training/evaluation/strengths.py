@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from refine.bodies import Bodies, State
 from refine.body import SkinnedBody
 from refine.disturbance import PA_MPJPE_MM, disturb
 from refine.errors import InputError
 from refine.geometry.camera import Camera
+from refine.state import Bodies, State
 
 STRENGTHS = tuple(PA_MPJPE_MM)
 """weak, medium, strong, near, perfect."""

@@ -14,7 +14,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.disturbance import PA_MPJPE_MM, disturb
 from refine.errors import InputError
@@ -22,6 +21,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import square_around
 from refine.geometry.focal import SPIN_FOCAL_PX
+from refine.state import State
 
 STRENGTHS = tuple(PA_MPJPE_MM)
 WRONG_CAMERAS = ("focal", "crop")

@@ -18,11 +18,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from refine.bodies import State
 from refine.correspondence import Matching
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.network import LIMB_PX, SAID
+from refine.state import State
 from refine.terms.keypoints import DetectorNoise
 from tests.benchmarks.harm.dense import DenseEvidence, clothed
 from tests.benchmarks.harm.noise import REFERENCE_PX, measured

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from displacement_net.training.evaluation.refined import Errors
 from refine import metrics
-from refine.bodies import BODY_JOINTS, State
 from refine.body import SkinnedBody
 from refine.geometry.crop import square_around
+from refine.state import BODY_JOINTS, State
 from tests.benchmarks.harm.noise import REFERENCE_PX
 from tests.benchmarks.harm.outcome import Outcome
 

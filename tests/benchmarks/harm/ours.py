@@ -13,10 +13,10 @@ from torch import Tensor
 
 from refine import cholesky
 from refine.api import fit_bodies_of_photos
-from refine.bodies import BODY_JOINTS, State, Unknowns
 from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import Solution
+from refine.state import BODY_JOINTS, State, Unknowns
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
 from tests.benchmarks.harm.evidence import CROP_PX, Evidence

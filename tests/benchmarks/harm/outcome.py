@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.bodies import State
+from refine.state import State
 
 
 @dataclass(frozen=True)

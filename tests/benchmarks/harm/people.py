@@ -22,10 +22,10 @@ from torch import Tensor
 from displacement_net.training import casting
 from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
 from refine import metrics
-from refine.bodies import BODY_JOINTS, Bodies, State
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import Camera
+from refine.state import BODY_JOINTS, Bodies, State
 from tests.benchmarks.harm.noise import Family
 
 Name = Literal["tune", "report"]

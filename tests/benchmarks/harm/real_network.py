@@ -19,12 +19,12 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, 
 from displacement_net.training.evaluation.refined import photo_of, through
 from displacement_net.training.samples import Samples
 from refine.api import fit_bodies_of_photos
-from refine.bodies import BODY_JOINTS, Unknowns
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.network import shipped_displacer
 from refine.photo import Photo
 from refine.refiner import Refiner
+from refine.state import BODY_JOINTS, Unknowns
 from refine.trust.uncertainty import MM_PER_M, joint_sigma_mm, posterior
 from tests.benchmarks.harm.evidence import Evidence
 from tests.benchmarks.harm.figures import Figures, errors_of, figures_of, joined

@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.correspondence import correspond
 from refine.geometry.camera import Camera
 from refine.geometry.crop import square_around
 from refine.refiner import Refiner
+from refine.state import State
 from refine.terms.keypoints import DetectorNoise
 from refine.view import render_view
 from tests.benchmarks._skin import SampledSkin, points_of

@@ -29,8 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import BODY_JOINTS, State
 from refine.geometry import rotation
+from refine.state import BODY_JOINTS, State
 from tests.benchmarks._skin import vertices_of
 from tests.benchmarks.harm.descend import adam, lbfgs
 from tests.benchmarks.harm.evidence import Evidence

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.bodies import State
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.photo import Photo
 from refine.render import shade
+from refine.state import State
 from tests.benchmarks.harm.estimates import estimates_of
 from tests.benchmarks.harm.people import People, other_people, true_people
 

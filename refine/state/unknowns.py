@@ -1,72 +1,17 @@
-"""What is solved for: bodies (pose, shape, expression, translation), a state (bodies and camera), and the columns of a step.
-
-    retract:  pose <- pose exp(step),  shape <- shape + step,  translation <- translation + step,  focal <- focal exp(step)
-
-Frames: `pose` is local to each joint's parent, the root's in the camera frame; `translation` is SMPL's `transl` in the camera
-frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodies, never images.
-"""
+"""Unknowns: the columns of a step, and which of them exist for each body."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from refine import batch
 from refine.batch import Index
 from refine.check import check_shape
 from refine.errors import InputError
-from refine.geometry import rotation
-from refine.geometry.camera import Camera
-from refine.short_repr import in_one_line
-
-BODY_JOINTS = 22
-"""The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bodies:
-    """B bodies of one model.
-
-    Attributes:
-        pose: (B, J, 3, 3) local rotations, the root's included.
-        shape: (B, S) coefficients, unit variance.
-        expression: (B, E) coefficients, E may be 0.
-        translation: (B, 3) m, camera frame.
-
-    Raises:
-        InputError: The parts disagree on the number of bodies.
-    """
-
-    pose: Float[Tensor, "B J 3 3"]
-    shape: Float[Tensor, "B S"]
-    expression: Float[Tensor, "B E"]
-    translation: Float[Tensor, "B 3"]
-
-    __repr__ = in_one_line
-
-    def __post_init__(self) -> None:
-        sizes = check_shape("bodies.pose", self.pose, "B J 3 3")
-        check_shape("bodies.shape", self.shape, "B S", B=sizes["B"])
-        check_shape("bodies.expression", self.expression, "B E", B=sizes["B"])
-        check_shape("bodies.translation", self.translation, "B 3", B=sizes["B"])
-
-    def __len__(self) -> int:
-        return self.pose.shape[0]
-
-    def __getitem__(self, index: Index) -> "Bodies":
-        """Return some of the bodies, in the order of index."""
-        return batch.rows(self, index)
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Bodies":
-        """Return the same bodies on another device or in another floating-point type."""
-        return Bodies(
-            *(
-                part.to(device=device, dtype=dtype)
-                for part in (self.pose, self.shape, self.expression, self.translation)
-            )
-        )
+from refine.state.bodies import Bodies
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,63 +135,3 @@ class Unknowns:
     def focal_column(self) -> slice:
         """Column of log-focal."""
         return slice(self.translation_columns.stop, self.translation_columns.stop + self.focal)
-
-
-@dataclass(frozen=True)
-class State:
-    """Bodies and the camera each is seen by: all that a step changes."""
-
-    bodies: Bodies
-    camera: Camera
-
-    __repr__ = in_one_line
-
-    def __len__(self) -> int:
-        return len(self.bodies)
-
-    def __getitem__(self, index: Index) -> "State":
-        """Return some of the bodies with their cameras, in the order of index."""
-        return batch.rows(self, index)
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
-        """Return the same state on another device or in another floating-point type."""
-        return State(self.bodies.to(device, dtype), self.camera.to(device, dtype))
-
-    def retract(self, unknowns: Unknowns, step: Float[Tensor, "B P"]) -> "State":
-        """Walk a step along the free columns.
-
-        Args:
-            unknowns: Which columns exist.
-            step: (B, P) rad for joints, m for the translation, unitless else.
-
-        Returns:
-            The new state; rotations stay rotations to rounding.
-
-        Raises:
-            InputError: The step has another width than the unknowns.
-        """
-        check_shape("step", step, "B P", B=len(self), P=unknowns.size)
-        bodies, camera = self.bodies, self.camera
-        pose, shape, expression, translation = bodies.pose, bodies.shape, bodies.expression, bodies.translation
-        if unknowns.joints:
-            joints = torch.tensor(unknowns.joints, device=pose.device)
-            turn = rotation.exp(step[:, unknowns.pose_columns].reshape(len(self), -1, 3))
-            pose = pose.index_copy(1, joints, pose[:, joints] @ turn)
-        if unknowns.shape:
-            shape = torch.cat(
-                (shape[:, : unknowns.shape] + step[:, unknowns.shape_columns], shape[:, unknowns.shape :]), 1
-            )
-        if unknowns.expression:
-            free = expression[:, : unknowns.expression] + step[:, unknowns.expression_columns]
-            expression = torch.cat((free, expression[:, unknowns.expression :]), 1)
-        if unknowns.translation:
-            translation = translation + step[:, unknowns.translation_columns]
-        if unknowns.focal:
-            camera = replace(camera, focal=camera.focal * step[:, unknowns.focal_column].exp())
-        bodies = replace(bodies, pose=pose, shape=shape, expression=expression, translation=translation)
-        return State(bodies, camera)
-
-
-def choose(take: Tensor, first: State, second: State) -> State:
-    """Return, body by body, the first state where `take (B,)` is true and the second elsewhere."""
-    return batch.where(take, first, second)
