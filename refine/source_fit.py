@@ -4,7 +4,7 @@ At fixed rotations every joint is linear in shape, so with joints T stored by th
 
     (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,     translation = k T_0 - J_0(shape)
 
-is one small solve a body (`refine/body_size.py`). An adult's size is shape and k = 1; for a child on an adult's shape space 1/k, the
+is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape space 1/k, the
 *scene scale*, is free: body and distance grow together and the picture stays the same.
 
 Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL, 2015).
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.body_size import shape_and_scale
+from refine.body.size import shape_and_scale
 from refine.estimate import Source, as_array
 from refine.geometry import rotation
 from refine.source_found import Found

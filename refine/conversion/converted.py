@@ -6,7 +6,7 @@
     joints alone           start as before; then the named points themselves
 
 A child on an adult's model is divided by a scale; body and distance grow together, and a camera sees the same. An adult's size is
-shape, whatever it is (`refine/body_size.py`). Points stored in centimetres or millimetres are taken as such: people tell.
+shape, whatever it is (`refine/body/size.py`). Points stored in centimetres or millimetres are taken as such: people tell.
 
 Source: derived here; `refine/conversion/fit.py` names the methods.
 """
@@ -22,7 +22,7 @@ from torch import Tensor
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22
-from refine.body_size import unit_of
+from refine.body.size import unit_of
 from refine.check import check_finite
 from refine.conversion.fit import Fit, fit_points, fit_same_topology, fit_surface
 from refine.conversion.known_meshes import BY_COUNT, SMPLX_MESH, named_joints, smplx_points

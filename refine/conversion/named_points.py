@@ -3,7 +3,7 @@
     part j    R_j = rotation between (p_n - anchor_j) at rest and (t_n - anchor_j) seen, n the points the part carries
 
 Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh (upper arm) is twisted.
-With rotations found, points are linear in shape and translation, and the scene's scale is a child's alone (`refine/body_size.py`).
+With rotations found, points are linear in shape and translation, and the scene's scale is a child's alone (`refine/body/size.py`).
 
 Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech. 35(4), 2002.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import KeypointSet, SkinnedBody
-from refine.body_size import shape_and_scale
+from refine.body.size import shape_and_scale
 from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.geometry import rotation
 from refine.state import Bodies, Unknowns

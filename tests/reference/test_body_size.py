@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.body_size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
+from refine.body.size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
 from refine.cli import app
 from refine.conversion.surface import nearest_on_surface
 from refine.demo.people import people
