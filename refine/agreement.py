@@ -17,11 +17,11 @@ from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
 from refine.estimate import Source
+from refine.estimate.source_pose import REST_PELVIS_M
 from refine.geometry.camera import Camera
 from refine.joint_fit import FEWEST, Fit, fit, of_the_body
 from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
 from refine.own_joints import own_joints
-from refine.source_pose import REST_PELVIS_M
 from refine.state import BODY_JOINTS
 
 LOGGER = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from refine.camera_doubts import PhotoFacts
 from refine.camera_input import CameraLike, asked_camera
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.usable import without_numbers
 from refine.formats import find
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
@@ -22,7 +23,6 @@ from refine.geometry.focal import camera_from_rule
 from refine.reading import estimate_of_file
 from refine.state import BODY_JOINTS
 from refine.suspicions import suspicions
-from refine.usable import without_numbers
 
 ASSUMED_SIZE = (1080, 1920)
 """(height, width) px where nobody knows the photo's: the most common of videos."""

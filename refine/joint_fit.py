@@ -18,8 +18,8 @@ from torch import Tensor
 
 from refine.body.keypoint_names import SMPL22
 from refine.estimate import Source
+from refine.estimate.usable import without_numbers
 from refine.joint_orders import OWN, Names, posed_points
-from refine.usable import without_numbers
 
 MISFIT_M = 0.08
 """How far a joint may lie from where the rotations put it on a mean body: in stored results bones and definitions differ by 40 mm."""

@@ -13,9 +13,9 @@ from refine.check import check_finite, check_shape
 from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.usable import usable_rows, without_numbers
 from refine.photo import Photo
 from refine.reading import Given
-from refine.usable import usable_rows, without_numbers
 
 
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.estimate.source_pose import PARENTS
 from refine.joint_orders import OWN, posed_points
-from refine.source_pose import PARENTS
 
 LIMBS = (4, 5, 7, 8, 18, 19, 20, 21)
 """Knees, ankles, elbows and wrists: those of the bones above them that are listed tell the person's size."""

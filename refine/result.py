@@ -16,13 +16,13 @@ from refine.body import SkinnedBody
 from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.usable import blank, blank_bodies
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
 from refine.state import Bodies, State
-from refine.usable import blank, blank_bodies
 from refine.verdict_sentences import sentence
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
+from refine.estimate.usable import without_numbers
 from refine.result import Result
-from refine.usable import without_numbers
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 
 MOVED_JOINTS = 8

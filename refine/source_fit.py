@@ -20,11 +20,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.body.size import shape_and_scale
 from refine.estimate import Source, as_array
+from refine.estimate.found import Found
+from refine.estimate.source_pose import copy_pose, source_pelvis
+from refine.estimate.usable import blank, without_numbers
 from refine.geometry import rotation
-from refine.source_found import Found
-from refine.source_pose import copy_pose, source_pelvis
 from refine.state import BODY_JOINTS, Bodies
-from refine.usable import blank, without_numbers
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""

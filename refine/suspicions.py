@@ -9,11 +9,11 @@ from torch import Tensor
 from refine.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.detections import Detections
 from refine.estimate import Estimate, Source
+from refine.estimate.usable import said_without_numbers, without_numbers
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
 from refine.photo import Photo
 from refine.state import BODY_JOINTS
-from refine.usable import said_without_numbers, without_numbers
 
 WILD_BETA = 5.0
 """Shape coefficients are standard deviations: one in two million people is beyond five."""

@@ -23,14 +23,14 @@ from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.estimate.found import KEY, as_bytes, found_among, texts
+from refine.estimate.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.estimate.usable import check_places, known_cameras, with_stand_ins, without_numbers
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.source_body import own_body
 from refine.source_fit import adds_mean, fit_bodies
-from refine.source_found import KEY, as_bytes, found_among, texts
-from refine.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
 from refine.state import State
-from refine.usable import check_places, known_cameras, with_stand_ins, without_numbers
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
@@ -231,7 +231,7 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
     Returns:
         Arrays by name: global_orient, body_pose, betas, transl, and what else the source has (hands, jaw, eyes, expression);
         `built_in_shape` (B, S) where the body is not of the source's family, and `refine_body`, by which refine reads this body again
-        (`refine/source_found.py`). Unrefined: the source's numbers exactly.
+        (`refine/estimate/found.py`). Unrefined: the source's numbers exactly.
     """
     source, back = refined.source, refined_source(refined)
     same_family = source.model == refined.body.model
@@ -275,7 +275,7 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
         back: The same in the source's model.
 
     Returns:
-        B texts (`refine.source_found`); none on the source's own model, whose words say all, and where bodies are in the world's frame.
+        B texts (`refine.estimate.found`); none on the source's own model, whose words say all, and where bodies are in the world's frame.
     """
     source, body = refined.source, refined.body
     if source.model == body.model or refined.camera.camera_from_world is not None:

@@ -9,11 +9,11 @@ import torch
 
 from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody
+from refine.estimate.source_pose import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.source_pose import REST_PELVIS_M
 from refine.state import BODY_JOINTS, Bodies
 
 WALLS = ((200, 60, 20), (30, 160, 90), (40, 70, 190))

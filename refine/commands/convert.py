@@ -99,11 +99,11 @@ def _write(estimate: "Estimate", kind: str, place: Path, *, own: bool) -> None:
     import torch
 
     from refine.conversion.as_parameters import body_words, source_words
+    from refine.estimate.source_pose import PARENTS
+    from refine.estimate.usable import usable_rows
     from refine.files.npz import write_arrays
     from refine.result import Result
     from refine.solve import StopReason
-    from refine.source_pose import PARENTS
-    from refine.usable import usable_rows
 
     if kind == "parameters":
         words = body_words(estimate) if own or estimate.source.model not in PARENTS else source_words(estimate)

@@ -14,10 +14,10 @@ import torch
 
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array
+from refine.estimate.source_pose import PARENTS, REST_PELVIS_M, joint_slices
+from refine.estimate.usable import blank, blank_bodies
 from refine.geometry import rotation
-from refine.source_pose import PARENTS, REST_PELVIS_M, joint_slices
 from refine.transfer import refined_source, source_parameters
-from refine.usable import blank, blank_bodies
 
 
 def source_words(estimate: Estimate) -> dict[str, np.ndarray]:

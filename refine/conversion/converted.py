@@ -29,11 +29,11 @@ from refine.conversion.known_meshes import BY_COUNT, SMPLX_MESH, named_joints, s
 from refine.conversion.named_points import Points, place_on_points, point_set
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.usable import blank, blank_bodies, without_numbers
 from refine.source_fit import fit_bodies, scale_notes
 from refine.state import BODY_JOINTS, Bodies, State
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
-from refine.usable import blank, blank_bodies, without_numbers
 
 JOINT_SIGMA_M = 0.01
 """How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say where in it they lie."""

@@ -9,14 +9,14 @@ from torch import Tensor
 from refine.diagnosis.sample import Frame, Sample
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.source_pose import FIRST_HAND_JOINT
+from refine.estimate.usable import places_unjudged
 from refine.folder.manifest import Item
 from refine.folder.outcome import reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.read import Reader
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_pose import FIRST_HAND_JOINT
-from refine.usable import places_unjudged
 
 POINTS_OF = ("openpose137", "coco133", "body25", "coco17", "smpl24")
 """Keypoint sets of the body whose points are looked at, each name once."""

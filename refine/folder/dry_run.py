@@ -10,6 +10,7 @@ import torch
 from refine.camera_doubts import Doubt
 from refine.detections import DetectedPeople
 from refine.errors import InputError
+from refine.estimate.usable import usable_rows
 from refine.folder.manifest import Item
 from refine.folder.outcome import UNCHANGED, Outcome, Summary, doubt_lines, reason_of
 from refine.folder.photos import PhotoFile
@@ -18,7 +19,6 @@ from refine.folder.read import Located, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
 from refine.suspicions import suspicions
-from refine.usable import usable_rows
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem", "doubts")
 PROBLEM = HEAD.index("problem")

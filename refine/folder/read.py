@@ -18,6 +18,8 @@ from refine.correct_estimate import read_corrected
 from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.nobody import holds_nobody
+from refine.estimate.usable import usable_rows
 from refine.folder.bodies import BodyShelf
 from refine.folder.inputs import Inputs
 from refine.folder.keypoints import find_keypoints, read_people
@@ -25,7 +27,6 @@ from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile, find_photos
 from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
-from refine.formats._nobody import holds_nobody
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
 from refine.photo import Photo, read_photo
@@ -33,7 +34,6 @@ from refine.photo_header import header_of, upright_size
 from refine.reading import check_photos
 from refine.suspicions import suspicions
 from refine.transfer import with_camera
-from refine.usable import usable_rows
 
 PIECE_PHOTOS = 8
 """Photos of one result that are read at a time; pieces share batches."""

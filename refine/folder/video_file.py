@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from refine.errors import InputError
+from refine.estimate.arrays import read_state
 from refine.folder.manifest import Item, Manifest
 from refine.folder.outcome import FAILED, Outcome, whole_file
 from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.store import Store
 from refine.folder.write import failed, file_names, is_disk_error, part_name
-from refine.result_arrays import read_state
 
 
 def assemble(manifest: Manifest, settings: Settings, store: Store) -> list[Outcome]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.estimate import as_array
+from refine.estimate.arrays import state_arrays
 from refine.folder.batch import Solved, joined
 from refine.folder.manifest import Item
 from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, reason_of, rounded
 from refine.folder.read import KEYPOINTS_OF, Prepared
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
-from refine.result_arrays import state_arrays
 
 
 def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> Outcome:

@@ -4,7 +4,7 @@
 
 Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by what two skeletons
 and two shapes differ. The source's joints in the refined pose follow from those it stored (`_carry`). `refine_body` is the refined body
-itself (`refine/source_found.py`), which refine reads again to the bit; a regressor's own reader asks for its keys by name.
+itself (`refine/estimate/found.py`), which refine reads again to the bit; a regressor's own reader asks for its keys by name.
 
 Source: derived here.
 """
@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.estimate import Estimate
+from refine.estimate.found import KEY
 from refine.formats._carry import carried_joints
 from refine.source_fit import fit_bodies
-from refine.source_found import KEY
 from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource, found_texts
 

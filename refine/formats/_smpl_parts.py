@@ -17,9 +17,9 @@ from torch import Tensor
 
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array, as_tensor
+from refine.estimate.source_pose import joint_slices
 from refine.files.same_kind import same_kind
 from refine.geometry import rotation
-from refine.source_pose import joint_slices
 
 ROTATION_TOLERANCE = 1e-2
 """How far R R^T may be from the identity (float16 and hand-rounded files stay below)."""
@@ -61,7 +61,7 @@ def numbers(
         name: The array's name.
         *shape: What it must be; None stands for any size.
         advice: What to do where it is not.
-        rows: Whether the numbers are people's, so that NaN may stand for who was not seen (`refine.usable` decides); None: those of
+        rows: Whether the numbers are people's, so that NaN may stand for who was not seen (`refine.estimate.usable` decides); None: those of
             two axes or more are.
 
     Raises:

@@ -22,6 +22,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats._carry import joints_after
 from refine.formats._own_source import own_source
@@ -37,7 +38,6 @@ from refine.formats._simple_romp import (
     results_of,
 )
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 SHAPES = {"cam_trans": (3,), "smpl_thetas": (72,), "smpl_betas": (11,), "joints": (71, 3), "pj2d_org": (71, 2)}

@@ -25,6 +25,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
@@ -32,7 +33,6 @@ from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pose", "shape", "global_t", "pred_joints", "focal_l"}

@@ -31,6 +31,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.estimate.found import KEY
+from refine.estimate.source_pose import REST_PELVIS_M
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside
@@ -41,8 +43,6 @@ from refine.formats._smpl_parts import put_shape
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.source_body import own_body
-from refine.source_found import KEY
-from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 
 CAMERA = ("focal", "center", "size", "camera_from_world")
@@ -103,7 +103,9 @@ def read(
     body = own_body(source) if body is None else body
     rest = _rest_pelvis(source.model, source.betas, body)
     pelvis = (world[:, :, :3] @ (turn @ rest[..., None] + place[..., None]))[..., 0] + world[:, :, 3]
-    if bool((pelvis[:, 2] <= 0).any()) and not bool((pelvis[:, 2] > 0).any()):  # some: `refine.usable` leaves these out
+    if bool((pelvis[:, 2] <= 0).any()) and not bool(
+        (pelvis[:, 2] > 0).any()
+    ):  # some: `refine.estimate.usable` leaves these out
         advice = "The file is in the world's frame of a calibration: give that view's camera, with camera_from_world."
         raise InputError(
             where, "people in front of the camera", f"one at z = {float(pelvis[:, 2].min()):.2f} m", advice

@@ -14,10 +14,10 @@ from refine.check import check_local
 from refine.discover import modules
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
+from refine.estimate.nobody import Nobody, holds_nobody
 from refine.files.unpacked import TRUNCATED_ADVICE
 from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
-from refine.formats._nobody import Nobody, holds_nobody
 from refine.formats._renames import renames, without_root
 from refine.formats.nobody import estimate_of_nobody
 from refine.geometry.camera import Camera

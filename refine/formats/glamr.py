@@ -25,10 +25,11 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.nobody import Nobody
+from refine.estimate.source_pose import REST_PELVIS_M, source_pelvis
 from refine.files.pickled import read_pickled, write_pickle
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
-from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
@@ -36,7 +37,6 @@ from refine.formats._tracks import Tracks
 from refine.formats._world import moved_along
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_pose import REST_PELVIS_M, source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 ORIENT, ROOT = "smpl_orient_cam_in_world", "root_trans_cam_in_world"

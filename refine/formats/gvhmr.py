@@ -23,6 +23,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.pickled import read_pickled, write_torch
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
@@ -31,7 +32,6 @@ from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.formats._world import moved_along
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 PARTS = {"global_orient": "global_orient", "body_pose": "body_pose"}

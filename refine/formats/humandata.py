@@ -32,6 +32,7 @@ from refine.body import SkinnedBody
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import joint_slices
 from refine.files.npz import member_names, read_object, write_arrays
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
@@ -39,7 +40,6 @@ from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
-from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
 
 MODELS = ("smplx", "smplh", "smpl")

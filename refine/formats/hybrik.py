@@ -24,6 +24,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.pickled import kind
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after, points_after
@@ -32,7 +33,6 @@ from refine.formats._parameter_file import write_content
 from refine.formats._pickled_dict import peek, read_dict
 from refine.formats._smpl_parts import kept, numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = frozenset(

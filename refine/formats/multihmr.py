@@ -8,7 +8,7 @@ There are no parameters: where the SMPL-X model file is found its bodies are sol
 to the surface, from vertices with names. A zero hand pose is a flat hand (`flat_hand_mean=True`).
 
 A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where readers of one array do
-not look, stands a second one with the refined bodies (`refine/source_found.py`); where the vertices were changed since, one is fitted anew.
+not look, stands a second one with the refined bodies (`refine/estimate/found.py`); where the vertices were changed since, one is fitted anew.
 
 Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411 `blocks/smpl_layer.py` (hand mean).
 """
@@ -27,6 +27,7 @@ from refine.conversion import Converted, convert
 from refine.conversion.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.found import KEY, found_by_words, texts
 from refine.files.atomic import write_bytes
 from refine.files.pickled import kind, read_pickled
 from refine.files.unpacked import READ_ERRORS
@@ -43,7 +44,6 @@ from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.source_body import own_body
-from refine.source_found import KEY, found_by_words, texts
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -89,7 +89,7 @@ def read(
     fitted = _refined_before(known, behind) or _fit(known)
     arrays = {"vertices": stored} | ({KEY: behind} if behind else {})
     source = fitted_source(fitted, "multihmr", known[:, :0], known, path, arrays)
-    if bool(lost.any()):  # who has no numbers stands in another's place until `refine.usable` takes them out
+    if bool(lost.any()):  # who has no numbers stands in another's place until `refine.estimate.usable` takes them out
         assert source.translation is not None
         source = replace(source, translation=torch.where(lost[:, None], torch.nan, source.translation))
     rule = f"{float(own.focal[0, 0]):.0f} px, 60° across the longer side (Multi-HMR)"

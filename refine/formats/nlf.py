@@ -24,6 +24,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.nobody import Nobody
+from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names
 from refine.files.pickled import kind
 from refine.formats._beside import beside
@@ -31,14 +33,12 @@ from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes, photo_sizes
 from refine.formats._image_rows import ImageRows
 from refine.formats._intrinsics import camera_of
-from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._smpl_parts import kept, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
 from refine.joint_orders import posed_points
-from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = frozenset({"pose", "betas", "trans", "joints3d"})

@@ -15,8 +15,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.nobody import holds_nobody
 from refine.files.atomic import write_bytes
-from refine.formats._nobody import holds_nobody
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.state import State

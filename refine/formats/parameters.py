@@ -24,12 +24,13 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
+from refine.estimate.nobody import is_empty
+from refine.estimate.source_pose import joint_slices, source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats._beside import beside
 from refine.formats._carry import joints_after
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
 from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
-from refine.formats._nobody import is_empty
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
 from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of
@@ -39,7 +40,6 @@ from refine.formats._spelling import FILE, MATRICES, MOCAP
 from refine.formats.nobody import nobody_of
 from refine.geometry.camera import Camera
 from refine.geometry.focal import list_rules
-from refine.source_pose import joint_slices, source_pelvis
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
 
 FACE_AND_HANDS = ("jaw_pose", "leye_pose", "reye_pose", "left_hand_pose", "right_hand_pose")

@@ -23,6 +23,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
@@ -34,7 +35,6 @@ from refine.formats._tracks import Tracks
 from refine.formats._world import moved_along
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 CAMERA, WORLD = "smplx_cam", "smplx_world"

@@ -22,12 +22,12 @@ from refine.body import SkinnedBody
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.files.atomic import write_bytes
 from refine.files.npz import member_names, read_arrays
 from refine.files.unpacked import TRUNCATED_ADVICE
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
-from refine.result_arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.state import Bodies, State
 from refine.transfer import refined_source, to_body, with_camera
 

@@ -24,17 +24,17 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
+from refine.estimate.nobody import Nobody
+from refine.estimate.source_pose import REST_PELVIS_M
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words
-from refine.formats._nobody import Nobody
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, rotations
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_pose import REST_PELVIS_M
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = frozenset({"root_orient", "pose_body", "trans", "betas", "cam_R", "cam_t", "intrins"})

@@ -25,6 +25,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import joint_slices
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside
@@ -32,7 +33,6 @@ from refine.formats._given_sizes import photo_sizes
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera
-from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
 
 PARTS = {name: name for name in joint_slices("smplx")}

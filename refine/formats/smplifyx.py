@@ -23,6 +23,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import joint_slices
 from refine.files.pickled import write_pickle
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
@@ -31,7 +32,6 @@ from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
-from refine.source_pose import joint_slices
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = ("camera_rotation", "camera_translation", "betas", "global_orient", "body_pose")

@@ -23,6 +23,7 @@ from refine.body import SkinnedBody
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
 from refine.formats._carry import carried_joints
@@ -32,7 +33,6 @@ from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.joint_orders import H36M17
 from refine.source_fit import fit_bodies
-from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 KEYS = {"pred_joints", "pose", "betas", "camera"}

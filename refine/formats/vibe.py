@@ -22,6 +22,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.found import KEY
 from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._carry import points_after
@@ -32,7 +33,6 @@ from refine.formats._tracks import Tracks
 from refine.geometry.camera import Camera
 from refine.geometry.weak_perspective import from_perspective, from_whole_image
 from refine.joint_orders import SPIN49
-from refine.source_found import KEY
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pred_cam", "orig_cam", "pose", "betas", "joints3d", "bboxes", "frame_ids"}

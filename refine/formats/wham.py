@@ -21,6 +21,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.found import KEY
+from refine.estimate.source_pose import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
@@ -32,8 +34,6 @@ from refine.formats._world import moved_along
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
-from refine.source_found import KEY
-from refine.source_pose import source_pelvis
 from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"pose", "trans", "betas", "pose_world", "trans_world", "frame_ids"}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import joint_slices
 from refine.geometry.camera import Camera
 from refine.regressors._crops import Crops, fresh_of, placed
 from refine.regressors._tensors import (
@@ -32,7 +33,6 @@ from refine.regressors._tensors import (
     tensor,
     unnormalised,
 )
-from refine.source_pose import joint_slices
 
 Three = tuple[Mapping[str, Tensor], Tensor, Tensor]
 """Parameters, crop camera (B, 3), focal length (B,) px."""

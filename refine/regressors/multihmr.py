@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.formats._carry import joints_after
 from refine.geometry.camera import Camera
 from refine.regressors._tensors import matrices, plain, put_rotations, put_shape, rows_of, tensor, unnormalised
-from refine.source_pose import source_pelvis
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
 Humans = Sequence[Mapping[str, Any]]

@@ -20,6 +20,7 @@ from torch import Tensor
 import tests.layouts
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object
 from refine.files.pickled import kind, read_json, read_pickled
 from refine.formats import Format
@@ -29,7 +30,6 @@ from refine.geometry.camera import Camera
 from refine.result import Result
 from refine.result_file import load
 from refine.solve import StopReason
-from refine.source_pose import source_pelvis
 from refine.state import State
 from refine.transfer import refined_source, with_camera, with_found
 from tests.nested import assert_same

@@ -14,10 +14,10 @@ from refine.body import SkinnedBody
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.estimate.source_pose import REST_PELVIS_M
 from refine.formats.find import read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_pose import REST_PELVIS_M
 from refine.state import Bodies, State
 from tests.layouts import easymocap, eft, humandata, humandata_dataset, scorehmr, spin
 from tests.reference.official_files import random_model, write_npz

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.estimate import Source
+from refine.estimate.estimate import Source
 from refine.state import BODY_JOINTS
 
 FIRST_HAND_JOINT = {24: 22, 52: 22, 55: 25}

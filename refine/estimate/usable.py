@@ -23,9 +23,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.estimate import Estimate, Source
+from refine.estimate.estimate import Estimate, Source
+from refine.estimate.source_pose import source_pelvis
 from refine.geometry.camera import Camera
-from refine.source_pose import source_pelvis
 from refine.state import Bodies
 
 NEAREST_M = 0.3

@@ -18,9 +18,9 @@ from refine.ambient import usual_torch
 from refine.batch import PER_ROW, Index
 from refine.body import PosedBody, SkinnedBody
 from refine.check import check_shape
+from refine.estimate.found import Found
 from refine.geometry.camera import Camera
 from refine.short_repr import in_one_line
-from refine.source_found import Found
 from refine.state import Bodies, State
 
 
@@ -51,8 +51,8 @@ class Source:
         joint_names: What each of `joints` is (`refine/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
         doubts: What of it contradicts itself and was set aside, a sentence each (`refine/agreement.py`).
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
-        found: Refined bodies that stand beside these words in a file refine wrote (`refine/source_found.py`), or None.
-        unusable: (B,) rows that are never refined and written back as they came (`refine.usable` says why); None: there are none.
+        found: Refined bodies that stand beside these words in a file refine wrote (`refine/estimate/found.py`), or None.
+        unusable: (B,) rows that are never refined and written back as they came (`refine.estimate.usable` says why); None: there are none.
         without_numbers: (B,) those of them whose own numbers are not finite: what stands in their place in these tensors and in an
             estimate's bodies is a stand-in behind the camera, for arithmetic alone. None: there are none.
     """
