@@ -107,7 +107,7 @@ def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection)
     if keypoints is None:
         raise InputError("--keypoints", "the keypoints that --correct is about", "none", "Name their file.")
     from refine.keypoint_formats.find import read_keypoints
-    from refine.photo_header import upright_size
+    from refine.photo.header import upright_size
 
     size = upright_size(photo)
     return correction.of(read_keypoints(keypoints, image=str(photo), size=size), size)

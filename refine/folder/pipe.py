@@ -24,7 +24,7 @@ import numpy as np
 from refine.ambient import usual_torch
 from refine.errors import InputError
 from refine.estimate import as_array
-from refine.photo_header import MOST_PIXELS
+from refine.photo.header import MOST_PIXELS
 from refine.refiner import Refiner
 
 INPUT = ("image", "image_path", "keypoints")

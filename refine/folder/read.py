@@ -30,7 +30,7 @@ from refine.folder.video import VideoFrames, frame_size
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
 from refine.photo import Photo, read_photo
-from refine.photo_header import header_of, upright_size
+from refine.photo.header import header_of, upright_size
 from refine.reading import check_photos
 from refine.suspicions import suspicions
 from refine.transfer import with_camera

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine.errors import InputError
-from refine.photo_header import MOST_PIXELS, MOST_SIDE
+from refine.photo.header import MOST_PIXELS, MOST_SIDE
 
 if TYPE_CHECKING:
     import cv2

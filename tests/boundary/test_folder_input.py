@@ -20,7 +20,7 @@ from refine.folder.photos import PhotoFile, Photos, find_photos, first_frame
 from refine.folder.results import find_results
 from refine.folder.run import run_folder
 from refine.photo import read_photo
-from refine.photo_header import Header, read_header, upright_size
+from refine.photo.header import Header, read_header, upright_size
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.folders import Folder, contents, make_folder
 

@@ -17,7 +17,7 @@ import refine
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.photo import read_photo, read_photos
-from refine.photo_header import upright_size
+from refine.photo.header import upright_size
 from tests.people import case
 
 UPRIGHT = np.zeros((24, 40, 3), np.uint8)

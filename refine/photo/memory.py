@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.photo_header import ORIENTATION_TAG
+from refine.photo.header import ORIENTATION_TAG
 
 if TYPE_CHECKING:
     import PIL.Image
