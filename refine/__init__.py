@@ -7,11 +7,11 @@ result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.np
 from refine import starting  # noqa: F401  # before what takes its time to import
 from refine.api import fit, load, read
 from refine.conversion import Converted, convert
-from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.keypoint_formats.find import read_keypoints
+from refine.keypoints.detections import DetectedPeople, Detections
+from refine.keypoints.formats.find import read_keypoints
 from refine.plugin import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result

@@ -16,10 +16,10 @@ from torch import Tensor
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
 from refine.camera_input import CameraLike
-from refine.detections import DetectedPeople, Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoint_input import detections_of
+from refine.keypoints.detections import DetectedPeople, Detections
 from refine.look import Look, look
 from refine.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos

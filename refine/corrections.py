@@ -28,10 +28,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body.keypoint_names import SETS
-from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.geometry.camera import HALF_PIXEL
 from refine.geometry.focal import RULES
+from refine.keypoints.detections import DetectedPeople
 
 H36M17 = (
     "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax", "neck", "head_top",

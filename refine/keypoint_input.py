@@ -10,10 +10,10 @@ import torch
 
 from refine.ambient import ordinary
 from refine.check import check_finite, check_shape
-from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import usable_rows, without_numbers
+from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.photo import Photo
 from refine.reading import Given
 
@@ -75,8 +75,8 @@ def _check_extent(found: Detections, estimate: Estimate, photos: Sequence[Photo]
 
 
 def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
-    from refine.keypoint_formats.arrays import is_points
-    from refine.keypoint_formats.find import load_keypoints
+    from refine.keypoints.formats.arrays import is_points
+    from refine.keypoints.formats.find import load_keypoints
 
     if isinstance(keypoints, Detections):
         return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
@@ -93,9 +93,9 @@ def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[De
 
 def _nobody(keypoints: object) -> DetectedPeople:
     """Return nobody, in the set of an empty array of points (0, K, 2 or 3)."""
-    from refine.keypoint_formats._numbers import shape_of
-    from refine.keypoint_formats._sets import people_of
-    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+    from refine.keypoints.formats.arrays import SETS_BY_COUNT
+    from refine.keypoints.numbers import shape_of
+    from refine.keypoints.sets import people_of
 
     return people_of([], SETS_BY_COUNT[shape_of(keypoints)[1]], "the call")
 
@@ -104,9 +104,9 @@ def _by_row(
     keypoints: object, origin: str, estimate: Estimate, photos: Sequence[Photo]
 ) -> tuple[Detections, tuple[str, ...]]:
     """Return points (B, K, 2 or 3), a row a body, as they are; shares of photos taken times their sizes."""
-    from refine.keypoint_formats._sets import people_of
-    from refine.keypoint_formats._shares import are_shares
-    from refine.keypoint_formats.arrays import SETS_BY_COUNT, rows_of, said_of_shares
+    from refine.keypoints.formats.arrays import SETS_BY_COUNT, rows_of, said_of_shares
+    from refine.keypoints.sets import people_of
+    from refine.keypoints.shares import are_shares
 
     rows, notes = rows_of(keypoints, origin)
     if len(rows) != len(estimate):
@@ -124,8 +124,8 @@ def _by_row(
 
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
     """Read the people of each photo."""
-    from refine.keypoint_formats import Wanted
-    from refine.keypoint_formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
+    from refine.keypoints.formats import Wanted
+    from refine.keypoints.formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
 
     one = isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None
     sources = [keypoints] if one or not isinstance(keypoints, Sequence) else list(keypoints)
@@ -162,8 +162,8 @@ def _check_scores(sources: Sequence[object]) -> None:
     Raises:
         InputError: It is such a pair.
     """
-    from refine.keypoint_formats._numbers import shape_of
-    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+    from refine.keypoints.formats.arrays import SETS_BY_COUNT
+    from refine.keypoints.numbers import shape_of
 
     shapes = [shape_of(part) for part in sources]
     if (
@@ -179,7 +179,7 @@ def _check_scores(sources: Sequence[object]) -> None:
 
 def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:
     """Match the people of each photo to the bodies in it."""
-    from refine.matching import match_people
+    from refine.keypoints.matching import match_people
 
     people = in_one_set(people)
     name = people[0].name

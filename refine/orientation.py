@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from refine.detections import Detections
 from refine.estimate import Estimate
 from refine.geometry import rotation
+from refine.keypoints.detections import Detections
 from refine.state import State
 
 SHOULDERS_PX = 25.0

@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from refine.ambient import usual_torch
 from refine.api import fit_bodies_of_photos, usual_refiner
 from refine.body import SkinnedBody
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, as_tensor
 from refine.keypoint_input import detections_of
+from refine.keypoints.detections import Detections
 from refine.photo import Photo, read_photos
 from refine.reading import Given, check_photos, checked
 from refine.refiner import Refiner

@@ -27,13 +27,13 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.check import check_finite
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, read_state, state_arrays
 from refine.files.atomic import write_bytes
 from refine.files.nested import packed, unpacked
 from refine.files.npz import read_arrays
+from refine.keypoints.detections import Detections
 from refine.result import Result
 from refine.result_verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from refine.body import SkinnedBody
-from refine.detections import Detections
 from refine.estimate import Estimate, Source
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
+from refine.keypoints.detections import Detections
 from refine.state import Bodies, State
 
 HEIGHT, WIDTH = 480, 400

@@ -16,8 +16,8 @@ from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
 
 if TYPE_CHECKING:
-    from refine.detections import DetectedPeople
     from refine.estimate import Estimate
+    from refine.keypoints.detections import DetectedPeople
     from refine.result import Result
 
 
@@ -106,7 +106,7 @@ def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection)
         raise InputError("--correct", "a fault of one photo", "keypoints.frames", advice)
     if keypoints is None:
         raise InputError("--keypoints", "the keypoints that --correct is about", "none", "Name their file.")
-    from refine.keypoint_formats.find import read_keypoints
+    from refine.keypoints.formats.find import read_keypoints
     from refine.photo.header import upright_size
 
     size = upright_size(photo)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.detections import SURE
+from refine.keypoints.detections import SURE
 
 FEWEST_POINTS = 5
 """Points two people must share to be compared."""

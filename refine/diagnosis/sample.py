@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.detections import DetectedPeople
 from refine.geometry.camera import Camera
+from refine.keypoints.detections import DetectedPeople
 
 
 @dataclass(frozen=True)

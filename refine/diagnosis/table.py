@@ -10,9 +10,9 @@ from torch import Tensor
 
 from refine.body.keypoint_names import SETS
 from refine.corrections import KeypointCorrection, placed, renamed
-from refine.detections import SURE
 from refine.diagnosis.pairs import Pairs, match_by_shape
 from refine.diagnosis.sample import Sample
+from refine.keypoints.detections import SURE
 
 MOST_PEOPLE = 400
 """People looked at, evenly from all: a fault of the folder shows in them as well."""

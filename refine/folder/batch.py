@@ -13,12 +13,12 @@ from torch import Tensor
 
 from refine import batch
 from refine.api import TURNED, fit_bodies_of_photos
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.folder.bodies import BodyShelf
 from refine.folder.keypoints import family, match
 from refine.folder.read import Prepared
+from refine.keypoints.detections import Detections
 from refine.refiner import Refiner
 from refine.result import Result, misfit
 from refine.state import State

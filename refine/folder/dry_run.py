@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from refine.camera_doubts import Doubt
-from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate.usable import usable_rows
 from refine.folder.manifest import Item
@@ -18,6 +17,7 @@ from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Located, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
+from refine.keypoints.detections import DetectedPeople
 from refine.suspicions import suspicions
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem", "doubts")

@@ -14,11 +14,11 @@ from types import ModuleType
 import torch
 
 from refine.check import check_local
-from refine.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.folder.photos import PhotoFile, frame_number
 from refine.folder.results import files_below, match_pattern
+from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, nobody_said
 
 ENDINGS = (
     "_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", "_result.json", ".predictions.json", ".json", ".npz", ".npy",
@@ -129,7 +129,7 @@ def read_people(
     Raises:
         InputError: The file is broken, or not about this photo.
     """
-    from refine.keypoint_formats import Wanted
+    from refine.keypoints.formats import Wanted
 
     stat = path.stat()
     content, found = _content(path, stat.st_size, stat.st_mtime_ns)
@@ -147,7 +147,7 @@ def read_people(
 @lru_cache(maxsize=1)
 def _content(path: Path, size: int, modified_ns: int) -> tuple[object, ModuleType]:
     """Return a file's content and its layout; those of a file about all photos are asked for once a photo."""
-    from refine.keypoint_formats.find import layout_of, load_keypoints
+    from refine.keypoints.formats.find import layout_of, load_keypoints
 
     content = load_keypoints(path)
     return content, layout_of(content, path.name)
@@ -177,7 +177,7 @@ def match(
     Returns:
         The detections, or None where no photo has any; and what is to be said, by photo.
     """
-    from refine.matching import match_people
+    from refine.keypoints.matching import match_people
 
     known = [one for one in people if one is not None]
     notes: dict[int, list[Said]] = {}

@@ -15,7 +15,6 @@ from torch import Tensor
 from refine.camera_doubts import Doubt, PhotoFacts
 from refine.camera_input import asked_camera
 from refine.correct_estimate import read_corrected
-from refine.detections import DetectedPeople
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.nobody import holds_nobody
@@ -29,6 +28,7 @@ from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
+from refine.keypoints.detections import DetectedPeople
 from refine.photo import Photo, read_photo
 from refine.photo.header import header_of, upright_size
 from refine.reading import check_photos

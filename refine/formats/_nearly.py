@@ -150,7 +150,7 @@ def _inside(value: Any) -> list[Any]:
 
 def _keypoints(path: Path) -> str:
     """Return the name of the detector's layout a JSON file is in, empty where it is none."""
-    from refine.keypoint_formats.find import load_keypoints, recognised
+    from refine.keypoints.formats.find import load_keypoints, recognised
 
     try:
         found = recognised(load_keypoints(path))

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from refine.body import KeypointSet, PosedBody
 from refine.check import check_finite, check_positive, check_shape
-from refine.detections import own_points
 from refine.errors import InputError
 from refine.geometry.camera import Camera
+from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.whiten import isotropic, product

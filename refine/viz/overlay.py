@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from refine.check import check_shape
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M
+from refine.keypoints.detections import Detections
 from refine.render import Rasterizer
 from refine.viz import canvas
 from refine.viz.canvas import AFTER_COLOR, BEFORE_COLOR, PERSON_COLORS, LegendEntry, Picture

@@ -8,9 +8,9 @@ Source: none; a layout.
 import math
 from dataclasses import dataclass
 
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.keypoints.detections import Detections
 from refine.look import Look
 from refine.render import Rasterizer
 from refine.viz import canvas

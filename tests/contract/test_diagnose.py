@@ -263,7 +263,7 @@ def test_what_was_found_is_undone_by_the_option_named(crowd: People, tmp_path: P
 
 
 def test_corrections_undo_what_was_done(crowd: People) -> None:
-    from refine.detections import DetectedPeople
+    from refine.keypoints.detections import DetectedPeople
 
     pixel = crowd.points["coco17"]
     for change, _, flag in KEYPOINT_FAULTS.values():
@@ -276,7 +276,7 @@ def test_corrections_undo_what_was_done(crowd: People) -> None:
 
 def test_points_in_another_order_get_their_names(crowd: People) -> None:
     from refine.body.keypoint_names import SETS
-    from refine.detections import DetectedPeople
+    from refine.keypoints.detections import DetectedPeople
 
     people = DetectedPeople("coco17", crowd.points["h36m17"], torch.ones(crowd.points["h36m17"].shape[:2]))
     found = KeypointCorrection(order="h36m17").of(people, (HEIGHT, WIDTH))

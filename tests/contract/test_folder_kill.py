@@ -22,7 +22,7 @@ import refine
 from refine.folder.run import run_folder
 from refine.body import anny
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-import scipy.optimize, cv2, refine.keypoint_formats.find, priors.default
+import scipy.optimize, cv2, refine.keypoints.formats.find, priors.default
 
 torch.set_num_threads(1)
 how, root, kills, SOME = sys.argv[1], sys.argv[2], int(sys.argv[3]), 3

@@ -3,8 +3,8 @@
 import pytest
 
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import Key, find_image, nth_image, path_parts
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import Key, find_image, nth_image, path_parts
 
 FOUND: list[tuple[list[Key], str | int, Key]] = [
     (["a.jpg", "b.jpg"], "b.jpg", "b.jpg"),

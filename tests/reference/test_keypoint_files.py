@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from refine.errors import InputError
-from refine.keypoint_formats.find import read_keypoints
-from refine.matching import GATE, match_people
+from refine.keypoints.formats.find import read_keypoints
+from refine.keypoints.matching import GATE, match_people
 
 
 def write(path: Path, people: list[dict[str, list[float]]]) -> Path:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from refine.detections import Detections
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.keypoints.detections import Detections
 from refine.render.plain import PlainRasterizer
 from refine.viz import (
     CostRow,

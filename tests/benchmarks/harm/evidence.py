@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from refine.correspondence import Matching
-from refine.detections import Detections
 from refine.errors import InputError
+from refine.keypoints.detections import Detections
 from refine.network import LIMB_PX, SAID
 from refine.state import State
 from refine.terms.keypoints import DetectorNoise

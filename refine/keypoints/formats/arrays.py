@@ -17,13 +17,13 @@ Source: the orders are those of `_sets.py`; MediaPipe's five numbers: ai.google.
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import MISSING_ADVICE, floats, is_array, is_numeric, shape_of
-from refine.keypoint_formats._sets import THEIRS, UNUSUAL, are_percent, people_of
-from refine.keypoint_formats._shares import are_shares, from_shares
-from refine.keypoint_formats.rtmlib import pair_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats.rtmlib import pair_of
+from refine.keypoints.numbers import MISSING_ADVICE, floats, is_array, is_numeric, shape_of
+from refine.keypoints.sets import THEIRS, UNUSUAL, are_percent, people_of
+from refine.keypoints.shares import are_shares, from_shares
 
 SETS_BY_COUNT = {len(names): name for name, (names, _) in THEIRS.items() if name != "coco25"}
 """Which set an array is taken for, by its number of points; easy_ViTPose's 25 are not BODY_25's."""

@@ -20,12 +20,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import nth_image
-from refine.keypoint_formats._numbers import numbers
-from refine.keypoint_formats._sets import PIXEL_CENTER, THEIRS, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import nth_image
+from refine.keypoints.numbers import numbers
+from refine.keypoints.sets import PIXEL_CENTER, THEIRS, people_of
 
 KNOWN = {17: "coco17", 25: "coco25", 133: "coco133"}
 COMPARED = {"neck's annotation": "neck", "hip's annotation": "hip"}

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 SETS_BY_COUNT = BY_COUNT | {33: "mediapipe33"}
 

@@ -16,12 +16,12 @@ convert_coco_to_openpose; orders: `rtmlib/visualization/skeleton/{coco17,halpe26
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
-from refine.keypoint_formats._shares import are_shares, from_shares
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
+from refine.keypoints.shares import are_shares, from_shares
 
 SETS_BY_COUNT = BY_COUNT | {18: "coco18"}
 POINTS = ("keypoints", "kpts", "kps", "points", "keypoints_2d")

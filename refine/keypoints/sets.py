@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from refine.body.keypoint_names import COCO17, FACE68, FEET, LEFT_HAND, MHR70, RIGHT_HAND, SETS
-from refine.detections import DetectedPeople
+from refine.keypoints.detections import DetectedPeople
 
 PIXEL_CENTER = 0.5
 """From a count from pixel centres to coordinates in which the image's corner is (0, 0), px."""

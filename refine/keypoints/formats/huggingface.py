@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import nth_image
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import PIXEL_CENTER, THEIRS, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import nth_image
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import PIXEL_CENTER, THEIRS, people_of
 
 COCO, WHOLE = "coco17", "coco133"
 

@@ -8,7 +8,7 @@ Both count from the image's corner on both sides.
 import numpy as np
 
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
+from refine.keypoints.formats import Wanted
 
 SMALLEST = 2.0
 """px. No person's points all lie within this of the corner: they are shares. Points outside of a photo have shares below 0 and above

@@ -13,8 +13,8 @@ Source: tensorflow.org/hub/tutorials/movenet (input and output of the models, `t
 from typing import NoReturn
 
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import shape_of
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import shape_of
 
 SHAPES = ((1, 1, 17, 3), (1, 6, 56))
 

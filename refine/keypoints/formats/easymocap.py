@@ -16,13 +16,13 @@ Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/estimator/openpose_wrapper.py` lo
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers
-from refine.keypoint_formats._sets import PIXEL_CENTER, people_of
-from refine.keypoint_formats._shares import from_canvas
-from refine.keypoint_formats.openpose import PARTS, people_of_parts
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats.openpose import PARTS, people_of_parts
+from refine.keypoints.numbers import numbers
+from refine.keypoints.sets import PIXEL_CENTER, people_of
+from refine.keypoints.shares import from_canvas
 
 BODIES = {25: "body25", 17: "coco17", 33: "mediapipe33"}
 KEYS = {"hand_left": "handl2d", "hand_right": "handr2d", "face": "face2d"}

@@ -12,10 +12,10 @@ Tau-J/rtmlib@2f36e3b62d `rtmlib/tools/pose_estimation/post_processings.py` conve
 `rtmlib/visualization/skeleton/openpose134.py`.
 """
 
-from refine.detections import DetectedPeople
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import shape_of
-from refine.keypoint_formats.rtmlib import pair_of, people_of_pair
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats.rtmlib import pair_of, people_of_pair
+from refine.keypoints.numbers import shape_of
 
 POINTS = 134
 

@@ -18,12 +18,12 @@ Source: cocodataset.org (data and results format); jin-s13/COCO-WholeBody `data_
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import find_image
-from refine.keypoint_formats._numbers import numbers
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import find_image
+from refine.keypoints.numbers import numbers
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 PARTS = {"foot_kpts": 6, "face_kpts": 68, "lefthand_kpts": 21, "righthand_kpts": 21}
 """COCO-WholeBody's parts behind the 17 points, in the order of coco133."""

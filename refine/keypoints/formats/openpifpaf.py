@@ -12,11 +12,11 @@ Source: openpifpaf/openpifpaf@37aacead57 `src/openpifpaf/annotation.py` Annotati
 (final_results).
 """
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 BESIDE = {"score", "scores", "bbox", "category_id", "idx"}
 """One of these stands beside the keypoints."""

@@ -21,13 +21,13 @@ output), `net/nmsBase.cpp` l.104, `utilities/openCvPrivate.cpp` l.34, `hand/hand
 import numpy as np
 
 from refine.body.keypoint_names import SETS
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import in_order, nth_image
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import COCO18, PIXEL_CENTER, people_of
-from refine.keypoint_formats._shares import are_shares, from_shares
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import in_order, nth_image
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import COCO18, PIXEL_CENTER, people_of
+from refine.keypoints.shares import are_shares, from_shares
 
 PARTS = {"pose": 25, "hand_left": 21, "hand_right": 21, "face": 70}
 """Points of each part, in the order of the set openpose137."""

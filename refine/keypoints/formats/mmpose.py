@@ -25,11 +25,11 @@ COCO's pixels: facebookresearch/detectron2 `detectron2/data/datasets/coco.py`.
 import numpy as np
 
 from refine.body.keypoint_names import COCO17
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, THEIRS, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, THEIRS, people_of
 
 SAPIENS = 308
 """Points of Sapiens' instances, which stand in the same layout."""

@@ -20,12 +20,12 @@ Source: MVIG-SJTU/AlphaPose@c60106d19a `alphapose/utils/pPose_nms.py` write_json
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import find_image
-from refine.keypoint_formats._numbers import numbers
-from refine.keypoint_formats._sets import BY_COUNT, PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import find_image
+from refine.keypoints.numbers import numbers
+from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 COCO18_POINTS = 18
 

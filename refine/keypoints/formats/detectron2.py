@@ -4,7 +4,7 @@
 
 The score is the share of a joint's heatmap in its highest pixel, not a probability: 0.05 is where Detectron2's own
 painter begins to draw, so that score gets the confidence from which a point is taken to be where it is said to be
-(`refine.detections.SURE`).
+(`refine.keypoints.detections.SURE`).
 
 Pixels: annotations get half a pixel when they are loaded, and the decoding adds half a cell: they count from the
 image's corner.
@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from refine.detections import SURE, DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import people_of
+from refine.keypoints.detections import SURE, DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import people_of
 
 DRAWN = 0.05
 """The score from which Detectron2 draws a keypoint."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
+from refine.keypoints.formats import Wanted
 
 SHOWN = 3
 """How many images' names a message lists."""

@@ -14,11 +14,11 @@ Source: facebookresearch/sapiens@3e829ac274 `lite/demo/vis_pose.py` l.100-130,
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import PIXEL_CENTER, people_of
 
 POINTS = 308
 

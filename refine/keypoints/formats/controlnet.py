@@ -19,13 +19,13 @@ the eyes).
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import in_order, nth_image
-from refine.keypoint_formats._sets import PIXEL_CENTER
-from refine.keypoint_formats._shares import are_shares, from_canvas
-from refine.keypoint_formats.openpose import PARTS, part_rows, people_of_parts
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import in_order, nth_image
+from refine.keypoints.formats.openpose import PARTS, part_rows, people_of_parts
+from refine.keypoints.sets import PIXEL_CENTER
+from refine.keypoints.shares import are_shares, from_canvas
 
 
 def recognises(content: object) -> bool:

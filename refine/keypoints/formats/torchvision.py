@@ -15,12 +15,12 @@ keypointrcnn_inference, RoIHeads.forward.
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import nth_image
-from refine.keypoint_formats._numbers import numbers, shape_of
-from refine.keypoint_formats._sets import PIXEL_CENTER, people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import nth_image
+from refine.keypoints.numbers import numbers, shape_of
+from refine.keypoints.sets import PIXEL_CENTER, people_of
 
 POINTS = 17
 

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from types import ModuleType
 
-from refine.detections import DetectedPeople
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import FRAME_KEYS, Key, find_image, path_parts
-from refine.keypoint_formats._numbers import shape_of
-from refine.keypoint_formats._sets import people_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import FRAME_KEYS, Key, find_image, path_parts
+from refine.keypoints.numbers import shape_of
+from refine.keypoints.sets import people_of
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -147,7 +147,7 @@ def _is_nobody(content: object) -> bool:
 
 def _inside(content: object) -> ModuleType | None:
     """Return the other format that recognises content."""
-    from refine.keypoint_formats.find import keypoint_formats
+    from refine.keypoints.formats.find import keypoint_formats
 
     if _is_nobody(content):
         return None

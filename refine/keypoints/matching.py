@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.check import check_shape
-from refine.detections import SURE
+from refine.keypoints.detections import SURE
 
 GATE = 0.5
 """A body and a person whose points are farther apart than this, in sizes (√ area) of the person's box, are not the same."""

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from refine.detections import DetectedPeople
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._images import find_image, nth_image
-from refine.keypoint_formats._numbers import is_array, numbers, shape_of
-from refine.keypoint_formats._sets import PIXEL_CENTER, people_of
-from refine.keypoint_formats._shares import are_shares, from_shares
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats._images import find_image, nth_image
+from refine.keypoints.numbers import is_array, numbers, shape_of
+from refine.keypoints.sets import PIXEL_CENTER, people_of
+from refine.keypoints.shares import are_shares, from_shares
 
 POINTS = 17
 ADVICE = "Run a pose model trained on COCO (yolo11n-pose.pt, ...), or give (points, confidence) in COCO's order."

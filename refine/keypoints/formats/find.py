@@ -8,11 +8,11 @@ from types import ModuleType
 
 from refine.ambient import usual_torch
 from refine.check import check_local
-from refine.detections import DetectedPeople
 from refine.discover import modules
 from refine.errors import InputError
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import is_array, is_numeric, shape_of
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import is_array, is_numeric, shape_of
 
 ADVICE = (
     "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): "
@@ -39,8 +39,8 @@ TEXT = (".txt", ".csv", ".tsv")
 
 
 def keypoint_formats() -> dict[str, ModuleType]:
-    """Return the known formats by name, ours and those of third parties (entry points `refine.keypoint_formats`)."""
-    return dict(modules("refine.keypoint_formats", "refine.keypoint_formats", having="recognises"))
+    """Return the known formats by name, ours and those of third parties (entry points `refine.keypoints.formats`)."""
+    return dict(modules("refine.keypoints.formats", "refine.keypoints.formats", having="recognises"))
 
 
 @usual_torch()
@@ -173,7 +173,7 @@ def what_it_is(content: object) -> str:
 
 def _set_advice(shape: tuple[int, ...]) -> str:
     """Name the sets whose number of points are known where an array's is not."""
-    from refine.keypoint_formats.arrays import SETS_BY_COUNT
+    from refine.keypoints.formats.arrays import SETS_BY_COUNT
 
     known = len(shape) in (2, 3) and shape[-2] in SETS_BY_COUNT
     return "" if known else f" (known numbers of points: {', '.join(map(str, sorted(SETS_BY_COUNT)))})"

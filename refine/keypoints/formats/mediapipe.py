@@ -20,11 +20,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refine.detections import DetectedPeople
-from refine.keypoint_formats import Wanted
-from refine.keypoint_formats._numbers import numbers
-from refine.keypoint_formats._sets import people_of
-from refine.keypoint_formats._shares import are_shares, from_shares
+from refine.keypoints.detections import DetectedPeople
+from refine.keypoints.formats import Wanted
+from refine.keypoints.numbers import numbers
+from refine.keypoints.sets import people_of
+from refine.keypoints.shares import are_shares, from_shares
 
 POINTS = 33
 LISTS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark")
