@@ -15,19 +15,19 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
-from refine.camera_input import CameraLike
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.keypoint_input import detections_of
+from refine.inputs.cameras import CameraLike
+from refine.inputs.estimates import camera_of, check_photos, estimate_of, estimate_of_file, unseen
+from refine.inputs.keypoints import detections_of
+from refine.inputs.suspicions import photo_facts, suspicions
 from refine.keypoints.detections import DetectedPeople, Detections
 from refine.look import Look, look
 from refine.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos
-from refine.reading import camera_of, check_photos, estimate_of, estimate_of_file, unseen
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
-from refine.suspicions import photo_facts, suspicions
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
 from refine.trust.merge import merged

@@ -11,8 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine.camera_doubts import PhotoFacts
-from refine.camera_input import CameraLike, asked_camera
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import without_numbers
@@ -20,9 +18,11 @@ from refine.formats import find
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
-from refine.reading import estimate_of_file
+from refine.inputs.camera_doubts import PhotoFacts
+from refine.inputs.cameras import CameraLike, asked_camera
+from refine.inputs.estimates import estimate_of_file
+from refine.inputs.suspicions import suspicions
 from refine.state import BODY_JOINTS
-from refine.suspicions import suspicions
 
 ASSUMED_SIZE = (1080, 1920)
 """(height, width) px where nobody knows the photo's: the most common of videos."""

@@ -25,15 +25,15 @@ from refine.api import fit_bodies_of_photos, usual_refiner
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, as_tensor
-from refine.keypoint_input import detections_of
+from refine.inputs.estimates import Given, check_photos, checked
+from refine.inputs.keypoints import detections_of
+from refine.inputs.suspicions import cameras_facts, photo_facts, suspicions
 from refine.keypoints.detections import Detections
 from refine.photo import Photo, read_photos
-from refine.reading import Given, check_photos, checked
 from refine.refiner import Refiner
 from refine.regressors import Regressor
 from refine.regressors.find import regressor
 from refine.state import State
-from refine.suspicions import cameras_facts, photo_facts, suspicions
 
 LOGGER = logging.getLogger("refine")
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SETS
-from refine.corrections import H36M17
 from refine.demo.people import people
 from refine.disturbance import disturb
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
+from refine.inputs.corrections import H36M17
 from refine.state import State
 from tests import joblib_layout
 

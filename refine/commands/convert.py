@@ -44,8 +44,8 @@ def convert(
     `refine fit` and `refine run`.
     """
     from refine.conversion import convert as to_model
+    from refine.inputs.estimates import camera_of, estimate_of, estimate_of_file
     from refine.photo import read_photos
-    from refine.reading import camera_of, estimate_of, estimate_of_file
 
     body, kind = _target(to)
     name = "_".join((file.stem, *(() if body is None else (Path(body).stem,)), kind))

@@ -11,9 +11,9 @@ import typer
 
 from refine.commands.one_sentence import print_table
 from refine.commands.places import check_folder
-from refine.corrections import Corrections, KeypointCorrection, parse_corrections
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
+from refine.inputs.corrections import Corrections, KeypointCorrection, parse_corrections
 
 if TYPE_CHECKING:
     from refine.estimate import Estimate
@@ -84,9 +84,9 @@ def fit(
 
 def _read(init: Path, format: str | None, photo: Path, camera: str | None, corrections: Corrections) -> "Estimate":
     """Read a result file of the named format or with systematic faults, as `refine.fit` reads one without."""
-    from refine.correct_estimate import read_corrected
+    from refine.inputs.corrected import read_corrected
+    from refine.inputs.estimates import camera_of
     from refine.photo import read_photos
-    from refine.reading import camera_of
 
     given = camera_of(camera, read_photos(photo))
     first = None if given.camera is None else given.camera[:1]

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.corrections import ORDERS, UNITS, KeypointCorrection
 from refine.diagnosis.pairs import Pairs, heights
 from refine.diagnosis.table import Table
 from refine.geometry.focal import RULES
+from refine.inputs.corrections import ORDERS, UNITS, KeypointCorrection
 
 MAD_SIGMA = 1.4826
 """Standard deviation of a Gaussian over its median absolute deviation."""

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body.keypoint_names import SETS
-from refine.corrections import KeypointCorrection, placed, renamed
 from refine.diagnosis.pairs import Pairs, match_by_shape
 from refine.diagnosis.sample import Sample
+from refine.inputs.corrections import KeypointCorrection, placed, renamed
 from refine.keypoints.detections import SURE
 
 MOST_PEOPLE = 400

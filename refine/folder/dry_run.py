@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from refine.camera_doubts import Doubt
 from refine.errors import InputError
 from refine.estimate.usable import usable_rows
 from refine.folder.manifest import Item
@@ -17,8 +16,9 @@ from refine.folder.plan import check_settings, find_inputs, settle
 from refine.folder.read import Located, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
+from refine.inputs.camera_doubts import Doubt
+from refine.inputs.suspicions import suspicions
 from refine.keypoints.detections import DetectedPeople
-from refine.suspicions import suspicions
 
 HEAD = ("result", "format", "people", "photos", "keypoints", "problem", "doubts")
 PROBLEM = HEAD.index("problem")
@@ -39,7 +39,7 @@ def list_pairs(
 ) -> int:
     """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, what is wrong, and kinds of doubts.
 
-    Doubts (`refine.camera_doubts`) are said in words on standard error, each kind once, as a run says them.
+    Doubts (`refine.inputs.camera_doubts`) are said in words on standard error, each kind once, as a run says them.
 
     Args:
         results: As for `refine.folder.run.run_folder`.

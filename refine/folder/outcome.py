@@ -43,7 +43,7 @@ class Outcome:
     written: tuple[str, ...] = ()
     """Files in the output folder."""
     doubts: Mapping[str, str] = field(default_factory=dict)
-    """What looks wrong: a sentence by kind (`refine.camera_doubts`); the sentences are among the notes too."""
+    """What looks wrong: a sentence by kind (`refine.inputs.camera_doubts`); the sentences are among the notes too."""
     part: tuple[int, int] | None = None
     """Photos of a part of a track file; its file is written when all parts are done."""
     stamp: tuple[int, int] | None = field(default=None)

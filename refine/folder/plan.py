@@ -4,7 +4,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from refine.camera_input import asked_camera
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
 from refine.folder.bodies import BodyShelf
@@ -15,6 +14,7 @@ from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings, described
 from refine.folder.store import Store
 from refine.geometry.intrinsics import check_intrinsics_file
+from refine.inputs.cameras import asked_camera
 from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20

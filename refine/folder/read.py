@@ -12,9 +12,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from refine.camera_doubts import Doubt, PhotoFacts
-from refine.camera_input import asked_camera
-from refine.correct_estimate import read_corrected
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.nobody import holds_nobody
@@ -28,11 +25,14 @@ from refine.folder.settings import Settings
 from refine.folder.video import VideoFrames, frame_size
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
+from refine.inputs.camera_doubts import Doubt, PhotoFacts
+from refine.inputs.cameras import asked_camera
+from refine.inputs.corrected import read_corrected
+from refine.inputs.estimates import check_photos
+from refine.inputs.suspicions import suspicions
 from refine.keypoints.detections import DetectedPeople
 from refine.photo import Photo, read_photo
 from refine.photo.header import header_of, upright_size
-from refine.reading import check_photos
-from refine.suspicions import suspicions
 from refine.transfer import with_camera
 
 PIECE_PHOTOS = 8

@@ -83,7 +83,7 @@ def run_folder(
         resume: Go on where an earlier call was ended; False: forget what it did and begin anew.
         retry_failed: Do chunks again in which a result failed or lacked keypoints, say because its photo was missing.
         save_npz: Write refine's own npz beside each result.
-        correct: Systematic faults of keypoints and estimates to undo on reading (`refine.corrections`; `refine diagnose` finds them).
+        correct: Systematic faults of keypoints and estimates to undo on reading (`refine.inputs.corrections`; `refine diagnose` finds them).
         engine: "local" or "ray".
         address: The Ray cluster's address.
         progress: Told after each chunk.

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib import metadata
 from pathlib import Path
 
-from refine.corrections import Corrections, parse_corrections
 from refine.errors import InputError
+from refine.inputs.corrections import Corrections, parse_corrections
 from refine.refiner import Refiner
 
 CHUNK_SIZE = 64
@@ -47,7 +47,7 @@ class Settings:
     save_npz: bool = False
     """Whether refine's own npz is written beside each result."""
     correct: tuple[str, ...] = ()
-    """Systematic faults of keypoints and estimates that are undone on reading, as `refine.corrections` has them."""
+    """Systematic faults of keypoints and estimates that are undone on reading, as `refine.inputs.corrections` has them."""
 
     def __post_init__(self) -> None:
         if self.chunk_size < 1 or self.threads < 1:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from refine.camera_input import asked_camera
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.geometry.intrinsics import intrinsics_of, read_intrinsics
+from refine.inputs.cameras import asked_camera
+from refine.inputs.estimates import camera_of
 from refine.photo import Photo
-from refine.reading import camera_of
 
 SIZE = (480, 640)
 SIZES = torch.tensor([SIZE], dtype=torch.float32)

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from refine.body import SkinnedBody
 from refine.cli import app
-from refine.correct_estimate import corrected
-from refine.corrections import H36M17, KeypointCorrection, parse_corrections
 from refine.diagnosis.decide import Finding, diagnose
 from refine.diagnosis.gather import gather
 from refine.diagnosis.sample import Sample
 from refine.errors import InputError
 from refine.folder.dry_run import reader_of
+from refine.inputs.corrected import corrected
+from refine.inputs.corrections import H36M17, KeypointCorrection, parse_corrections
 from refine.state import State
 from tests.faulty_folders import (
     HEIGHT,

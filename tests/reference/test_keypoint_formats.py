@@ -15,11 +15,11 @@ import refine
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import COCO17, SETS
 from refine.errors import InputError
-from refine.keypoint_input import detections_of
+from refine.inputs.estimates import Given
+from refine.inputs.keypoints import detections_of
 from refine.keypoints.formats import KeypointFormat
 from refine.keypoints.formats.find import keypoint_formats, load_keypoints, read_keypoints
 from refine.photo import Photo
-from refine.reading import Given
 from tests.people import Case, case
 
 DRAW = np.random.default_rng(0)

@@ -11,10 +11,10 @@ import refine
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import COCO17
 from refine.errors import InputError
-from refine.keypoint_input import detections_of
+from refine.inputs.estimates import Given
+from refine.inputs.keypoints import detections_of
 from refine.keypoints.formats.find import read_keypoints
 from refine.photo import Photo
-from refine.reading import Given
 from tests.folders import HEIGHT, WIDTH, make_folder
 from tests.people import case
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from refine import api
 from refine.estimate import Estimate
-from refine.keypoint_input import detections_of
+from refine.inputs.estimates import Given
+from refine.inputs.keypoints import detections_of
 from refine.photo import read_photos
-from refine.reading import Given
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.terms.keypoints import DetectorNoise

@@ -6,7 +6,7 @@ NaN is a missing point; without confidences, (0, 0) is one too, and all others c
 five numbers (x, y, z, visibility, presence). Points whose x and y lie between 0 and 1 are shares of the photo. An npz
 holds one array of points under any name, beside others that are none.
 
-An array in memory with a row a body of the estimate is taken row by row (`refine.keypoint_input`); in a file, rows
+An array in memory with a row a body of the estimate is taken row by row (`refine.inputs.keypoints`); in a file, rows
 are people and are matched by place. One file about as many photos as it has rows holds one person a photo.
 
 Pixels: as the caller counts them, from the image's corner ((0.5, 0.5) is the middle of the first pixel): nothing is

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.camera_doubts import SIZE_TOLERANCE_PX
-from refine.camera_input import CameraLike, asked_camera
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
+from refine.inputs.camera_doubts import SIZE_TOLERANCE_PX
+from refine.inputs.cameras import CameraLike, asked_camera
 from refine.photo import Photo
 
 ROTATION_TOLERANCE = 1e-2

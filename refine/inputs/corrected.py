@@ -22,14 +22,14 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.corrections import UNITS, Corrections
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import rest_pelvis
 from refine.estimate.usable import check_places, places_unjudged
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
-from refine.reading import checked
+from refine.inputs.corrections import UNITS, Corrections
+from refine.inputs.estimates import checked
 from refine.transfer import to_body
 
 FLIP = (1.0, -1.0, -1.0)

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.estimate import Estimate, Source
 from refine.estimate.usable import said_without_numbers, without_numbers
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
+from refine.inputs.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.state import BODY_JOINTS

@@ -13,9 +13,9 @@ from refine.check import check_finite, check_shape
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import usable_rows, without_numbers
+from refine.inputs.estimates import Given
 from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.photo import Photo
-from refine.reading import Given
 
 
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
