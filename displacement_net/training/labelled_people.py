@@ -5,7 +5,7 @@
 Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction of a pixel, and
 the distance to a few centimetres.
 
-Source: one-step versions of this fit: `refine.source_fit`; shared rotations: Loper et al., SMPL, 2015.
+Source: one-step versions of this fit: `refine.transfer.source_fit`; shared rotations: Loper et al., SMPL, 2015.
 """
 
 import numpy as np
@@ -23,11 +23,11 @@ from refine.discover import modules
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.source_fit import JOINT_SIGMA_M, fit_bodies
 from refine.state import BODY_JOINTS, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.keypoints import Keypoints
 from refine.terms.whiten import isotropic
+from refine.transfer.source_fit import JOINT_SIGMA_M, fit_bodies
 
 PLACE_SIGMA_M = 0.03
 """How well the mean body's rest pelvis tells where a person stands, m: shape moves it by a centimetre or two, very tall people's by ten."""

@@ -68,7 +68,7 @@ class Labels:
         return len(self.row)
 
     def source(self, people: Int[np.ndarray, "P"]) -> Source:
-        """Return some people as `refine.source_fit` puts them on a body.
+        """Return some people as `refine.transfer.source_fit` puts them on a body.
 
         Args:
             people: (P,) indices of 0..N-1.

@@ -1,6 +1,6 @@
 """From one body model to another: `convert(bodies, to)` finds the bodies of a model that fill the same surface.
 
-    an estimate            start: its pose copied, shape fitted to its joints (`refine/source_fit.py`); then its surface, if it has one
+    an estimate            start: its pose copied, shape fitted to its joints (`refine/transfer/source_fit.py`); then its surface, if it has one
     vertices, same mesh    start: each part turned onto its own vertices, shape in one linear solve; then vertex onto vertex
     vertices, other mesh   start: each part turned onto named points; then nearest surface points
     joints alone           start as before; then the named points themselves
@@ -30,10 +30,10 @@ from refine.conversion.named_points import Points, place_on_points, point_set
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import blank, blank_bodies, without_numbers
-from refine.source_fit import fit_bodies, scale_notes
 from refine.state import BODY_JOINTS, Bodies, State
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
+from refine.transfer.source_fit import fit_bodies, scale_notes
 
 JOINT_SIGMA_M = 0.01
 """How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say where in it they lie."""

@@ -48,8 +48,8 @@ class Source:
         images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
-        joint_names: What each of `joints` is (`refine/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
-        doubts: What of it contradicts itself and was set aside, a sentence each (`refine/agreement.py`).
+        joint_names: What each of `joints` is (`refine/transfer/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
+        doubts: What of it contradicts itself and was set aside, a sentence each (`refine/transfer/agreement.py`).
         evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
         found: Refined bodies that stand beside these words in a file refine wrote (`refine/estimate/found.py`), or None.
         unusable: (B,) rows that are never refined and written back as they came (`refine.estimate.usable` says why); None: there are none.

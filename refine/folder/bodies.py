@@ -11,8 +11,8 @@ from pathlib import Path
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.source_body import body_for, suits
 from refine.transfer import on_body
+from refine.transfer.source_body import body_for, suits
 
 
 class BodyShelf:

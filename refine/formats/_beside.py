@@ -17,10 +17,10 @@ from torch import Tensor
 
 from refine.estimate import Estimate
 from refine.estimate.found import KEY
-from refine.formats._carry import carried_joints
-from refine.source_fit import fit_bodies
 from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource, found_texts
+from refine.transfer.carry import carried_joints
+from refine.transfer.source_fit import fit_bodies
 
 SAID_PEOPLE = 6
 """So many people are named one by one; of more, the mean and the worst."""

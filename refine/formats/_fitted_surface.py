@@ -21,8 +21,8 @@ from refine.conversion.converted import Converted
 from refine.conversion.known_meshes import BY_COUNT
 from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Estimate, Source
-from refine.source_fit import fit_bodies
 from refine.state import Bodies
+from refine.transfer.source_fit import fit_bodies
 
 
 def carried(

@@ -24,7 +24,6 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import write_arrays
-from refine.formats._carry import joints_after
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._simple_romp import (
@@ -39,6 +38,7 @@ from refine.formats._simple_romp import (
 )
 from refine.geometry.camera import Camera
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 SHAPES = {"cam_trans": (3,), "smpl_thetas": (72,), "smpl_betas": (11,), "joints": (71, 3), "pj2d_org": (71, 2)}
 

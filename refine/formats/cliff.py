@@ -28,12 +28,12 @@ from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 KEYS = {"pose", "shape", "global_t", "pred_joints", "focal_l"}
 """`imgname` and `detection_all` may be missing in a file that somebody cut out of another."""

@@ -42,8 +42,8 @@ from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import put_shape
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_body import own_body
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.source_body import own_body
 
 CAMERA = ("focal", "center", "size", "camera_from_world")
 FOCAL_SHARE = 1.2

@@ -27,13 +27,13 @@ from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
 from refine.files.pickled import kind
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after, points_after
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import write_content
 from refine.formats._pickled_dict import peek, read_dict
 from refine.formats._smpl_parts import kept, numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after, points_after
 
 KEYS = frozenset(
     "pred_thetas pred_betas pred_cam_root pred_camera pred_uvd pred_xyz_24_struct transl bbox height width".split()

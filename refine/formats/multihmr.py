@@ -43,9 +43,9 @@ from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
-from refine.source_body import own_body
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.source_body import own_body
 
 ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."
 NEAR_M = 0.1

@@ -24,7 +24,6 @@ from refine.estimate import Estimate, Source
 from refine.files.pickled import kind
 from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after, points_after
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
@@ -33,6 +32,7 @@ from refine.formats._smpl_parts import kept, numbers, put_rotations, put_shape, 
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after, points_after
 
 KEYS = frozenset({"rotvec", "shape", "expression", "transl_pelvis"})
 

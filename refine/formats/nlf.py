@@ -29,7 +29,6 @@ from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names
 from refine.files.pickled import kind
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after
 from refine.formats._given_sizes import needed_sizes, photo_sizes
 from refine.formats._image_rows import ImageRows
 from refine.formats._intrinsics import camera_of
@@ -38,8 +37,9 @@ from refine.formats._parameter_file import file_content, write_content
 from refine.formats._smpl_parts import kept, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
-from refine.joint_orders import posed_points
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
+from refine.transfer.joint_orders import posed_points
 
 KEYS = frozenset({"pose", "betas", "trans", "joints3d"})
 TELLING = frozenset({"vertices3d", "joints2d", "joints3d_nonparam", "joint_uncertainties"})

@@ -28,7 +28,6 @@ from refine.estimate.nobody import is_empty
 from refine.estimate.source_pose import joint_slices, source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
 from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._own_source import own_source
@@ -41,6 +40,7 @@ from refine.formats.nobody import nobody_of
 from refine.geometry.camera import Camera
 from refine.geometry.focal import list_rules
 from refine.transfer import refined_source, source_parameters, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 FACE_AND_HANDS = ("jaw_pose", "leye_pose", "reye_pose", "left_hand_pose", "right_hand_pose")
 KEYS = {"global_orient", "body_pose"}

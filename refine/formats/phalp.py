@@ -34,15 +34,15 @@ from refine.estimate.nobody import Nobody
 from refine.files.pickled import read_pickled, write_joblib
 from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
-from refine.formats._carry import joints_after
 from refine.formats._crop_camera import crop_after
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import numbers, put_rotations, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import HMR2_CROP_PX, RULES, SPIN_FOCAL_PX
-from refine.joint_orders import HMR2_44
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
+from refine.transfer.joint_orders import HMR2_44
 
 KEYS = {"tid", "tracked_time", "size", "smpl", "camera", "3d_joints", "2d_joints"}
 

@@ -32,8 +32,8 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
-from refine.joint_orders import BODY25_OF_SMPL
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.joint_orders import BODY25_OF_SMPL
 
 KEYS = {"pose", "rotmat", "betas", "transl", "cam_int"}
 

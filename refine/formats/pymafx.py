@@ -27,7 +27,6 @@ from refine.estimate import Estimate, Source
 from refine.files.pickled import write_joblib
 from refine.files.same_kind import same_kind
 from refine.formats._beside import beside
-from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import (
@@ -42,8 +41,9 @@ from refine.formats._smpl_parts import (
 )
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
-from refine.joint_orders import SPIN49
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+from refine.transfer.carry import points_after
+from refine.transfer.joint_orders import SPIN49
 
 Content = dict[str, Any]
 

@@ -24,7 +24,6 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import rest_pelvis
 from refine.files.npz import write_arrays
-from refine.formats._carry import joints_after
 from refine.formats._own_source import own_source
 from refine.formats._simple_romp import (
     Results,
@@ -38,6 +37,7 @@ from refine.formats._simple_romp import (
 )
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 SHAPES = {"cam": (3,), "smpl_thetas": (72,), "smpl_betas": (10,), "joints": (71, 3), "pj2d_org": (71, 2)}
 

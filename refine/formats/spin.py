@@ -26,14 +26,14 @@ from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
-from refine.formats._carry import carried_joints
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
-from refine.joint_orders import H36M17
-from refine.source_fit import fit_bodies
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+from refine.transfer.carry import carried_joints
+from refine.transfer.joint_orders import H36M17
+from refine.transfer.source_fit import fit_bodies
 
 KEYS = {"pred_joints", "pose", "betas", "camera"}
 CROP_PX = 224.0

@@ -4,7 +4,7 @@
     sx = s h/W,   sy = s h/H,   tx = tx' + (cx - W/2)/(W/2 sx),   ty = ty' + (cy - H/2)/(H/2 sy)
 
 The frame's size is not stored, and W = s h/sx, H = s h/sy tell it exactly. The weak perspective VIBE means is kept by a lens of `LONG_SIDES` sides of the frame. `joints3d` are
-SPIN's 49 (`refine.joint_orders`) in the model's frame; `verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's
+SPIN's 49 (`refine.transfer.joint_orders`) in the model's frame; `verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's
 corner, `frame_ids` from the video's first frame. PARE and others write the same names.
 
 Source: mkocabas/VIBE@851f779 `demo.py` lines 232-266, `lib/utils/demo_utils.py` lines 242-259, `lib/models/smpl.py`
@@ -25,15 +25,15 @@ from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
 from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
-from refine.formats._carry import points_after
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
 from refine.geometry.camera import Camera
 from refine.geometry.weak_perspective import from_perspective, from_whole_image
-from refine.joint_orders import SPIN49
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import points_after
+from refine.transfer.joint_orders import SPIN49
 
 KEYS = {"pred_cam", "orig_cam", "pose", "betas", "joints3d", "bboxes", "frame_ids"}
 

@@ -120,8 +120,8 @@ def estimate_of(
         InputError: It is none of these, its numbers cannot be used, or no camera is known.
     """
     from refine.formats import find, parameters
-    from refine.source_body import body_for, suits
     from refine.transfer import on_body, with_camera
+    from refine.transfer.source_body import body_for, suits
 
     named = body_model if isinstance(body_model, str | Path) else None  # read as the source's numbers want it
     camera = given.camera

@@ -20,9 +20,9 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.source_pose import source_pelvis
-from refine.formats._carry import joints_after
 from refine.geometry.camera import Camera
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 
 @dataclass(frozen=True, eq=False)

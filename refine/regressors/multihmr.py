@@ -20,10 +20,10 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
-from refine.formats._carry import joints_after
 from refine.geometry.camera import Camera
 from refine.regressors._tensors import matrices, plain, put_rotations, put_shape, rows_of, tensor, unnormalised
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 Humans = Sequence[Mapping[str, Any]]
 

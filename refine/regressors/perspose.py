@@ -22,10 +22,10 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
-from refine.formats._carry import joints_after
 from refine.geometry.camera import Camera
 from refine.regressors._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor, unnormalised
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.carry import joints_after
 
 ADVICE = "The batch is what the model was called with: img (B, 3, 256, 256) and cam_intrinsics (B, 3, 3)."
 

@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.joint_orders import SPIN49
 from refine.regressors._crops import Crops, Fresh, fresh_of, placed
 from refine.regressors._hmr2_output import crop_cameras
 from refine.regressors._tensors import (
@@ -43,6 +42,7 @@ from refine.regressors._tensors import (
     tensor,
     unnormalised,
 )
+from refine.transfer.joint_orders import SPIN49
 
 OWN = 24
 """Joints of SMPL."""

@@ -15,9 +15,9 @@ from refine.body import SkinnedBody, jacobian
 from refine.body.load import load_body
 from refine.formats.parameters import read_parameters, source_of
 from refine.refiner import Refiner
-from refine.source_body import own_body
 from refine.state import State, Unknowns
 from refine.transfer import source_parameters
+from refine.transfer.source_body import own_body
 from tests.human_models import HANDS, PEOPLE, human_model, package_vertices, posed_again, told
 from tests.people import Case, camera
 from tests.reference.official_files import write_npz, write_pickle

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 import refine.transfer
-from refine.agreement import agreeing
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SMPL22, SMPL24
 from refine.estimate import Estimate, Source
 from refine.formats.find import formats, read, write
 from refine.geometry.camera import Camera
 from refine.inspection import inspect
-from refine.joint_fit import MISFIT_M, fit
-from refine.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points
 from refine.regressors.find import regressor, regressors
+from refine.transfer.agreement import agreeing
+from refine.transfer.joint_fit import MISFIT_M, fit
+from refine.transfer.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points
 from tests import joblib_layout
 from tests.contract.test_formats import LAYOUTS, example, refined
 from tests.layouts import phalp

@@ -17,8 +17,8 @@ from refine.cli import app
 from refine.conversion.surface import nearest_on_surface
 from refine.demo.people import people
 from refine.estimate import Source
-from refine.source_fit import fit_bodies
 from refine.state import Bodies
+from refine.transfer.source_fit import fit_bodies
 from tests.layouts import sam3dbody
 from tests.stranger import stranger_mesh
 

@@ -22,8 +22,8 @@ from refine.files.plain_data import TensorArray
 from refine.formats import cliff, find, smplerx
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_fit import hand_coefficients, hands_are_relative
 from refine.state import State
+from refine.transfer.source_fit import hand_coefficients, hands_are_relative
 from tests.layouts import agora as agora_layout
 from tests.layouts import blade as blade_layout
 from tests.layouts import cliff as cliff_layout

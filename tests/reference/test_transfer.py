@@ -17,9 +17,9 @@ from refine.formats.find import read
 from refine.formats.parameters import read_parameters, source_of
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.source_fit import JOINT_SIGMA_M, fit_bodies
 from refine.state import State
 from refine.transfer import on_body, source_parameters, to_body, with_camera
+from refine.transfer.source_fit import JOINT_SIGMA_M, fit_bodies
 from tests.layouts.parameters import smpl_parameters
 from tests.layouts.romp import romp_results
 from tests.reference.official_files import random_model, write_pickle

@@ -6,7 +6,7 @@ P are a mean body's points in the source's own rotations, X the stored ones. The
 points lie the other way round, (X_m - X_n) · (P_m - P_n) < 0. The first is blind to a swap of neighbours; the second to nothing that
 two people's bones can differ by.
 
-Source: derived here; where P lie: `refine/joint_orders.py`.
+Source: derived here; where P lie: `refine/transfer/joint_orders.py`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from torch import Tensor
 from refine.body.keypoint_names import SMPL22
 from refine.estimate import Source
 from refine.estimate.usable import without_numbers
-from refine.joint_orders import OWN, Names, posed_points
+from refine.transfer.joint_orders import OWN, Names, posed_points
 
 MISFIT_M = 0.08
 """How far a joint may lie from where the rotations put it on a mean body: in stored results bones and definitions differ by 40 mm."""

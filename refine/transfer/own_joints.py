@@ -9,7 +9,7 @@ with o the mean rest offsets, G global rotations, k the person's size and P a me
 What the list holds is kept to the bit; spine, collars, feet (and in SMPL's lists head and hands) are put where the pose and the mean
 body have them, a centimetre or two from where they are. k is the ratio of the limbs' lengths.
 
-Source: derived here; orders and mean offsets: `refine/joint_orders.py`.
+Source: derived here; orders and mean offsets: `refine/transfer/joint_orders.py`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.estimate.source_pose import PARENTS
-from refine.joint_orders import OWN, posed_points
+from refine.transfer.joint_orders import OWN, posed_points
 
 LIMBS = (4, 5, 7, 8, 18, 19, 20, 21)
 """Knees, ankles, elbows and wrists: those of the bones above them that are listed tell the person's size."""

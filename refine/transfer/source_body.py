@@ -17,7 +17,7 @@ import torch
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Source, as_array, as_tensor
-from refine.source_fit import fit_bodies, hand_coefficients, hands_are_relative
+from refine.transfer.source_fit import fit_bodies, hand_coefficients, hands_are_relative
 
 PLAIN = 10
 """Coefficients every model file has; more are asked for by their number."""

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from refine.estimate import Estimate
 from refine.estimate.source_pose import PARENTS
-from refine.source_fit import fit_bodies
 from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource
+from refine.transfer.source_fit import fit_bodies
 
 
 def global_rotations(pose: Float[Tensor, "B J 3 3"], parents: tuple[int, ...]) -> Float[Tensor, "B K 3 3"]:

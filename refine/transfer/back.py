@@ -1,11 +1,8 @@
-"""From the regressor's body model to the one we refine, and back.
+"""From refined bodies back to the regressor's own words.
 
-    to_body            source -> estimate on a model (the pose copied, shape and place fitted: `refine/source_fit.py`)
-    with_camera        the same photo through another camera
-    on_body            the same people on another model
-    source_parameters  refined estimate -> the source's own words
+    source_parameters  refined estimate -> the source's own names
 
-Back: the rotations that changed are copied, the pelvis is the refined one in the source's scale, the source's betas stay, and
+The rotations that changed are copied, the pelvis is the refined one in the source's scale, the source's betas stay, and
 `transl` = pelvis - rest pelvis. What was not refined goes back to the bit.
 
 Source: derived here.
@@ -15,151 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.agreement import agreeing
-from refine.body import SkinnedBody
-from refine.check import check_finite
-from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.found import KEY, as_bytes, found_among, texts
-from refine.estimate.source_pose import FIRST_HAND_JOINT, PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
-from refine.estimate.usable import check_places, known_cameras, with_stand_ins, without_numbers
+from refine.estimate.source_pose import PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
 from refine.geometry import rotation
-from refine.geometry.camera import Camera
-from refine.source_body import own_body
-from refine.source_fit import adds_mean, fit_bodies
-from refine.state import State
-
-NOTED_FOCAL = 0.01
-OTHER_LENS = (
-    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, which is not "
-    "undone, also when the result is written back for the estimate's own camera."
-)
-"""Said where the focal lengths differ by more than a hundredth."""
+from refine.transfer.source_fit import adds_mean, fit_bodies
 
 ROUNDING = 1e-6
 """Differences below this (rotation entries, coefficients, relative position) are rounding in float32, not refinement."""
-
-
-def to_body(
-    source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
-) -> Estimate:
-    """Put what a regressor said on a body model.
-
-    Args:
-        source: The regressor's words.
-        camera: One camera, or one a body, in whose frame the source's translation and joints are.
-        body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in body.
-            A model of the source's own family takes the parameters as they are.
-        image_index: (B,) which image each body is seen in; None: all in the first.
-
-    Returns:
-        The estimate; its notes say what was fitted and how well, and what of the source contradicts itself (`refine.agreement`).
-
-    Raises:
-        InputError: The source has neither a translation nor joints, or no row whose values are finite and whose place a camera
-            can see, or the number of cameras is neither one nor that of the bodies.
-    """
-    return check_places(on_trial(source, camera, body, image_index))
-
-
-def on_trial(
-    source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
-) -> Estimate:
-    """Put what a regressor said on a body model without asking whether a camera can see it there: `to_body` before its last step.
-
-    For a format that has yet to find out where its people are, or which camera they belong to.
-    """
-    count = len(source)
-    if len(camera) not in (1, count):
-        raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
-    spread = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
-    source, spread = with_stand_ins(source, spread)
-    _check(source)
-    body = own_body(source) if body is None else body
-    source = with_found(agreeing(source, spread, body))
-    fitted = fit_bodies(source, body)
-    spread = spread.to(device=body.template.device, dtype=body.template.dtype).checked()
-    index = torch.zeros(count, dtype=torch.long) if image_index is None else image_index
-    focal = (f"Focal length: {source.focal_rule}.",) if source.focal_rule else ()
-    lost = None if source.model == body.model else fitted.distance_m
-    said = (
-        () if bool(without_numbers(source).all()) else source.doubts + fitted.notes
-    )  # of stand-ins there is nothing to say
-    return Estimate(body, State(fitted.bodies, spread), index, source, focal + said, lost)
-
-
-def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
-    """Look at the same photo through another camera: every pelvis keeps its pixel, and its depth over the focal length.
-
-    A body far off the axis is seen from a slightly different side by a shorter lens; that change of view is not undone.
-
-    Args:
-        estimate: The estimate.
-        camera: One camera, or one a body.
-
-    Returns:
-        The estimate with that camera, its translation moved along.
-
-    Raises:
-        InputError: The number of cameras is neither one nor that of the bodies, or one of them has a `camera_from_world`.
-    """
-    count = len(estimate)
-    if len(camera) not in (1, count):
-        raise InputError("camera", f"one camera or {count}, one a body", str(len(camera)), "Give one camera a photo.")
-    camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
-    camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype)
-    camera = known_cameras(estimate, camera).checked()
-    if camera.camera_from_world is not None or estimate.camera.camera_from_world is not None:
-        advice = (
-            "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."
-        )
-        raise InputError("camera", "bodies and camera in the camera's frame", "a camera_from_world", advice)
-    pelvis = estimate.joints[:, 0]
-    moved = _reproject(pelvis, estimate.camera, camera) - pelvis
-    bodies = replace(estimate.bodies, translation=estimate.bodies.translation + moved)
-    ratio = float((camera.focal / estimate.camera.focal).log().abs().max()) if count else 0.0
-    return replace(estimate, state=State(bodies, camera), notes=estimate.notes + (OTHER_LENS,) * (ratio > NOTED_FOCAL))
-
-
-def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
-    """Put an estimate on another model, through the camera it has now and in the pose it has now.
-
-    Args:
-        estimate: The estimate, unrefined or refined.
-        body: The other model; shape is fitted anew, for one model's shape has no meaning in another.
-
-    Returns:
-        The estimate on that model, every pelvis where it was (in the source's scale).
-    """
-    fitted, back = fit_bodies(estimate.source, body), refined_source(estimate)
-    like = fitted.bodies.pose
-    turned = (back.pose != estimate.source.pose).flatten(2).any(2)[..., None, None].expand_as(back.pose)
-    fresh = copy_pose(back.pose.to(like), like)
-    pose = torch.where(copy_pose(turned.to(like), torch.zeros_like(like)) > 0, fresh, like)
-    bodies = replace(fitted.bodies, pose=pose)
-    pelvis = back.pelvis.to(like) / fitted.scale[:, None]
-    camera = estimate.camera.to(like.device, like.dtype)
-    if camera.camera_from_world is not None:
-        pelvis = (camera.camera_from_world[:, :, :3].mT @ (pelvis - camera.camera_from_world[:, :, 3])[..., None])[
-            ..., 0
-        ]
-    moved = pelvis - body.posed(bodies).joints[:, 0]
-    if estimate.source.model == body.model:  # `transl` is exact, a pelvis without stored joints only the mean body's
-        moved = torch.where(back.moved.to(like.device)[:, None], moved, torch.zeros_like(moved))
-    bodies = replace(bodies, translation=bodies.translation + moved)
-    lost = None if estimate.source.model == body.model else fitted.distance_m
-    state, notes = State(bodies, camera), estimate.notes + fitted.notes
-    return replace(estimate, body=body, state=state, notes=notes, distance_m=lost)
-
-
-def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:
-    """Return pelvises (B, 3) in the new camera's frame: same pixel, same size in the photo."""
-    depth = pelvis[:, 2:] * new.focal.mean(1, keepdim=True) / old.focal.mean(1, keepdim=True)
-    pixel = old.focal * pelvis[:, :2] / pelvis[:, 2:] + old.center
-    return torch.cat(((pixel - new.center) / new.focal * depth, depth), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,18 +194,3 @@ def _coefficients(source: Source, name: str, refined: Tensor | None, changed: Te
     if values is own or stored.size != values.size:  # unchanged, or one shape for all bodies
         return stored if values is own else values
     return values.astype(stored.dtype).reshape(stored.shape)
-
-
-def _check(source: Source) -> None:
-    """Refuse a source that cannot be placed."""
-    where = str(source.path or source.format)
-    if source.pose.shape[1] not in FIRST_HAND_JOINT:
-        expected = "24 (SMPL), 52 (SMPL-H) or 55 (SMPL-X) joints"
-        raise InputError(f"{where}: pose", expected, str(source.pose.shape[1]), "Name the joints as SMPL does.")
-    for name in ("pose", "betas", "expression", "translation", "joints"):
-        value = getattr(source, name)
-        if value is not None:
-            if len(value) != len(source):
-                raise InputError(f"{where}: {name}", f"{len(source)} bodies, as in pose", str(len(value)), "")
-            check_finite(f"{where}: {name}", value)
-    source_pelvis(source)

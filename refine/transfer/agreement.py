@@ -1,9 +1,9 @@
 """What a source says twice must agree: its joints and vertices, and the rotations it stores beside them.
 
-An order of the joints is right where these follow from the rotations (`refine/joint_fit.py`). Else another known order is taken if its
+An order of the joints is right where these follow from the rotations (`refine/transfer/joint_fit.py`). Else another known order is taken if its
 misfit is below half the next best's; else the joints are set aside. Vertices with names are held against the rotations in the same way.
 
-Source: derived here; the orders, and where they come from: `refine/joint_orders.py`.
+Source: derived here; the orders, and where they come from: `refine/transfer/joint_orders.py`.
 """
 
 import logging
@@ -19,10 +19,10 @@ from refine.body.skinned_body import SkinnedBody
 from refine.estimate import Source
 from refine.estimate.source_pose import REST_PELVIS_M
 from refine.geometry.camera import Camera
-from refine.joint_fit import FEWEST, Fit, fit, of_the_body
-from refine.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
-from refine.own_joints import own_joints
 from refine.state import BODY_JOINTS
+from refine.transfer.joint_fit import FEWEST, Fit, fit, of_the_body
+from refine.transfer.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
+from refine.transfer.own_joints import own_joints
 
 LOGGER = logging.getLogger(__name__)
 
