@@ -15,13 +15,13 @@ from refine.body import anny
 from refine.demo.people import people
 from refine.demo.scene import as_estimate, photograph
 from refine.disturbance import disturb
-from refine.personal_texture import bake_textures
 from refine.photo import Photo
-from refine.render.atlas import uv_atlas
-from refine.render.texture import Fill, render_texture
-from refine.render.texture_file import load_texture, save_texture
-from refine.render.texture_fill import filled_by_part_means, filled_by_symmetry
-from refine.view import render_view
+from refine.render.view import render_view
+from refine.texture.atlas import uv_atlas
+from refine.texture.file import load_texture, save_texture
+from refine.texture.fill import filled_by_part_means, filled_by_symmetry
+from refine.texture.personal import bake_textures
+from refine.texture.texture import Fill, render_texture
 from refine.viz import write_image
 
 OUTFIT = 6  # the demo's people wear six outfits in turn: 0, 6, 12 are dressed alike, in different rooms

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from displacement_net.displacement import Displacement
 from refine.correspondence import Matching
 from refine.errors import InputError
-from refine.view import View
+from refine.render.view import View
 
 
 @runtime_checkable

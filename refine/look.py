@@ -18,7 +18,7 @@ from refine.estimate import Estimate
 from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.render import Rasterizer
-from refine.view import View, render_view
+from refine.render.view import View, render_view
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from refine.correspondence import Matching
 from refine.errors import InputError
 from refine.geometry.crop import Crop
 from refine.render import shade
-from refine.view import View
+from refine.render.view import View
 
 LIMB_PX = 24.0
 """Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn: they do not make

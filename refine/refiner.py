@@ -26,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer
+from refine.render.view import View, render_view
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
@@ -34,7 +35,6 @@ from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import looks_of
 from refine.trust.gate import Gate
-from refine.view import View, render_view
 
 Callback = Callable[[int, Solution], None]
 """Called after each round with its number, from 0, and its solution."""

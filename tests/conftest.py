@@ -22,7 +22,7 @@ install_import_hook(("refine", "displacement_net", "priors"), "beartype.beartype
 from refine.body import SkinnedBody  # noqa: E402
 
 if TYPE_CHECKING:
-    from refine.render.atlas import Atlas
+    from refine.texture.atlas import Atlas
     from tests.built_body import BuiltBody
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def unchecked() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def atlas(builtin_body: SkinnedBody) -> "Atlas":
     """The built-in body's texture atlas at the size the texture tests use."""
-    from refine.render.atlas import uv_atlas
+    from refine.texture.atlas import uv_atlas
     from tests.textures import SIDE
 
     return uv_atlas(builtin_body, (SIDE, SIDE))

@@ -6,8 +6,8 @@ import torch
 
 from displacement_net.displacement import Displacement
 from refine.render import shade
+from refine.render.view import View
 from refine.state import State
-from refine.view import View
 
 
 @dataclass(frozen=True)

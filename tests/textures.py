@@ -10,11 +10,11 @@ from refine.body import SkinnedBody
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.photo import Photo
-from refine.render.atlas import Atlas
-from refine.render.bake import Frames
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.render.texture import Texture, render_texture, texture_of
 from refine.state import State
+from refine.texture.atlas import Atlas
+from refine.texture.bake import Frames
+from refine.texture.texture import Texture, render_texture, texture_of
 
 SIDE = 256
 """Of maps and pictures here."""

@@ -18,12 +18,12 @@ from refine.correspondence import Matching, correspond
 from refine.demo.known import KnownDisplacement
 from refine.estimate import Estimate
 from refine.photo import Photo
+from refine.render.view import render_view
 from refine.solve.autodiff import linearize
 from refine.solve.observability import choose_unknowns
 from refine.state import State, Unknowns
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
-from refine.view import render_view
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from displacement_net.displacement import Displacement
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.render import shade
-from refine.view import View
+from refine.render.view import View
 
 EXACT_SIGMA_PX = 1.0
 """Standard deviation stated for exact matches, px of the photo; also the floor under noise that is added."""

@@ -17,8 +17,8 @@ from torch import Tensor
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render import Rasterizer, shade
+from refine.render.view import render_view
 from refine.state import State
-from refine.view import render_view
 
 LEAST_PIXELS = 50.0
 """Confident pixels below which nothing can be said: a patch of 7 x 7."""

@@ -26,8 +26,8 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of
 from refine.body import anny
 from refine.demo.scene import make_scene
 from refine.refiner import Displacer
+from refine.render.view import View
 from refine.trust.gate import Gate
-from refine.view import View
 from tests.benchmarks.measurement import Measurement, best_seconds
 
 SAMPLES, REFINED = 64, 64

@@ -12,14 +12,14 @@ import torch
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.render.atlas import Atlas, uv_atlas, uv_layout
-from refine.render.bake import bake
-from refine.render.texture import concatenate, render_texture, texture_of
-from refine.render.texture_file import load_texture, save_texture
-from refine.render.texture_fill import (
+from refine.texture.atlas import Atlas, uv_atlas, uv_layout
+from refine.texture.bake import bake
+from refine.texture.file import load_texture, save_texture
+from refine.texture.fill import (
     filled_by_part_means,
     filled_by_symmetry,
 )
+from refine.texture.texture import concatenate, render_texture, texture_of
 from tests.textures import SIDE, patterned, turned_frames
 
 

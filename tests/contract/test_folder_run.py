@@ -310,7 +310,7 @@ def test_without_evidence_nothing_is_begun(people: Folder, run: Callable[..., Su
 
 def test_a_refiner_with_a_network_needs_no_keypoints(builtin_body: SkinnedBody, tmp_path: Path) -> None:
     from displacement_net.displacement import Displacement
-    from refine.view import View
+    from refine.render.view import View
 
     class Silent:
         name = "silent"

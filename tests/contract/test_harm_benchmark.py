@@ -9,9 +9,9 @@ from refine import metrics
 from refine.body import SkinnedBody
 from refine.correspondence import Correspondences, correspond
 from refine.errors import InputError
+from refine.render.view import View, render_view
 from refine.state import BODY_JOINTS, Unknowns
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
-from refine.view import View, render_view
 from tests.benchmarks.harm import dense
 from tests.benchmarks.harm.estimates import ESTIMATES, estimates_of
 from tests.benchmarks.harm.evidence import KINDS, LIMBS, Evidence, hidden_limbs, hidden_parts

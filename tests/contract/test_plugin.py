@@ -19,7 +19,7 @@ from refine.estimate import Estimate
 from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.regressors import spin
-from refine.view import View
+from refine.render.view import View
 from tests.regressor_outputs import hmr2
 
 SIDE = 400.0

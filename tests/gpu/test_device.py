@@ -14,7 +14,7 @@ from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.render.plain import PlainRasterizer
 from refine.render.scatter import ScatterRasterizer
-from refine.view import render_view
+from refine.render.view import render_view
 from tests.meshes import blob, camera_of
 from tests.people import Case, case
 from tests.reference.test_synthetic_people import stand_in

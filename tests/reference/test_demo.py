@@ -16,10 +16,10 @@ from refine.demo.run import MATCHING, ROUNDS, figures, run_demo
 from refine.demo.scene import Scene, as_estimate, make_scene, photograph
 from refine.errors import InputError
 from refine.refiner import Refiner
+from refine.render.view import render_view
 from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import choose_unknowns
 from refine.terms.reprojection import Reprojection
-from refine.view import render_view
 
 PEOPLE = 4
 PROMISED, PROMISED_HIDDEN = 0.25, 0.45

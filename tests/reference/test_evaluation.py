@@ -32,8 +32,8 @@ from refine.correspondence import Matching
 from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.refiner import Refiner
+from refine.render.view import View
 from refine.state import State
-from refine.view import View
 from tests.oracle import Oracle
 from tests.people import case
 from tests.reference.test_synthetic_people import stand_in

@@ -23,7 +23,7 @@ from refine.errors import InputError
 from refine.geometry.focal import camera_from_rule
 from refine.photo import Photo
 from refine.refiner import Refiner
-from refine.view import View, render_view
+from refine.render.view import View, render_view
 from tests.people import HEIGHT, WIDTH, Case, case
 
 NEAR_PX = 6.0

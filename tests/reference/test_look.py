@@ -16,8 +16,8 @@ from refine.estimate import Estimate
 from refine.look import Look, look
 from refine.photo import Photo
 from refine.refiner import Refiner
+from refine.render.view import View
 from refine.result import Result
-from refine.view import View
 from refine.viz.field import GAP_PX, SILENT, field_row
 from refine.viz.ramp import viridis
 from tests.oracle import Oracle

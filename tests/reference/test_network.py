@@ -18,9 +18,9 @@ from refine.errors import InputError
 from refine.network import NetworkDisplacer, view_channels
 from refine.photo import Photo
 from refine.refiner import Displacer, Refiner
+from refine.render.view import View, render_view
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.terms.reprojection import Reprojection
-from refine.view import View, render_view
 from tests.people import Case, case
 
 PLAIN = Settings(widths=(8, 12, 16, 24), crop_px=64)

@@ -11,11 +11,11 @@ from refine.body import SkinnedBody
 from refine.demo.people import people
 from refine.demo.scene import as_estimate
 from refine.disturbance import disturb
-from refine.personal_texture import bake_textures
-from refine.render.atlas import Atlas, uv_atlas
-from refine.render.bake import CUT, GRAZING, bake, combine
 from refine.render.plain import PlainRasterizer
-from refine.render.texture import Fill, Texture, render_texture, texture_of
+from refine.texture.atlas import Atlas, uv_atlas
+from refine.texture.bake import CUT, GRAZING, bake, combine
+from refine.texture.personal import bake_textures
+from refine.texture.texture import Fill, Texture, render_texture, texture_of
 from tests.textures import PSNR_DB, SIDE, patterned, pictures, psnr, turned_frames
 
 

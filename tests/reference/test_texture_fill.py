@@ -13,12 +13,11 @@ from refine.body import SkinnedBody
 from refine.demo.people import people
 from refine.demo.scene import as_estimate, photograph
 from refine.errors import InputError
-from refine.personal_texture import bake_textures, frames_of
 from refine.photo import Photo, read_photos
-from refine.render.atlas import Atlas, uv_atlas
-from refine.render.bake import bake
-from refine.render.texture import Fill, concatenate, render_texture, texture_of
-from refine.render.texture_fill import (
+from refine.render.view import render_view
+from refine.texture.atlas import Atlas, uv_atlas
+from refine.texture.bake import bake
+from refine.texture.fill import (
     MEAN_TRUST,
     MIRROR_TRUST,
     filled_by_part_means,
@@ -26,7 +25,8 @@ from refine.render.texture_fill import (
     mean_texture,
     part_mean_texture,
 )
-from refine.view import render_view
+from refine.texture.personal import bake_textures, frames_of
+from refine.texture.texture import Fill, concatenate, render_texture, texture_of
 from tests.textures import SIDE, patterned, pictures, psnr, turned_frames
 
 

@@ -31,7 +31,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.network import view_channels
 from refine.photo import Photo
-from refine.view import render_view
+from refine.render.view import render_view
 from tests.people import case
 
 SIDE = 32

@@ -5,8 +5,8 @@ import torch
 
 from refine.body import SkinnedBody
 from refine.demo.scene import Scene, make_scene
-from refine.personal_texture import bake_textures
-from refine.render.atlas import uv_atlas
+from refine.texture.atlas import uv_atlas
+from refine.texture.personal import bake_textures
 from refine.trust.appearance import looks_of, unexplained
 from refine.trust.gate import Gate
 

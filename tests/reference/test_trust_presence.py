@@ -14,9 +14,9 @@ from refine.correspondence import Matching, correspond
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
 from refine.network import shipped_displacer
+from refine.render.view import View, render_view
 from refine.solve import Decision
 from refine.trust.presence import presence
-from refine.view import View, render_view
 from tests.reference.test_correspondence import PHOTO_FROM_CROP, field
 
 PEOPLE = 2

@@ -19,7 +19,7 @@ from refine.displacer import Displacer
 from refine.estimate import Estimate
 from refine.geometry.crop import apply_affine
 from refine.photo import Photo
-from refine.view import View, render_view
+from refine.render.view import View, render_view
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows
 from refine.viz.canvas import LegendEntry, Picture

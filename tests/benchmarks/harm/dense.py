@@ -19,7 +19,7 @@ from displacement_net.training.truth import true_displacement
 from refine.body import SkinnedBody
 from refine.geometry.camera import Camera
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.view import View
+from refine.render.view import View
 from tests.benchmarks.harm.noise import REFERENCE_PX, Family, heavy, measured, normal_fields
 
 CLOTH_M = (0.01, 0.03)

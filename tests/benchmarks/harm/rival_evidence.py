@@ -17,9 +17,9 @@ from refine.correspondence import correspond
 from refine.geometry.camera import Camera
 from refine.geometry.crop import square_around
 from refine.refiner import Refiner
+from refine.render.view import render_view
 from refine.state import State
 from refine.terms.keypoints import DetectorNoise
-from refine.view import render_view
 from tests.benchmarks._skin import SampledSkin, points_of
 from tests.benchmarks.harm.evidence import CROP_PX, KEYPOINTS, Evidence
 from tests.benchmarks.harm.scene import Case

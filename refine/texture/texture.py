@@ -23,8 +23,8 @@ from refine.body import SkinnedBody
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
 from refine.render import Fragments
-from refine.render.atlas import uv_layout
 from refine.render.shade import texture_colors
+from refine.texture.atlas import uv_layout
 
 
 class Fill(IntEnum):
@@ -48,7 +48,7 @@ class Texture:
         pixels: (B, H, W, 3) RGB, code values of the photos, 0..1; zero where empty.
         confidence: (B, H, W) 0..1, how sure it is that the person has this colour there; 0 where it was never seen or guessed.
         filled: (B, H, W) `Fill` of each texel.
-        layout: Fingerprint of the UV layout the maps belong to (`refine.render.atlas.uv_layout`).
+        layout: Fingerprint of the UV layout the maps belong to (`refine.texture.atlas.uv_layout`).
 
     Raises:
         InputError: The parts disagree on the number of people or the size of the map.

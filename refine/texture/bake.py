@@ -26,9 +26,9 @@ from refine.check import check_finite, check_shape
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Fragments
-from refine.render.atlas import Atlas
 from refine.render.shade import sample_texture, vertex_normals
-from refine.render.texture import Fill, Texture
+from refine.texture.atlas import Atlas
+from refine.texture.texture import Fill, Texture
 
 DETAIL_M = 0.02
 """What a texture must tell apart, m: half a shirt's stripe. A blur of this size halves the trust."""

@@ -17,7 +17,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import as_array
 from refine.files.atomic import write_bytes
-from refine.render.texture import Texture, check_layout
+from refine.texture.texture import Texture, check_layout
 
 VERSION = 1
 KEYS = ("version", "layout", "pixels", "confidence", "filled")

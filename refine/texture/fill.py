@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.render.atlas import Atlas
-from refine.render.texture import Fill, Texture
+from refine.texture.atlas import Atlas
+from refine.texture.texture import Fill, Texture
 
 MIRROR_TRUST = 0.5
 """Confidence of a mirrored colour over that of the seen one: clothes are mostly symmetric, prints, light and hair are not."""

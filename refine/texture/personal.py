@@ -2,7 +2,7 @@
 
     frames = crops around each body;   trust(pixel) = inside the photo and no other body of that photo in front
 
-Source: see `refine.render.bake`.
+Source: see `refine.texture.bake`.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.render import Rasterizer
-from refine.render.atlas import Atlas
-from refine.render.bake import Frames, bake
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.render.texture import Texture
-from refine.view import View, render_view
+from refine.render.view import View, render_view
+from refine.texture.atlas import Atlas
+from refine.texture.bake import Frames, bake
+from refine.texture.texture import Texture
 
 CROP_PX = 512
 """Side of the crops colours are taken from, px: a person 430 px tall shows 4 mm a pixel, about a texel of a 512 map."""
