@@ -15,6 +15,7 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
+from refine.dense.look import Look, look
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.inputs.cameras import CameraLike
@@ -22,7 +23,6 @@ from refine.inputs.estimates import camera_of, check_photos, estimate_of, estima
 from refine.inputs.keypoints import detections_of
 from refine.inputs.suspicions import photo_facts, suspicions
 from refine.keypoints.detections import DetectedPeople, Detections
-from refine.look import Look, look
 from refine.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos
 from refine.refiner import Callback, Refiner

@@ -20,8 +20,8 @@ import torch
 
 from refine import batch
 from refine.ambient import usual_torch
-from refine.correspondence import Correspondences, Matching, correspond
-from refine.displacer import Displacer, matching_of
+from refine.dense.correspondence import Correspondences, Matching, correspond
+from refine.dense.displacer import Displacer, matching_of
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.photo import Photo
@@ -51,7 +51,7 @@ class Refiner:
     """Settings of the solver."""
 
     matching: Matching | None = None
-    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer says (`refine.displacer`)."""
+    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer says (`refine.dense.displacer`)."""
 
     rasterizer: Rasterizer | None = None
     """What finds the visible triangles; None: the fastest one installed."""
@@ -82,7 +82,7 @@ class Refiner:
     @classmethod
     def default(cls) -> "Refiner":
         """Return the method with the network that ships with the library, on the CPU."""
-        from refine.network import shipped_displacer
+        from refine.dense.network import shipped_displacer
 
         return cls(displacer=shipped_displacer())
 

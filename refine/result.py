@@ -13,13 +13,13 @@ from torch import Tensor
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW
 from refine.body import SkinnedBody
+from refine.dense.look import Look
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.usable import blank, blank_bodies
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.keypoints.detections import Detections
-from refine.look import Look
 from refine.photo import Photo
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
 from refine.state import Bodies, State

@@ -29,9 +29,9 @@ from displacement_net.training.evaluation.stored import BEV, ROMP, arms, moved, 
 from displacement_net.training.evaluation.strengths import STRENGTHS
 from displacement_net.training.samples import TEXTURE_CASES
 from refine.body import anny
+from refine.dense.network import NetworkDisplacer
 from refine.errors import InputError
 from refine.files.atomic import write_bytes
-from refine.network import NetworkDisplacer
 from refine.refiner import Refiner
 from refine.trust.gate import Gate
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.correspondence import Matching, correspond
 from refine.demo.known import KnownDisplacement
+from refine.dense.correspondence import Matching, correspond
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.render.view import render_view

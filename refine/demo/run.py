@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from refine import metrics
-from refine.correspondence import Matching
 from refine.demo.adam import Adam
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
+from refine.dense.correspondence import Matching
 from refine.estimate import Estimate
 from refine.refiner import Refiner
 from refine.state import BODY_JOINTS

@@ -2,7 +2,7 @@
 
     arrow at pixel x: x -> x + offset(x)          colour of a pixel: sigma in px of the photo, or |root offset| in standard deviations
 
-Source: none; a layout. What is drawn is `refine.look.Look`'s.
+Source: none; a layout. What is drawn is `refine.dense.look.Look`'s.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refine.dense.look import Look
 from refine.geometry.crop import Crop, sample_opencv
-from refine.look import Look
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows
 from refine.viz.canvas import AFTER_COLOR, BEFORE_COLOR, SOFT_INK, Picture

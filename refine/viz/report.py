@@ -8,10 +8,10 @@ Source: none; a layout.
 import math
 from dataclasses import dataclass
 
+from refine.dense.look import Look
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoints.detections import Detections
-from refine.look import Look
 from refine.render import Rasterizer
 from refine.viz import canvas
 from refine.viz.canvas import INK, PAPER, RULE, SOFT_INK, Picture

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from refine.body import SkinnedBody
-from refine.correspondence import Correspondences
 from refine.demo.people import people
+from refine.dense.correspondence import Correspondences
 from refine.disturbance import disturb
 from refine.state import State, Unknowns
 

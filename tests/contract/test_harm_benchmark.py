@@ -7,7 +7,7 @@ from torch import Tensor
 
 from refine import metrics
 from refine.body import SkinnedBody
-from refine.correspondence import Correspondences, correspond
+from refine.dense.correspondence import Correspondences, correspond
 from refine.errors import InputError
 from refine.render.view import View, render_view
 from refine.state import BODY_JOINTS, Unknowns

@@ -9,7 +9,7 @@ from priors.default import default_priors
 from refine.body import SkinnedBody
 from refine.body.anny import load
 from refine.demo.scene import make_scene
-from refine.network import shipped_displacer
+from refine.dense.network import shipped_displacer
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.render.plain import PlainRasterizer

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from displacement_net.displacement import Displacement
-from refine.correspondence import Matching, correspond
+from refine.dense.correspondence import Matching, correspond
 from refine.render import Fragments
 
 PHOTO_FROM_CROP = torch.tensor([[[2.0, 0.0, 100.0], [0.0, 2.0, 50.0]]], dtype=torch.float64)

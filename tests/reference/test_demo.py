@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from refine.body import SkinnedBody
-from refine.correspondence import Matching
 from refine.demo.adam import Adam, cost
 from refine.demo.known import KnownDisplacement
 from refine.demo.run import MATCHING, ROUNDS, figures, run_demo
 from refine.demo.scene import Scene, as_estimate, make_scene, photograph
+from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.refiner import Refiner
 from refine.render.view import render_view
@@ -130,7 +130,7 @@ def test_photos_have_detail_to_match(scene: Scene) -> None:
 
 def test_adam_minimises_the_cost_the_solver_minimises(scene: Scene) -> None:
     from priors.default import default_priors
-    from refine.correspondence import correspond
+    from refine.dense.correspondence import correspond
 
     start = scene.estimate
     view = render_view(scene.photos, start)

@@ -28,7 +28,7 @@ from displacement_net.training.evaluation.strengths import STRENGTHS, InTurn
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.split import split
 from refine.body import SkinnedBody
-from refine.correspondence import Matching
+from refine.dense.correspondence import Matching
 from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.refiner import Refiner

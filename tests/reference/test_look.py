@@ -12,8 +12,8 @@ import torch
 import refine
 from displacement_net.displacement import Displacement
 from refine.body import SkinnedBody
+from refine.dense.look import Look, look
 from refine.estimate import Estimate
-from refine.look import Look, look
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.render.view import View

@@ -12,10 +12,10 @@ from displacement_net.displacement import Displacement
 from displacement_net.model import UNSURE, Alike, DisplacementNet, Settings, correlation, fold
 from displacement_net.preprocessing import CHANNELS, MASK, network_input
 from refine.body import SkinnedBody
-from refine.correspondence import Matching
-from refine.displacer import matching_of
+from refine.dense.correspondence import Matching
+from refine.dense.displacer import matching_of
+from refine.dense.network import NetworkDisplacer, view_channels
 from refine.errors import InputError
-from refine.network import NetworkDisplacer, view_channels
 from refine.photo import Photo
 from refine.refiner import Displacer, Refiner
 from refine.render.view import View, render_view

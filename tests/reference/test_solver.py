@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import least_squares
 
 from priors import GaussianShape, NearEstimate
-from refine.correspondence import Correspondences
+from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve import StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt, _damped_step

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from refine.body import PosedBody
-from refine.correspondence import Correspondences
+from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize

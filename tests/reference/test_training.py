@@ -28,8 +28,8 @@ from displacement_net.training.loop import Schedule, Trained, engine, train
 from displacement_net.training.packed import pack, unpack
 from displacement_net.training.split import split
 from refine.body import SkinnedBody
+from refine.dense.network import view_channels
 from refine.errors import InputError
-from refine.network import view_channels
 from refine.photo import Photo
 from refine.render.view import render_view
 from tests.people import case

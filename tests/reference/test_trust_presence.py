@@ -10,10 +10,10 @@ import torch
 import refine
 from displacement_net.displacement import Displacement
 from refine.body import SkinnedBody
-from refine.correspondence import Matching, correspond
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
-from refine.network import shipped_displacer
+from refine.dense.correspondence import Matching, correspond
+from refine.dense.network import shipped_displacer
 from refine.render.view import View, render_view
 from refine.solve import Decision
 from refine.trust.presence import presence

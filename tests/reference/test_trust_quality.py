@@ -9,7 +9,7 @@ from torch import Tensor
 
 from priors import JointLimits, NearEstimate, NearShape, NearTranslation
 from refine.body import PosedBody
-from refine.correspondence import Correspondences
+from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve.normal_equations import NormalEquations, normal_equations, row_sizes
 from refine.solve.observability import look_at

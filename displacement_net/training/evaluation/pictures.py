@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from displacement_net.displacement import Displacement
-from refine.displacer import Displacer
+from refine.dense.displacer import Displacer
 from refine.estimate import Estimate
 from refine.geometry.crop import apply_affine
 from refine.photo import Photo

@@ -18,10 +18,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from refine.correspondence import Matching
+from refine.dense.correspondence import Matching
+from refine.dense.network import LIMB_PX, SAID
 from refine.errors import InputError
 from refine.keypoints.detections import Detections
-from refine.network import LIMB_PX, SAID
 from refine.state import State
 from refine.terms.keypoints import DetectorNoise
 from tests.benchmarks.harm.dense import DenseEvidence, clothed

@@ -50,7 +50,7 @@ class DenseNoise:
     hidden_ratio: float
     """Error over stated sigma of those, beside `ratio`."""
     correlation_px: float
-    """What the network's own weights state (`refine.correspondence.Matching`)."""
+    """What the network's own weights state (`refine.dense.correspondence.Matching`)."""
 
     def at(self, table: tuple[tuple[float, ...], tuple[float, ...]], size: Float[Tensor, "*shape"]) -> Tensor:
         """Look up a table at sizes, linearly between its entries: (..., 2), along and across."""

@@ -19,9 +19,9 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, 
 from displacement_net.training.evaluation.refined import photo_of, through
 from displacement_net.training.samples import Samples
 from refine.api import fit_bodies_of_photos
+from refine.dense.network import shipped_displacer
 from refine.errors import InputError
 from refine.keypoints.detections import Detections
-from refine.network import shipped_displacer
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.state import BODY_JOINTS, Unknowns

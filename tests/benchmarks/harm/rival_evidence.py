@@ -4,7 +4,7 @@ Dense matches are those this library takes from the same stand-in, of a renderin
 stated sigmas are dropped, as CamSMPLify drops them, but for zeros, which mean "not seen". There are as many as CamSMPLify has, 138: since
 errors hang together, more would say no more and take longer.
 
-Source: `refine.correspondence`.
+Source: `refine.dense.correspondence`.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.correspondence import correspond
+from refine.dense.correspondence import correspond
 from refine.geometry.camera import Camera
 from refine.geometry.crop import square_around
 from refine.refiner import Refiner

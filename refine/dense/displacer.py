@@ -6,7 +6,7 @@ view -> displacement -> matches        how matches are taken is the displacer's 
 from typing import Protocol, runtime_checkable
 
 from displacement_net.displacement import Displacement
-from refine.correspondence import Matching
+from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.render.view import View
 
@@ -15,7 +15,7 @@ from refine.render.view import View
 class Displacer(Protocol):
     """Says for every rendered pixel how far it should move.
 
-    It may own two things more, which are asked for by name and may be absent: `matching`, a `refine.correspondence.Matching` that says how matches
+    It may own two things more, which are asked for by name and may be absent: `matching`, a `refine.dense.correspondence.Matching` that says how matches
     are taken from what it says (absent: `Matching()`), and `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture
     coordinates, by which the gate asks whether they look like themselves.
     """
@@ -38,5 +38,7 @@ def matching_of(displacer: object, given: Matching | None = None) -> Matching:
     own = getattr(displacer, "matching", None)
     if own is not None and not isinstance(own, Matching):
         advice = "It is a field or a property, not a method."
-        raise InputError("refiner.displacer.matching", "a refine.correspondence.Matching", type(own).__name__, advice)
+        raise InputError(
+            "refiner.displacer.matching", "a refine.dense.correspondence.Matching", type(own).__name__, advice
+        )
     return given or own or Matching()

@@ -23,7 +23,7 @@ from displacement_net.model import DisplacementNet, Seen, joined
 from displacement_net.preprocessing import MASK, PHOTO, network_input
 from refine.ambient import usual_torch
 from refine.check import check_shape
-from refine.correspondence import Matching
+from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.geometry.crop import Crop
 from refine.render import shade

@@ -1,0 +1,1 @@
+"""Dense evidence: who says how far rendered pixels should move, and the matches that are taken from it."""
