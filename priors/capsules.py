@@ -19,8 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine import cholesky
 from refine.body import PosedBody, SkinnedBody
+from refine.solve import cholesky
 
 FOLLOWERS = frozenset({"index", "middle", "ring", "pinky", "thumb", "hand", "foot", "jaw", "eye", "collar"})
 """Joints without a capsule of their own, sides and numbers left out: their vertices belong to the next joint above them that has one. One

@@ -19,9 +19,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import cholesky
 from refine.body import SkinnedBody
-from refine.solve import Quality
+from refine.solve import Quality, cholesky
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.solve.observability import Sight
 from refine.state import State

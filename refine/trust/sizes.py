@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine import cholesky
 from refine.body import SkinnedBody
-from refine.solve import Solution
+from refine.solve import Solution, cholesky
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns

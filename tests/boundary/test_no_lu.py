@@ -69,7 +69,7 @@ def test_matrices_beyond_three_by_three_are_not_factored_by_lu() -> None:
         (path.relative_to(ROOT).as_posix(), name) for path in sources() for name in lu_calls(path.read_text("utf-8"))
     )
     more = found - SMALL
-    assert not more, f"by Cholesky (`refine.cholesky`), or into the list if the matrix is 3 x 3: {sorted(more)}"
+    assert not more, f"by Cholesky (`refine.solve.cholesky`), or into the list if the matrix is 3 x 3: {sorted(more)}"
     assert not SMALL - found, f"no longer there, take them off the list: {sorted(SMALL - found)}"
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine import cholesky
+from refine.solve import cholesky
 from tests.conftest import ROOT
 
 EXACT = 1e-9

@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import cholesky
 from refine.api import fit_bodies_of_photos
 from refine.geometry import rotation
 from refine.refiner import Refiner
-from refine.solve import Solution
+from refine.solve import Solution, cholesky
 from refine.state import BODY_JOINTS, State, Unknowns
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
