@@ -23,14 +23,14 @@ from refine.inputs.estimates import camera_of, check_photos, estimate_of, estima
 from refine.inputs.keypoints import detections_of
 from refine.inputs.suspicions import photo_facts, suspicions
 from refine.keypoints.detections import DetectedPeople, Detections
-from refine.orientation import ambiguous, turned
+from refine.method.merge import merged
+from refine.method.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
 from refine.solve import Solution
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
-from refine.trust.merge import merged
 
 LOGGER = logging.getLogger("refine")
 

@@ -13,6 +13,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry import rotation
+from refine.method.merge import merged
 from refine.refiner import Refiner
 from refine.solve import Decision, Quality, Solution, StopReason, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
@@ -23,7 +24,6 @@ from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.branches import branch_of, branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.gate import Gate
-from refine.trust.merge import merged
 from refine.trust.sizes import Sizes, sizes_of
 from refine.verdict_sentences import sentence, verdict_of
 from tests.people import Case, case
