@@ -141,7 +141,7 @@ def _print_table(result: "Result") -> None:
     """Print one row a person."""
     from rich.table import Table
 
-    from refine.result_view import most_turned
+    from refine.result.text import most_turned
 
     table = Table(
         "person", "misfit before px", "after px", "cost before", "after", "most turned joint", "solver", "verdict"

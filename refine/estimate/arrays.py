@@ -1,6 +1,6 @@
 """Parts of the npz a result is kept in that readers below the results need too: states, and the model they belong to.
 
-Source: the schema stands in `refine/result_file.py`.
+Source: the schema stands in `refine/result/file.py`.
 """
 
 import zipfile

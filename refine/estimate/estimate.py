@@ -117,7 +117,7 @@ class Estimate:
         check_shape("estimate.image_index", self.image_index, "B", B=len(self.state))
 
     def __repr__(self) -> str:
-        from refine.result_view import estimate_text
+        from refine.result.text import estimate_text
 
         return estimate_text(self)
 

@@ -28,7 +28,7 @@ from refine.formats.find import formats, read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.result import Result
-from refine.result_file import load
+from refine.result.file import load
 from refine.solve import StopReason
 from refine.state import State
 from refine.transfer import refined_source, with_camera, with_found

@@ -15,6 +15,7 @@ from refine.estimate import Estimate
 from refine.geometry import rotation
 from refine.method.merge import merged
 from refine.refiner import Refiner
+from refine.result.sentences import sentence, verdict_of
 from refine.solve import Decision, Quality, Solution, StopReason, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
@@ -25,7 +26,6 @@ from refine.trust.branches import branch_of, branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.gate import Gate
 from refine.trust.sizes import Sizes, sizes_of
-from refine.verdict_sentences import sentence, verdict_of
 from tests.people import Case, case
 from tests.synthetic import random_body, random_state
 

@@ -18,11 +18,11 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import Camera
 from refine.refiner import Refiner
+from refine.result.sentences import sentence, verdict_of
 from refine.solve import Decision, StopReason, Verdict
 from refine.state import State
 from refine.trust.gate import Gate
 from refine.trust.place import Move, move_of, place_of
-from refine.verdict_sentences import sentence, verdict_of
 from tests.benchmarks.harm.scene import as_estimate
 
 COUNT = 8

@@ -14,7 +14,7 @@ from priors import NearEstimate, NearShape, NearTranslation
 from priors.default import default_priors
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.result_page import page_of
+from refine.result.page import page_of
 from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations

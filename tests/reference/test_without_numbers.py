@@ -17,7 +17,7 @@ from refine.conversion.converted import convert
 from refine.folder.run import run_folder
 from refine.formats.parameters import read_parameters
 from refine.inspection import inspect
-from refine.result_page import page_of
+from refine.result.page import page_of
 from refine.solve import SOLVED, UNSOLVED, Decision, StopReason
 from refine.viz.export import write_ply
 from tests.layouts import bev

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 if TYPE_CHECKING:
     from refine.estimate import Estimate
-    from refine.result import Result
+    from refine.result.result import Result
 
 MOST_PEOPLE = 8
 """People with a line each; the rest is counted."""

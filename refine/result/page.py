@@ -3,7 +3,7 @@
 import torch
 
 from refine.estimate.usable import without_numbers
-from refine.result import Result
+from refine.result.result import Result
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 
 MOVED_JOINTS = 8

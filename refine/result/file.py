@@ -34,8 +34,8 @@ from refine.files.atomic import write_bytes
 from refine.files.nested import packed, unpacked
 from refine.files.npz import read_arrays
 from refine.keypoints.detections import Detections
-from refine.result import Result
-from refine.result_verdicts import read_verdicts, verdict_arrays
+from refine.result.result import Result
+from refine.result.verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason
 from refine.transfer import with_found
 

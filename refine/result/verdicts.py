@@ -8,8 +8,8 @@ from dataclasses import fields
 
 import numpy as np
 
+from refine.result.sentences import verdict_of
 from refine.solve import Decision, Verdict
-from refine.verdict_sentences import verdict_of
 
 BETWEEN = "; "
 NUMBERS = tuple(part.name for part in fields(Verdict) if part.name not in ("decision", "kept"))

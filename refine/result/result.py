@@ -21,9 +21,9 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
+from refine.result.sentences import sentence
 from refine.solve import UNSOLVED, Solution, StopReason, Verdict
 from refine.state import Bodies, State
-from refine.verdict_sentences import sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +67,14 @@ class Result:
     stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
 
     def __repr__(self) -> str:
-        from refine.result_view import result_text
+        from refine.result.text import result_text
 
         return result_text(self)
 
     @usual_torch()
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a small picture and the table of people."""
-        from refine.result_view import result_html
+        from refine.result.text import result_html
 
         return result_html(self)
 
@@ -243,12 +243,12 @@ class Result:
 
     @usual_torch()
     def save(self, path: str | Path) -> None:
-        """Write everything but photos and normal matrices as npz (keys: `refine/result_file.py`).
+        """Write everything but photos and normal matrices as npz (keys: `refine/result/file.py`).
 
         Args:
             path: The file; written whole or not at all.
         """
-        from refine.result_file import save
+        from refine.result.file import save
 
         save(self, path)
 
@@ -321,7 +321,7 @@ class Result:
         Raises:
             InputError: The result holds no photos (it was loaded from a file).
         """
-        from refine.result_page import page_of
+        from refine.result.page import page_of
         from refine.viz.report import report
 
         shown = self._photo(image), self.estimate, self.refined, page_of(self, image)
