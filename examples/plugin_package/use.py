@@ -14,10 +14,10 @@ from refine_tiny.network import TinyRegressor
 
 import refine
 from refine.body.load import load_body
+from refine.export.files import write_image
 from refine.formats.find import formats
 from refine.regressors.find import regressors
 from refine.render.rasterize import by_name, rasterize
-from refine.viz.export import write_image
 
 SIDE = 128
 

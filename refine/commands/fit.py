@@ -115,8 +115,8 @@ def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection)
 
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
     """Write everything into a hidden folder first and move it then, so that a failure leaves no part of a result behind."""
+    from refine.export.files import write_image
     from refine.formats.find import written_note
-    from refine.viz.export import write_image
 
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=out) as folder:

@@ -10,9 +10,9 @@ import numpy as np
 
 from refine.demo.scene import Scene
 from refine.estimate import Estimate
+from refine.export.files import write_image
 from refine.viz import canvas
 from refine.viz.canvas import Picture
-from refine.viz.export import write_image
 from refine.viz.layers import whole_view
 from refine.viz.overlay import overlay, pair, side_of
 

@@ -269,7 +269,7 @@ class Result:
     @usual_torch()
     def write_obj(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
-        from refine.viz.export import write_obj
+        from refine.export.files import write_obj
 
         body = self.body
         unwrapped = len(body.uv_faces) > 0
@@ -279,7 +279,7 @@ class Result:
     @usual_torch()
     def write_ply(self, path: str | Path) -> None:
         """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
-        from refine.viz.export import write_ply
+        from refine.export.files import write_ply
 
         write_ply(path, self.vertices, self.body.faces, axes="opengl")
 

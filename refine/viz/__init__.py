@@ -1,7 +1,7 @@
 """Pictures for people and files for other programs: overlay, arrows, report, OBJ, PLY."""
 
+from refine.export.files import write_image, write_obj, write_ply
 from refine.viz.arrows import arrows
-from refine.viz.export import write_image, write_obj, write_ply
 from refine.viz.overlay import overlay
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage, report
 

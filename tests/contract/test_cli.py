@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from refine.body import SkinnedBody
 from refine.cli import app, main
+from refine.export.files import write_image
 from refine.geometry import rotation
-from refine.viz.export import write_image
 from tests.folders import smplx_translation
 from tests.people import case
 

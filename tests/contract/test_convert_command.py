@@ -64,7 +64,7 @@ def test_people_are_put_on_a_model_file_and_back(tmp_path: Path, builtin_body: S
 
 
 def test_the_photo_tells_the_size_a_file_lacks(tmp_path: Path) -> None:
-    from refine.viz.export import write_image
+    from refine.export.files import write_image
 
     path = multihmr.write(tmp_path / "photo.npy", 1)
     write_image(tmp_path / "photo.png", np.zeros((HEIGHT, WIDTH, 3), np.uint8))

@@ -18,8 +18,8 @@ import torch
 import refine
 from refine.body import SkinnedBody
 from refine.cli import main
+from refine.export.files import write_image
 from refine.geometry import rotation
-from refine.viz.export import write_image
 from tests.folders import smplx_translation
 from tests.people import case
 

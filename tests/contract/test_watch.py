@@ -125,7 +125,7 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def test_npz_in_npz_out(parcel: dict[str, np.ndarray], tmp_path: Path) -> None:
-    from refine.viz.export import write_image
+    from refine.export.files import write_image
 
     data, refined = fit_bytes(packed(parcel))
     arrays = np.load(io.BytesIO(data), allow_pickle=False)

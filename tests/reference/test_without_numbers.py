@@ -14,12 +14,12 @@ from torch import Tensor
 import refine
 from refine.conversion.as_parameters import body_words
 from refine.conversion.converted import convert
+from refine.export.files import write_ply
 from refine.folder.run import run_folder
 from refine.formats.parameters import read_parameters
 from refine.inspection import inspect
 from refine.result.page import page_of
 from refine.solve import SOLVED, UNSOLVED, Decision, StopReason
-from refine.viz.export import write_ply
 from tests.layouts import bev
 from tests.layouts.parameters import smpl_parameters
 from tests.regressor_files import HEIGHT, WIDTH

@@ -17,13 +17,13 @@ import torch
 from displacement_net.displacement import Displacement
 from refine.dense.displacer import Displacer
 from refine.estimate import Estimate
+from refine.export.files import write_image
 from refine.geometry.crop import apply_affine
 from refine.photo import Photo
 from refine.render.view import View, render_view
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows
 from refine.viz.canvas import LegendEntry, Picture
-from refine.viz.export import write_image
 from refine.viz.layers import whole_view
 from refine.viz.overlay import pair, side_of
 from refine.viz.ramp import viridis
