@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from refine.body import anny
-from refine.demo.people import people
 from refine.demo.scene import as_estimate, photograph
-from refine.disturbance import disturb
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.photo import Photo
 from refine.render.view import render_view
 from refine.texture.atlas import uv_atlas

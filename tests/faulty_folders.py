@@ -12,8 +12,8 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.body.keypoint_names import SETS
-from refine.demo.people import people
-from refine.disturbance import disturb
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule

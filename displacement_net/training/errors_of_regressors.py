@@ -2,7 +2,7 @@
 
     pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,  pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
-Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of `refine.disturbance`, whose medium
+Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of `refine.evaluate.disturbance`, whose medium
 estimate has a scale of 0.77; here the scale is log-uniform over `SCALES`, small for a fifth and exactly zero for a share, because later rounds and
 good estimates must be in the training set. Now and then a limb is wrong, or left and right are swapped. The estimate's camera may have
 another focal length than the photo's (regressors assume one): the body then stands farther away by the same factor.
@@ -12,7 +12,7 @@ square, degrees): root 5 and 8, spine 2 to 3, shoulders 14 and 30, elbows 26 and
 7 cm. The medium estimate here has 12, 6, 15, 22, 23, 11, 17. Three people, turns along the view unseen (ROMP's keypoints were marked by
 eye): they bear the proportions out, arms far worse than trunks, and one arm of three quite wrong, which `WRONG_LIMB` stands for.
 
-Source: the proportions: `refine.disturbance`; swapped limbs and assumed focal lengths: Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3;
+Source: the proportions: `refine.evaluate.disturbance`; swapped limbs and assumed focal lengths: Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3;
 Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody
-from refine.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
+from refine.evaluate.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State

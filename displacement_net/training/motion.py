@@ -64,7 +64,7 @@ def load_recordings(path: Path) -> Recordings:
 
 def shipped_recordings() -> Recordings:
     """Return the 64 poses that ship with the library, for those who have no assets."""
-    from refine.demo.people import poses
+    from refine.evaluate.people import poses
 
     recorded = poses().double().numpy()
     return Recordings(recorded, np.arange(len(recorded)))

@@ -2,7 +2,7 @@
 
     for each kind of evidence    before = medium estimate,   after = Refiner(known displacement),   Adam on the same evidence
 
-Source: figures are defined in `refine.metrics`; strengths in `refine.disturbance`.
+Source: figures are defined in `refine.evaluate.metrics`; strengths in `refine.evaluate.disturbance`.
 """
 
 import json
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from refine import metrics
 from refine.demo.adam import Adam
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
 from refine.dense.correspondence import Matching
 from refine.estimate import Estimate
+from refine.evaluate import metrics
 from refine.refiner import Refiner
 from refine.state import BODY_JOINTS
 

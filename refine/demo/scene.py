@@ -15,10 +15,10 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.demo.clothes import OUTFITS, albedo
-from refine.demo.people import camera_from_level, people
 from refine.demo.room import ROOMS, SUN, background
-from refine.disturbance import disturb
 from refine.estimate import Estimate, Source
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import camera_from_level, people
 from refine.geometry.camera import Camera
 from refine.photo import Photo
 from refine.render import Rasterizer, shade

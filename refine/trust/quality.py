@@ -28,7 +28,7 @@ from refine.terms import RelativePrior, Term
 
 USUAL, SPREAD = 0.5, 1.0
 """Median of s and the standard deviation of its logarithm: estimates of 10 to 80 mm PA-MPJPE have 0.13 to 1.0
-(`refine.disturbance` has the sizes), and lie within 2 of these deviations."""
+(`refine.evaluate.disturbance` has the sizes), and lie within 2 of these deviations."""
 LEAST, MOST, GRID = 0.02, 2.0, 25
 """Ends and number of the s that are tried, evenly in the logarithm."""
 NOISE_SPREAD, LEAST_NOISE, MOST_NOISE, NOISE_GRID = 0.35, 0.6, 4.0, 13

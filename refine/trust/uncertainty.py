@@ -38,7 +38,7 @@ TOGETHER = 3.0
 """What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only noise but also a share of the
 displacement that is not seen. Found where the stated uncertainty of the benchmark's first set of people fits."""
 BEST_SCALE = 0.13
-"""No estimate is stated to be surer than one of 10 mm PA-MPJPE (`refine.disturbance`, "near"): how good a good one is, evidence hardly says."""
+"""No estimate is stated to be surer than one of 10 mm PA-MPJPE (`refine.evaluate.disturbance`, "near"): how good a good one is, evidence hardly says."""
 CHUNK = 1024
 """Vertices whose Jacobians are held together."""
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from refine.body import SkinnedBody
-from refine.demo.people import people
 from refine.dense.correspondence import Correspondences
-from refine.disturbance import disturb
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.state import State, Unknowns
 
 MATCHES = 512

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, anny
 from refine.conversion import convert
-from refine.demo.people import people
 from refine.estimate import Estimate, Source
+from refine.evaluate.people import people
 from refine.geometry.camera import Camera
 from refine.transfer import to_body
 from tests.benchmarks.measurement import Measurement, best_seconds

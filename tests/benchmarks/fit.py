@@ -12,12 +12,12 @@ import torch
 
 import refine
 from priors.default import default_priors
-from refine import metrics
 from refine.body import anny
 from refine.demo.known import KnownDisplacement
 from refine.demo.run import MATCHING, ROUNDS
 from refine.demo.scene import Scene, make_scene
 from refine.estimate import Estimate
+from refine.evaluate import metrics
 from refine.refiner import Refiner
 from tests.benchmarks.measurement import Measurement
 

@@ -10,9 +10,9 @@ import torch
 
 import priors
 from refine.body import SkinnedBody, anny
-from refine.demo.people import people
-from refine.disturbance import disturb
 from refine.errors import InputError
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.state import State, Unknowns
 from refine.terms import Term
 from tests.benchmarks.measurement import Measurement, best_seconds

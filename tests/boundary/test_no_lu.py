@@ -25,7 +25,7 @@ SMALL = Counter(
         ("refine/conversion/closed_form.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/formats/_fitted_surface.py", "solve"): 1,  # 3 x 3, a blend of rotations
         ("refine/formats/_smpl_parts.py", "det"): 1,  # 3 x 3, a handedness
-        ("refine/metrics.py", "det"): 1,  # 3 x 3, a handedness
+        ("refine/evaluate/metrics.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/inputs/estimates.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/geometry/rotation.py", "det"): 1,  # 3 x 3, a handedness
         ("tests/layouts/cliff.py", "inv"): 1,  # 3 x 3, rotations

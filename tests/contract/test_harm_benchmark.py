@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine import metrics
 from refine.body import SkinnedBody
 from refine.dense.correspondence import Correspondences, correspond
 from refine.errors import InputError
+from refine.evaluate import metrics
 from refine.render.view import View, render_view
 from refine.state import BODY_JOINTS, Unknowns
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections

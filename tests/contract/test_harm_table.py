@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from displacement_net.training.evaluation.refined import WORSE_MM
-from refine import metrics
 from refine.body import SkinnedBody
 from refine.errors import InputError
+from refine.evaluate import metrics
 from refine.state import BODY_JOINTS
 from tests.benchmarks._skin import points_of, vertices_of
 from tests.benchmarks.harm import rivals

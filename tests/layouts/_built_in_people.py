@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from refine.body import anny
-from refine.demo.people import people
+from refine.evaluate.people import people
 from tests.stranger import stranger_mesh
 
 MOST = 3

@@ -15,8 +15,8 @@ from refine.body import SkinnedBody
 from refine.body.size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
 from refine.cli import app
 from refine.conversion.surface import nearest_on_surface
-from refine.demo.people import people
 from refine.estimate import Source
+from refine.evaluate.people import people
 from refine.state import Bodies
 from refine.transfer.source_fit import fit_bodies
 from tests.layouts import sam3dbody

@@ -12,9 +12,9 @@ import refine
 from refine.body import SkinnedBody, surface_points
 from refine.conversion.closed_form import rotation_between
 from refine.conversion.surface import closest_on_triangles, nearest_on_surface
-from refine.demo.people import people
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
+from refine.evaluate.people import people
 from refine.geometry import rotation
 from refine.solve.autodiff import linearize
 from refine.state import Bodies, State, Unknowns

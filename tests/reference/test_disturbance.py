@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from refine import disturbance, metrics
 from refine.body import SkinnedBody
-from refine.demo.people import NEAREST_M, people, poses
-from refine.disturbance import PA_MPJPE_MM, disturb, joint_sigma_rad, strength_of
 from refine.errors import InputError
+from refine.evaluate import disturbance, metrics
+from refine.evaluate.disturbance import PA_MPJPE_MM, disturb, joint_sigma_rad, strength_of
+from refine.evaluate.people import NEAREST_M, people, poses
 from refine.geometry.rotation import log
 
 PEOPLE, DRAWS = 32, 4

@@ -29,8 +29,8 @@ from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.split import split
 from refine.body import SkinnedBody
 from refine.dense.correspondence import Matching
-from refine.disturbance import disturb
 from refine.errors import InputError
+from refine.evaluate.disturbance import disturb
 from refine.refiner import Refiner
 from refine.render.view import View
 from refine.state import State

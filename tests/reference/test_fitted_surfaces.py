@@ -11,9 +11,9 @@ import torch
 import refine
 from refine.body import SkinnedBody
 from refine.conversion.surface import nearest_on_surface
-from refine.demo.people import people
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.evaluate.people import people
 from refine.formats._fitted_surface import carried
 from refine.formats.find import read, write
 from refine.geometry import rotation

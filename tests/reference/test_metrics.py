@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine import metrics
+from refine.evaluate import metrics
 from refine.geometry import rotation
 
 

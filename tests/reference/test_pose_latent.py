@@ -232,7 +232,7 @@ def test_a_file_comes_back_in_half_precision(tmp_path: Path) -> None:
 
 
 def test_the_shipped_network_pulls_disturbed_poses_back(builtin_body: SkinnedBody) -> None:
-    from refine.demo.people import poses
+    from refine.evaluate.people import poses
 
     term = LatentPose.shipped()
     assert isinstance(term, AnalyticTerm)

@@ -17,8 +17,8 @@ from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Samples
 from refine.body import SkinnedBody
 from refine.errors import InputError
+from refine.evaluate.metrics import mpjpe
 from refine.geometry.camera import Camera
-from refine.metrics import mpjpe
 from refine.render.plain import PlainRasterizer
 from refine.state import BODY_JOINTS, State
 from tests.human_models import human_model

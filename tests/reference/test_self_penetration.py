@@ -17,8 +17,8 @@ from priors.near_estimate import NearEstimate
 from priors.self_penetration import SelfPenetration
 from refine.body import PosedBody, SkinnedBody
 from refine.body.load import load_body
-from refine.demo.people import people
 from refine.errors import InputError
+from refine.evaluate.people import people
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize as by_autodiff

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.demo.people import people
 from refine.demo.scene import as_estimate
-from refine.disturbance import disturb
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.render.plain import PlainRasterizer
 from refine.texture.atlas import Atlas, uv_atlas
 from refine.texture.bake import CUT, GRAZING, bake, combine

@@ -10,9 +10,9 @@ import torch
 
 import refine
 from refine.body import SkinnedBody
-from refine.demo.people import people
 from refine.demo.scene import as_estimate, photograph
 from refine.errors import InputError
+from refine.evaluate.people import people
 from refine.photo import Photo, read_photos
 from refine.render.view import render_view
 from refine.texture.atlas import Atlas, uv_atlas

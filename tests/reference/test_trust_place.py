@@ -12,10 +12,10 @@ from torch import Tensor
 import refine
 from refine import batch
 from refine.body import SkinnedBody
-from refine.demo.people import people
-from refine.disturbance import disturb
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.people import people
 from refine.geometry.camera import Camera
 from refine.refiner import Refiner
 from refine.result.sentences import sentence, verdict_of

@@ -21,8 +21,8 @@ from displacement_net.training.evaluation.refined import as_estimate
 from priors import GaussianShape, JointLimits, NearEstimate
 from priors.near_estimate import default_sigma_rad
 from refine.body import SkinnedBody
-from refine.demo.people import poses
 from refine.estimate import Estimate
+from refine.evaluate.people import poses
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule

@@ -6,7 +6,7 @@
 
 A person of a strength counts as worse if the mean over seeds of the misfit grew by more than `WORSE_SHARE` or by more than `WORSE_PX`.
 
-Source: `displacement_net.training.evaluation.fit_annotated` (the undisturbed bodies); PCK: `refine.metrics`.
+Source: `displacement_net.training.evaluation.fit_annotated` (the undisturbed bodies); PCK: `refine.evaluate.metrics`.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from displacement_net.training.evaluation.annotated import BODY, Annotated
 from displacement_net.training.evaluation.fit_annotated import SET
 from displacement_net.training.evaluation.strengths import joined
 from priors.default import default_priors
-from refine import metrics
 from refine.body import SkinnedBody
-from refine.disturbance import disturb
 from refine.estimate import Estimate
+from refine.evaluate import metrics
+from refine.evaluate.disturbance import disturb
 from refine.refiner import Refiner
 from refine.render.rasterize import default_rasterizer
 from refine.state import State

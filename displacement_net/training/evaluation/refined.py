@@ -3,7 +3,7 @@
 The photo is the sample's own crop of the photo, seen by the crop's camera; how a person looks is not known.
 Figures are before and after, pelvis-aligned, means over people; a body is worse if its PVE grew by more than `WORSE_MM`.
 
-Source: the figures are `refine.metrics`'.
+Source: the figures are `refine.evaluate.metrics`'.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from displacement_net.training.samples import Samples
 from priors.default import default_priors
-from refine import metrics
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
+from refine.evaluate import metrics
 from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.photo import Photo

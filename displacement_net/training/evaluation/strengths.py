@@ -1,6 +1,6 @@
 """Estimates of known strength for the sampler, in place of those training draws: row i of a batch has strength i modulo their number.
 
-Source: the strengths are `refine.disturbance`'s.
+Source: the strengths are `refine.evaluate.disturbance`'s.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from refine.body import SkinnedBody
-from refine.disturbance import PA_MPJPE_MM, disturb
 from refine.errors import InputError
+from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 

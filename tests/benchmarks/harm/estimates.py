@@ -1,4 +1,4 @@
-"""What a regressor said of the people: the strengths of `refine.disturbance`, and two medium ones under a wrong camera.
+"""What a regressor said of the people: the strengths of `refine.evaluate.disturbance`, and two medium ones under a wrong camera.
 
     focal    half of the bodies under twice the focal length, half under half of it; the pelvis as much farther away or nearer
     crop     5000 px in a crop of 224 px around the person, principal point in the crop's middle; the body as seen along the crop's axis
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.disturbance import PA_MPJPE_MM, disturb
 from refine.errors import InputError
+from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import square_around

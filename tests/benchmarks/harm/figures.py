@@ -6,7 +6,7 @@
 
 A body is improved or worse where its PVE changed by more than `WORSE_MM`.
 
-Source: `refine.metrics`.
+Source: `refine.evaluate.metrics`.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from displacement_net.training.evaluation.refined import Errors
-from refine import metrics
 from refine.body import SkinnedBody
+from refine.evaluate import metrics
 from refine.geometry.crop import square_around
 from refine.state import BODY_JOINTS, State
 from tests.benchmarks.harm.noise import REFERENCE_PX

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from displacement_net.training import casting
 from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
-from refine import metrics
 from refine.body import SkinnedBody
 from refine.errors import InputError
+from refine.evaluate import metrics
 from refine.geometry.camera import Camera
 from refine.state import BODY_JOINTS, Bodies, State
 from tests.benchmarks.harm.noise import Family

@@ -19,10 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine import metrics
 from refine.body import SkinnedBody
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.evaluate import metrics
 from refine.geometry import rotation
 from refine.state import BODY_JOINTS, State
 
@@ -30,7 +30,7 @@ PA_MPJPE_MM = {"weak": 80.0, "medium": 50.0, "strong": 30.0, "near": 10.0, "perf
 """What each strength means: mean PA-MPJPE (mm) of the body joints."""
 
 SCALE = {"weak": 1.246, "medium": 0.773, "strong": 0.463, "near": 0.154, "perfect": 0.0}
-"""Calibrated for the built-in body by `python -m refine.disturbance`."""
+"""Calibrated for the built-in body by `python -m refine.evaluate.disturbance`."""
 
 SIGMA_RAD = {
     "pelvis": 0.15,
@@ -165,7 +165,7 @@ def calibrate(body: SkinnedBody, true: State, draws: int = 16, halvings: int = 2
 
 if __name__ == "__main__":
     from refine.body import anny
-    from refine.demo.people import people
+    from refine.evaluate.people import people
 
     model = anny.load()
     for label, value in calibrate(model, people(model, count=64)).items():
