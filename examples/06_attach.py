@@ -3,7 +3,7 @@
     python examples/06_attach.py
 
 The regressor here is a stand-in for CLIFF: it returns CLIFF's three tensors (rotations, betas, a camera of the crop) for people who are known exactly, a
-medium regressor's error away from them. Which adapters there are: `refine.regressors`; how to write one: `docs/plugins.md`.
+medium regressor's error away from them. Which adapters there are: `refine.plugin.adapters`; how to write one: `docs/plugins.md`.
 """
 
 import math
@@ -15,7 +15,7 @@ import refine
 from refine.body import anny
 from refine.demo.scene import Scene, make_scene
 from refine.geometry.weak_perspective import from_perspective
-from refine.regressors.find import regressor
+from refine.plugin.adapters.find import regressor
 
 REST_PELVIS_M = torch.tensor([-0.0018, -0.2233, 0.0282])
 """Where SMPL's mean body has its pelvis."""

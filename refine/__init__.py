@@ -4,15 +4,15 @@ result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
 result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
 """
 
-from refine import starting  # noqa: F401  # before what takes its time to import
 from refine.api import fit, load, read
+from refine.commands import starting  # noqa: F401  # before what takes its time to import
 from refine.conversion import Converted, convert
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.keypoints.detections import DetectedPeople, Detections
 from refine.keypoints.formats.find import read_keypoints
-from refine.plugin import attach, detach
+from refine.plugin.attachment import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve import Solution, StopReason

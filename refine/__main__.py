@@ -1,6 +1,6 @@
 """`python -m refine` is the command line."""
 
-from refine.cli import main
+from refine.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ import refine
 from refine.body.load import load_body
 from refine.export.files import write_image
 from refine.formats.find import formats
-from refine.regressors.find import regressors
+from refine.plugin.adapters.find import regressors
 from refine.render.rasterize import by_name, rasterize
 
 SIDE = 128

@@ -38,7 +38,7 @@ def inspect(
     """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it (--out)."""
     from refine.errors import InputError
     from refine.export.files import write_image
-    from refine.inspection import inspect as look
+    from refine.inspection.result_file import inspect as look
     from refine.photo import read_photo
     from refine.viz.seen import grey_photo, seen
 

@@ -2,7 +2,7 @@
 
 photo "a/b.jpg"      b_keypoints.json, b.json, b.jpg.json, b.npz ...: in the same folder, else the only file of that name
 frame 12 of v.mp4    v_000000000012_keypoints.json (OpenPose), else the file whose last number is the frame's
-one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo: `keypoint_formats/_images.py`
+one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo: `keypoints/formats/_images.py`
 """
 
 from collections.abc import Sequence

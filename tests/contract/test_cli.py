@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from refine.body import SkinnedBody
-from refine.cli import app, main
+from refine.commands.cli import app, main
 from refine.export.files import write_image
 from refine.geometry import rotation
 from tests.folders import smplx_translation

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from tests.human_models import human_model
 from tests.layouts import bev, multihmr, refine_npz
 from tests.reference.official_files import write_npz

@@ -1,4 +1,4 @@
-"""What every keypoint format must do; the tests walk `refine/keypoint_formats`, so a new file there is tested at once.
+"""What every keypoint format must do; the tests walk `refine/keypoints/formats`, so a new file there is tested at once.
 
 `tests/detector_outputs.py` makes what each detector returns or saves from drawn points, and how each says that nobody was found.
 """

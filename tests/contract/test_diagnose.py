@@ -11,7 +11,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from refine.diagnosis.decide import Finding, diagnose
 from refine.diagnosis.gather import gather
 from refine.diagnosis.sample import Sample

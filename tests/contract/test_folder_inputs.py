@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder.outcome import Summary
 from refine.folder.run import run_folder

@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 import tests.layouts
-from refine.cli import app
+from refine.commands.cli import app
 from refine.errors import InputError
 from refine.formats import find
-from refine.inspection import inspect
+from refine.inspection.result_file import inspect
 from tests.layouts.parameters import smpl_parameters
 
 LAYOUTS = [module.name for module in pkgutil.iter_modules(tests.layouts.__path__) if not module.name.startswith("_")]

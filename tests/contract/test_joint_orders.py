@@ -16,8 +16,8 @@ from refine.body.keypoint_names import SMPL22, SMPL24
 from refine.estimate import Estimate, Source
 from refine.formats.find import formats, read, write
 from refine.geometry.camera import Camera
-from refine.inspection import inspect
-from refine.regressors.find import regressor, regressors
+from refine.inspection.result_file import inspect
+from refine.plugin.adapters.find import regressor, regressors
 from refine.transfer.agreement import agreeing
 from refine.transfer.joint_fit import MISFIT_M, fit
 from refine.transfer.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points

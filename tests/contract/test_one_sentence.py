@@ -17,7 +17,7 @@ import torch
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import main
+from refine.commands.cli import main
 from refine.export.files import write_image
 from refine.geometry import rotation
 from tests.folders import smplx_translation
@@ -189,7 +189,12 @@ def test_an_option_that_says_where_is_looked_at_before_the_work(call: Call, monk
     def worked(*_: Any, **__: Any) -> NoReturn:
         raise AssertionError("worked")
 
-    for name in ("refine.fit", "refine.folder.run.run_folder", "refine.inspection.inspect", "refine.formats.find.read"):
+    for name in (
+        "refine.fit",
+        "refine.folder.run.run_folder",
+        "refine.inspection.result_file.inspect",
+        "refine.formats.find.read",
+    ):
         monkeypatch.setattr(name, worked)
     for command in ("fit", "run"):
         check_told(call(*words(command, {"--out": "/proc/nope"})))
@@ -297,7 +302,7 @@ def test_ctrl_c_is_one_sentence_and_status_130(
         raise KeyboardInterrupt
 
     for name in (
-        "refine.fit", "refine.inspection.inspect", "refine.formats.find.read", "refine.folder.run.run_folder",
+        "refine.fit", "refine.inspection.result_file.inspect", "refine.formats.find.read", "refine.folder.run.run_folder",
         "refine.folder.watch.watch_folder", "refine.demo.run.run_demo",
     ):  # fmt: skip
         monkeypatch.setattr(name, interrupted)

@@ -17,8 +17,8 @@ from refine.body import SkinnedBody
 from refine.demo.scene import Scene, make_scene
 from refine.estimate import Estimate
 from refine.geometry import rotation
+from refine.plugin.adapters import spin
 from refine.refiner import Refiner
-from refine.regressors import spin
 from refine.render.view import View
 from tests.regressor_outputs import hmr2
 

@@ -15,8 +15,8 @@ from refine.estimate import Estimate
 from refine.estimate.source_pose import source_pelvis
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.regressors import Regressor
-from refine.regressors.find import regressor, regressors
+from refine.plugin.adapters import Regressor
+from refine.plugin.adapters.find import regressor, regressors
 from refine.state import State
 from refine.transfer import refined_source, with_camera
 from tests.regressor_outputs import EXAMPLES, Example

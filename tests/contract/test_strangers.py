@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder import keypoints as folder_keypoints
 from refine.folder.run import run_folder

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder.pipe import fit_bytes
 from refine.folder.watch import watch_folder

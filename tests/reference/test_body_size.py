@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import refine
 from refine.body import SkinnedBody
 from refine.body.size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
-from refine.cli import app
+from refine.commands.cli import app
 from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Source
 from refine.evaluate.people import people

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 import refine
 from refine.body import SkinnedBody
-from refine.cli import app
+from refine.commands.cli import app
 from refine.estimate import Estimate
 from refine.folder.outcome import read_line
 from refine.geometry import rotation
 from refine.inputs.camera_doubts import PhotoFacts
 from refine.inputs.suspicions import suspicions
-from refine.inspection import inspect
+from refine.inspection.result_file import inspect
 from tests.folders import make_folder
 from tests.layouts.glamr import write as write_glamr
 from tests.people import HEIGHT, WIDTH, Case, case

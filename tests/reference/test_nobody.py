@@ -15,7 +15,7 @@ import refine
 from refine.estimate import Estimate
 from refine.folder.run import run_folder
 from refine.formats.find import formats, read, write
-from refine.inspection import inspect
+from refine.inspection.result_file import inspect
 from tests import joblib_layout
 from tests.layouts import phalp, romp_video
 from tests.layouts.parameters import smpl_parameters

@@ -17,7 +17,7 @@ from refine.conversion.converted import convert
 from refine.export.files import write_ply
 from refine.folder.run import run_folder
 from refine.formats.parameters import read_parameters
-from refine.inspection import inspect
+from refine.inspection.result_file import inspect
 from refine.result.page import page_of
 from refine.solve import SOLVED, UNSOLVED, Decision, StopReason
 from tests.layouts import bev

@@ -1,6 +1,6 @@
 """What 2D detectors write and return, one layout one file: read as `DetectedPeople` of one photo.
 
-A format is a module of this folder (or of an entry point in the group `refine.keypoints.formats`) with three
+A format is a module of this folder (or of an entry point in the group `refine.keypoint_formats`) with three
 functions; its file name is the format's name. It looks at content in memory: what a JSON or npz file holds, or what a
 detector returned. It states which pixel convention it has in its docstring and converts it there and nowhere else.
 """

@@ -39,8 +39,8 @@ TEXT = (".txt", ".csv", ".tsv")
 
 
 def keypoint_formats() -> dict[str, ModuleType]:
-    """Return the known formats by name, ours and those of third parties (entry points `refine.keypoints.formats`)."""
-    return dict(modules("refine.keypoints.formats", "refine.keypoints.formats", having="recognises"))
+    """Return the known formats by name, ours and those of third parties (entry points `refine.keypoint_formats`)."""
+    return dict(modules("refine.keypoints.formats", "refine.keypoint_formats", having="recognises"))
 
 
 @usual_torch()

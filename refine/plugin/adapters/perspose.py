@@ -23,7 +23,15 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import source_pelvis
 from refine.geometry.camera import Camera
-from refine.regressors._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor, unnormalised
+from refine.plugin.adapters._tensors import (
+    matrices,
+    put_rotations,
+    put_rows,
+    put_shape,
+    rows_of,
+    tensor,
+    unnormalised,
+)
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 

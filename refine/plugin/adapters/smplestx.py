@@ -13,9 +13,9 @@ from torch import nn
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
-from refine.regressors import _osx_output
-from refine.regressors._osx_output import people
-from refine.regressors._tensors import unnormalised
+from refine.plugin.adapters import _osx_output
+from refine.plugin.adapters._osx_output import people
+from refine.plugin.adapters._tensors import unnormalised
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 

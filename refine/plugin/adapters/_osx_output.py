@@ -22,7 +22,15 @@ from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.source_pose import joint_slices, source_pelvis
 from refine.geometry.camera import Camera
-from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor
+from refine.plugin.adapters._tensors import (
+    image_index_of,
+    matrices,
+    put_rotations,
+    put_rows,
+    put_shape,
+    rows_of,
+    tensor,
+)
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 from refine.transfer.joint_orders import OSX137

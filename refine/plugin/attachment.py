@@ -30,9 +30,9 @@ from refine.inputs.keypoints import detections_of
 from refine.inputs.suspicions import cameras_facts, photo_facts, suspicions
 from refine.keypoints.detections import Detections
 from refine.photo import Photo, read_photos
+from refine.plugin.adapters import Regressor
+from refine.plugin.adapters.find import regressor
 from refine.refiner import Refiner
-from refine.regressors import Regressor
-from refine.regressors.find import regressor
 from refine.state import State
 
 LOGGER = logging.getLogger("refine")
@@ -173,7 +173,7 @@ def attach(
 
     Args:
         model: Any module whose output the adapter knows. It is returned itself; `detach` undoes this.
-        adapter: A name ("hmr2", "spin", ...: `refine.regressors`), or a module or object with `people`, `estimate` and `refined_output`.
+        adapter: A name ("hmr2", "spin", ...: `refine.plugin.adapters`), or a module or object with `people`, `estimate` and `refined_output`.
         refiner: The method's parts and settings; one with a displacer looks at photos, the default at keypoints only.
         batch: Called with the model's arguments, returns the mapping the adapter wants. None: the mappings among the arguments are merged,
             keyword arguments go under their names, and a bare first tensor under "img".

@@ -19,8 +19,16 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.regressors._crops import Crops, Fresh, fresh_of, placed
-from refine.regressors._tensors import image_index_of, matrices, put_rotations, put_rows, put_shape, rows_of, tensor
+from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
+from refine.plugin.adapters._tensors import (
+    image_index_of,
+    matrices,
+    put_rotations,
+    put_rows,
+    put_shape,
+    rows_of,
+    tensor,
+)
 from refine.transfer.joint_orders import HMR2_44
 
 NOTE = "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of these. pred_vertices is left out: give the model to make them anew."

@@ -21,8 +21,8 @@ from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.estimate.source_pose import joint_slices
 from refine.geometry.camera import Camera
-from refine.regressors._crops import Crops, fresh_of, placed
-from refine.regressors._tensors import (
+from refine.plugin.adapters._crops import Crops, fresh_of, placed
+from refine.plugin.adapters._tensors import (
     image_index_of,
     matrices,
     plain,

@@ -1,8 +1,8 @@
-"""TokenHMR: `out = model(batch)`, a dictionary with `pred_smpl_params`, `pred_cam`, `pred_cam_t`, `pred_vertices`, `pred_keypoints_3d`, ...
+"""HMR2.0 (4D-Humans): `out = model(batch)`, a dictionary with `pred_smpl_params`, `pred_cam`, `pred_cam_t`, `pred_vertices`, `pred_keypoints_3d`, ...
 
 Camera, joints and traps: `_hmr2_output`. SMPL has no hand mean. `model.smpl` makes vertices and joints of refined parameters anew.
 
-Source: saidwivedi/TokenHMR@198645f778 `tokenhmr/demo.py`, `tokenhmr/lib/models/tokenhmr.py` lines 140-190.
+Source: shubham-goel/4D-Humans@6ec79656a2 `demo.py`, `hmr2/models/hmr2.py` (forward_step).
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from torch import nn
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
-from refine.regressors import _hmr2_output
-from refine.regressors._hmr2_output import people
-from refine.regressors._tensors import unnormalised
+from refine.plugin.adapters import _hmr2_output
+from refine.plugin.adapters._hmr2_output import people
+from refine.plugin.adapters._tensors import unnormalised
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 
@@ -31,7 +31,7 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
     Raises:
         InputError: A tensor is missing, of another shape or not finite.
     """
-    return _hmr2_output.estimate("tokenhmr", output, batch, body)
+    return _hmr2_output.estimate("hmr2", output, batch, body)
 
 
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:

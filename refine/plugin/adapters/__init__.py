@@ -5,7 +5,7 @@
 
 A regressor is a module of this folder (or of an entry point in the group `refine.regressors`); its file name is its name. It states its
 camera in its docstring and converts it there and nowhere else. `batch` is a mapping: the mappings the model was called with, merged, keyword
-arguments under their names, and a bare first tensor under "img" (`refine.plugin`).
+arguments under their names, and a bare first tensor under "img" (`refine.plugin.attachment`).
 """
 
 from collections.abc import Mapping

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
 from refine.geometry.focal import SPIN_FOCAL_PX
-from refine.regressors import _three_tensors
-from refine.regressors._tensors import unnormalised
-from refine.regressors._three_tensors import Three, people
+from refine.plugin.adapters import _three_tensors
+from refine.plugin.adapters._tensors import unnormalised
+from refine.plugin.adapters._three_tensors import Three, people
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 

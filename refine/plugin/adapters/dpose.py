@@ -23,8 +23,8 @@ from torch import nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.regressors._crops import Crops, fresh_of, placed
-from refine.regressors._tensors import (
+from refine.plugin.adapters._crops import Crops, fresh_of, placed
+from refine.plugin.adapters._tensors import (
     image_index_of,
     matrices,
     plain,

@@ -13,8 +13,8 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.regressors._crops import Crops, fresh_of, placed, whole_picture
-from refine.regressors._tensors import (
+from refine.plugin.adapters._crops import Crops, fresh_of, placed, whole_picture
+from refine.plugin.adapters._tensors import (
     image_index_of,
     matrices,
     plain,

@@ -9,7 +9,7 @@ from refine.errors import InputError
 
 def regressors() -> Mapping[str, ModuleType]:
     """Return the known adapters by name."""
-    return modules("refine.regressors", "refine.regressors", having="refined_output")
+    return modules("refine.plugin.adapters", "refine.regressors", having="refined_output")
 
 
 def regressor(name: str) -> ModuleType:

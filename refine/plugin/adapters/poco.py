@@ -30,9 +30,9 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.regressors._crops import Crops, Fresh, fresh_of, placed
-from refine.regressors._hmr2_output import crop_cameras
-from refine.regressors._tensors import (
+from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
+from refine.plugin.adapters._hmr2_output import crop_cameras
+from refine.plugin.adapters._tensors import (
     image_index_of,
     matrices,
     put_rotations,

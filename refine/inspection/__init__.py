@@ -1,0 +1,1 @@
+"""What a result file is, for people: format, people, camera, ranges, what looks wrong."""
