@@ -21,7 +21,7 @@ from torch import Tensor
 
 from priors.capsules import TINY, Capsules, fit_capsules
 from priors.joint_ranges import HUMAN_RANGES
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.geometry import rotation
 from refine.state import Bodies
 
@@ -110,7 +110,7 @@ def find_pairs(body: SkinnedBody, capsules: Capsules) -> CapsulePairs:
     first, second = torch.triu(bones > NEIGHBOURS, 1).nonzero().unbind(1)
     pose = torch.cat((_natural_poses(body.joint_names), _drawn_poses(body.joint_names))).to(body.template)
     still = body.rest_bodies(len(pose))
-    ends, radius = capsules.placed(body.posed(Bodies(pose, still.shape, still.expression, still.translation)))
+    ends, radius = capsules.placed(pose_body(body, Bodies(pose, still.shape, still.expression, still.translation)))
     over = overlap(ends[:, first], radius[:, first], ends[:, second], radius[:, second])
     kept = (over.amax(0) > -REACH_M) & (over[: len(NATURAL)].amax(0) <= ALWAYS_M)
     first, second = first[kept], second[kept]

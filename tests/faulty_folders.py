@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SETS
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
@@ -44,11 +44,11 @@ def draw_people(
     depth = 3.0 + 2.0 * torch.rand(count, generator=draw)
     across = (torch.rand(count, 2, generator=draw) - 0.5) * torch.tensor([0.9, 0.15]) * depth[:, None] * 0.5
     pelvis = torch.cat((across, depth[:, None]), 1)
-    at = body.posed(true.bodies).joints[:, 0]
+    at = pose_body(body, true.bodies).joints[:, 0]
     moved = replace(true.bodies, translation=true.bodies.translation + pelvis - at)
     state = State(moved, camera)
     estimate = disturb(body, state, strength, range(1000 * seed, 1000 * seed + count))
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     points = {name: camera.project(posed.keypoints(body.keypoint_set(name))) for name in ("coco17", "body25")}
     joints = dict(zip(SETS["smplx55"], camera.project(posed.joints).unbind(1), strict=False))
     coco = dict(zip(SETS["coco17"], points["coco17"].unbind(1), strict=True))
@@ -77,7 +77,7 @@ def walkers(body: SkinnedBody, seed: int, count: int = 90) -> People:
     # A regressor's error of one person hangs together from frame to frame: the same in all, and a little of its own.
     estimate = disturb(body, state, "strong", [seed] * count)
     shaken = disturb(body, estimate, "near", range(count))
-    points = camera.project(body.posed(state.bodies).keypoints(body.keypoint_set("coco17")))
+    points = camera.project(pose_body(body, state.bodies).keypoints(body.keypoint_set("coco17")))
     return People(body, shaken, {"coco17": points})
 
 
@@ -132,7 +132,7 @@ def _smplx_transl(state: State) -> np.ndarray:
     """`transl` of SMPL-X's mean body whose pelvis lies where the built-in one's does."""
     from refine.body import anny
 
-    pelvis = anny.load().posed(state.bodies).joints[:, 0]
+    pelvis = pose_body(anny.load(), state.bodies).joints[:, 0]
     return (pelvis - pelvis.new_tensor([0.0031, -0.3514, 0.0120])).numpy()
 
 
@@ -140,7 +140,7 @@ def _smpl(state: State) -> tuple[np.ndarray, np.ndarray]:
     """SMPL's axis-angle pose (N, 72) and `transl` (N, 3) of the mean body."""
     from refine.body import anny
 
-    pelvis = anny.load().posed(state.bodies).joints[:, 0]
+    pelvis = pose_body(anny.load(), state.bodies).joints[:, 0]
     turns = rotation.log(state.bodies.pose[:, :22]).flatten(1).numpy()
     return np.concatenate((turns, np.zeros((len(turns), 6))), 1), (
         pelvis - pelvis.new_tensor([-0.0018, -0.2233, 0.0282])
@@ -168,7 +168,7 @@ def write_cliff(root: Path, state: State, names: list[str]) -> None:
     count = len(names)
     from refine.body import anny
 
-    joints = anny.load().posed(state.bodies).joints[:, :24].numpy().copy()
+    joints = pose_body(anny.load(), state.bodies).joints[:, :24].numpy().copy()
     joints[:, 22:] = joints[:, 20:22]  # SMPL's hands, near the wrists
     boxes = np.concatenate((np.arange(count)[:, None], np.tile([[0, 0, 100, 200, 0.9, 0.9, 0]], (count, 1))), 1)
     np.savez(

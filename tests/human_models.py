@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.geometry import rotation
 from refine.state import Bodies
 from tests.people import Case, case
@@ -117,7 +117,9 @@ def posed_again(body: SkinnedBody, values: dict[str, Any]) -> torch.Tensor:
         torch.from_numpy(np.asarray(values.get(name, np.zeros((count, width)))).reshape(count, width)).float()
         for name, width in wide.items()
     )
-    return body.posed(Bodies(pose, shape, expression, torch.from_numpy(np.asarray(values["transl"])).float())).vertices
+    return pose_body(
+        body, Bodies(pose, shape, expression, torch.from_numpy(np.asarray(values["transl"])).float())
+    ).vertices
 
 
 def package_vertices(folder: Path, model: str, values: dict[str, Any], **options: Any) -> torch.Tensor:

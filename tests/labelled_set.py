@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.estimate.source_pose import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
@@ -58,7 +58,7 @@ def labelled_set(folder: Path, body: SkinnedBody) -> LabelledSet:
         stored = np.rot90(picture, 1) if image == 2 else picture
         cv2.imwrite(str(images / name), np.ascontiguousarray(stored[..., ::-1]))
         names.append(name)
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     pixels = camera.project(posed.joints).numpy()
     away = torch.tensor([0.3, -0.2, 2.0])
     matrix = np.zeros((count, 3, 3))
@@ -90,7 +90,7 @@ def _picture(
 ) -> np.ndarray:
     """People in their rest-pose colours before a wall, the nearest in front: (H, W, 3) uint8 RGB."""
     height, width = (int(side) for side in camera.size[rows[0]])
-    vertices = body.posed(bodies[rows]).vertices
+    vertices = pose_body(body, bodies[rows]).vertices
     found = rasterize(default_rasterizer(), vertices, body.faces, camera[rows], height, width)
     color = shade.interpolate(found, body.faces, body.vertex_colors.expand(len(rows), -1, -1))
     picture = np.empty((height, width, 3), np.uint8)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from displacement_net.displacement import Displacement
+from refine.body import pose_body
 from refine.render import shade
 from refine.render.view import View
 from refine.state import State
@@ -27,7 +28,7 @@ class Oracle:
     def displace(self, view: View) -> Displacement:
         """Return where the rendered points really lie."""
         body, side = view.estimate.body, view.crop.side
-        points = shade.interpolate(view.fragments, body.faces, body.posed(self.true.bodies).vertices)
+        points = shade.interpolate(view.fragments, body.faces, pose_body(body, self.true.bodies).vertices)
         line = torch.arange(side).to(points) + 0.5
         center = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
         offset = view.crop.camera(self.true.camera).project(points) - center

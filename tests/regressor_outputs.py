@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine.body import anny
+from refine.body import anny, pose_body
 from refine.state import Bodies
 from tests.regressor_files import LSP14, PICKED, REGRESSED5, RIDERS, random_pose, riders, skeleton
 
@@ -247,7 +247,7 @@ def smplx_joints(drawn: People, total: int, fingers: np.ndarray | None = None) -
     pose[:, :22] = t(drawn.rotations[:, :22])
     if fingers is not None:
         pose[:, 25:] = t(Rotation.from_rotvec(fingers.reshape(-1, 3)).as_matrix().reshape(count, 30, 3, 3))
-    posed = body.posed(Bodies(pose, rest.shape, rest.expression, rest.translation))
+    posed = pose_body(body, Bodies(pose, rest.shape, rest.expression, rest.translation))
     points = dict(
         zip(body.keypoint_set("coco133").names, posed.keypoints(body.keypoint_set("coco133")).unbind(1), strict=True)
     )

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.state import Bodies
 
 VERTICES = 6890
@@ -23,7 +23,7 @@ def stranger_mesh(body: SkinnedBody, bodies: Bodies, vertices: int = VERTICES, s
     corner = torch.rand(vertices, 3, generator=draw)
     barycentric = corner / corner.sum(1, keepdim=True)
     lift = AWAY_M * torch.randn(vertices, 1, generator=draw).clamp(-2, 2)
-    every = body.posed(bodies).vertices_at(torch.arange(len(body.template)))
+    every = pose_body(body, bodies).vertices_at(torch.arange(len(body.template)))
     corners = every[:, body.faces[triangle]]  # (B, W, 3, 3)
     p, q, r = corners.unbind(2)
     normal = torch.nn.functional.normalize(torch.linalg.cross(q - p, r - p), dim=-1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.photo import Photo
@@ -38,8 +38,8 @@ def turned_frames(body: SkinnedBody, texture: Texture, turns: tuple[float, ...] 
     upright = rotation.exp(torch.tensor([math.pi, 0.0, 0.0]))
     pose = bodies.pose.clone()
     pose[:, 0] = upright @ rotation.exp(about_y)
-    vertices = body.posed(
-        replace(bodies, pose=pose, translation=torch.tensor([0.0, 0.1, 2.6]).repeat(count, 1))
+    vertices = pose_body(
+        body, replace(bodies, pose=pose, translation=torch.tensor([0.0, 0.1, 2.6]).repeat(count, 1))
     ).vertices
     side = 2 * SIDE
     camera = Camera(*(torch.full((count, 2), size) for size in (1.3 * side, side / 2, float(side))))
@@ -52,7 +52,7 @@ def turned_frames(body: SkinnedBody, texture: Texture, turns: tuple[float, ...] 
 def pictures(atlas: Atlas, state: State) -> list[Photo]:
     """People in broad stripes, each before a wall of a colour of its own."""
     height, width = (int(side) for side in state.camera.size[0])
-    vertices = atlas.body.posed(state.bodies).vertices
+    vertices = pose_body(atlas.body, state.bodies).vertices
     fragments = rasterize(default_rasterizer(), vertices, atlas.body.faces, state.camera, height, width)
     shown, _ = render_texture(fragments, atlas.body, patterned(atlas, 0.4))
     wall = torch.rand(len(state), 1, 1, 3, generator=torch.Generator().manual_seed(0))

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from displacement_net.training.motion import Recordings, draw_poses
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import Bodies
@@ -90,13 +90,14 @@ def cast(
     shape = rng.standard_normal((len(photo), body.shape_basis.shape[2])).clip(-SHAPE_LIMIT, SHAPE_LIMIT)
     child = rng.random(len(photo)) < children
     shape[:, ADULT_SHAPES:] = (child * rng.uniform(0.2, 1.1, len(photo)))[:, None]
-    posed = body.posed(
+    posed = pose_body(
+        body,
         Bodies(
             local.to(like),
             torch.from_numpy(shape).to(like),
             like.new_zeros(len(photo), body.expression_basis.shape[2]),
             like.new_zeros(len(photo), 3),
-        )
+        ),
     )
     joints = posed.joints.double().cpu().numpy()  # (A, J, 3) m
     camera = _cameras(count, rng)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.evaluate.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
@@ -83,7 +83,7 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
     shape = bodies.shape + drawn(SIGMA_SHAPE * scale[:, None] * rng.standard_normal((count, bodies.shape.shape[1])))
     younger = np.where(scale > 0, rng.uniform(*CHILD_SHARE, count), 1.0)
     shape[:, ADULT_SHAPES:] = bodies.shape[:, ADULT_SHAPES:] * drawn(younger)[:, None]
-    pelvis = body.posed(bodies).joints[:, 0]
+    pelvis = pose_body(body, bodies).joints[:, 0]
     across = SIGMA_ACROSS_M * rng.standard_normal((count, 3)) * scale[:, None] * (1.0, 1.0, 0.0)
     recede = np.exp(SIGMA_LOG_DEPTH * scale * rng.standard_normal(count))[:, None]
     pelvis = (pelvis + drawn(across)) * drawn(recede)
@@ -92,7 +92,7 @@ def estimate_of(body: SkinnedBody, true: State, rng: np.random.Generator) -> Sta
     camera, factor = _assumed(true.camera, rng, scale)
     pelvis = torch.cat((pelvis[:, :2], (pelvis[:, 2:] * factor).clamp(NEAREST_M, FARTHEST_M)), 1)
     moved = Bodies(pose, shape, bodies.expression, bodies.translation)
-    at_rest = body.posed(moved).joints[:, 0] - bodies.translation
+    at_rest = pose_body(body, moved).joints[:, 0] - bodies.translation
     return State(replace(moved, translation=pelvis - at_rest), camera)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from displacement_net.training.labels import Labels
 from displacement_net.training.training_body import ADULT_SHAPES
 from priors import GaussianShape, NearTranslation
-from refine.body import KeypointSet, SkinnedBody
+from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.find_model import find_model
 from refine.body.load import load_body
 from refine.discover import modules
@@ -66,7 +66,9 @@ def true_state(labels: Labels, people: Int[np.ndarray, "P"], size: Float[Tensor,
     if body.model == labels.model:
         return start
     here = start.bodies.translation
-    sigma = JOINT_SIGMA_M * focal.mean(1, keepdim=True) / body.posed(start.bodies).joints[:, 0, 2:].clamp(min=NEAR_M)
+    sigma = (
+        JOINT_SIGMA_M * focal.mean(1, keepdim=True) / pose_body(body, start.bodies).joints[:, 0, 2:].clamp(min=NEAR_M)
+    )
     evidence = Keypoints(_body_joints(body), target, isotropic(sigma.expand(-1, BODY_JOINTS)), LeastSquares())
     known = (GaussianShape(), NearTranslation(here, (PLACE_SIGMA_M,) * 3))
     columns = Unknowns((), shape=min(body.shape_basis.shape[2], ADULT_SHAPES))  # nobody is a child to the joints alone
@@ -83,7 +85,7 @@ def mean_misfit_px(labels: Labels, people: Int[np.ndarray, "P"], body: SkinnedBo
     """
     size = torch.from_numpy(2 * labels.center[people][:, ::-1].copy())
     state = true_state(labels, people, size, body)
-    seen = state.camera.project(body.posed(state.bodies).joints[:, :BODY_JOINTS])
+    seen = state.camera.project(pose_body(body, state.bodies).joints[:, :BODY_JOINTS])
     return (seen - torch.from_numpy(labels.joints_px[people]).to(seen)).norm(dim=-1).mean(1)
 
 

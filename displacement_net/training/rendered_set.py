@@ -20,7 +20,7 @@ from displacement_net.training.labelled_people import own_model, true_state
 from displacement_net.training.labels import Labels, read_labels
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.truth import OTHERS_SLACK_M, Truth, true_displacement
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M
 from refine.geometry.crop import Crop, crop_around, sample_opencv, square_around
@@ -148,14 +148,14 @@ class RenderedSet:
         state = true_state(self.labels, everybody, sides[in_photo], body)
         true = state[slice(0, count)]
         estimate = estimate_of(body, true, rng)
-        vertices, own = body.posed(estimate.bodies).vertices, estimate.camera
+        vertices, own = pose_body(body, estimate.bodies).vertices, estimate.camera
         center, side = square_around(own.project(vertices), seen=vertices[..., 2] > NEAR_M, within=own.size)
         crop = crop_around(center, side, side=size, image_index=torch.from_numpy(index).to(self.device))
         fragments = rasterize(self.rasterizer, vertices, body.faces, crop.camera(own), size, size)
         truth, person = self._truth(state, in_photo, crop, fragments)
         pixels = torch.from_numpy(sample_opencv(photos, _on_cpu(crop))).to(vertices) / 255
         seen = fragments.triangle >= 0
-        joints = body.posed(estimate.bodies).joints
+        joints = pose_body(body, estimate.bodies).joints
         depth = torch.where(seen, fragments.depth - joints[:, 0, 2, None, None], 0.0)[:, None]
         normals = shade.pixel_normals(fragments, body.faces, vertices)
         last = (normals, pixels, self._rest_colors(fragments), person)
@@ -178,7 +178,7 @@ class RenderedSet:
             fragments: (B, S, S) what their pixels see of the estimates.
         """
         body, count, size = self.body, len(crop), crop.side
-        photo_size, vertices = state.camera.size[:count], body.posed(state.bodies).vertices
+        photo_size, vertices = state.camera.size[:count], pose_body(body, state.bodies).vertices
         camera = crop.camera(state.camera[slice(0, count)])
         shown = rasterize(self.rasterizer, vertices, body.faces, camera[in_photo.tolist()], size, size)
         nearest = torch.full_like(fragments.depth, torch.inf)

@@ -33,7 +33,7 @@ from displacement_net.training.training_body import TrainingBody, some_of, verti
 from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import Crop, crop_around, square_around
@@ -190,11 +190,11 @@ class Sampler:
         scene = casting.cast(self.body, self._recordings, photos, rng, self._children)
         people, photo_of = len(scene.photo), scene.photo.cpu().numpy()
         table = slots(photo_of, photos)
-        posed = self.body.posed(scene.bodies)
+        posed = pose_body(self.body, scene.bodies)
         first = slice(0, photos)
         own = State(scene.bodies[first], scene.camera)
         guess = self._estimates(self.body, own, rng)
-        seen_of_first = vertices_of(self.body, self.body.posed(guess.bodies))
+        seen_of_first = vertices_of(self.body, pose_body(self.body, guess.bodies))
         center, side = square_around(
             guess.camera.project(seen_of_first), seen=seen_of_first[..., 2] > NEAR_M, within=guess.camera.size
         )
@@ -207,7 +207,7 @@ class Sampler:
         true = State(scene.bodies[who], scene.camera[of])
         more = slice(photos, count)
         estimate = guess if count == photos else _joined(guess, self._estimates(self.body, true[more], rng))
-        guessed = self.body.posed(estimate.bodies)
+        guessed = pose_body(self.body, estimate.bodies)
         vertices = vertices_of(self.body, guessed)
         true_vertices = vertices_of(self.body, some_of(posed, who))
         fragments = rasterize(self.rasterizer, vertices, self.body.faces, crop.camera(estimate.camera), size, size)

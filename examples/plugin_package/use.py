@@ -13,6 +13,7 @@ from refine_tiny.file_format import save
 from refine_tiny.network import TinyRegressor
 
 import refine
+from refine.body import pose_body
 from refine.body.load import load_body
 from refine.export.files import write_image
 from refine.formats.find import formats
@@ -50,7 +51,7 @@ def main(folder: Path) -> dict[str, object]:
     # 3. Its body and its rasteriser.
     tall, counting = load_body("tall"), by_name("counting")
     person = before.state.bodies
-    vertices = before.body.posed(person).vertices
+    vertices = pose_body(before.body, person).vertices
     seen = rasterize(counting, vertices, before.body.faces, before.camera, 32, 32)
     height = (tall.template[:, 1].max() - tall.template[:, 1].min()) / (
         before.body.template[:, 1].max() - before.body.template[:, 1].min()

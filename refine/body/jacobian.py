@@ -14,21 +14,46 @@ Source: derived here; the levers of a kinematic tree are as in Featherstone, Rig
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.state import Unknowns
-
-if TYPE_CHECKING:
-    from refine.body.skinned_body import SkinnedBody
-    from refine.body.skinning import PosedBody
+from refine.body.skinned_body import SkinnedBody
+from refine.state import Bodies, Unknowns
 
 CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
 """Bytes of pose correctives that are gathered at once, by device: what a core's caches hold (512 points of SMPL are 3.8 MB, those of
 SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more, at any batch."""
+
+
+class Posed(Protocol):
+    """What the Jacobians need of posed bodies (`refine.body.PosedBody` offers it)."""
+
+    @property
+    def body(self) -> SkinnedBody:
+        """The model."""
+
+    @property
+    def bodies(self) -> Bodies:
+        """What was posed."""
+
+    @property
+    def rotations(self) -> Float[Tensor, "B J 3 3"]:
+        """(B, J, 3, 3) global rotations."""
+
+    @property
+    def joints(self) -> Float[Tensor, "B J 3"]:
+        """(B, J, 3) m."""
+
+    @property
+    def rest_offsets(self) -> Float[Tensor, "B J 3"]:
+        """(B, J, 3) m, where each joint's rigid motion takes the origin."""
+
+    @property
+    def pose_feature(self) -> Float[Tensor, "B D"]:
+        """(B, D) what the pose correctives are weighted with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +76,7 @@ class SurfacePoints:
 
 
 def surface_points(
-    body: "SkinnedBody", triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
+    body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
 ) -> SurfacePoints:
     """Gather what belongs to points of the surface.
 
@@ -83,7 +108,7 @@ class PointJacobian:
             but the root, 0 for a body without correctives.
     """
 
-    posed: "PosedBody"
+    posed: Posed
     points: SurfacePoints
     unknowns: Unknowns
     lever: Float[Tensor, "B K 3 N"]
@@ -148,7 +173,7 @@ class PointJacobian:
 
 
 def point_jacobian(
-    posed: "PosedBody", points: SurfacePoints, unknowns: Unknowns
+    posed: Posed, points: SurfacePoints, unknowns: Unknowns
 ) -> tuple[Float[Tensor, "B N 3"], PointJacobian]:
     """Return surface points and how they move.
 
@@ -176,7 +201,7 @@ def point_jacobian(
     return point.mT, PointJacobian(posed, points, unknowns, lever, corrective)
 
 
-def _rest_by_step(posed: "PosedBody", points: SurfacePoints, unknowns: Unknowns) -> tuple[Tensor, Tensor]:
+def _rest_by_step(posed: Posed, points: SurfacePoints, unknowns: Unknowns) -> tuple[Tensor, Tensor]:
     """Return the rest positions of the points' corners (B, 9, N) m and how pose correctives move them, (B, Q, 9, N) m per step."""
     bodies = posed.bodies
     coefficients = torch.cat((bodies.shape, bodies.expression), 1)
@@ -221,7 +246,7 @@ def _runs(joints: list[int]) -> Iterator[tuple[int, int, int]]:
             start = place
 
 
-def joint_jacobian(posed: "PosedBody", unknowns: Unknowns) -> Float[Tensor, "B J 3 P"]:
+def joint_jacobian(posed: Posed, unknowns: Unknowns) -> Float[Tensor, "B J 3 P"]:
     """Return the Jacobian of all joints.
 
     Args:
@@ -263,7 +288,7 @@ def _cross(lever: Tensor, rows: Tensor) -> Tensor:
     return out
 
 
-def _joints_by_coefficients(posed: "PosedBody") -> Tensor:
+def _joints_by_coefficients(posed: Posed) -> Tensor:
     """How shape and expression move the joints: dX_j, (B, J, 3, S + E)."""
     body = posed.body
     basis = torch.cat((body.joint_basis, body.joint_expression_basis), 2)
@@ -275,7 +300,7 @@ def _joints_by_coefficients(posed: "PosedBody") -> Tensor:
     return (body.descendants.T @ turned.flatten(2)).unflatten(2, turned.shape[2:])
 
 
-def joint_offsets_by_coefficients(posed: "PosedBody") -> Float[Tensor, "B J 3 C"]:
+def joint_offsets_by_coefficients(posed: Posed) -> Float[Tensor, "B J 3 C"]:
     """Return how shape and expression move each joint's rigid motion: dX_j - G_j dJ_j, (B, J, 3, S + E) m per unit."""
     basis = torch.cat((posed.body.joint_basis, posed.body.joint_expression_basis), 2)
     return _joints_by_coefficients(posed) - posed.rotations @ basis

@@ -12,7 +12,6 @@ Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-10; Pavlakos et al., Expr
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -22,9 +21,6 @@ from refine.check import check_shape
 from refine.errors import InputError
 from refine.short_repr import in_one_line
 from refine.state import Bodies
-
-if TYPE_CHECKING:
-    from refine.body.skinning import PosedBody
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,22 +167,6 @@ class SkinnedBody:
         for joint in range(len(self.parent_list) - 1, 0, -1):
             below[self.parent_list[joint]] += below[joint]
         return below.to(self.template)
-
-    def posed(self, bodies: Bodies) -> "PosedBody":
-        """Pose the body.
-
-        Args:
-            bodies: B bodies of this model, on the same device and of the same dtype.
-
-        Returns:
-            The posed body: joints at once, vertices and surface points when asked for.
-
-        Raises:
-            InputError: The bodies have other numbers of joints or coefficients than the model.
-        """
-        from refine.body.skinning import pose_body
-
-        return pose_body(self, bodies)
 
     def rest_bodies(self, count: int = 1) -> Bodies:
         """Return `count` bodies of mean shape in rest pose at the origin, on the model's device and of its dtype."""

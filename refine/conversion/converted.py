@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.ambient import usual_torch
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPL22
 from refine.body.size import unit_of
 from refine.check import check_finite
@@ -209,7 +209,7 @@ def _same_mesh_distance(body: SkinnedBody, bodies: Bodies, vertices: Tensor) -> 
     if vertices.shape[1] != len(body.template):
         return torch.full_like(vertices[:, 0, 0], torch.nan)
     every = torch.arange(len(body.template), device=vertices.device)
-    return (body.posed(bodies).vertices_at(every) - vertices).norm(dim=-1).mean(1)
+    return (pose_body(body, bodies).vertices_at(every) - vertices).norm(dim=-1).mean(1)
 
 
 def _on_points(body: SkinnedBody, points: Points) -> Converted:
@@ -224,7 +224,7 @@ def _on_points(body: SkinnedBody, points: Points) -> Converted:
 def _in_metres(body: SkinnedBody, points: Points) -> tuple[tuple[float, str], Points]:
     """Return the unit of named points, and the points in metres."""
     chosen = point_set(body, tuple(points))
-    rest = body.posed(body.rest_bodies(1)).keypoints(chosen)[0]
+    rest = pose_body(body, body.rest_bodies(1)).keypoints(chosen)[0]
     unit = unit_of(torch.stack([points[name] for name in chosen.names], 1).to(rest), rest)
     return unit, {name: place / unit[0] for name, place in points.items()}
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.body import SkinnedBody, SurfacePoints, surface_points
+from refine.body import SkinnedBody, SurfacePoints, pose_body, surface_points
 from refine.conversion.closed_form import part_vertices, pose_from_vertices
 from refine.conversion.match import Neighbourhood, neighbourhood, thinned
 from refine.conversion.surface import incident_triangles
@@ -94,7 +94,7 @@ def fit_same_topology(body: SkinnedBody, vertices: Float[Tensor, "B V 3"]) -> Fi
     everything = Unknowns(tuple(range(len(body.joint_names))), *wide)
     bodies = _solve(body, start, [term, GaussianShape(ANY_SHAPE)], everything, steps=EXACT_STEPS, damping=1e-5)
     every = torch.arange(len(body.template), device=target.device)
-    away = (body.posed(bodies).vertices_at(every) - target).norm(dim=-1).mean(1)
+    away = (pose_body(body, bodies).vertices_at(every) - target).norm(dim=-1).mean(1)
     return Fit(_moved(bodies, origin), away)
 
 
@@ -122,10 +122,10 @@ def fit_surface(
     if named is not None:
         terms.append(Points3D(named.points, named.target - origin[:, None], named.sigma_m, named.kernel))
     unknowns = Unknowns(tuple(joints), shape=start.shape.shape[1])
-    near = neighbourhood(body.posed(bodies), target)
+    near = neighbourhood(pose_body(body, bodies), target)
     term = _planes(body, bodies, near, target)
     bodies = _solve(body, bodies, [term, *terms], unknowns, steps=SURFACE_STEPS, damping=1e-3)
-    return Fit(_moved(bodies, origin), near.nearest(body.posed(bodies), target).distance(target).mean(1))
+    return Fit(_moved(bodies, origin), near.nearest(pose_body(body, bodies), target).distance(target).mean(1))
 
 
 def fit_points(body: SkinnedBody, start: Bodies, named: Points3D, joints: Sequence[int]) -> Fit:
@@ -147,7 +147,7 @@ def fit_points(body: SkinnedBody, start: Bodies, named: Points3D, joints: Sequen
     unknowns = Unknowns(tuple(joints), shape=start.shape.shape[1])
     bodies = _solve(body, bodies, terms, unknowns, steps=POINT_STEPS, damping=1e-3)
     known = named.sigma_m.isfinite()
-    away = (body.posed(bodies).keypoints(named.points) - target.masked_fill(~known[..., None], 0.0)).norm(dim=-1)
+    away = (pose_body(body, bodies).keypoints(named.points) - target.masked_fill(~known[..., None], 0.0)).norm(dim=-1)
     mean = (away * known).sum(1) / known.sum(1).clamp(min=1)
     return Fit(_moved(bodies, origin), mean)
 
@@ -174,7 +174,7 @@ def _corners(body: SkinnedBody, ring: Tensor, vertex: Tensor) -> tuple[Tensor, T
 
 def _planes(body: SkinnedBody, bodies: Bodies, near: Neighbourhood, target: Tensor) -> Surface3D:
     """Return the term that pulls each body's nearest vertices onto planes through the targets."""
-    found = near.nearest(body.posed(bodies), target)
+    found = near.nearest(pose_body(body, bodies), target)
     points = surface_points(body, *_corners(body, near.ring, found.vertex))
     return Surface3D(points, target, found.normals()[..., None, :] / SURFACE_SIGMA_M)
 

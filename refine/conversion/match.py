@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.body import PosedBody, SkinnedBody
+from refine.body import PosedBody, SkinnedBody, pose_body
 from refine.conversion.surface import closest_on_triangles, incident_triangles
 
 CELL_M = 0.08
@@ -129,7 +129,7 @@ def neighbourhood(posed: PosedBody, target: Float[Tensor, "B N 3"]) -> Neighbour
     body = posed.body
     on_faces = torch.unique(body.faces)
     rows = np.unique(np.linspace(0, len(target) - 1, min(VOTERS, len(target))).round().astype(int))
-    chosen = body.posed(posed.bodies[torch.as_tensor(rows)])
+    chosen = pose_body(body, posed.bodies[torch.as_tensor(rows)])
     seen = target[torch.as_tensor(rows)]
     every = chosen.vertices_at(on_faces)  # (R, V, 3)
     candidates = []

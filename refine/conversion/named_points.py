@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import KeypointSet, SkinnedBody
+from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
 from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.geometry import rotation
@@ -104,7 +104,7 @@ def place_on_points(body: SkinnedBody, target: Points) -> Placed:
     """
     points = point_set(body, tuple(target))
     seen = torch.stack([target[name] for name in points.names], 1).to(body.template)  # (B, K, 3)
-    rest = body.posed(body.rest_bodies(1)).keypoints(points)[0]
+    rest = pose_body(body, body.rest_bodies(1)).keypoints(points)[0]
     pose = _pose(body, dict(zip(points.names, rest, strict=True)), dict(zip(points.names, seen.unbind(1), strict=True)))
     return _shape_and_place(body, pose, points, seen)
 
@@ -148,7 +148,7 @@ def _shape_and_place(body: SkinnedBody, pose: Tensor, points: KeypointSet, seen:
     bodies = Bodies(pose, start.shape, start.expression, start.translation)
     width = start.shape.shape[1]
     columns = Unknowns((), shape=width)
-    point, by_step = body.posed(bodies).keypoints_with_jacobian(points, columns)  # (B, K, 3), (B, K, 3, S + 3)
+    point, by_step = pose_body(body, bodies).keypoints_with_jacobian(points, columns)  # (B, K, 3), (B, K, 3, S + 3)
     design, mean, wanted = (by_step / SIGMA_M).flatten(1, 2), (point / SIGMA_M).flatten(1), (seen / SIGMA_M).flatten(1)
     found = shape_and_scale(design, mean, wanted, width)
     step, scale = found.free.to(pose), found.scale.to(pose)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.demo.known import KnownDisplacement
 from refine.dense.correspondence import Matching, correspond
 from refine.estimate import Estimate
@@ -99,7 +99,7 @@ class Adam:
 
 def cost(body: SkinnedBody, state: State, evidence: Reprojection, priors: Sequence[Term], unknowns: Unknowns) -> Tensor:
     """Return the robust cost (B,) of a state, differentiable; only the matched points are skinned."""
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     matches = evidence.matches
     point = posed.surface_position(matches.triangle, matches.barycentric)
     offset = state.camera.project(point) - matches.target

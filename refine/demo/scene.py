@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.demo.clothes import OUTFITS, albedo
 from refine.demo.room import ROOMS, SUN, background
 from refine.estimate import Estimate, Source
@@ -104,7 +104,7 @@ def photograph(body: SkinnedBody, state: State, look: int, rasterizer: Rasterize
     """
     height, width = (int(side) * SAMPLES for side in state.camera.size[0])
     camera = Camera(state.camera.focal * SAMPLES, state.camera.center * SAMPLES, state.camera.size * SAMPLES)
-    vertices = body.posed(state.bodies).vertices.detach()
+    vertices = pose_body(body, state.bodies).vertices.detach()
     fragments = rasterize(rasterizer or default_rasterizer(), vertices, body.faces, camera, height, width)
     seen = fragments.triangle >= 0
     rest = shade.interpolate(fragments, body.faces, body.template[None])

@@ -16,7 +16,7 @@ from torch import Tensor
 from refine import batch
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW, Index
-from refine.body import PosedBody, SkinnedBody
+from refine.body import PosedBody, SkinnedBody, pose_body
 from refine.check import check_shape
 from refine.estimate.found import Found
 from refine.geometry.camera import Camera
@@ -163,7 +163,7 @@ class Estimate:
     @property
     def posed(self) -> PosedBody:
         """The bodies, posed."""
-        return self.body.posed(self.state.bodies)
+        return pose_body(self.body, self.state.bodies)
 
     @property
     @usual_torch()

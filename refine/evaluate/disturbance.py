@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.evaluate import metrics
@@ -96,12 +96,14 @@ def disturb_by(body: SkinnedBody, state: State, scale: float, seeds: Sequence[in
     drawn = [_draw(seed, len(body.joint_names), bodies.shape.shape[1]) for seed in seeds]
     turn, grow, move, recede = (scale * torch.stack(each).to(bodies.pose) for each in zip(*drawn, strict=True))
     sigma = joint_sigma_rad(body.joint_names).to(bodies.pose)
-    pelvis = body.posed(bodies).joints[:, 0]
+    pelvis = pose_body(body, bodies).joints[:, 0]
     shape = bodies.shape + SIGMA_SHAPE * grow
     across = SIGMA_ACROSS_M * move * move.new_tensor([1.0, 1.0, 0.0])
     pelvis = (pelvis + across) * (SIGMA_LOG_DEPTH * recede).exp()
     moved = replace(bodies, pose=bodies.pose @ rotation.exp(sigma[:, None] * turn), shape=shape)
-    return State(replace(moved, translation=bodies.translation + pelvis - body.posed(moved).joints[:, 0]), state.camera)
+    return State(
+        replace(moved, translation=bodies.translation + pelvis - pose_body(body, moved).joints[:, 0]), state.camera
+    )
 
 
 def joint_sigma_rad(joint_names: tuple[str, ...]) -> Float[Tensor, "J"]:
@@ -134,7 +136,7 @@ def strength_of(body: SkinnedBody, estimate: State, true: State) -> Float[Tensor
         (B,) mm.
     """
     check_shape("true.bodies.pose", true.bodies.pose, "B J 3 3", B=len(estimate))
-    joints, true_joints = (body.posed(each.bodies).joints[:, :BODY_JOINTS] for each in (estimate, true))
+    joints, true_joints = (pose_body(body, each.bodies).joints[:, :BODY_JOINTS] for each in (estimate, true))
     return metrics.pa_mpjpe(joints, true_joints)
 
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
@@ -94,7 +94,7 @@ def camera_from_level() -> Float[Tensor, "3 3"]:
 
 def _placed(body: SkinnedBody, bodies: Bodies, camera: Camera) -> Bodies:
     """Move each body until its outline's box lies in the middle of the photo and fills it as `FILL` says, or stands at `NEAREST_M`."""
-    rest = body.posed(bodies).vertices
+    rest = pose_body(body, bodies).vertices
     at = torch.tensor([0.0, 0.0, 4.0]).to(rest).repeat(len(rest), 1)
     wanted = camera.size * camera.size.new_tensor(FILL)  # (B, 2) height, width
     for _ in range(PLACING_ROUNDS):

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import PosedBody, SkinnedBody
+from refine.body import PosedBody, SkinnedBody, pose_body
 from refine.conversion.converted import Converted
 from refine.conversion.known_meshes import BY_COUNT
 from refine.conversion.surface import nearest_on_surface
@@ -75,7 +75,7 @@ def fitted_source(
     """
     bodies, size = done.bodies, done.scale.cpu() * done.unit
     scale = size[:, None, None]
-    joints = done.body.posed(bodies).joints.cpu()
+    joints = pose_body(done.body, bodies).joints.cpu()
     return Source(
         format=format,
         model=done.body.model,
@@ -102,14 +102,14 @@ def fitted_estimate(estimate: Estimate, done: Converted) -> Estimate:
 
 def surface_distance(body: SkinnedBody, bodies: Bodies, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B"]:
     """Return the mean distance (B,) m of points from bodies' surfaces."""
-    surface = body.posed(bodies).vertices.double()
+    surface = pose_body(body, bodies).vertices.double()
     found = [nearest_on_surface(one, own, body.faces) for one, own in zip(points.double(), surface, strict=True)]
     return torch.stack([one.distance_m.mean() for one in found]).float()
 
 
 def started(refined: Estimate) -> PosedBody:
     """Return the refined estimate's bodies as they were before refining."""
-    return refined.body.posed(_like(fit_bodies(refined.source, refined.body).bodies, refined))
+    return pose_body(refined.body, _like(fit_bodies(refined.source, refined.body).bodies, refined))
 
 
 def total_scale(refined: Estimate) -> Float[Tensor, "B"]:

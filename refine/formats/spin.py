@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -141,7 +141,7 @@ def _joints(refined: Estimate, back: RefinedSource) -> Float[Tensor, "B 17 3"]:
     """Return the regressed joints (m, without T) in the refined pose."""
     source, body = refined.source, refined.body
     assert source.translation is not None
-    own = body.posed(fit_bodies(source, body).bodies).joints[:, :22].detach().cpu().float()
+    own = pose_body(body, fit_bodies(source, body).bodies).joints[:, :22].detach().cpu().float()
     own = own - own[:, :1] + (source_pelvis(source) - source.translation)[:, None]
     own = torch.cat((own, own[:, 20:22]), 1)  # SMPL's two hands lie near the wrists
     stored = torch.as_tensor(np.asarray(source.arrays["pred_joints"]), dtype=torch.float32)

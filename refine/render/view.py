@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
+from refine.body import pose_body
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M, Camera
@@ -59,7 +60,7 @@ class View:
             (B,) px of the crops; 0 for a body that did not move, wherever it stands.
         """
         was, now = (
-            self.crop.to_crop(each.camera.project(self.estimate.body.posed(each.bodies).joints))
+            self.crop.to_crop(each.camera.project(pose_body(self.estimate.body, each.bodies).joints))
             for each in (self.estimate.state, state)
         )
         return torch.where(now == was, 0.0, (now - was).nan_to_num(torch.inf)).norm(dim=-1).amax(1)

@@ -12,7 +12,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from refine.body import PosedBody
+from refine.body import PosedBody, pose_body
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization, Term
 
@@ -34,7 +34,7 @@ def linearize(term: Term, state: State, posed: PosedBody, unknowns: Unknowns) ->
 
     def residual(step: Tensor) -> Tensor:
         moved = state.retract(unknowns, step)
-        return term.residual(moved, posed.body.posed(moved.bodies))
+        return term.residual(moved, pose_body(posed.body, moved.bodies))
 
     zero = state.bodies.translation.new_zeros(len(state), unknowns.size)
     columns = []

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.check import check_shape
 from refine.solve.autodiff import linearize
 from refine.state import State, Unknowns
@@ -93,7 +93,7 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
     Returns:
         The normal equations; values of a body whose residuals are not finite are not finite, those of others are.
     """
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     like = state.bodies.translation
     information = like.new_zeros(len(state), unknowns.size, unknowns.size)
     gradient = like.new_zeros(len(state), unknowns.size)

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.body import pose_body
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.found import KEY, as_bytes, found_among, texts
 from refine.estimate.source_pose import PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
@@ -65,7 +66,7 @@ def refined_source(refined: Estimate) -> RefinedSource:
     mine = copy_pose(flags, torch.zeros_like(like))[..., 0, 0] > 0
     pose = torch.where(mine[..., None, None], back, pose)
     pelvis = refined.joints[:, 0]
-    started = body.posed(start.bodies).joints[:, 0]
+    started = pose_body(body, start.bodies).joints[:, 0]
     moved = ((pelvis - started).abs() > ROUNDING * (1 + started.abs())).any(1)
     shaped = ((now.shape - start.bodies.shape).abs() > ROUNDING).any(1)
     shaped |= ((now.expression - start.bodies.expression).abs() > ROUNDING).any(1)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.body import pose_body
 from refine.estimate import Estimate
 from refine.estimate.source_pose import PARENTS
 from refine.state import BODY_JOINTS
@@ -101,7 +102,7 @@ def points_after(stored: Float[Tensor, "B L 3"], refined: Estimate) -> Float[Ten
     points, scale = stored.double(), start.scale.detach().cpu().double()[:, None, None]
     parents = tuple(body.parent_list[:BODY_JOINTS])
     was, now = (
-        scale * body.posed(bodies).joints[:, :BODY_JOINTS].detach().cpu().double()
+        scale * pose_body(body, bodies).joints[:, :BODY_JOINTS].detach().cpu().double()
         for bodies in (start.bodies, refined.bodies)
     )
     before, after = (

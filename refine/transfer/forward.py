@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
@@ -137,7 +137,7 @@ def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
         pelvis = (camera.camera_from_world[:, :, :3].mT @ (pelvis - camera.camera_from_world[:, :, 3])[..., None])[
             ..., 0
         ]
-    moved = pelvis - body.posed(bodies).joints[:, 0]
+    moved = pelvis - pose_body(body, bodies).joints[:, 0]
     if estimate.source.model == body.model:  # `transl` is exact, a pelvis without stored joints only the mean body's
         moved = torch.where(back.moved.to(like.device)[:, None], moved, torch.zeros_like(moved))
     bodies = replace(bodies, translation=bodies.translation + moved)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.estimate import Source, as_array, as_tensor
 from refine.transfer.source_fit import fit_bodies, hand_coefficients, hands_are_relative
@@ -138,6 +138,6 @@ def _stands_on_mean_hand(source: Source, body: SkinnedBody) -> bool:
     fingers = as_array(source.joints[:, joints - 30 : joints] - source.joints[:, :1])
     apart = []
     for choice in (body, flat_handed(body)):
-        posed = choice.posed(fit_bodies(source, choice).bodies).joints
+        posed = pose_body(choice, fit_bodies(source, choice).bodies).joints
         apart.append(abs(as_array(posed[:, joints - 30 :] - posed[:, :1]) - fingers).mean())
     return bool(apart[0] < apart[1])

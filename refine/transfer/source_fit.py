@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
 from refine.estimate import Source, as_array
 from refine.estimate.found import Found
@@ -102,7 +102,7 @@ def _direct(source: Source, body: SkinnedBody) -> Fitted:
     if source.translation is not None:
         translation = source.translation.to(like)
     else:
-        at_origin = body.posed(Bodies(pose, shape, expression, rest.translation)).joints[:, 0]
+        at_origin = pose_body(body, Bodies(pose, shape, expression, rest.translation)).joints[:, 0]
         translation = source_pelvis(source).to(like) - at_origin
     bodies = Bodies(pose, shape, expression, translation)
     notes = [f"The {source.model} parameters are used as they are, on {body.name}."]
@@ -219,6 +219,6 @@ def _distance(body: SkinnedBody, bodies: Bodies, source: Source, scale: Tensor) 
     """Return the mean distance (B,) m of the first 22 joints, NaN where the source stores none."""
     if source.joints is None or source.joints.shape[1] < BODY_JOINTS:
         return torch.full_like(scale, torch.nan)
-    joints = body.posed(bodies).joints[:, :BODY_JOINTS] * scale[:, None, None]
+    joints = pose_body(body, bodies).joints[:, :BODY_JOINTS] * scale[:, None, None]
     apart: Tensor = (joints - source.joints[:, :BODY_JOINTS].to(joints)).norm(dim=-1)
     return blank(apart.mean(1), source)

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import UNSOLVED, Decision, Quality, Solution, Verdict
@@ -280,7 +280,7 @@ def _silent_rows(
     term: Term, body: SkinnedBody, first: Solution, wrong: Bool[Tensor, "B K"], limbs: dict[str, list[int]]
 ) -> Bool[Tensor, "B N"]:
     """Return which rows of a term belong to a limb that is put back."""
-    linear = linearize(term, first.state, body.posed(first.state.bodies), first.unknowns)
+    linear = linearize(term, first.state, pose_body(body, first.state.bodies), first.unknowns)
     joint = joint_of_rows(linear, first.unknowns)
     silent = torch.zeros_like(joint, dtype=torch.bool)
     for number, joints in enumerate(limbs.values()):

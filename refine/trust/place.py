@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.solve import Decision
 from refine.state import State
 from refine.trust.branches import TRUNK, branch_of
@@ -146,7 +146,7 @@ def move_of(body: SkinnedBody, before: State, after: State) -> Move:
 
 def _seen(body: SkinnedBody, state: State) -> tuple[Tensor, Tensor]:
     """Return the pixel (B, 2) of the trunk's middle, and how tall (B,) people would stand there, px."""
-    joints = body.posed(state.bodies).joints
+    joints = pose_body(body, state.bodies).joints
     trunk = [joint for joint, name in enumerate(body.joint_names) if branch_of(name) == TRUNK]
     middle = joints[:, trunk].mean(1, keepdim=True)  # (B, 1, 3) m
     depth = state.camera.transform(middle)[:, 0, 2]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.solve import Solution, cholesky
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations
@@ -77,7 +77,7 @@ def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[T
         state: B bodies.
         evidence: Terms.
     """
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     left = torch.zeros_like(state.bodies.translation[:, 0])
     for term in evidence:
         left = torch.maximum(left, typical(linearize(term, state, posed, NOTHING)))

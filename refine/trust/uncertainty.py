@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.solve import Solution, inverse_information
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations, row_sizes
@@ -67,7 +67,7 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         solution: Of the last round, judged or not, with its evidence and priors.
     """
     unknowns, state = solution.unknowns, solution.state
-    posed, count = body.posed(state.bodies), len(state)
+    posed, count = pose_body(body, state.bodies), len(state)
     believed = _believed(body, solution)  # (B, P)
     prior = _prior_information(body, solution, believed)
     linear = [linearize(term, state, posed, unknowns) for term in solution.evidence]
@@ -115,7 +115,7 @@ def joint_sigma_mm(body: SkinnedBody, state: State, found: Posterior) -> Float[T
     Returns:
         (B, J, 3) mm along image-x, image-y and depth.
     """
-    _, by_step = body.posed(state.bodies).joints_with_jacobian(found.unknowns)
+    _, by_step = pose_body(body, state.bodies).joints_with_jacobian(found.unknowns)
     by_step = torch.cat((by_step[:, :1], by_step[:, 1:] - by_step[:, :1]), 1)
     return _deviation(by_step, found.covariance).to(state.bodies.translation)
 
@@ -134,7 +134,7 @@ def vertex_sigma_mm(
     Returns:
         (B, N, 3) mm along image-x, image-y and depth.
     """
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     _, joints = posed.joints_with_jacobian(found.unknowns)
     triangle, corner = _corner_of(body, vertices)
     said = []

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine.body import pose_body
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M, Camera
@@ -132,7 +133,7 @@ def meshes_of(estimate: Estimate, photo: Picture, image: int) -> Meshes:
     index = chosen.to(estimate.image_index.device)
     camera = estimate.camera[index]
     with torch.no_grad():
-        vertices = camera.transform(estimate.body.posed(estimate.bodies[index]).vertices).to("cpu", torch.float32)
+        vertices = camera.transform(pose_body(estimate.body, estimate.bodies[index]).vertices).to("cpu", torch.float32)
     camera = camera.to("cpu", torch.float32)
     sizes = camera.size.round().int().tolist()
     if any(abs(height - photo.shape[0]) > 1 or abs(width - photo.shape[1]) > 1 for height, width in sizes):

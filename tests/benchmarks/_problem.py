@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.dense.correspondence import Correspondences
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
@@ -44,7 +44,7 @@ def draw_problem(body: SkinnedBody, count: int, joints: tuple[int, ...] = BODY_J
     triangle = torch.randint(len(body.faces), (count, MATCHES), generator=draw)
     corner = torch.rand(count, MATCHES, 3, generator=draw)
     barycentric = corner / corner.sum(2, keepdim=True)
-    point, _ = body.posed(true.bodies).surface(triangle, barycentric, Unknowns(()))
+    point, _ = pose_body(body, true.bodies).surface(triangle, barycentric, Unknowns(()))
     target = true.camera.project(point) + SIGMA_PX * torch.randn(count, MATCHES, 2, generator=draw)
     root = (torch.eye(2) / SIGMA_PX).repeat(count, MATCHES, 1, 1)
     matches = Correspondences(triangle, barycentric, target, root)

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody, anny
+from refine.body import SkinnedBody, anny, pose_body
 from refine.conversion import convert
 from refine.estimate import Estimate, Source
 from refine.evaluate.people import people
@@ -25,8 +25,8 @@ def measure() -> list[Measurement]:
     try:
         body = anny.load()
         bodies = people(body, BATCH).bodies
-        estimate = _stored(body, bodies.pose, body.posed(bodies).joints, stranger_mesh(body, bodies))
-        vertices = body.posed(bodies).vertices_at(torch.arange(len(body.template)))
+        estimate = _stored(body, bodies.pose, pose_body(body, bodies).joints, stranger_mesh(body, bodies))
+        vertices = pose_body(body, bodies).vertices_at(torch.arange(len(body.template)))
         return [
             *_measured(
                 "surface", partial(convert, estimate, body), 200.0, "stored mesh of another topology, pose known"

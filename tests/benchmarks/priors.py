@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 import priors
-from refine.body import SkinnedBody, anny
+from refine.body import SkinnedBody, anny, pose_body
 from refine.errors import InputError
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
@@ -131,7 +131,7 @@ def _measure(name: str, prior: Prior, body: SkinnedBody, state: State) -> Measur
     except (ModuleNotFoundError, AttributeError, InputError) as absent:
         print(f"priors.{name}: absent ({absent})", file=sys.stderr)
         return None
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     seconds = best_seconds(partial(term.linearize, state, posed, setting.unknowns), REPEATS)
     note = f"{name}: per body and step, P = {setting.unknowns.size}, batch {BATCH}, one core"
     return Measurement(f"priors.{_key(name)}", 1e3 * seconds / BATCH, "ms", "lower", 1.0, note, prior.target_ms)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.commands.cli import app
 from refine.diagnosis.decide import Finding, diagnose
 from refine.diagnosis.gather import gather
@@ -138,10 +138,12 @@ def test_estimates_with_y_upward_are_noticed(
 ) -> None:
     flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     bodies = crowd.estimate.bodies
-    pelvis = builtin_body.posed(bodies).joints[:, 0]
+    pelvis = pose_body(builtin_body, bodies).joints[:, 0]
     pose = torch.cat((flip @ bodies.pose[:, :1], bodies.pose[:, 1:]), 1)
     turned = replace(bodies, pose=pose)
-    turned = replace(turned, translation=bodies.translation + pelvis @ flip - builtin_body.posed(turned).joints[:, 0])
+    turned = replace(
+        turned, translation=bodies.translation + pelvis @ flip - pose_body(builtin_body, turned).joints[:, 0]
+    )
     _, found = look(made(tmp_path, format, crowd, state=State(turned, crowd.estimate.camera)), **camera(format))
     assert [one.flag for one in found] == ["--correct estimate.axes=y-up"]
 

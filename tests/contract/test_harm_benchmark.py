@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.dense.correspondence import Correspondences, correspond
 from refine.errors import InputError
 from refine.evaluate import metrics
@@ -51,7 +51,7 @@ def matches_of(case: Case, evidence: Evidence) -> Correspondences:
 
 def whitened(scene: Scene, matches: Correspondences) -> Tensor:
     """Whitened residuals (B, N, 2) at the truth of matches that say something, NaN elsewhere, as large as each says by itself."""
-    point, _ = scene.body.posed(scene.true.bodies).surface(matches.triangle, matches.barycentric, Unknowns(()))
+    point, _ = pose_body(scene.body, scene.true.bodies).surface(matches.triangle, matches.barycentric, Unknowns(()))
     off = scene.true.camera.project(point) - matches.target
     root = matches.sqrt_information
     share = matches.share
@@ -133,7 +133,7 @@ def test_clean_errors_are_as_large_as_the_evidence_says(builtin_body: SkinnedBod
 def mean_square_of_keypoints(scene: Scene, kind: str) -> float:
     """Mean squared whitened residual at the truth of what the term takes from the detections."""
     points = scene.body.keypoint_set("coco17")
-    pixel = scene.true.camera.project(scene.body.posed(scene.true.bodies).keypoints(points))
+    pixel = scene.true.camera.project(pose_body(scene.body, scene.true.bodies).keypoints(points))
     found = Evidence(scene, kind, "keypoints").detections
     assert found is not None
     term = keypoints_from_detections(points, found.pixel, found.confidence, scene.true.camera, pixel)
@@ -143,7 +143,7 @@ def mean_square_of_keypoints(scene: Scene, kind: str) -> float:
 
 def test_somebody_else_stands_in_the_same_place_and_looks_different(scene: Scene, medium: Case) -> None:
     body, camera = scene.body, scene.true.camera
-    joints, others = (body.posed(each.bodies).joints for each in (scene.true, scene.other))
+    joints, others = (pose_body(body, each.bodies).joints for each in (scene.true, scene.other))
     torch.testing.assert_close(camera.project(others[:, :1]), camera.project(joints[:, :1]), rtol=0, atol=PIXEL)
     assert float(metrics.mpjpe(others[:, :BODY_JOINTS], joints[:, :BODY_JOINTS]).min()) > 60.0
     assert mean_square_of_keypoints(scene, "other") > 10.0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from displacement_net.training.evaluation.refined import WORSE_MM
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate import metrics
 from refine.state import BODY_JOINTS
@@ -51,7 +51,7 @@ def test_sampled_points_lie_where_the_body_has_them(scene: Scene) -> None:
     triangle = torch.randint(len(body.faces), (COUNT, 40), generator=drawn)
     corner = torch.rand(COUNT, 40, 3, generator=drawn)
     barycentric = corner / corner.sum(2, keepdim=True)
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     at = (bodies.pose, bodies.shape, bodies.translation)
     vertices, joints = vertices_of(body, vertex)(*at)
     wanted = posed.vertices.gather(1, vertex[..., None].expand(-1, -1, 3))
@@ -122,7 +122,7 @@ def test_the_tables_numbers_are_those_computed_directly(scene: Scene, medium: Ca
     outcome = Outcome(state, everybody(COUNT), 3.0, sigma, torch.arange(COUNT).float())
     before = errors_of(body, medium.estimate.state, true)
     row = row_of(Cell("medium", "clean", "both"), "ours", figures_of(scene.body, scene.true, before, outcome))
-    posed, right = body.posed(halfway), body.posed(true.bodies)
+    posed, right = pose_body(body, halfway), pose_body(body, true.bodies)
     pve = metrics.pve(posed.vertices, right.vertices, posed.joints[:, 0], right.joints[:, 0])
     assert row.after["pve"] == pytest.approx(float(pve.mean()), rel=1e-5)
     assert row.before["mpjpe"] == pytest.approx(float(before.mpjpe.mean()), rel=1e-5)

@@ -6,7 +6,7 @@ import torch
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.samples import Sampler
 from priors.default import default_priors
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.anny import load
 from refine.demo.scene import make_scene
 from refine.dense.network import shipped_displacer
@@ -88,7 +88,7 @@ def test_the_whole_method_ends_where_it_ends_on_the_cpu(body: SkinnedBody) -> No
         asked = scene.estimate.to(device)
         state = refiner.refine(scene.photos, asked, (), default_priors(asked, None))[-1].state
         assert state.bodies.pose.device.type == device
-        ends.append(asked.body.posed(state.bodies).joints.cpu())
-    before = body.posed(scene.estimate.bodies).joints
+        ends.append(pose_body(asked.body, state.bodies).joints.cpu())
+    before = pose_body(body, scene.estimate.bodies).joints
     moved = (ends[0] - before).norm(dim=-1).mean()
     assert float((ends[0] - ends[1]).norm(dim=-1).mean()) < FAR_SHARE * float(moved)

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from refine.body import anny
+from refine.body import anny, pose_body
 from refine.evaluate.people import people
 from tests.stranger import stranger_mesh
 
@@ -17,7 +17,7 @@ def drawn(vertices: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Vertices (N, V, 3) m and points (N, 3) m by name of some people, all within view of a 60° camera."""
     body = anny.load()
     bodies = people(body, MOST).bodies
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     points: dict[str, np.ndarray] = {}
     for name in ("smplx55", "coco133"):
         for row, point in zip(

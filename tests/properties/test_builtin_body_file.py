@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from refine.body import SkinnedBody, anny
+from refine.body import SkinnedBody, anny, pose_body
 from refine.body.build.bake import content_sha256, quantised, write
 from refine.body.keypoint_names import SETS, SMPLX55
 from refine.errors import InputError
@@ -119,7 +119,7 @@ def test_every_keypoint_set_has_its_names_and_each_point_a_place(builtin_body: S
 @pytest.mark.parametrize("name", sorted(SETS))
 def test_points_named_left_lie_on_the_left(builtin_body: SkinnedBody, name: str) -> None:
     points = builtin_body.keypoint_set(name)
-    places = builtin_body.posed(builtin_body.rest_bodies()).keypoints(points)[0]
+    places = pose_body(builtin_body, builtin_body.rest_bodies()).keypoints(points)[0]
     for point, place in zip(points.names, places, strict=True):
         side = {"left": 1.0, "right": -1.0}.get(point.split("_")[0], 0.0)
         assert side * float(place[0]) > 5 * MILLIMETRE if side else True, point
@@ -129,7 +129,7 @@ def test_points_named_left_lie_on_the_left(builtin_body: SkinnedBody, name: str)
 
 def test_the_68_face_points_mirror_and_follow_ibugs_order(builtin_body: SkinnedBody) -> None:
     points = builtin_body.keypoint_set("coco133")
-    places = builtin_body.posed(builtin_body.rest_bodies()).keypoints(points)[0]
+    places = pose_body(builtin_body, builtin_body.rest_bodies()).keypoints(points)[0]
     face = places[points.names.index("face_0") :][:68]
     pairs = (
         [(n, 16 - n) for n in range(9)]
@@ -159,7 +159,9 @@ def test_the_68_face_points_mirror_and_follow_ibugs_order(builtin_body: SkinnedB
 
 def test_finger_tips_lie_beyond_the_last_joint_and_toes_before_the_ankle(builtin_body: SkinnedBody) -> None:
     points = builtin_body.keypoint_set("openpose137")
-    places = dict(zip(points.names, builtin_body.posed(builtin_body.rest_bodies()).keypoints(points)[0], strict=True))
+    places = dict(
+        zip(points.names, pose_body(builtin_body, builtin_body.rest_bodies()).keypoints(points)[0], strict=True)
+    )
     for finger in ("thumb", "index", "middle", "ring", "pinky"):
         beyond = places[f"left_{finger}4"] - places[f"left_{finger}3"]
         assert 10 * MILLIMETRE < float(beyond.norm()) < 40 * MILLIMETRE

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 import refine
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
 from refine.commands.cli import app
 from refine.conversion.surface import nearest_on_surface
@@ -44,7 +44,7 @@ def drawn(body: SkinnedBody, count: int, height: float, seed: int, spread: float
 @pytest.mark.parametrize("noise_m", [0.0, 0.01, 0.02])
 def test_adults_are_never_scaled(height: float, noise_m: float, builtin_body: SkinnedBody) -> None:
     bodies = drawn(builtin_body, 24, height, seed=int(10 * height) + 50, spread=1.5)
-    joints = builtin_body.posed(bodies).joints
+    joints = pose_body(builtin_body, bodies).joints
     joints = joints + noise_m * torch.randn(joints.shape, generator=torch.Generator().manual_seed(1))
     fitted = fit_bodies(said(joints, bodies.pose), builtin_body)
     assert torch.equal(fitted.scale, torch.ones(24))
@@ -55,13 +55,13 @@ def test_adults_are_never_scaled(height: float, noise_m: float, builtin_body: Sk
 @pytest.mark.parametrize("noise_m", [0.0, 0.01])
 def test_children_are_scaled_and_it_is_said(size: float, noise_m: float, builtin_body: SkinnedBody) -> None:
     bodies = drawn(builtin_body, 12, 0.0, seed=3)
-    joints = size * builtin_body.posed(bodies).joints
+    joints = size * pose_body(builtin_body, bodies).joints
     joints = joints + noise_m * torch.randn(joints.shape, generator=torch.Generator().manual_seed(1))
     fitted = fit_bodies(said(joints, bodies.pose), builtin_body)
     assert float((fitted.scale.log() - np.log(size)).abs().max()) < 0.25  # the rest is a small adult's shape
     assert sum(CHILD in note for note in fitted.notes) == 12
     assert float(fitted.bodies.shape.abs().max()) < 4.5
-    seen, stored = (part[..., :2] / part[..., 2:] for part in (builtin_body.posed(fitted.bodies).joints, joints))
+    seen, stored = (part[..., :2] / part[..., 2:] for part in (pose_body(builtin_body, fitted.bodies).joints, joints))
     picture = 0.005 + 2 * noise_m / float(
         joints[..., 2].mean()
     )  # the picture stays, as far as the joints are one body's
@@ -89,7 +89,7 @@ def test_the_fit_is_the_best_that_another_solver_finds(builtin_body: SkinnedBody
 def test_a_persons_size_does_not_feel_its_batch(builtin_body: SkinnedBody) -> None:
     bodies = drawn(builtin_body, 6, 0.0, seed=8)
     size = torch.tensor([1.0, 0.4, 1.0, 0.5, 1.0, 0.6])
-    joints = size[:, None, None] * builtin_body.posed(bodies).joints
+    joints = size[:, None, None] * pose_body(builtin_body, bodies).joints
     together = fit_bodies(said(joints, bodies.pose), builtin_body)
     for row in range(6):
         alone = fit_bodies(said(joints[row : row + 1], bodies.pose[row : row + 1]), builtin_body)
@@ -100,7 +100,7 @@ def test_a_persons_size_does_not_feel_its_batch(builtin_body: SkinnedBody) -> No
 @pytest.mark.parametrize(("unit", "name"), [(1.0, "metres"), (100.0, "centimetres"), (1000.0, "millimetres")])
 @pytest.mark.parametrize("size", [0.3, 0.6, 1.0, 1.25])
 def test_the_unit_is_told_by_the_people(unit: float, name: str, size: float, builtin_body: SkinnedBody) -> None:
-    joints = builtin_body.posed(people(builtin_body, 16).bodies).joints
+    joints = pose_body(builtin_body, people(builtin_body, 16).bodies).joints
     for one in joints:
         assert unit_of(unit * size * one[None, :22], builtin_body.joint_template[:22]) == (unit, name)
 
@@ -108,11 +108,11 @@ def test_the_unit_is_told_by_the_people(unit: float, name: str, size: float, bui
 @pytest.mark.parametrize("unit", [1.0, 100.0, 1000.0])
 def test_surfaces_in_other_units_become_the_same_bodies(unit: float, builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 2).bodies
-    mesh, joints = stranger_mesh(builtin_body, true), builtin_body.posed(true).joints
+    mesh, joints = stranger_mesh(builtin_body, true), pose_body(builtin_body, true).joints
     done = refine.convert(unit * mesh, joints=unit * joints)
     assert torch.equal(done.scale, torch.ones(2)) and done.unit == unit
     assert any("taken to be in" in note for note in done.notes) == (unit != 1)
-    away = (builtin_body.posed(done.bodies).joints - joints)[:, :22].norm(dim=-1)
+    away = (pose_body(builtin_body, done.bodies).joints - joints)[:, :22].norm(dim=-1)
     assert float(away.mean()) < 0.015 and float(done.distance_m.max()) < 0.006
 
 

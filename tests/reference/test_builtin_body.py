@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.geometry.rotation import exp
 from refine.state import Bodies
 
@@ -83,7 +83,7 @@ def fit_stored_joints(body: SkinnedBody, thetas: np.ndarray, stored: np.ndarray)
 
     def joints(unknowns: torch.Tensor) -> torch.Tensor:
         bodies = Bodies(pose, unknowns[None, :16], torch.zeros(1, 0, dtype=torch.float64), unknowns[None, 16:])
-        return double.posed(bodies).keypoints(double.keypoint_set("smpl24"))[0]
+        return pose_body(double, bodies).keypoints(double.keypoint_set("smpl24"))[0]
 
     zero = torch.zeros(19, dtype=torch.float64)
     slope = torch.autograd.functional.jacobian(joints, zero).reshape(72, 19) / SIGMA  # joints are linear in both

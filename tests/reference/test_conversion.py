@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 import refine
-from refine.body import SkinnedBody, surface_points
+from refine.body import SkinnedBody, pose_body, surface_points
 from refine.conversion.closed_form import rotation_between
 from refine.conversion.surface import closest_on_triangles, nearest_on_surface
 from refine.errors import InputError
@@ -69,7 +69,7 @@ def test_the_nearest_point_of_a_triangle_is_the_best_of_many() -> None:
 
 
 def test_some_vertices_are_those_of_the_whole_mesh(builtin_body: SkinnedBody) -> None:
-    posed = builtin_body.posed(people(builtin_body, 2).bodies)
+    posed = pose_body(builtin_body, people(builtin_body, 2).bodies)
     chosen = torch.tensor([3, 13717, 200])
     assert torch.allclose(posed.vertices_at(chosen), posed.vertices[:, chosen], atol=2e-6)
 
@@ -82,16 +82,16 @@ def test_the_surface_terms_jacobian_is_autograds(builtin_body: SkinnedBody) -> N
     rows = torch.randn(2, 5, 1, 3, generator=draw, dtype=torch.float64)
     term = Surface3D(points, torch.randn(2, 5, 3, generator=draw, dtype=torch.float64), rows, LeastSquares())
     state, unknowns = State(bodies, camera(2).to(dtype=torch.float64)), Unknowns((0, 4, 16), shape=3)
-    found = term.linearize(state, body.posed(bodies), unknowns)
+    found = term.linearize(state, pose_body(body, bodies), unknowns)
 
     class Plain:
         kernel = LeastSquares()
 
         def residual(self, state: State, posed: object) -> torch.Tensor:
-            corners = body.posed(state.bodies).vertices[torch.arange(2)[:, None, None], body.faces[triangle]]
+            corners = pose_body(body, state.bodies).vertices[torch.arange(2)[:, None, None], body.faces[triangle]]
             return (rows @ (corners.mean(2) - term.target)[..., None])[..., 0]
 
-    wanted = linearize(Plain(), state, body.posed(bodies), unknowns)
+    wanted = linearize(Plain(), state, pose_body(body, bodies), unknowns)
     assert torch.allclose(found.residual, wanted.residual, atol=1e-10)
     assert torch.allclose(found.jacobian, wanted.jacobian, atol=1e-8)
 
@@ -99,20 +99,20 @@ def test_the_surface_terms_jacobian_is_autograds(builtin_body: SkinnedBody) -> N
 def test_our_own_vertices_are_found_again_to_a_hundredth_of_a_millimetre(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 3).bodies
     far = replace(true, translation=true.translation + torch.tensor([1.0, -2.0, 50.0]))
-    vertices = builtin_body.posed(far).vertices
+    vertices = pose_body(builtin_body, far).vertices
     done = refine.convert(vertices, builtin_body)
     assert float(done.distance_m.max()) * 1e3 < EXACT_MM
-    again = builtin_body.posed(done.bodies).vertices
+    again = pose_body(builtin_body, done.bodies).vertices
     assert float((again - vertices).norm(dim=-1).mean()) * 1e3 < EXACT_MM + 1e-2  # float32 at 50 m is 0.004 mm
     assert torch.allclose(done.bodies.shape, true.shape, atol=0.02)
 
 
 def test_a_mesh_of_another_topology_is_met_to_millimetres_both_ways(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 3).bodies
-    posed = builtin_body.posed(true)
+    posed = pose_body(builtin_body, true)
     mesh = stranger_mesh(builtin_body, true)
     done = refine.convert(mesh, joints=posed.joints)
-    surface = builtin_body.posed(done.bodies).vertices
+    surface = pose_body(builtin_body, done.bodies).vertices
     for row in range(3):
         there, back = both_ways(mesh[row], surface[row], builtin_body.faces)
         assert there < 6 and back < 15, (there, back)
@@ -121,9 +121,9 @@ def test_a_mesh_of_another_topology_is_met_to_millimetres_both_ways(builtin_body
 
 def test_bodies_of_a_batch_share_what_corresponds_and_little_else(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 3).bodies
-    mesh, joints = stranger_mesh(builtin_body, true), builtin_body.posed(true).joints
+    mesh, joints = stranger_mesh(builtin_body, true), pose_body(builtin_body, true).joints
     together, alone = refine.convert(mesh, joints=joints), refine.convert(mesh[1:2], joints=joints[1:2])
-    one, other = (builtin_body.posed(done.bodies).vertices for done in (together, alone))
+    one, other = (pose_body(builtin_body, done.bodies).vertices for done in (together, alone))
     assert float((one[1] - other[0]).norm(dim=-1).mean()) < 0.010  # along the surface, mostly
     assert abs(float(together.distance_m[1] - alone.distance_m[0])) < 0.001
 
@@ -135,7 +135,7 @@ def test_real_smpl_bodies_are_met_by_the_built_in_surface(
     estimate = refine.read(real_data(folder) / name)
     assert estimate.source.vertices is not None
     done = refine.convert(estimate, builtin_body)
-    surface = builtin_body.posed(done.bodies).vertices
+    surface = pose_body(builtin_body, done.bodies).vertices
     for row in range(len(done)):
         there, back = both_ways(estimate.source.vertices[row], surface[row], builtin_body.faces)
         assert there < SURFACE_MM and back < SURFACE_MM, (there, back)
@@ -146,18 +146,18 @@ def test_real_smpl_bodies_are_met_by_the_built_in_surface(
 
 def test_joints_alone_place_a_body(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 3).bodies
-    joints = builtin_body.posed(true).joints
+    joints = pose_body(builtin_body, true).joints
     done = refine.convert(joints)
-    assert float((builtin_body.posed(done.bodies).joints - joints).norm(dim=-1).mean()) < 0.012
+    assert float((pose_body(builtin_body, done.bodies).joints - joints).norm(dim=-1).mean()) < 0.012
     assert torch.allclose(done.scale, torch.ones(3))
 
 
 def test_a_child_is_a_smaller_scene(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 1).bodies
-    mesh, joints = 0.4 * stranger_mesh(builtin_body, true), 0.4 * builtin_body.posed(true).joints
+    mesh, joints = 0.4 * stranger_mesh(builtin_body, true), 0.4 * pose_body(builtin_body, true).joints
     done = refine.convert(mesh, joints=joints)
     assert float(done.scale) < 0.7 and any("a child's size" in note for note in done.notes)
-    there, _ = both_ways(mesh[0], builtin_body.posed(done.bodies).vertices[0] * done.scale, builtin_body.faces)
+    there, _ = both_ways(mesh[0], pose_body(builtin_body, done.bodies).vertices[0] * done.scale, builtin_body.faces)
     assert there < 5
 
 
@@ -177,7 +177,7 @@ def told(body: SkinnedBody, vertices: bool) -> Estimate:
     """People of a model as a regressor tells of them, with its vertices or without."""
     true = case(body, count=2, angle=0.0).true
     bodies = true.bodies
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     source = Source(
         "memory", body.model, bodies.pose, bodies.shape, bodies.expression, bodies.translation, posed.joints,
         posed.vertices if vertices else None, hand_mean="flat",
@@ -190,8 +190,8 @@ def test_smpl_and_smplh_share_a_mesh(models: dict[str, SkinnedBody], vertices: b
     for one, other in (("smpl", "smplh"), ("smplh", "smpl")):
         estimate = told(models[one], vertices)
         done = refine.convert(estimate, models[other])
-        wanted = models[one].posed(estimate.bodies).vertices
-        apart = 1e3 * (models[other].posed(done.bodies).vertices - wanted).norm(dim=-1).mean(1)
+        wanted = pose_body(models[one], estimate.bodies).vertices
+        apart = 1e3 * (pose_body(models[other], done.bodies).vertices - wanted).norm(dim=-1).mean(1)
         copied = 1e3 * (on_body(estimate, models[other]).vertices - wanted).norm(dim=-1).mean(1)
         assert (
             bool((apart < copied).all()) and float(apart.max()) < 9

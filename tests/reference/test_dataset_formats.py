@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -157,7 +157,7 @@ def worlds(rows: list[dict[str, Any]], body: SkinnedBody) -> np.ndarray:
             pose[0, 22:24] = rotation.exp(torch.as_tensor(poses[66:], dtype=torch.float32).reshape(2, 3))
         rest = body.rest_bodies(1)
         shape = torch.as_tensor(np.array(row["shapes"]), dtype=torch.float32)
-        still = body.posed(Bodies(pose, shape, rest.expression, torch.zeros(1, 3))).vertices[0].numpy()
+        still = pose_body(body, Bodies(pose, shape, rest.expression, torch.zeros(1, 3))).vertices[0].numpy()
         turn = Rotation.from_rotvec(np.array(row["Rh"]).reshape(3)).as_matrix()
         found.append(still @ turn.T + np.array(row["Th"]))
     return np.stack(found)

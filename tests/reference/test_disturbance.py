@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate import disturbance, metrics
 from refine.evaluate.disturbance import PA_MPJPE_MM, disturb, joint_sigma_rad, strength_of
@@ -38,7 +38,7 @@ def test_an_estimate_does_not_feel_its_batch(builtin_body: SkinnedBody) -> None:
 def test_errors_add_up_down_each_chain(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, PEOPLE)
     estimate = disturb(builtin_body, true, "medium", list(range(PEOPLE)))
-    joints, true_joints = (builtin_body.posed(state.bodies).joints for state in (estimate, true))
+    joints, true_joints = (pose_body(builtin_body, state.bodies).joints for state in (estimate, true))
     off = ((joints - joints[:, :1]) - (true_joints - true_joints[:, :1])).norm(dim=-1).mean(0)
     names = builtin_body.joint_names
     for side in ("left", "right"):
@@ -50,7 +50,9 @@ def test_errors_add_up_down_each_chain(builtin_body: SkinnedBody) -> None:
 def test_the_truth_itself_is_the_perfect_estimate(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 2)
     perfect = disturb(builtin_body, true, "perfect", [0, 1])
-    assert (builtin_body.posed(perfect.bodies).vertices - builtin_body.posed(true.bodies).vertices).abs().max() < 1e-5
+    assert (
+        pose_body(builtin_body, perfect.bodies).vertices - pose_body(builtin_body, true.bodies).vertices
+    ).abs().max() < 1e-5
 
 
 def test_hands_are_weak_and_faces_are_left_alone(builtin_body: SkinnedBody) -> None:
@@ -87,7 +89,7 @@ def test_an_unknown_strength_or_a_missing_seed_is_told(builtin_body: SkinnedBody
 
 def test_people_stand_upright_in_the_middle_of_their_photos(builtin_body: SkinnedBody) -> None:
     state = people(builtin_body, 12)
-    posed = builtin_body.posed(state.bodies)
+    posed = pose_body(builtin_body, state.bodies)
     pixel = state.camera.project(posed.vertices)
     low, high = pixel.amin(1), pixel.amax(1)
     height, width = state.camera.size[0].tolist()
@@ -118,7 +120,7 @@ def test_the_stored_poses_are_inside_the_joint_limits(builtin_body: SkinnedBody)
 
 def test_a_metric_of_a_disturbed_body_is_in_millimetres(builtin_body: SkinnedBody) -> None:
     true = people(builtin_body, 1)
-    vertices = builtin_body.posed(true.bodies).vertices
-    pelvis = builtin_body.posed(true.bodies).joints[:, 0]
+    vertices = pose_body(builtin_body, true.bodies).vertices
+    pelvis = pose_body(builtin_body, true.bodies).joints[:, 0]
     shifted = vertices + torch.tensor([0.0, 0.005, 0.0])
     assert float(metrics.pve(shifted, vertices, pelvis, pelvis)) == pytest.approx(5.0, rel=1e-3)

@@ -27,7 +27,7 @@ from displacement_net.training.evaluation.refined import Errors, Refined, change
 from displacement_net.training.evaluation.strengths import STRENGTHS, InTurn
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.split import split
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.evaluate.disturbance import disturb
@@ -170,7 +170,7 @@ def test_shapes_that_nobody_estimates_stay_true_and_the_pelvis_stays_put(builtin
     whole, part = (InTurn(("weak",), known)(builtin_body, true, np.random.default_rng(0)) for known in (None, 10))
     torch.testing.assert_close(part.bodies.shape[:, 10:], true.bodies.shape[:, 10:])
     torch.testing.assert_close(part.bodies.shape[:, :10], whole.bodies.shape[:, :10])
-    pelvis = [builtin_body.posed(each.bodies).joints[:, 0] for each in (whole, part)]
+    pelvis = [pose_body(builtin_body, each.bodies).joints[:, 0] for each in (whole, part)]
     torch.testing.assert_close(*pelvis)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import refine
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.conversion.surface import nearest_on_surface
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -101,7 +101,7 @@ def test_a_moved_body_takes_sam3dbodys_surface_with_it(person: Path, tmp_path: P
 
 
 def test_what_rides_on_a_body_that_stays_stays(builtin_body: SkinnedBody) -> None:
-    posed = builtin_body.posed(people(builtin_body, 2).bodies)
+    posed = pose_body(builtin_body, people(builtin_body, 2).bodies)
     points = stranger_mesh(builtin_body, posed.bodies, 200)
     same = carried(points, posed, posed, torch.tensor([1.0, 1.0]))
     assert float((same - points.double()).abs().max()) < 1e-6

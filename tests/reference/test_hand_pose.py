@@ -10,7 +10,7 @@ import torch
 
 from priors import HandPose, HandSpace
 from priors.hand_space import JOINTS, SIGMA_REST_RAD, anatomy, read_hand_spaces
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPLX55
 from refine.errors import InputError
 from refine.geometry import rotation
@@ -23,7 +23,7 @@ BODY = replace(random_body(joints=55), joint_names=SMPLX55)
 
 
 def linearize(term: Term, state: State, unknowns: Unknowns, body: SkinnedBody = BODY) -> Linearization:
-    return term.linearize(state, body.posed(state.bodies), unknowns)
+    return term.linearize(state, pose_body(body, state.bodies), unknowns)
 
 
 HAND = {side: tuple(SMPLX55.index(f"{side}_{name}") for name in JOINTS) for side in ("left", "right")}
@@ -72,7 +72,7 @@ def test_fingertips_of_the_mean_hand_point_down_to_the_palm(builtin_body: Skinne
     bodies = builtin_body.rest_bodies(1)
     for side, space in (("left", anatomy()), ("right", anatomy().mirrored())):
         bodies.pose[0, list(HAND[side])] = rotation.exp(space.mean.float().reshape(15, 3))
-    moved = (builtin_body.posed(bodies).joints - builtin_body.posed(builtin_body.rest_bodies(1)).joints)[0]
+    moved = (pose_body(builtin_body, bodies).joints - pose_body(builtin_body, builtin_body.rest_bodies(1)).joints)[0]
     for side in ("left", "right"):
         for finger in ("index", "middle", "ring", "pinky", "thumb"):
             assert moved[SMPLX55.index(f"{side}_{finger}3"), 1] < -0.001

@@ -7,6 +7,7 @@ import torch
 
 from priors import NearExpression
 from priors.default import default_priors
+from refine.body import pose_body
 from refine.estimate import Estimate, Source
 from refine.refiner import Refiner
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
@@ -32,9 +33,9 @@ def test_the_residual_is_the_difference_in_sigmas_and_its_jacobian_autograds() -
 
     def residual(step: torch.Tensor) -> torch.Tensor:
         state = moved.retract(FREE, step)
-        return term.linearize(state, BODY.posed(state.bodies), FREE).residual
+        return term.linearize(state, pose_body(BODY, state.bodies), FREE).residual
 
-    linear = term.linearize(moved, BODY.posed(moved.bodies), FREE)
+    linear = term.linearize(moved, pose_body(BODY, moved.bodies), FREE)
     assert torch.allclose(linear.residual, torch.full((3, 4, 1), 0.6, dtype=torch.float64))
     full = torch.autograd.functional.jacobian(residual, torch.zeros(3, FREE.size, dtype=torch.float64))
     assert torch.allclose(linear.jacobian, torch.stack([full[row, ..., row, :] for row in range(3)]), atol=1e-12)
@@ -46,7 +47,7 @@ def test_a_body_whose_expression_is_not_free_has_no_residual() -> None:
     free[1, FREE.expression_columns] = False
     moved = start.state.retract(FREE, torch.ones(3, FREE.size, dtype=torch.float64))
     some = replace(FREE, free=free)
-    residual = NearExpression(start.bodies.expression).linearize(moved, BODY.posed(moved.bodies), some).residual
+    residual = NearExpression(start.bodies.expression).linearize(moved, pose_body(BODY, moved.bodies), some).residual
     assert not residual[1].any() and bool(residual[[0, 2]].all())
 
 

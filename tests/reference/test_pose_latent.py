@@ -14,7 +14,7 @@ from priors.latent_file import VPOSER_SIGMA_RAD, save_latent
 from priors.latent_pose import LatentPose
 from priors.layers import Layer
 from priors.six_numbers import rotation_of
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPL24
 from refine.errors import InputError
 from refine.geometry import rotation
@@ -44,7 +44,7 @@ def prior(each: int = 9, seed: int = 0) -> LatentPose:
 
 
 def linearize(term: LatentPose, state: State, body: SkinnedBody = SMPL, unknowns: Unknowns = UNKNOWNS) -> Linearization:
-    return term.linearize(state, body.posed(state.bodies), unknowns)
+    return term.linearize(state, pose_body(body, state.bodies), unknowns)
 
 
 @pytest.mark.parametrize("each", [3, 9])

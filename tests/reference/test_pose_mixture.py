@@ -13,7 +13,7 @@ import torch
 
 from priors.mixture_file import save_mixture
 from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPL24
 from refine.errors import InputError
 from refine.geometry import rotation
@@ -45,7 +45,7 @@ def mixture(components: int = 3, joints: int = 21, seed: int = 0) -> GaussianMix
 def linearize(
     prior: GaussianMixturePose, state: State, body: SkinnedBody = TRUNK, unknowns: Unknowns = UNKNOWNS
 ) -> Linearization:
-    return prior.linearize(state, body.posed(state.bodies), unknowns)
+    return prior.linearize(state, pose_body(body, state.bodies), unknowns)
 
 
 def cost(found: Linearization) -> torch.Tensor:

@@ -11,7 +11,7 @@ from priors.default import said_sigma_rad
 from priors.joint_ranges import HUMAN_RANGES
 from priors.near_estimate import OTHER_SIGMA_RAD, SIGMA_RAD, default_sigma_rad
 from priors.swing_twist import swing_twist
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
@@ -29,7 +29,7 @@ UNKNOWNS = Unknowns(joints=(0, 2, 4, 5, 7, 12, 16, 17, 18, 19, 21, 23), shape=4,
 
 
 def linearize(term: Term, state: State, unknowns: Unknowns = UNKNOWNS) -> Linearization:
-    return term.linearize(state, BODY.posed(state.bodies), unknowns)
+    return term.linearize(state, pose_body(BODY, state.bodies), unknowns)
 
 
 def by_autograd(term: Term, state: State) -> torch.Tensor:
@@ -221,7 +221,7 @@ def test_the_priors_are_terms() -> None:
 def test_a_body_without_these_joints_is_not_limited() -> None:
     stranger: SkinnedBody = random_body(joints=24)
     state = random_state(stranger, 2, angle=2.0)
-    assert JointLimits().linearize(state, stranger.posed(state.bodies), UNKNOWNS).residual.shape == (2, 0, 3)
+    assert JointLimits().linearize(state, pose_body(stranger, state.bodies), UNKNOWNS).residual.shape == (2, 0, 3)
 
 
 def test_a_regressors_own_uncertainty_decides_between_joints_not_how_wrong_it_is(builtin_body: SkinnedBody) -> None:

@@ -19,7 +19,7 @@ from priors.hand_pose import HandPose
 from priors.known_measurements import DENSITY, KnownMeasurements
 from priors.rest_measures import rest_measures
 from priors.shared_shape import SharedShape
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPLX55
 from refine.errors import InputError
 from refine.geometry import rotation
@@ -56,7 +56,7 @@ POINTS = GroundPoints(torch.arange(0, 60, 5), torch.full((12, 3), 1 / 3, dtype=t
 
 
 def linearize(term: Term, state: State, unknowns: Unknowns = UNKNOWNS, body: SkinnedBody = BODY) -> Linearization:
-    return term.linearize(state, body.posed(state.bodies), unknowns)
+    return term.linearize(state, pose_body(body, state.bodies), unknowns)
 
 
 def by_differences(term: Term, state: State) -> torch.Tensor:
@@ -182,7 +182,7 @@ def _moved_by_bending(body: SkinnedBody, name: str, where: str) -> list[float]:
     turn[axis] = -wrong * math.radians(60)
     bodies.pose[0, body.joint_names.index(name)] = rotation.exp(turn)
     at = body.joint_names.index(where)
-    return (body.posed(bodies).joints - body.posed(body.rest_bodies(1)).joints)[0, at].tolist()
+    return (pose_body(body, bodies).joints - pose_body(body, body.rest_bodies(1)).joints)[0, at].tolist()
 
 
 def test_only_free_hinges_speak() -> None:
@@ -244,7 +244,7 @@ def test_a_foot_in_contact_comes_down_to_the_ground(builtin_body: SkinnedBody) -
     plane = GroundPlane(points, **LEVEL, contact=points.on("left_sole")[None])
     unknowns = Unknowns(joints=())
     solved = LevenbergMarquardt().solve(builtin_body, standing(builtin_body, 0.2), [plane], unknowns).state
-    soles = 1.5 - builtin_body.posed(solved.bodies).vertices[0, builtin_body.faces[points.triangle]].mean(1)[:, 1]
+    soles = 1.5 - pose_body(builtin_body, solved.bodies).vertices[0, builtin_body.faces[points.triangle]].mean(1)[:, 1]
     assert soles[points.on("left_sole")].mean().abs() < 0.01
 
 

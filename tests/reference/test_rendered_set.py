@@ -15,7 +15,7 @@ from displacement_net.training.labelled_people import mean_misfit_px, own_model,
 from displacement_net.training.labels import read_labels
 from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Samples
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate.metrics import mpjpe
 from refine.geometry.camera import Camera
@@ -63,7 +63,7 @@ def stored(files: LabelledSet, name: str) -> np.ndarray:
 def exact(body: SkinnedBody, estimate: State, vertices: Tensor, camera: Camera, samples: Samples) -> list[np.ndarray]:
     """Offsets (N, 2) of each sample's pixels, by other means: plain ray casting, and projection in double precision by hand."""
     own = samples.crop.camera(estimate.camera)
-    guessed = body.posed(estimate.bodies).vertices
+    guessed = pose_body(body, estimate.bodies).vertices
     ids = PlainRasterizer().triangles(guessed, body.faces, own, SIDE, SIDE).numpy()
     found = []
     for row in range(len(samples)):
@@ -85,7 +85,7 @@ def exact(body: SkinnedBody, estimate: State, vertices: Tensor, camera: Camera, 
 
 def test_displacements_are_exact_where_points_are_seen(source: RenderedSet) -> None:
     samples = source.batch(0, 4)
-    true = source.body.posed(samples.true.bodies).vertices
+    true = pose_body(source.body, samples.true.bodies).vertices
     by_hand = exact(source.body, samples.estimate, true, samples.true.camera, samples)
     for row, offset in enumerate(by_hand):
         where = samples.visible[row].numpy() & np.isfinite(offset[..., 0])
@@ -98,7 +98,7 @@ def test_displacements_are_exact_where_points_are_seen(source: RenderedSet) -> N
 def test_people_lie_on_the_built_in_body_where_the_labels_project_them(files: LabelledSet, source: RenderedSet) -> None:
     assert float(mean_misfit_px(source.labels, EVERYBODY, source.body).max()) < 0.5
     state = true_state(source.labels, EVERYBODY, files.camera.size, source.body)
-    seen, true = (files.camera.project(source.body.posed(each).vertices) for each in (state.bodies, files.bodies))
+    seen, true = (files.camera.project(pose_body(source.body, each).vertices) for each in (state.bodies, files.bodies))
     assert float((seen - true).norm(dim=-1).mean()) < 1.0
 
 
@@ -107,7 +107,7 @@ def test_the_shape_is_fitted_to_the_joints(files: LabelledSet, source: RenderedS
     state = true_state(source.labels, EVERYBODY, files.camera.size, source.body)
     mean = replace(state.bodies, shape=torch.zeros_like(state.bodies.shape))
     joints, of_mean, true = (
-        source.body.posed(each).joints[:, :BODY_JOINTS] for each in (state.bodies, mean, files.bodies)
+        pose_body(source.body, each).joints[:, :BODY_JOINTS] for each in (state.bodies, mean, files.bodies)
     )
     assert float((joints - true).norm(dim=-1).mean()) < 0.02
     assert float(mpjpe(joints, true).mean()) < 0.5 * float(mpjpe(of_mean, true).mean())
@@ -131,7 +131,9 @@ def test_on_its_own_model_a_body_is_taken_as_it_is(
     torch.testing.assert_close(samples.true.bodies.shape.numpy(), labels.betas[people].astype(np.float32))
     moved = stored(files, "trans_cam") + stored(files, "cam_ext")[:, :3, 3]
     torch.testing.assert_close(samples.true.bodies.translation.numpy(), moved[people].astype(np.float32))
-    by_hand = exact(body, samples.estimate, body.posed(samples.true.bodies).vertices, files.camera[people], samples)
+    by_hand = exact(
+        body, samples.estimate, pose_body(body, samples.true.bodies).vertices, files.camera[people], samples
+    )
     for row, offset in enumerate(by_hand):
         where = samples.visible[row].numpy() & np.isfinite(offset[..., 0])
         apart = np.linalg.norm(samples.offset[row].numpy() - offset, axis=-1)[where]

@@ -15,7 +15,7 @@ from priors.capsule_pairs import ALWAYS_M, NATURAL, _natural_poses, closest, ove
 from priors.capsules import Capsules, _carriers, _distance, _vertex_areas, fit_capsules
 from priors.near_estimate import NearEstimate
 from priors.self_penetration import SelfPenetration
-from refine.body import PosedBody, SkinnedBody
+from refine.body import PosedBody, SkinnedBody, pose_body
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.evaluate.people import people
@@ -94,7 +94,7 @@ def squeezed(body: SkinnedBody, count: int = 3, seed: int = 0) -> State:
 
 
 def residual(state: State, body: SkinnedBody) -> Tensor:
-    return TERM.linearize(state, body.posed(state.bodies), Unknowns((), translation=0)).residual[..., 0]
+    return TERM.linearize(state, pose_body(body, state.bodies), Unknowns((), translation=0)).residual[..., 0]
 
 
 def drawn_capsules(count: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -174,7 +174,7 @@ def test_left_and_right_are_alike(body: SkinnedBody) -> None:
 def misfit(body: SkinnedBody, shape: Tensor, capsules: Capsules) -> Tensor:
     """Root mean square distance (C,) m of each part's vertices from its capsule, for a shape (S,) at rest."""
     bodies = replace(body.rest_bodies(1), shape=shape[None])
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     ends, radius = capsules.placed(posed)
     owner = torch.tensor(_carriers(body))[body.dense_weights.argmax(1)]
     weight = _vertex_areas(posed.vertices[0], body.faces)
@@ -207,7 +207,7 @@ def test_natural_poses_cost_nothing(body: SkinnedBody) -> None:
     state = posed_state(body, {}, len(NATURAL))
     state = replace(state, bodies=replace(state.bodies, pose=pose))
     assert ALWAYS_M <= TERM.slack_m
-    found = TERM.linearize(state, body.posed(state.bodies), FREE)
+    found = TERM.linearize(state, pose_body(body, state.bodies), FREE)
     assert found.residual.abs().max() == 0 and found.jacobian.abs().max() == 0
 
 
@@ -223,7 +223,7 @@ def test_hardly_any_part_of_the_demo_people_lies_in_another(builtin_body: Skinne
 def test_the_jacobian_equals_autodiff(family: str, request: pytest.FixtureRequest) -> None:
     model: SkinnedBody = request.getfixturevalue(family)
     state, unknowns = squeezed(model), replace(FREE, expression=min(2, model.expression_basis.shape[2]))
-    posed = model.posed(state.bodies)
+    posed = pose_body(model, state.bodies)
     exact, wanted = TERM.linearize(state, posed, unknowns), by_autodiff(ByAutodiff(), state, posed, unknowns)
     assert (exact.residual > 0).sum() > 9, "the test must look at pairs that touch"
     assert (exact.residual - wanted.residual).abs().max() < EXACT
@@ -235,7 +235,7 @@ def test_the_jacobian_equals_autodiff(family: str, request: pytest.FixtureReques
 def test_the_jacobian_is_the_slope_of_the_residual(body: SkinnedBody) -> None:
     """Autodiff holds the closest points; differences let them run."""
     state = squeezed(body)
-    found = TERM.linearize(state, body.posed(state.bodies), FREE)
+    found = TERM.linearize(state, pose_body(body, state.bodies), FREE)
     draw = torch.Generator().manual_seed(2)
     for _ in range(5):
         way = torch.randn(len(state), FREE.size, generator=draw, dtype=torch.float64)
@@ -258,7 +258,7 @@ def test_the_residual_is_smooth_where_contact_begins(body: SkinnedBody) -> None:
 
 def test_one_sigma_beyond_slack_and_hinge_is_one(body: SkinnedBody) -> None:
     state = squeezed(body)
-    deep, _ = TERM.penetration(body.posed(state.bodies))
+    deep, _ = TERM.penetration(pose_body(body, state.bodies))
     straight = deep > 0.005
     assert straight.any()
     torch.testing.assert_close(residual(state, body)[straight], (deep[straight] - 0.0025) / 0.01, atol=EXACT, rtol=0)
@@ -266,16 +266,16 @@ def test_one_sigma_beyond_slack_and_hinge_is_one(body: SkinnedBody) -> None:
 
 def test_a_body_does_not_feel_its_batch(body: SkinnedBody) -> None:
     state = squeezed(body)
-    together = TERM.linearize(state, body.posed(state.bodies), FREE)
+    together = TERM.linearize(state, pose_body(body, state.bodies), FREE)
     for one in range(len(state)):
-        alone = TERM.linearize(state[one : one + 1], body.posed(state[one : one + 1].bodies), FREE)
+        alone = TERM.linearize(state[one : one + 1], pose_body(body, state[one : one + 1].bodies), FREE)
         assert (together.residual[one] - alone.residual[0]).abs().max() < EXACT
         assert (together.jacobian[one] - alone.jacobian[0]).abs().max() < EXACT * together.jacobian.abs().max()
 
 
 def vertices_inside(body: SkinnedBody, state: State, part: tuple[str, ...], other: tuple[str, ...]) -> int:
     """Vertices of a part behind the surface of another at its nearest vertex."""
-    vertices, faces = body.posed(state.bodies).vertices[0], body.faces
+    vertices, faces = pose_body(body, state.bodies).vertices[0], body.faces
     corner = vertices[faces]
     normal = torch.linalg.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     normals = torch.zeros_like(vertices).index_add(0, faces.flatten(), normal.repeat_interleave(3, 0))
@@ -292,8 +292,8 @@ def test_an_arm_in_the_trunk_is_pushed_out(builtin_body: SkinnedBody, elbow: tup
     state = posed_state(builtin_body, {"left_shoulder": (0, 0, -98), "left_elbow": elbow, "right_shoulder": (0, 0, 80)})
     unknowns = Unknowns(JOINTS)
     solution = LevenbergMarquardt().solve(builtin_body, state, [NearEstimate(state.bodies.pose), TERM], unknowns)
-    before, _ = TERM.penetration(builtin_body.posed(state.bodies))
-    after, _ = TERM.penetration(builtin_body.posed(solution.state.bodies))
+    before, _ = TERM.penetration(pose_body(builtin_body, state.bodies))
+    after, _ = TERM.penetration(pose_body(builtin_body, solution.state.bodies))
     assert before.max() > 0.02, "the arm begins in the trunk"
     assert after.max() < 0.005
     arm = ("left_elbow", "left_wrist")
@@ -321,7 +321,7 @@ def test_a_part_without_enough_vertices_has_no_capsule(body: SkinnedBody) -> Non
     assert "left_wrist" not in names and "right_wrist" in names
     few = random_body(vertices=60)
     state = random_state(few, 2)
-    assert TERM.linearize(state, few.posed(state.bodies), Unknowns((0, 3))).jacobian.shape == (2, 0, 1, 9)
+    assert TERM.linearize(state, pose_body(few, state.bodies), Unknowns((0, 3))).jacobian.shape == (2, 0, 1, 9)
 
 
 def test_capsules_are_found_once_per_body_and_go_with_it(builtin_body: SkinnedBody) -> None:
@@ -336,7 +336,7 @@ def test_capsules_are_found_once_per_body_and_go_with_it(builtin_body: SkinnedBo
 
 def test_no_unknowns_no_columns_and_the_term_is_a_term(body: SkinnedBody) -> None:
     state = squeezed(body, 2)
-    found = TERM.linearize(state, body.posed(state.bodies), Unknowns((), translation=0))
+    found = TERM.linearize(state, pose_body(body, state.bodies), Unknowns((), translation=0))
     assert found.jacobian.shape == (2, len(pairs_of(body).first), 1, 0)
     assert isinstance(TERM, AnalyticTerm)
 

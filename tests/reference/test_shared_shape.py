@@ -10,6 +10,7 @@ import torch
 
 from priors import GaussianShape, NearEstimate, NearTranslation, SharedShape, share_shape
 from priors.shared_shape import NOBODY
+from refine.body import pose_body
 from refine.errors import InputError
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import State, Unknowns
@@ -42,7 +43,7 @@ def photos(noise: float) -> tuple[State, list[Term]]:
     points = replace(
         points, triangle=torch.arange(5), barycentric=torch.cat((torch.zeros(4, 3), torch.ones(1, 3) / 3)).double()
     )
-    target = SMALL.posed(true.bodies).keypoints(points)
+    target = pose_body(SMALL, true.bodies).keypoints(points)
     target = target + noise * torch.randn(target.shape, generator=draw, dtype=torch.float64)
     start = State(replace(true.bodies, shape=torch.zeros_like(true.bodies.shape)), true.camera)
     evidence = Points3D(points, target, torch.full((4, 5), max(noise, 1e-3)).double(), LeastSquares())
@@ -65,7 +66,7 @@ def joint_optimum(start: State, terms: list[Term]) -> torch.Tensor:
         whole = torch.cat((apart[:, :pose], shared, apart[:, pose:]), 1)
         whole = torch.cat((whole, torch.zeros(1, SMALL_UNKNOWNS.size, dtype=torch.float64)))
         moved = start.retract(SMALL_UNKNOWNS, whole)
-        posed = SMALL.posed(moved.bodies)
+        posed = pose_body(SMALL, moved.bodies)
         parts = [term.linearize(moved, posed, SMALL_UNKNOWNS).residual[:PHOTOS].flatten() for term in terms[:-1]]
         return torch.cat(
             (*parts, shared[0])
@@ -106,7 +107,7 @@ def test_who_is_in_no_group_does_not_feel_it() -> None:
     heard = share_shape(
         PERSON, alone.state.bodies, information=alone.information, unknowns=SMALL_UNKNOWNS, common=COMMON
     )
-    found = heard.linearize(alone.state, SMALL.posed(alone.state.bodies), SMALL_UNKNOWNS)
+    found = heard.linearize(alone.state, pose_body(SMALL, alone.state.bodies), SMALL_UNKNOWNS)
     assert found.residual[3].abs().max() == 0 and found.jacobian[3].abs().max() == 0
     assert found.residual[:PHOTOS].abs().amax((1, 2)).min() > 0
 

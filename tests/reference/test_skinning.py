@@ -2,7 +2,7 @@
 
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.state import State, Unknowns
 from tests.synthetic import random_body, random_state
 
@@ -46,14 +46,14 @@ def plain_vertices(body: SkinnedBody, state: State) -> torch.Tensor:
 def test_skinning_equals_the_loop_over_joints() -> None:
     body = random_body(expressions=4)
     state = random_state(body, 3)
-    assert (body.posed(state.bodies).vertices - plain_vertices(body, state)).abs().max() < ROUNDING
+    assert (pose_body(body, state.bodies).vertices - plain_vertices(body, state)).abs().max() < ROUNDING
 
 
 def test_surface_points_lie_on_the_mesh() -> None:
     body = random_body()
     state = random_state(body, 2)
     triangle, barycentric = sampled(body, 2, 40)
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     corner = posed.vertices[torch.arange(2)[:, None, None], body.faces[triangle]]
     point, _ = posed.surface(triangle, barycentric, Unknowns((0, 3), 2))
     assert (point - (barycentric[..., None] * corner).sum(2)).abs().max() < ROUNDING
@@ -72,7 +72,7 @@ def test_jacobians_equal_autograd_for_points_joints_keypoints_and_pixels() -> No
 
         def everything(step: torch.Tensor, unknowns: Unknowns = unknowns) -> tuple[torch.Tensor, ...]:
             moved = state.retract(unknowns, step)
-            posed = body.posed(moved.bodies)
+            posed = pose_body(body, moved.bodies)
             corner = posed.vertices[torch.arange(2)[:, None, None], body.faces[triangle]]
             point = (barycentric[..., None] * corner).sum(2)
             return point, posed.joints, posed.keypoints(five), moved.camera.project(point)
@@ -80,7 +80,7 @@ def test_jacobians_equal_autograd_for_points_joints_keypoints_and_pixels() -> No
         zero = torch.zeros(2, unknowns.size, dtype=torch.float64)
         slow = torch.autograd.functional.jacobian(everything, zero)
         own = torch.arange(2)
-        posed = body.posed(state.bodies)
+        posed = pose_body(body, state.bodies)
         point, point_by_step = posed.surface(triangle, barycentric, unknowns)
         fast = (
             point_by_step,
@@ -95,7 +95,7 @@ def test_jacobians_equal_autograd_for_points_joints_keypoints_and_pixels() -> No
 
 def test_keypoints_of_joints_and_surface_agree_with_their_definition() -> None:
     body = random_body()
-    posed = body.posed(random_state(body, 2).bodies)
+    posed = pose_body(body, random_state(body, 2).bodies)
     five = body.keypoint_set("five")
     surface = (five.barycentric[..., None] * posed.vertices[:, body.faces[five.triangle]]).sum(2)
     assert (posed.keypoints(five) - (five.joint_weights @ posed.joints + surface)).abs().max() < ROUNDING

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.find_model import find_model
 from refine.body.keypoint_names import SMPLX55
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
@@ -77,7 +77,7 @@ def posed(
     body: SkinnedBody, pose: torch.Tensor, shape: torch.Tensor, expression: torch.Tensor, translation: torch.Tensor
 ) -> Any:
     """Our body under stored axis-angle poses (B, J, 3)."""
-    return body.posed(Bodies(rotation.exp(pose + body.mean_pose), shape, expression, translation))
+    return pose_body(body, Bodies(rotation.exp(pose + body.mean_pose), shape, expression, translation))
 
 
 def assert_same_as_smplx(body: SkinnedBody, theirs: Any, seed: int = 0) -> None:

@@ -9,6 +9,7 @@ import torch
 from scipy.optimize import least_squares
 
 from priors import GaussianShape, NearEstimate
+from refine.body import pose_body
 from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve import StopReason
@@ -32,7 +33,7 @@ def scene(count: int, kernel: Kernel, noise_px: float = 2.0, seed: int = 0) -> t
     triangle = torch.randint(0, len(BODY.faces), (count, 60), generator=draw)
     barycentric = torch.rand(count, 60, 3, generator=draw, dtype=torch.float64)
     barycentric /= barycentric.sum(-1, keepdim=True)
-    target = true.camera.project(BODY.posed(true.bodies).surface(triangle, barycentric, Unknowns((), 0, 0, 0))[0])
+    target = true.camera.project(pose_body(BODY, true.bodies).surface(triangle, barycentric, Unknowns((), 0, 0, 0))[0])
     target = target + noise_px * torch.randn(target.shape, generator=draw, dtype=torch.float64)
     target[:, ::10] += 150.0
     root = isotropic(torch.full((count, 60), noise_px, dtype=torch.float64))
@@ -57,7 +58,7 @@ def test_the_minimum_is_that_of_scipy(kernel: Kernel) -> None:
         moved = state.retract(FREE, torch.from_numpy(step)[None])
         rows = []
         for term in terms:
-            linear = term.linearize(moved, BODY.posed(moved.bodies), FREE)
+            linear = term.linearize(moved, pose_body(BODY, moved.bodies), FREE)
             squared = (linear.residual**2).sum(-1)
             rows.append(linear.kernel.rho(squared).sqrt().flatten())
         return torch.cat(rows).numpy()
@@ -74,7 +75,7 @@ def test_the_gradient_is_that_of_the_robust_cost() -> None:
 
     def cost(step: torch.Tensor) -> torch.Tensor:
         moved = state.retract(FREE, step)
-        posed = BODY.posed(moved.bodies)
+        posed = pose_body(BODY, moved.bodies)
         total = torch.zeros((), dtype=torch.float64)
         for term in terms:
             if isinstance(term, Reprojection):  # the plain way round the analytic Jacobian, for autograd

@@ -15,7 +15,7 @@ from displacement_net.training.objects import HOLDING, hold
 from displacement_net.training.samples import Sampler
 from displacement_net.training.sources import InTurns
 from displacement_net.training.turns import IN_TURN, in_turn
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from tests.reference.test_synthetic_people import stand_in
 
@@ -31,7 +31,7 @@ def test_those_who_embrace_touch_and_look_at_each_other(builtin_body: SkinnedBod
     photo, kind, _ = casting._company(COUNT, rng())
     scene = casting.cast(builtin_body, shipped_recordings(), COUNT, draw)
     assert np.array_equal(scene.photo.numpy(), photo)  # the first draws of both
-    joints = builtin_body.posed(scene.bodies).joints
+    joints = pose_body(builtin_body, scene.bodies).joints
     level = scene.camera_from_level[scene.photo]
     look = (level.mT @ scene.bodies.pose[:, 0])[:, (0, 2), 2]  # where pelvises face, seen from above
     look = torch.nn.functional.normalize(look, dim=1)

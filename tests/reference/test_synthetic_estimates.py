@@ -14,7 +14,7 @@ from displacement_net.training.samples import Sampler
 from displacement_net.training.seen_textures import TEXTURE_CASES
 from displacement_net.training.split import split
 from displacement_net.training.training_body import ADULT_SHAPES
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
@@ -98,7 +98,7 @@ def test_estimates_of_children_see_them_partly_as_adults_that_stand_farther_away
 
     def focal_size(state: State) -> torch.Tensor:
         tall = 1 - 0.5 * state.bodies.shape[:, ADULT_SHAPES]  # this body's size
-        return state.camera.focal[:, 0] * tall / body.posed(state.bodies).joints[:, 0, 2]
+        return state.camera.focal[:, 0] * tall / pose_body(body, state.bodies).joints[:, 0, 2]
 
     ratio = focal_size(estimate) / focal_size(true)
     assert 0.9 < float(ratio[young > 0].median()) < 1.1  # as large in the photo as they are
@@ -118,7 +118,9 @@ def test_what_the_photo_shows_ends_where_somebody_stands_in_front(builtin_body: 
     samples = sampler.batch(7, 24)
     body = sampler.body
     camera = samples.crop.camera(samples.true.camera)
-    alone = rasterize(default_rasterizer(), body.posed(samples.true.bodies).vertices, body.faces, camera, SIZE, SIZE)
+    alone = rasterize(
+        default_rasterizer(), pose_body(body, samples.true.bodies).vertices, body.faces, camera, SIZE, SIZE
+    )
     silhouette = shade.interpolate(alone, body.faces, body.vertex_colors.expand(24, -1, -1)).sum(-1) > 0
     there = samples.person[:, 0] > 0
     assert not (there & ~silhouette).any()

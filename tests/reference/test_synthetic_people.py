@@ -33,7 +33,7 @@ from displacement_net.training.training_body import (
 )
 from displacement_net.training.truth import body_normals, true_displacement
 from displacement_net.training.wardrobe import SKIRT_HELPER, bound_piece, draw_looks, skin_piece
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.build.bake import quantised, write
 from refine.errors import InputError
 from refine.geometry import rotation
@@ -95,9 +95,14 @@ def misfit(samples: Samples, body: SkinnedBody) -> torch.Tensor:
     estimate, true = samples.estimate.to(dtype=torch.float64), samples.true.to(dtype=torch.float64)
     size = crop.side
     seen = rasterize(
-        by_name("plain"), body.posed(estimate.bodies).vertices, body.faces, crop.camera(estimate.camera), size, size
+        by_name("plain"),
+        pose_body(body, estimate.bodies).vertices,
+        body.faces,
+        crop.camera(estimate.camera),
+        size,
+        size,
     )
-    point = shade.interpolate(seen, body.faces, body.posed(true.bodies).vertices)
+    point = shade.interpolate(seen, body.faces, pose_body(body, true.bodies).vertices)
     target = crop.to_crop(true.camera.project(point))
     line = torch.arange(size, dtype=torch.float64) + 0.5
     center = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
@@ -151,7 +156,7 @@ def someone(body: SkinnedBody, turned: float = 0.0) -> tuple[torch.Tensor, Camer
     upright = rotation.exp(torch.tensor([[torch.pi, 0.0, 0.0]])) @ rotation.exp(torch.tensor([[0.0, turned, 0.0]]))
     pose = bodies.pose.clone()
     pose[:, 0] = upright
-    posed = body.posed(replace(bodies, pose=pose, translation=torch.tensor([[0.0, 0.0, 4.0]])))
+    posed = pose_body(body, replace(bodies, pose=pose, translation=torch.tensor([[0.0, 0.0, 4.0]])))
     size = torch.full((1, 2), float(SIZE))
     return posed.vertices, Camera(torch.full((1, 2), 110.0), size / 2, size)
 
@@ -210,11 +215,11 @@ def test_the_photo_shows_people_where_they_are(builtin_body: SkinnedBody) -> Non
     camera = Camera(scene.camera.focal * scale, scene.camera.center * scale, torch.full((4, 2), float(SIZE)))
     people = len(scene.photo)
     layer = render_people(
-        looks, np.arange(people) % 2, builtin_body.posed(scene.bodies), draw_colors(bank, people, rng), bank, light,
+        looks, np.arange(people) % 2, pose_body(builtin_body, scene.bodies), draw_colors(bank, people, rng), bank, light,
         scene.photo, camera, SIZE, default_rasterizer(), rng,
     )  # fmt: skip
     bare = rasterize(
-        default_rasterizer(), vertices_of(builtin_body, builtin_body.posed(scene.bodies)), builtin_body.faces,
+        default_rasterizer(), vertices_of(builtin_body, pose_body(builtin_body, scene.bodies)), builtin_body.faces,
         camera[scene.photo], SIZE, SIZE,
     )  # fmt: skip
     body = bare.triangle >= 0
@@ -245,23 +250,23 @@ def test_an_assumed_focal_length_leaves_the_person_where_it_was_in_the_photo(bui
     true = State(scene.bodies[slice(0, 60)], scene.camera)
     estimate = estimate_of(builtin_body, true, rng)
     pelvis, guessed = (
-        state.camera.project(builtin_body.posed(state.bodies).joints[:, :1])[:, 0] for state in (true, estimate)
+        state.camera.project(pose_body(builtin_body, state.bodies).joints[:, :1])[:, 0] for state in (true, estimate)
     )
     other = (estimate.camera.focal / true.camera.focal)[:, 0] > 1.5
-    height = true.camera.focal[:, 0] / builtin_body.posed(true.bodies).joints[:, 0, 2]  # px per metre
+    height = true.camera.focal[:, 0] / pose_body(builtin_body, true.bodies).joints[:, 0, 2]  # px per metre
     assert bool(other.any())
     assert float(((pelvis - guessed).norm(dim=1) / height)[other].median()) < 0.1  # m: what a regressor errs by anyway
 
 
 def test_half_are_cut_off_and_half_have_company(builtin_body: SkinnedBody) -> None:
     scene = casting.cast(builtin_body, shipped_recordings(), 300, np.random.default_rng(0))
-    joints = builtin_body.posed(scene.bodies).joints[:300, :22]
+    joints = pose_body(builtin_body, scene.bodies).joints[:300, :22]
     pixel = scene.camera.project(joints)
     outside = ((pixel < 0) | (pixel > scene.camera.size.flip(1)[:, None])).any(-1).any(-1)
     assert 0.4 < float(outside.float().mean()) < 0.7
     company = len(torch.unique(scene.photo[300:])) / 300
     assert 0.4 < company < 0.7
-    assert bool((builtin_body.posed(scene.bodies).joints[:, 0, 2] > 0.3).all())
+    assert bool((pose_body(builtin_body, scene.bodies).joints[:, 0, 2] > 0.3).all())
 
 
 def test_poses_are_rotations_and_come_in_both_hands() -> None:
@@ -276,7 +281,7 @@ def test_poses_are_rotations_and_come_in_both_hands() -> None:
 
 def test_vertices_by_one_product_are_those_of_the_posed_body(builtin_body: SkinnedBody) -> None:
     scene = casting.cast(builtin_body, shipped_recordings(), 3, np.random.default_rng(2))
-    posed = builtin_body.posed(scene.bodies)
+    posed = pose_body(builtin_body, scene.bodies)
     assert torch.allclose(vertices_of(builtin_body, posed), posed.vertices, atol=1e-4)
     ours = body_normals(builtin_body)(posed.vertices)
     assert torch.allclose(ours, shade.vertex_normals(posed.vertices, builtin_body.faces), atol=1e-3)
@@ -286,7 +291,7 @@ def test_what_is_bound_to_a_vertex_follows_it(builtin_body: SkinnedBody) -> None
     training = stand_in(builtin_body)
     piece = skin_piece(training, hidden=set())
     scene = casting.cast(builtin_body, shipped_recordings(), 2, np.random.default_rng(0))
-    posed = builtin_body.posed(scene.bodies)
+    posed = pose_body(builtin_body, scene.bodies)
     vertices, normals = posed_pieces(piece, posed)
     near = torch.cdist(piece.template[::97], builtin_body.template).argmin(1)
     assert torch.allclose(vertices[:, ::97], posed.vertices[:, near], atol=1e-4)

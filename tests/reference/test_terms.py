@@ -7,7 +7,7 @@ import jaxtyping
 import pytest
 import torch
 
-from refine.body import PosedBody
+from refine.body import PosedBody, pose_body
 from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.geometry.camera import Camera
@@ -46,15 +46,15 @@ def terms() -> list[Term]:
 @pytest.mark.parametrize("index", range(3), ids=["reprojection", "keypoints", "points3d"])
 def test_the_jacobian_is_the_derivative_of_the_residual(index: int) -> None:
     term = terms()[index]
-    linear = term.linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
+    linear = term.linearize(STATE, pose_body(BODY, STATE.bodies), UNKNOWNS)
     small = 1e-6
     for column in range(UNKNOWNS.size):
         step = torch.zeros(2, UNKNOWNS.size, dtype=torch.float64)
         step[:, column] = small
         plus, minus = STATE.retract(UNKNOWNS, step), STATE.retract(UNKNOWNS, -step)
         slope = (
-            term.linearize(plus, BODY.posed(plus.bodies), UNKNOWNS).residual
-            - term.linearize(minus, BODY.posed(minus.bodies), UNKNOWNS).residual
+            term.linearize(plus, pose_body(BODY, plus.bodies), UNKNOWNS).residual
+            - term.linearize(minus, pose_body(BODY, minus.bodies), UNKNOWNS).residual
         ) / (2 * small)
         assert (slope - linear.jacobian[..., column]).abs().max() < 1e-6 * max(1.0, float(slope.abs().max()))
 
@@ -62,21 +62,21 @@ def test_the_jacobian_is_the_derivative_of_the_residual(index: int) -> None:
 def test_zero_information_silences_a_match_even_with_a_target_that_is_not_a_number() -> None:
     sigma = torch.full((2, 5), math.inf, dtype=torch.float64)
     wild = torch.full((2, 5, 2), math.nan, dtype=torch.float64)
-    linear = keypoints_from_sigma(FIVE, wild, sigma).linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
+    linear = keypoints_from_sigma(FIVE, wild, sigma).linearize(STATE, pose_body(BODY, STATE.bodies), UNKNOWNS)
     assert (linear.residual == 0).all() and (linear.jacobian == 0).all()
     linear = Points3D(FIVE, torch.full((2, 5, 3), math.nan, dtype=torch.float64), sigma).linearize(
-        STATE, BODY.posed(STATE.bodies), UNKNOWNS
+        STATE, pose_body(BODY, STATE.bodies), UNKNOWNS
     )
     assert (linear.residual == 0).all() and (linear.jacobian == 0).all()
 
 
 def test_a_term_does_not_feel_the_batch() -> None:
-    together = terms()[0].linearize(STATE, BODY.posed(STATE.bodies), UNKNOWNS)
+    together = terms()[0].linearize(STATE, pose_body(BODY, STATE.bodies), UNKNOWNS)
     matches = terms()[0].matches  # type: ignore[attr-defined]
     own = Correspondences(
         matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:]
     )
-    alone = Reprojection(own).linearize(STATE[1:], BODY.posed(STATE[1:].bodies), UNKNOWNS)
+    alone = Reprojection(own).linearize(STATE[1:], pose_body(BODY, STATE[1:].bodies), UNKNOWNS)
     assert (alone.jacobian[0] - together.jacobian[1]).abs().max() < EXACT
 
 
@@ -141,7 +141,7 @@ def test_a_sigma_not_above_zero_is_refused(sigma: float) -> None:
 
 def test_a_term_is_a_term() -> None:
     assert all(isinstance(term, Term) for term in terms())
-    assert isinstance(BODY.posed(STATE.bodies), PosedBody)
+    assert isinstance(pose_body(BODY, STATE.bodies), PosedBody)
     assert isinstance(terms()[1], Keypoints) and isotropic(torch.tensor([2.0]))[0, 0, 0] == 0.5
 
 
@@ -160,7 +160,7 @@ class PlainReprojection:
 
 def test_a_term_that_gives_only_its_residual_gets_the_same_jacobian_by_forward_mode() -> None:
     matches = terms()[0].matches  # type: ignore[attr-defined]
-    posed = BODY.posed(STATE.bodies)
+    posed = pose_body(BODY, STATE.bodies)
     with torch.no_grad():
         slow = linearize(PlainReprojection(matches), STATE, posed, UNKNOWNS)
     fast = linearize(Reprojection(matches), STATE, posed, UNKNOWNS)

@@ -10,7 +10,7 @@ import scipy.optimize
 import smplx
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.body.load import load_body
 from refine.estimate import Estimate, Source, as_array
 from refine.formats.find import read
@@ -70,7 +70,7 @@ def test_the_fitted_shape_is_the_one_another_solver_finds(builtin_body: SkinnedB
     target = (told.joints - told.joints[:, :1])[0, 1:22].double().numpy()
 
     def residual(shape: np.ndarray) -> np.ndarray:
-        joints = body.posed(replace(fitted, shape=torch.from_numpy(shape)[None])).joints[0]
+        joints = pose_body(body, replace(fitted, shape=torch.from_numpy(shape)[None])).joints[0]
         return np.concatenate((((joints - joints[0])[1:22].numpy() - target).ravel() / JOINT_SIGMA_M, shape))
 
     best = scipy.optimize.least_squares(residual, np.zeros(fitted.shape.shape[1]), jac="3-point", gtol=1e-12).x

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import refine
 from refine import batch
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.evaluate.disturbance import disturb
@@ -154,7 +154,7 @@ def pair(real_data: Callable[[str], Path]) -> tuple[Path, refine.Result]:
 def test_a_move_is_measured_in_the_picture_whatever_the_pose_and_the_depth(weak: tuple[State, Estimate]) -> None:
     true, estimate = weak
     body, bodies = estimate.body, true.bodies
-    pelvis = body.posed(bodies).joints[:, 0]
+    pelvis = pose_body(body, bodies).joints[:, 0]
     away = replace(bodies, translation=bodies.translation + pelvis)  # twice as far along each one's line of sight
     far = move_of(body, true, State(away, true.camera))
     assert torch.allclose(far.growth, torch.full_like(far.growth, -math.log(2)), atol=0.05)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from priors import JointLimits, NearEstimate, NearShape, NearTranslation
-from refine.body import PosedBody
+from refine.body import PosedBody, pose_body
 from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve.normal_equations import NormalEquations, normal_equations, row_sizes
@@ -246,7 +246,9 @@ def shared_matches(times: int, kernel: Kernel | None = None) -> tuple[State, Rep
     draw = torch.Generator().manual_seed(3)
     triangle = torch.randint(0, len(BODY.faces), (1, 9), generator=draw)
     barycentric = torch.full((1, 9, 3), 1 / 3, dtype=torch.float64)
-    target = state.camera.project(BODY.posed(state.bodies).surface(triangle, barycentric, Unknowns((), 0, 0, 0))[0])
+    target = state.camera.project(
+        pose_body(BODY, state.bodies).surface(triangle, barycentric, Unknowns((), 0, 0, 0))[0]
+    )
     target = target + 8 * torch.randn(1, 9, 2, generator=draw, dtype=torch.float64)
     root = isotropic(torch.full((1, 9), 3.0, dtype=torch.float64))
     whole = Correspondences(triangle, barycentric, target, root)
@@ -265,7 +267,7 @@ def test_a_match_split_into_shares_is_one_whole_match(kernel: Kernel) -> None:
     one, many = (normal_equations(BODY, state, [term], FREE) for term in (whole, shared))
     for name in ("information", "gradient", "cost", "energy", "count"):
         assert torch.allclose(getattr(one, name), getattr(many, name), rtol=EXACT), name
-    linear = shared.linearize(state, BODY.posed(state.bodies), FREE)
+    linear = shared.linearize(state, pose_body(BODY, state.bodies), FREE)
     squared, share = row_sizes(linear)
     assert torch.allclose(squared * share, linear.residual.square().sum(-1))
 
@@ -292,8 +294,8 @@ def test_a_discounted_term_has_as_much_smaller_residuals_and_keeps_its_shares() 
     state, whole, shared = shared_matches(3)
     noise = torch.full((1,), 1.7, dtype=torch.float64)
     for term in (whole, shared):
-        sooner = term.linearize(state, BODY.posed(state.bodies), FREE)
-        later = Discounted(term, noise).linearize(state, BODY.posed(state.bodies), FREE)
+        sooner = term.linearize(state, pose_body(BODY, state.bodies), FREE)
+        later = Discounted(term, noise).linearize(state, pose_body(BODY, state.bodies), FREE)
         assert torch.allclose(later.residual * 1.7, sooner.residual)
         assert torch.allclose(later.jacobian * 1.7, sooner.jacobian)
         assert later.share is sooner.share
@@ -346,7 +348,7 @@ def test_a_scaled_prior_is_as_much_wider_and_the_usual_width_undoes_it() -> None
     # A wrong pose is no sign of a wrong shape: that prior gets narrower, but no wider.
     for number, factor in ((0, scale), (1, scale.clamp(max=1))):
         usual, once, again = (
-            terms[number].linearize(moved, BODY.posed(moved.bodies), FREE) for terms in (priors, wider, twice)
+            terms[number].linearize(moved, pose_body(BODY, moved.bodies), FREE) for terms in (priors, wider, twice)
         )  # type: ignore[union-attr]
         for share, linear in ((factor, once), (factor**2, again)):
             assert torch.allclose(linear.residual * share[:, None, None], usual.residual)
@@ -372,7 +374,7 @@ def test_near_shape_pulls_back_to_the_estimates_coefficients() -> None:
     step = torch.zeros(2, FREE.size, dtype=torch.float64)
     step[:, FREE.shape_columns] = torch.tensor([0.5, -0.25], dtype=torch.float64)
     moved = state.retract(FREE, step)
-    linear = prior.linearize(moved, BODY.posed(moved.bodies), FREE)
+    linear = prior.linearize(moved, pose_body(BODY, moved.bodies), FREE)
     assert torch.allclose(linear.residual[..., 0], torch.tensor([2.0, -1.0], dtype=torch.float64).expand(2, 2))
     assert torch.allclose((linear.jacobian[:, :, 0] @ step[..., None])[..., 0], linear.residual[..., 0])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 import refine
 from priors import NearEstimate, NearShape, NearTranslation
 from priors.default import default_priors
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.result.page import page_of
 from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
@@ -185,7 +185,7 @@ def drawn() -> tuple[State, Posterior, State]:
 def test_a_joints_sigma_is_that_of_draws_from_the_posterior(drawn: tuple[State, Posterior, State]) -> None:
     state, found, many = drawn
     sigma = joint_sigma_mm(BODY, state, found)[0]
-    joints = BODY.posed(many.bodies).joints
+    joints = pose_body(BODY, many.bodies).joints
     plain = torch.cat((joints[:, :1], joints[:, 1:] - joints[:, :1]), 1).std(0) * MM_PER_M
     assert torch.allclose(sigma, plain, rtol=DRAWN, atol=0.05)
 
@@ -194,7 +194,7 @@ def test_a_vertexs_sigma_is_that_of_draws_from_the_posterior(drawn: tuple[State,
     state, found, many = drawn
     chosen = BODY.faces.unique()[[7, 2, 20]]
     sigma = vertex_sigma_mm(BODY, state, found, chosen)
-    posed = BODY.posed(many.bodies)
+    posed = pose_body(BODY, many.bodies)
     plain = (posed.vertices[:, chosen] - posed.joints[:, :1]).std(0) * MM_PER_M
     assert torch.allclose(sigma[0], plain, rtol=DRAWN, atol=0.05)
     assert torch.allclose(vertex_sigma_mm(BODY, state, found, chosen.flip(0)), sigma.flip(1))

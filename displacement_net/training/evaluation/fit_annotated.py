@@ -20,7 +20,7 @@ from displacement_net.training.evaluation.annotated import BODY, FEET, Annotated
 from displacement_net.training.evaluation.refined import as_estimate
 from priors import GaussianShape, JointLimits, NearEstimate
 from priors.near_estimate import default_sigma_rad
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.estimate import Estimate
 from refine.evaluate.people import poses
 from refine.geometry import rotation
@@ -93,7 +93,7 @@ def _placed(body: SkinnedBody, pose: Float[Tensor, "K J 3 3"], people: Annotated
     """Return, for each person, the `TRIED` poses whose keypoints are most like theirs, where and as large as theirs."""
     rest = body.rest_bodies(len(pose))
     bodies = Bodies(pose, 0 * rest.shape, rest.expression, 0 * rest.translation)
-    own = body.posed(bodies).keypoints(body.keypoint_set(SET))[None, :, :BODY, :2]  # (1, K, 17, 2) m
+    own = pose_body(body, bodies).keypoints(body.keypoint_set(SET))[None, :, :BODY, :2]  # (1, K, 17, 2) m
     share = people.confidence[:, None, :BODY, None]
     share = share / share.sum(2, keepdim=True)
     aim = people.pixel[:, None, :BODY]

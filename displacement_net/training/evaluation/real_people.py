@@ -21,7 +21,7 @@ from displacement_net.training.evaluation.annotated import BODY, Annotated
 from displacement_net.training.evaluation.fit_annotated import SET
 from displacement_net.training.evaluation.strengths import joined
 from priors.default import default_priors
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.estimate import Estimate
 from refine.evaluate import metrics
 from refine.evaluate.disturbance import disturb
@@ -181,7 +181,7 @@ def silhouettes(estimate: Estimate) -> list[np.ndarray]:
     for row in range(len(estimate)):
         part = _one(body, estimate.state, row)
         height, width = (int(side) for side in part.camera.size[0])
-        triangle = finder.triangles(body.posed(part.bodies).vertices, body.faces, part.camera, height, width)
+        triangle = finder.triangles(pose_body(body, part.bodies).vertices, body.faces, part.camera, height, width)
         masks.append((triangle[0] >= 0).cpu().numpy())
     return masks
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from displacement_net.training.samples import Samples
 from priors.default import default_priors
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.estimate import Estimate, Source
 from refine.evaluate import metrics
 from refine.geometry.camera import Camera
@@ -109,7 +109,7 @@ def as_estimate(body: SkinnedBody, state: State, image_index: Int[Tensor, "B"]) 
 
 def errors(body: SkinnedBody, state: State, true: State) -> Errors:
     """Measure bodies against the true ones, in one camera each."""
-    posed, right = body.posed(state.bodies), body.posed(true.bodies)
+    posed, right = pose_body(body, state.bodies), pose_body(body, true.bodies)
     joints, true_joints = posed.joints[:, :BODY_JOINTS], right.joints[:, :BODY_JOINTS]
     pixel, true_pixel = state.camera.project(joints), true.camera.project(true_joints)
     inside = ((true_pixel >= 0) & (true_pixel <= true.camera.size.flip(1)[:, None])).all(-1)  # (B, J)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
 from refine.geometry.camera import Camera
@@ -68,7 +68,7 @@ class InTurn:
         bodies = estimate.bodies
         shape = torch.cat((bodies.shape[:, :known], true.bodies.shape[:, known:]), 1)
         other = replace(bodies, shape=shape)
-        moved = body.posed(bodies).joints[:, 0] - body.posed(other).joints[:, 0]
+        moved = pose_body(body, bodies).joints[:, 0] - pose_body(body, other).joints[:, 0]
         return State(replace(other, translation=other.translation + moved), estimate.camera)
 
 

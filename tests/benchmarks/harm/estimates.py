@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
 from refine.geometry import rotation
@@ -59,7 +59,7 @@ def estimates_of(body: SkinnedBody, true: State, kind: str, seed: int, first: in
 def _other_focal(body: SkinnedBody, estimate: State, first: int) -> State:
     odd = torch.arange(first, first + len(estimate)) % 2 == 1
     factor = torch.where(odd, 1 / FOCAL_FACTOR, FOCAL_FACTOR).to(estimate.camera.focal)[:, None]  # (B, 1)
-    posed = body.posed(estimate.bodies)
+    posed = pose_body(body, estimate.bodies)
     pelvis = posed.joints[:, 0]
     # A body may not come so near that it stands around the camera.
     nearest = NEAR_M + 0.3 + (pelvis[:, 2:] - posed.vertices[..., 2].amin(1, keepdim=True))
@@ -71,7 +71,7 @@ def _other_focal(body: SkinnedBody, estimate: State, first: int) -> State:
 
 def _crop_camera(body: SkinnedBody, estimate: State) -> State:
     bodies, camera = estimate.bodies, estimate.camera
-    posed = body.posed(bodies)
+    posed = pose_body(body, bodies)
     vertices, pelvis = posed.vertices, posed.joints[:, 0]
     center, side = square_around(camera.project(vertices), seen=vertices[..., 2] > NEAR_M, within=camera.size)
     ray = torch.cat(((center - camera.center) / camera.focal, torch.ones_like(side)[:, None]), 1)
@@ -82,7 +82,7 @@ def _crop_camera(body: SkinnedBody, estimate: State) -> State:
     there = torch.cat(((pixel - center) / focal * depth, depth), 1)
     pose = torch.cat(((turn @ bodies.pose[:, 0])[:, None], bodies.pose[:, 1:]), 1)
     moved = replace(bodies, pose=pose)
-    moved = replace(moved, translation=moved.translation + there - body.posed(moved).joints[:, 0])
+    moved = replace(moved, translation=moved.translation + there - pose_body(body, moved).joints[:, 0])
     return State(moved, Camera(focal.contiguous(), center, camera.size))
 
 

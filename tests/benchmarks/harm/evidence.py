@@ -18,6 +18,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from refine.body import pose_body
 from refine.dense.correspondence import Matching
 from refine.dense.network import LIMB_PX, SAID
 from refine.errors import InputError
@@ -126,7 +127,7 @@ def keypoints_of(evidence: Evidence) -> Detections:
     scene, kind, shown = evidence.scene, evidence.kind, evidence.shown
     points = scene.body.keypoint_set(KEYPOINTS)
     camera = shown.camera
-    place = scene.body.posed(shown.bodies).keypoints(points)  # (B, K, 3) m
+    place = pose_body(scene.body, shown.bodies).keypoints(points)  # (B, K, 3) m
     if kind == "clothing":
         place = place + cloth_at_keypoints(evidence, place)
     pixel = camera.project(place)

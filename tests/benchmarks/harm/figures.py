@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from displacement_net.training.evaluation.refined import Errors
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.evaluate import metrics
 from refine.geometry.crop import square_around
 from refine.state import BODY_JOINTS, State
@@ -58,7 +58,7 @@ def errors_of(body: SkinnedBody, state: State, true: State) -> Errors:
         state: B bodies.
         true: The same, true.
     """
-    posed, right = body.posed(state.bodies), body.posed(true.bodies)
+    posed, right = pose_body(body, state.bodies), pose_body(body, true.bodies)
     joints, true_joints = posed.joints[:, :BODY_JOINTS], right.joints[:, :BODY_JOINTS]
     place = true.camera.project(true_joints)
     inside = ((place >= 0) & (place <= true.camera.size.flip(1)[:, None])).all(-1)  # (B, J)
@@ -84,7 +84,7 @@ def figures_of(body: SkinnedBody, true: State, before: Errors, outcome: Outcome)
     nothing = before.pve.new_full((len(true),), torch.nan)
     covered = torch.stack((nothing, nothing), 1)
     if outcome.sigma_m is not None:
-        joints, true_joints = (body.posed(each.bodies).joints for each in (outcome.state, true))
+        joints, true_joints = (pose_body(body, each.bodies).joints for each in (outcome.state, true))
         sigma = outcome.sigma_m[:, :BODY_JOINTS]
         away = (joints - true_joints)[:, :BODY_JOINTS]
         away = torch.cat((away[:, :1], away[:, 1:] - away[:, :1]), 1)

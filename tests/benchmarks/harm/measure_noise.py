@@ -29,7 +29,7 @@ from displacement_net.training.batches import batch_of
 from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of
 from displacement_net.training.samples import Samples
 from displacement_net.training.training_body import vertices_of
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.render.rasterize import default_rasterizer, rasterize
 from tests.benchmarks.harm.dense import limb_axes
@@ -75,7 +75,7 @@ def points_of(network: DisplacementNet, body: SkinnedBody, samples: Samples) -> 
     size = samples.image.shape[-1]
     said = network(batch_of(samples).channels)
     own = samples.estimate.camera
-    posed = body.posed(samples.estimate.bodies)
+    posed = pose_body(body, samples.estimate.bodies)
     camera = samples.crop.camera(own)
     triangle = rasterize(default_rasterizer(), vertices_of(body, posed), body.faces, camera, size, size).triangle
     axes = limb_axes(body, triangle, camera.project(posed.joints))

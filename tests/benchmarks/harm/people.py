@@ -21,7 +21,7 @@ from torch import Tensor
 
 from displacement_net.training import casting
 from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate import metrics
 from refine.geometry.camera import Camera
@@ -112,13 +112,13 @@ def other_people(body: SkinnedBody, people: People, true: State, first: int = 0)
         B other people, seen by the same cameras.
     """
     recordings = recordings_of(people)
-    joints = body.posed(true.bodies).joints[:, :BODY_JOINTS]
+    joints = pose_body(body, true.bodies).joints[:, :BODY_JOINTS]
     best: State | None = None
     apart = joints.new_full((len(true),), -1.0)
     for candidate in range(CANDIDATES):
         found = _drawn(body, first + len(true), recordings, people.seed + 500_000 * (candidate + 1))[slice(first, None)]
         placed = in_place_of(body, found, true)
-        distance = metrics.mpjpe(body.posed(placed.bodies).joints[:, :BODY_JOINTS], joints)
+        distance = metrics.mpjpe(pose_body(body, placed.bodies).joints[:, :BODY_JOINTS], joints)
         better = (apart < LEAST_APART_MM) & (distance > apart)
         best = placed if best is None else State(_pick(better, placed.bodies, best.bodies), true.camera)
         apart = torch.where(better, distance, apart)
@@ -134,10 +134,10 @@ def in_place_of(body: SkinnedBody, other: State, true: State) -> State:
         other: B people.
         true: B people in whose place they are put.
     """
-    pelvis = body.posed(true.bodies).joints[:, 0]
-    posed = body.posed(other.bodies)
+    pelvis = pose_body(body, true.bodies).joints[:, 0]
+    posed = pose_body(body, other.bodies)
     rest = posed.joints - posed.joints[:, :1]  # (B, J, 3) around the pelvis
-    wanted = _height(body.posed(true.bodies).joints, true.camera)
+    wanted = _height(pose_body(body, true.bodies).joints, true.camera)
     at = pelvis
     for _ in range(6):  # perspective makes it not quite linear
         grow = (_height(rest + at[:, None], true.camera) / wanted).clamp(0.5, 2.0)
@@ -166,7 +166,7 @@ def _drawn(body: SkinnedBody, count: int, recordings: Recordings, seed: int) -> 
 
 def _in_sight(body: SkinnedBody, state: State) -> Tensor:
     """Say who (B,) stands before the camera and shows enough joints in the photo."""
-    posed = body.posed(state.bodies)
+    posed = pose_body(body, state.bodies)
     pixel = state.camera.project(posed.joints[:, :BODY_JOINTS])
     inside = ((pixel > 0) & (pixel < state.camera.size.flip(1)[:, None])).all(-1)
     before = posed.joints[..., 2].amin(1) > NEAREST_M

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.body import pose_body
 from refine.dense.correspondence import correspond
 from refine.geometry.camera import Camera
 from refine.geometry.crop import square_around
@@ -79,7 +80,7 @@ def look(case: Case, evidence: Evidence, state: State) -> RivalEvidence:
     times = len(state) // len(case)
     who = torch.arange(len(case)).repeat(times)
     camera = state.camera
-    vertices = body.posed(state.bodies).vertices
+    vertices = pose_body(body, state.bodies).vertices
     _, side = square_around(camera.project(vertices), within=camera.size)
     points = body.keypoint_set(KEYPOINTS)
     count = len(points.names)

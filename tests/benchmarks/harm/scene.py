@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
+from refine.body import SkinnedBody, pose_body
 from refine.estimate import Estimate, Source
 from refine.photo import Photo
 from refine.render import shade
@@ -53,7 +53,7 @@ class Scene:
     @cached_property
     def vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, of the true people."""
-        return self.body.posed(self.true.bodies).vertices
+        return pose_body(self.body, self.true.bodies).vertices
 
     @cached_property
     def normals(self) -> Float[Tensor, "B V 3"]:
@@ -63,7 +63,7 @@ class Scene:
     @cached_property
     def other_vertices(self) -> Float[Tensor, "B V 3"]:
         """(B, V, 3) m, of the other people."""
-        return self.body.posed(self.other.bodies).vertices
+        return pose_body(self.body, self.other.bodies).vertices
 
     def photos(self) -> tuple[Photo, ...]:
         """Return one black photo a person."""
