@@ -14,7 +14,7 @@ from refine.body import SkinnedBody, pose_body
 from refine.geometry import rotation
 from refine.state import Bodies
 from tests.people import Case, case
-from tests.reference.official_files import LANDMARKS, TREES, VERTICES
+from tests.reference.body.official_files import LANDMARKS, TREES, VERTICES
 
 PEOPLE = 2
 HANDS = ("left_hand_pose", "right_hand_pose")

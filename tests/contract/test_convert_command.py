@@ -13,7 +13,7 @@ from refine.body import SkinnedBody
 from refine.commands.cli import app
 from tests.human_models import human_model
 from tests.layouts import bev, multihmr, refine_npz
-from tests.reference.official_files import write_npz
+from tests.reference.body.official_files import write_npz
 from tests.regressor_files import HEIGHT, WIDTH
 
 

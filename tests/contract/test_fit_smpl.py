@@ -20,8 +20,8 @@ from refine.transfer import source_parameters
 from refine.transfer.source_body import own_body
 from tests.human_models import HANDS, PEOPLE, human_model, package_vertices, posed_again, told
 from tests.people import Case, camera
-from tests.reference.official_files import write_npz, write_pickle
-from tests.reference.test_skinning import sampled
+from tests.reference.body.official_files import write_npz, write_pickle
+from tests.reference.body.test_skinning import sampled
 from tests.synthetic import random_body, random_state
 
 smplx = pytest.importorskip("smplx", reason="the package smplx, which reads the same files, is not installed")

@@ -164,7 +164,9 @@ def test_every_format_has_the_three_functions_of_the_protocol() -> None:
         assert module.__doc__ and "Source:" in module.__doc__
 
 
-@pytest.mark.parametrize("name", sorted(set(formats()) - {"nobody"}))  # its examples: tests/reference/test_nobody.py
+@pytest.mark.parametrize(
+    "name", sorted(set(formats()) - {"nobody"})
+)  # its examples: tests/reference/estimate/test_nobody.py
 def test_every_format_has_an_example(name: str) -> None:
     shown = {getattr(module, "FORMAT", layout) for layout, module in LAYOUTS.items()}
     assert name in shown, f"tests/layouts has no example of the format {name}"

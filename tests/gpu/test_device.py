@@ -17,7 +17,7 @@ from refine.render.scatter import ScatterRasterizer
 from refine.render.view import render_view
 from tests.meshes import blob, camera_of
 from tests.people import Case, case
-from tests.reference.test_synthetic_people import stand_in
+from tests.reference.displacement_net.test_synthetic_people import stand_in
 
 pytestmark = [
     pytest.mark.gpu,

@@ -16,11 +16,11 @@ SUITE_S, PART_S, INSTALL_S = 7200, 3600, 3600
 SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
 
 QUICK = (
-    "tests/boundary/test_no_lu.py", "tests/boundary/test_equality.py", "tests/reference/test_cholesky.py", "tests/reference/test_demo.py",
-    "tests/reference/test_trust_quality.py", "tests/reference/test_trust_uncertainty.py", "tests/properties/test_rasterize.py",
+    "tests/boundary/test_no_lu.py", "tests/boundary/test_equality.py", "tests/reference/solve/test_cholesky.py", "tests/reference/demo/test_demo.py",
+    "tests/reference/trust/test_quality.py", "tests/reference/trust/test_uncertainty.py", "tests/properties/test_rasterize.py",
 )  # fmt: skip
 """Tests that have failed or hung on one machine and not on another."""
-BETWEEN = ("tests/reference/test_body_build.py", "tests/reference/test_demo.py", "tests/contract")
+BETWEEN = ("tests/reference/body/test_build.py", "tests/reference/demo/test_demo.py", "tests/contract")
 """What is run under the settings between the extremes."""
 
 STAND_INS: dict[str, dict[str, str]] = {

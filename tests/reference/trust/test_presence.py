@@ -17,7 +17,7 @@ from refine.dense.network import shipped_displacer
 from refine.render.view import View, render_view
 from refine.solve import Decision
 from refine.trust.presence import presence
-from tests.reference.test_correspondence import PHOTO_FROM_CROP, field
+from tests.reference.dense.test_correspondence import PHOTO_FROM_CROP, field
 
 PEOPLE = 2
 MOVED_M = 0.05

@@ -21,7 +21,7 @@ from refine.body.smplx import LAYOUT as SMPLX
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import Bodies
-from tests.reference import official_files as official
+from tests.reference.body import official_files as official
 
 smplx = pytest.importorskip("smplx", reason="the package smplx, which these bodies are held against, is not installed")
 

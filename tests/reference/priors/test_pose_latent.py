@@ -21,7 +21,7 @@ from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization
-from tests.reference.vposer_layouts import LATENT, NEURONS, First, Second
+from tests.reference.priors.vposer_layouts import LATENT, NEURONS, First, Second
 from tests.synthetic import random_body, random_state
 
 EXACT = 1e-8

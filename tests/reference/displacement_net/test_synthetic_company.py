@@ -17,7 +17,7 @@ from displacement_net.training.sources import InTurns
 from displacement_net.training.turns import IN_TURN, in_turn
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
-from tests.reference.test_synthetic_people import stand_in
+from tests.reference.displacement_net.test_synthetic_people import stand_in
 
 COUNT = 400
 

@@ -26,7 +26,7 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import Bodies, State, Unknowns
 from refine.terms import AnalyticTerm, Kernel, LeastSquares
 from tests.human_models import human_model
-from tests.reference.official_files import write_npz
+from tests.reference.body.official_files import write_npz
 from tests.synthetic import random_body, random_state
 
 EXACT = 1e-9
@@ -353,7 +353,7 @@ def test_bad_settings_are_refused() -> None:
 
 def test_recorded_people_are_seldom_flagged(builtin_body: SkinnedBody) -> None:
     """Of the recorded poses on a body not theirs; where they are, the meshes mostly do lie in each other."""
-    folder = Path(os.environ.get("REFINE_ASSETS", Path(__file__).parents[3] / "shared" / "assets"))
+    folder = Path(os.environ.get("REFINE_ASSETS", Path(__file__).parents[4] / "shared" / "assets"))
     path = folder / "motion" / "cmu_poses.npz"
     if not path.is_file():
         pytest.skip(f"recorded poses are not here: {path} (set REFINE_ASSETS to the folder that holds motion/)")

@@ -20,7 +20,7 @@ from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization
-from tests.reference import official_files as official
+from tests.reference.body import official_files as official
 from tests.synthetic import random_body, random_state
 
 EXACT = 1e-8

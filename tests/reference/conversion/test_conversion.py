@@ -23,7 +23,7 @@ from refine.terms.surface3d import Surface3D
 from refine.transfer import on_body
 from tests.human_models import human_model
 from tests.people import camera, case
-from tests.reference.official_files import write_npz
+from tests.reference.body.official_files import write_npz
 from tests.stranger import stranger_mesh
 
 EXACT_MM = 0.01

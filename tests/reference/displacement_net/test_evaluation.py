@@ -36,7 +36,7 @@ from refine.render.view import View
 from refine.state import State
 from tests.oracle import Oracle
 from tests.people import case
-from tests.reference.test_synthetic_people import stand_in
+from tests.reference.displacement_net.test_synthetic_people import stand_in
 
 SIDE, EACH = 64, 2
 FEW = ("medium", "perfect")

@@ -31,7 +31,7 @@ from tests.layouts import hand4whole as hand4whole_layout
 from tests.layouts import pymafx as pymafx_layout
 from tests.layouts import smplerx as smplerx_layout
 from tests.layouts import smplifyx as smplifyx_layout
-from tests.reference.official_files import random_model, write_pickle
+from tests.reference.body.official_files import random_model, write_pickle
 from tests.regressor_files import random_pose, skeleton
 
 SIZE = (480.0, 640.0)
@@ -413,7 +413,7 @@ def test_a_file_that_contradicts_itself_is_refused(name: str, tmp_path: Path) ->
 
 
 def test_every_format_stands_in_the_table_of_formats() -> None:
-    table = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    table = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
     assert [name for name in find.formats() if f"| `{name}` |" not in table] == []
 
 

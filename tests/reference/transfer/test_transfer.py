@@ -22,7 +22,7 @@ from refine.transfer import on_body, source_parameters, to_body, with_camera
 from refine.transfer.source_fit import JOINT_SIGMA_M, fit_bodies
 from tests.layouts.parameters import smpl_parameters
 from tests.layouts.romp import romp_results
-from tests.reference.official_files import random_model, write_pickle
+from tests.reference.body.official_files import random_model, write_pickle
 from tests.regressor_files import random_pose, skeleton
 
 CAMERA = Camera(torch.full((1, 2), 900.0), torch.tensor([[320.0, 240.0]]), torch.tensor([[480.0, 640.0]]))

@@ -16,7 +16,7 @@ from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
-from tests.reference.official_files import random_model, write_npz
+from tests.reference.body.official_files import random_model, write_npz
 from tests.synthetic import random_body, random_state
 
 BODY = replace(random_body(joints=55), joint_names=SMPLX55)

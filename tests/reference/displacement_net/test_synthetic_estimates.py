@@ -19,7 +19,7 @@ from refine.errors import InputError
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
-from tests.reference.test_synthetic_people import stand_in
+from tests.reference.displacement_net.test_synthetic_people import stand_in
 
 SIZE = 64
 

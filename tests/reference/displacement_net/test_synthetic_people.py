@@ -47,7 +47,7 @@ from tests.built_body import BuiltBody
 EXACT_PX = 0.05
 """How far the stored displacement may lie from the projection in float64, px of the crop."""
 COUNT, SIZE = 8, 64
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def stand_in(body: SkinnedBody) -> TrainingBody:
