@@ -14,7 +14,7 @@ Source: derived here; the levers of a kinematic tree are as in Featherstone, Rig
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +28,7 @@ CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
 SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more, at any batch."""
 
 
+@runtime_checkable
 class Posed(Protocol):
     """What the Jacobians need of posed bodies (`refine.body.PosedBody` offers it)."""
 
