@@ -266,7 +266,7 @@ def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None
     Raises:
         InputError: The file is missing, truncated or of another kind, or its model cannot be found.
     """
-    from refine.result.file import load as load_file
+    from refine.result import load as load_file
 
     return load_file(path, body_model)
 

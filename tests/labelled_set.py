@@ -9,7 +9,7 @@ import torch
 
 from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.render import shade

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 
 from refine.errors import InputError
 from refine.estimate import Source
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
 from refine.state import BODY_JOINTS

@@ -98,8 +98,8 @@ def _write(estimate: "Estimate", kind: str, place: Path, *, own: bool) -> None:
     """Write an estimate as a file of a kind; `own`: in the words of the body it is on, not in those of its source."""
     import torch
 
+    from refine.body.smpl_joints import PARENTS
     from refine.conversion.as_parameters import body_words, source_words
-    from refine.estimate.source_pose import PARENTS
     from refine.estimate.usable import usable_rows
     from refine.files.npz import write_arrays
     from refine.result import Result

@@ -12,9 +12,10 @@ Source: the package smplx, `body_models.py` (names and shapes of the `forward` a
 import numpy as np
 import torch
 
+from refine.body.smpl_joints import PARENTS, joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array
-from refine.estimate.source_pose import PARENTS, REST_PELVIS_M, joint_slices
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.estimate.usable import blank, blank_bodies
 from refine.geometry import rotation
 from refine.transfer import refined_source, source_parameters

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
+from refine.body.smpl_joints import FIRST_HAND_JOINT
 from refine.diagnosis.sample import Frame, Sample
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.estimate.source_pose import FIRST_HAND_JOINT
 from refine.estimate.usable import places_unjudged
 from refine.folder.manifest import Item
 from refine.folder.outcome import reason_of

@@ -13,7 +13,7 @@ import torch
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.estimate.estimate import as_array
+from refine.estimate.source import as_array
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 

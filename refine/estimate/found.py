@@ -170,7 +170,7 @@ def _gathered(arrays: Mapping[str, object]) -> _Texts | None:
 
 def _same_words(found: Found, pose: Tensor, translation: Tensor | None, joints: Tensor | None) -> Tensor:
     """Say which bodies' rotations and places are those of the words. Joints the source says nothing of are the identity there."""
-    from refine.estimate.source_pose import copy_pose
+    from refine.body.smpl_joints import copy_pose
 
     said = copy_pose(pose, found.bodies.pose)
     rest = torch.eye(3).to(said)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from refine.errors import InputError
-from refine.estimate.estimate import as_array
+from refine.estimate.source import as_array
 from refine.files.npz import read_object
 from refine.files.pickled import kind, read_json, read_pickled
 from refine.files.unpacked import READ_ERRORS

@@ -23,8 +23,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.estimate.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.estimate import Estimate
+from refine.estimate.pelvis import source_pelvis
+from refine.estimate.source import Source
 from refine.geometry.camera import Camera
 from refine.state import Bodies
 

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, as_array, as_tensor
-from refine.estimate.source_pose import joint_slices
 from refine.files.same_kind import same_kind
 from refine.geometry import rotation
 

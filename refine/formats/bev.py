@@ -22,7 +22,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover

@@ -25,7 +25,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes

@@ -32,7 +32,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.found import KEY
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside

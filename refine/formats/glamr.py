@@ -26,7 +26,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.nobody import Nobody
-from refine.estimate.source_pose import REST_PELVIS_M, source_pelvis
+from refine.estimate.pelvis import REST_PELVIS_M, source_pelvis
 from refine.files.pickled import read_pickled, write_pickle
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words

@@ -29,10 +29,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import joint_slices
 from refine.files.npz import member_names, read_object, write_arrays
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes

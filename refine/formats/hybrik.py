@@ -24,7 +24,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import kind
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source

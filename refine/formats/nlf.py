@@ -25,7 +25,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.nobody import Nobody
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names
 from refine.files.pickled import kind
 from refine.formats._beside import beside

@@ -22,10 +22,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.estimate.nobody import is_empty
-from refine.estimate.source_pose import joint_slices, source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats._beside import beside
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none

@@ -30,7 +30,7 @@ from refine.conversion.converted import Converted, surface_on_points
 from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object, write_arrays
 from refine.files.same_kind import same_kind
 from refine.formats._fitted_surface import (

@@ -25,7 +25,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.nobody import Nobody
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.same_kind import same_kind
 from refine.formats._beside import beside

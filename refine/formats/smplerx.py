@@ -23,9 +23,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import joint_slices
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.pickled import read_json, write_json
 from refine.formats._beside import beside

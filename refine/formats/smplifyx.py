@@ -21,9 +21,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import joint_slices
 from refine.files.pickled import write_pickle
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes

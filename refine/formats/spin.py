@@ -23,7 +23,7 @@ from refine.body import SkinnedBody, pose_body
 from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source

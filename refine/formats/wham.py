@@ -22,7 +22,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import rest_pelvis
+from refine.estimate.pelvis import rest_pelvis
 from refine.estimate.usable import check_places, places_unjudged
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

@@ -1,5 +1,6 @@
 """What refining ends in: bodies before and after, verdicts, files, text, a page."""
 
-from refine.result.result import Result, misfit, summarise
+from refine.result.known import misfit
+from refine.result.result import Result, load, summarise
 
-__all__ = ["Result", "misfit", "summarise"]
+__all__ = ["Result", "load", "misfit", "summarise"]

@@ -20,6 +20,7 @@ Version 1 kept the file as source/arrays/..., nested keys joined by /, without w
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from refine.files.atomic import write_bytes
 from refine.files.nested import packed, unpacked
 from refine.files.npz import read_arrays
 from refine.keypoints.detections import Detections
-from refine.result.result import Result
+from refine.result.known import Known
 from refine.result.verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason
 from refine.transfer import with_found
@@ -57,7 +58,7 @@ SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")
 SOURCE_FILE = "source/arrays/"
 
 
-def save(result: Result, path: str | Path) -> None:
+def save(result: Known, path: str | Path) -> None:
     """Write a result.
 
     Args:
@@ -111,15 +112,15 @@ def save(result: Result, path: str | Path) -> None:
     write_bytes(path, memory.getvalue())
 
 
-def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -> Result:
-    """Read a result.
+def read(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -> dict[str, Any]:
+    """Read the fields of a result.
 
     Args:
         path: A file written by `Result.save`.
         body_model: The model it belongs to; None: the built-in one, or the file named in the result.
 
     Returns:
-        The result, without photos and rounds.
+        What `refine.result.Result` is made of, by name, without photos and rounds.
 
     Raises:
         InputError: The file is missing, truncated, of another kind or of a later version, or its model cannot be found.
@@ -135,15 +136,14 @@ def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -
     if version > VERSION:
         raise InputError("path", f"a result of version {VERSION} or earlier", f"version {version}", "Update refine.")
     try:
-        return _result(arrays, body_model)
+        return _fields(arrays, body_model)
     except InputError:
         raise
     except READ_ERRORS as error:
         raise InputError("path", "a complete result npz", f"{path}, in which {error} is missing or damaged") from error
 
 
-def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> Result:
-    """Put a result together from its arrays."""
+def _fields(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> dict[str, Any]:
     for key in STATE_KEYS:
         check_finite(key, torch.from_numpy(arrays[key]))
     body = read_body(arrays, body_model)
@@ -159,16 +159,17 @@ def _result(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
     if "detections/name" in arrays:
         parts = (torch.from_numpy(arrays[f"detections/{key}"]) for key in ("pixel", "confidence"))
         detections = Detections(str(arrays["detections/name"]), *parts)
-    before, after, misfit_before, misfit = (
-        torch.from_numpy(arrays[key]) for key in ("cost_before", "cost", "misfit_before", "misfit")
-    )
-    stop = tuple(StopReason[name] for name in arrays["stop"].tolist())
-    notes = tuple(arrays["notes"].tolist())
-    return Result(
-        estimate, read_state(arrays, ""), stop, before, after, misfit_before, misfit, detections=detections, notes=notes,
-        judgement=read_verdicts(arrays),
-        stored_sigma_mm=torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
-    )  # fmt: skip
+    figures = ("cost_before", "cost", "misfit_before", "misfit")
+    return {
+        "estimate": estimate,
+        "state": read_state(arrays, ""),
+        "stop": tuple(StopReason[name] for name in arrays["stop"].tolist()),
+        **{key: torch.from_numpy(arrays[key]) for key in figures},
+        "detections": detections,
+        "notes": tuple(arrays["notes"].tolist()),
+        "judgement": read_verdicts(arrays),
+        "stored_sigma_mm": torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
+    }
 
 
 def _source(arrays: Mapping[str, np.ndarray]) -> Source:

@@ -3,7 +3,7 @@
 import torch
 
 from refine.estimate.usable import without_numbers
-from refine.result.result import Result
+from refine.result.known import Known
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 
 MOVED_JOINTS = 8
@@ -12,7 +12,7 @@ MOST_TERMS = 4
 """Terms whose parts fit beside a joint; the others are summed up in the last one."""
 
 
-def page_of(result: Result, image: int) -> ReportPage:
+def page_of(result: Known, image: int) -> ReportPage:
     """Return the page of one photo.
 
     Args:
@@ -27,12 +27,12 @@ def page_of(result: Result, image: int) -> ReportPage:
     return ReportPage("refine", verdict, tuple(bodies), result.notes)
 
 
-def _absent(result: Result, row: int, number: int) -> ReportBody:
+def _absent(result: Known, row: int, number: int) -> ReportBody:
     """Return what the page says about somebody without usable numbers."""
     return ReportBody(f"Person {number}", result.stop[row].value, shown=False)
 
 
-def _body(result: Result, row: int, number: int) -> ReportBody:
+def _body(result: Known, row: int, number: int) -> ReportBody:
     """Return what the page says about one person."""
     moved: tuple[Moved, ...] = ()
     terms: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def _body(result: Result, row: int, number: int) -> ReportBody:
     )
 
 
-def _explained(result: Result, row: int) -> tuple[tuple[Moved, ...], tuple[str, ...]]:
+def _explained(result: Known, row: int) -> tuple[tuple[Moved, ...], tuple[str, ...]]:
     """Return the joints that turned most with each term's part, and the terms' names."""
     told = result.explain()[row]
     parts, names = told.degrees, told.term_names
@@ -74,7 +74,7 @@ def _explained(result: Result, row: int) -> tuple[tuple[Moved, ...], tuple[str, 
     ), names
 
 
-def _sure(result: Result, row: int) -> str:
+def _sure(result: Known, row: int) -> str:
     """Say how sure the joints are, in the median."""
     sigma = result.sigma_mm[row, 1:]
     if not bool(sigma.isfinite().any()):

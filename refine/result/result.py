@@ -1,230 +1,43 @@
-"""What refining ends in: bodies before and after, why each stopped, what it cost, and ways to write all that down."""
+"""What refining ends in, and what can be done with it: text, files, pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from refine.ambient import usual_torch
-from refine.batch import PER_ROW
 from refine.body import SkinnedBody
 from refine.dense.look import Look
 from refine.errors import InputError
-from refine.estimate import Estimate, Source
-from refine.estimate.usable import blank, blank_bodies
-from refine.geometry import rotation
-from refine.geometry.camera import Camera
+from refine.estimate import Estimate
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
-from refine.result.sentences import sentence
-from refine.solve import UNSOLVED, Solution, StopReason, Verdict
-from refine.state import Bodies, State
+from refine.result.file import read, save
+from refine.result.known import Known, misfit
+from refine.result.page import page_of
+from refine.result.text import result_html, result_text
+from refine.solve import Solution
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Known):
     """Refined bodies beside the estimate they came from.
 
     A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it is NaN here, and what is
     written back is what came. In `estimate` and `state` a stand-in behind the camera takes its place (`source.without_numbers`).
-
-    Attributes:
-        estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
-        state: The refined bodies and cameras.
-        stop: B reasons why the solver stopped at each body; whether its update is believed is not the solver's to say.
-        cost_before: (B,) robust cost of the estimate, on the first round's evidence.
-        cost: (B,) robust cost of the result, on the last round's evidence (the same, unless a displacer looked again).
-        misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
-        misfit: (B,) px, the same of the result.
-        rounds: One solution a round; empty after loading.
-        detections: The keypoints the bodies were held against, or None.
-        notes: One sentence for each thing that was decided on the way.
-        photos: The photos, for pictures; empty after loading.
-        look: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
-        judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that decided it
-            (`refine.trust.gate`); empty without a gate.
-        stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
     """
 
-    estimate: Estimate
-    state: State
-    stop: tuple[StopReason, ...] = field(metadata=PER_ROW)
-    cost_before: Float[Tensor, "B"]
-    cost: Float[Tensor, "B"]
-    misfit_before: Float[Tensor, "B"]
-    misfit: Float[Tensor, "B"]
-    rounds: tuple[Solution, ...] = ()
-    detections: Detections | None = None
-    notes: tuple[str, ...] = ()
-    photos: tuple[Photo, ...] = ()
-    look: Callable[[Estimate], Look] | None = None
-    judgement: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
-    stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
-
     def __repr__(self) -> str:
-        from refine.result.text import result_text
-
         return result_text(self)
 
     @usual_torch()
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a small picture and the table of people."""
-        from refine.result.text import result_html
-
-        return result_html(self)
-
-    def __len__(self) -> int:
-        return len(self.state)
-
-    @property
-    def accepted(self) -> Bool[Tensor, "B"]:
-        """(B,) whether the update was taken, all or part of it; false: the estimate came back as it was, and `verdict` says why.
-
-        Without a gate every update is taken that the solver found; where it did not start, `stop` says why.
-        """
-        taken = [verdict.accepted for verdict in self.judgement] or [reason not in UNSOLVED for reason in self.stop]
-        return torch.tensor(taken, dtype=torch.bool, device=self.cost.device)
-
-    @property
-    def verdict(self) -> tuple[str, ...]:
-        """B sentences: `judgement` in words; empty without a gate."""
-        return tuple(sentence(*each) for each in zip(self.judgement, self.stop, strict=True)) if self.judgement else ()
-
-    @cached_property
-    @usual_torch()
-    def posterior(self) -> "Posterior | None":  # type: ignore[name-defined]
-        """What is known of the bodies: the covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
-        from refine.trust.uncertainty import posterior
-
-        return posterior(self.body, self.rounds[-1]) if self.rounds and self.rounds[-1].priors else None
-
-    @cached_property
-    @usual_torch()
-    def sigma_mm(self) -> Float[Tensor, "B J 3"]:
-        """(B, J, 3) mm, standard deviation of each joint along image-x, image-y and depth, relative to the pelvis, whose own row is of its place.
-
-        Per coordinate and Gaussian: 68 % of true positions lie within one, 95 % within two. Infinite where nothing is known; NaN without rounds.
-        """
-        from refine.trust.uncertainty import joint_sigma_mm
-
-        if self.stored_sigma_mm is not None:
-            return self.stored_sigma_mm
-        if self.posterior is None:
-            return torch.full_like(self.joints, torch.nan)
-        return blank(joint_sigma_mm(self.body, self.state, self.posterior), self.source)
-
-    @usual_torch()
-    def vertex_sigma_mm(self, vertices: Sequence[int] | Tensor | None = None) -> Float[Tensor, "B N 3"]:
-        """Return the standard deviation of vertices relative to the pelvis.
-
-        Args:
-            vertices: (N,) indices; None: all, which takes about a second a body.
-
-        Returns:
-            (B, N, 3) mm along image-x, image-y and depth.
-
-        Raises:
-            InputError: The result was loaded from a file, which keeps the joints' alone, or an index does not exist.
-        """
-        from refine.trust.uncertainty import vertex_sigma_mm
-
-        if self.posterior is None:
-            raise InputError(
-                "result", "one that was just refined", "one without rounds", "Files keep `sigma_mm` of the joints."
-            )
-        count = len(self.body.template)
-        chosen = torch.arange(count) if vertices is None else torch.as_tensor(vertices, dtype=torch.long).flatten()
-        if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < count:
-            raise InputError(
-                "vertices", f"indices from 0 to {count - 1}", f"{int(chosen.min())} to {int(chosen.max())}"
-            )
-        chosen = chosen.to(self.joints.device)
-        return blank(vertex_sigma_mm(self.body, self.state, self.posterior, chosen), self.source)
-
-    @usual_torch()
-    def explain(self) -> tuple["Explanation", ...]:  # type: ignore[name-defined]
-        """Return for every body which term turned which joint by how many degrees; printed, a table.
-
-        Raises:
-            InputError: The result was loaded from a file.
-        """
-        from refine.trust.explanation import explain
-
-        if not self.rounds:
-            raise InputError(
-                "result", "one that was just refined", "one without rounds", "Call explain() before saving."
-            )
-        return explain(self.body, self.estimate.state, self.rounds[-1])
-
-    @property
-    def refined(self) -> Estimate:
-        """The result in the shape of an estimate, with the same source."""
-        return replace(self.estimate, state=self.state)
-
-    @property
-    def source(self) -> Source:
-        """The regressor's own words."""
-        return self.estimate.source
-
-    @property
-    def body(self) -> SkinnedBody:
-        """The model that was refined."""
-        return self.estimate.body
-
-    @property
-    def bodies(self) -> Bodies:
-        """The refined bodies: pose, shape, expression, translation; NaN of people without usable numbers."""
-        return blank_bodies(self.state.bodies, self.source)
-
-    @property
-    def camera(self) -> Camera:
-        """One camera a body."""
-        return self.state.camera
-
-    @property
-    def image_index(self) -> Tensor:
-        """(B,) which photo each body is seen in."""
-        return self.estimate.image_index
-
-    @cached_property
-    @usual_torch()
-    def vertices(self) -> Float[Tensor, "B V 3"]:
-        """(B, V, 3) m, camera frame. A person whose size the model does not reach stands nearer or farther, at another scale (`notes`)."""
-        return blank(self.refined.vertices, self.source)
-
-    @cached_property
-    @usual_torch()
-    def joints(self) -> Float[Tensor, "B J 3"]:
-        """(B, J, 3) m, camera frame."""
-        return blank(self.refined.joints, self.source)
-
-    @usual_torch()
-    def keypoints_2d(self, name: str) -> Float[Tensor, "B K 2"]:
-        """Project a named keypoint set of the refined bodies.
-
-        Args:
-            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body. SMPL and SMPL-H have no face and
-                SMPL no fingers, so they lack "coco133", "openpose137" and "smplx55".
-
-        Returns:
-            (B, K, 2) px of the photo.
-
-        Raises:
-            InputError: The body has no such set; the message lists those it has.
-        """
-        return blank(self.refined.keypoints_2d(name), self.source)
-
-    @property
-    @usual_torch()
-    def turned(self) -> Float[Tensor, "B J"]:
-        """(B, J) degrees by which each joint's local rotation differs from the estimate's."""
-        away = rotation.log(self.estimate.bodies.pose.mT @ self.state.bodies.pose)
-        return blank(torch.rad2deg(away.norm(dim=-1)), self.source)
+        return result_html(self, self.overlay)
 
     @usual_torch()
     def smplx(self) -> dict[str, np.ndarray]:
@@ -248,8 +61,6 @@ class Result:
         Args:
             path: The file; written whole or not at all.
         """
-        from refine.result.file import save
-
         save(self, path)
 
     @usual_torch()
@@ -321,7 +132,6 @@ class Result:
         Raises:
             InputError: The result holds no photos (it was loaded from a file).
         """
-        from refine.result.page import page_of
         from refine.viz.report import report
 
         shown = self._photo(image), self.estimate, self.refined, page_of(self, image)
@@ -334,13 +144,6 @@ class Result:
                 "A result read from a file holds none: draw with refine.viz.overlay and the photo." if not self.photos else "",
             )  # fmt: skip
         return self.photos[image].pixels
-
-
-def misfit(detections: Detections | None, informed: Tensor | None, estimate: Estimate) -> Float[Tensor, "B"]:
-    """Return the mean distance (B,) px of the keypoints that carry information; NaN where there are none."""
-    if detections is None or informed is None:
-        return torch.full_like(estimate.bodies.translation[:, 0], torch.nan)
-    return detections.misfit(estimate.keypoints_2d(detections.name), informed)
 
 
 def summarise(
@@ -372,3 +175,19 @@ def summarise(
         misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
         look, last.verdict,
     )  # fmt: skip
+
+
+def load(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -> Result:
+    """Read a result written by `Result.save`.
+
+    Args:
+        path: The file.
+        body_model: The model it belongs to; None: the built-in one, or the file named in the result.
+
+    Returns:
+        The result, without photos and rounds.
+
+    Raises:
+        InputError: The file is missing, truncated, of another kind or of a later version, or its model cannot be found.
+    """
+    return Result(**read(path, body_model))

@@ -3,14 +3,16 @@
 import base64
 import html
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import UInt8
 
-if TYPE_CHECKING:
-    from refine.estimate import Estimate
-    from refine.result.result import Result
+from refine.estimate.estimate import notes_text, origin_text, people_text
+from refine.result.known import Known
+
+Overlay = Callable[[int], UInt8[np.ndarray, "H W 3"]]
+"""Draws before and after on a photo of the result."""
 
 MOST_PEOPLE = 8
 """People with a line each; the rest is counted."""
@@ -24,30 +26,19 @@ PICTURE_PX = 720
 HEADINGS = ("person", "misfit before px", "after px", "most turned joint", "verdict")
 
 
-def estimate_text(estimate: "Estimate") -> str:
-    """Return an estimate in a few lines: people, model, camera, where they stand."""
-    lines = [f"Estimate: {_people(estimate)}, {_origin(estimate)}"]
-    if len(estimate):
-        camera, depth = estimate.camera, estimate.bodies.translation[:, 2]
-        height, width = camera.size[0].round().int().tolist()
-        more = "" if bool((camera.size == camera.size[:1]).all()) else " (the first's)"
-        lines.append(f"  focal {_range(camera.focal)} px, photo {width}x{height} px{more}, depth {_range(depth, 1)} m")
-    return "\n".join([*lines, *_notes(estimate.notes)])
-
-
-def result_text(result: "Result") -> str:
+def result_text(result: Known) -> str:
     """Return a result in a few lines: people, model, and of each person the verdict and the misfit before and after."""
     accepted = int(result.accepted.sum())
-    lines = [f"Result: {_people(result.estimate)}, {accepted} refined, {_origin(result.estimate)}"]
+    lines = [f"Result: {people_text(result.estimate)}, {accepted} refined, {origin_text(result.estimate)}"]
     for row in range(min(len(result), MOST_PEOPLE)):
         before, after = (_number(part[row]) for part in (result.misfit_before, result.misfit))
         lines.append(f"  person {row + 1}: {_verdict(result, row)}, misfit {before} -> {after} px")
     if len(result) > MOST_PEOPLE:
         lines.append(f"  and {len(result) - MOST_PEOPLE} more")
-    return "\n".join([*lines, *_notes(result.notes)])
+    return "\n".join([*lines, *notes_text(result.notes)])
 
 
-def result_html(result: "Result") -> str:
+def result_html(result: Known, overlay: Overlay) -> str:
     """Return a result as a fragment of HTML: the overlay of the first photo, small, the table of people, and the first notes."""
     rows = [table_row(result, row) for row in range(min(len(result), MOST_PEOPLE))]
     cells = [_cells("th", HEADINGS), *(_cells("td", row) for row in rows)]
@@ -57,17 +48,17 @@ def result_html(result: "Result") -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in result.notes[:MOST_NOTES])
     left = len(result.notes) - MOST_NOTES
     notes += f"<li>and {left} more in <code>notes</code></li>" if left > 0 else ""
-    return f"<div><p>{title}</p>{_picture(result)}{table}{more}{f'<ul>{notes}</ul>' if notes else ''}</div>"
+    return f"<div><p>{title}</p>{_picture(result, overlay)}{table}{more}{f'<ul>{notes}</ul>' if notes else ''}</div>"
 
 
-def table_row(result: "Result", row: int) -> tuple[str, ...]:
+def table_row(result: Known, row: int) -> tuple[str, ...]:
     """Return what the table says of one person, in the order of `HEADINGS`."""
     return (
         str(row + 1), _number(result.misfit_before[row]), _number(result.misfit[row]), most_turned(result, row), _verdict(result, row)
     )  # fmt: skip
 
 
-def most_turned(result: "Result", row: int) -> str:
+def most_turned(result: Known, row: int) -> str:
     """Return the joint of a person that turned most, and by how many degrees; "-" where there is none."""
     turned = result.turned[row]
     if not bool(turned.isfinite().any()):
@@ -76,13 +67,13 @@ def most_turned(result: "Result", row: int) -> str:
     return f"{result.body.joint_names[joint]} {float(turned[joint]):.0f}°"
 
 
-def _picture(result: "Result") -> str:
+def _picture(result: Known, overlay: Overlay) -> str:
     """Return the overlay as an image within HTML; nothing where there are no photos, or no rasteriser can draw."""
     if not result.photos or not len(result):
         return ""
     image = int(result.image_index.min())
     try:
-        data = _jpeg(result.overlay(image))
+        data = _jpeg(overlay(image))
     except Exception as error:  # a picture is no reason for a notebook's cell to fail: the table stays
         return f"<p>No picture was made: {html.escape(str(error).splitlines()[0] if str(error) else type(error).__name__)}</p>"
     return f'<img alt="before | after" style="max-width:100%" src="data:image/jpeg;base64,{base64.b64encode(data).decode("ascii")}">'
@@ -100,32 +91,10 @@ def _jpeg(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
     return bytes(data) if done else b""
 
 
-def _people(estimate: "Estimate") -> str:
-    people, photos = len(estimate), len(estimate.image_index.unique())
-    return f"{people} {'person' if people == 1 else 'people'} in {photos} {'photo' if photos == 1 else 'photos'}"
-
-
-def _origin(estimate: "Estimate") -> str:
-    source = estimate.source
-    place = "" if source.path is None else f" ({source.path.name})"
-    return f"{source.format}{place}: {source.model} on {estimate.body.name}"
-
-
-def _verdict(result: "Result", row: int) -> str:
+def _verdict(result: Known, row: int) -> str:
     """Return the decision about one person; without a gate, or where there was nothing to decide, where the solver stopped."""
     decided = bool(result.judgement) and result.judgement[row].judged
     return (result.judgement[row].decision if decided else result.stop[row]).name.lower().replace("_", " ")
-
-
-def _notes(notes: tuple[str, ...]) -> list[str]:
-    return [f"  {len(notes)} {'note' if len(notes) == 1 else 'notes'} (.notes)"] if notes else []
-
-
-def _range(values: object, digits: int = 0) -> str:
-    """Return the least and the greatest of numbers."""
-    low, high = float(values.min()), float(values.max())  # type: ignore[attr-defined]
-    one, other = f"{low:.{digits}f}", f"{high:.{digits}f}"
-    return one if one == other else f"{one} to {other}"
 
 
 def _number(value: object) -> str:

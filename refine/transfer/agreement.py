@@ -17,7 +17,7 @@ from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
 from refine.estimate import Source
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry.camera import Camera
 from refine.state import BODY_JOINTS
 from refine.transfer.joint_fit import FEWEST, Fit, fit, of_the_body

@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import pose_body
+from refine.body.smpl_joints import PARENTS, copy_pose, joint_slices
 from refine.estimate import Estimate, Source, as_array
 from refine.estimate.found import KEY, as_bytes, found_among, texts
-from refine.estimate.source_pose import PARENTS, copy_pose, joint_slices, rest_pelvis, source_pelvis
+from refine.estimate.pelvis import rest_pelvis, source_pelvis
 from refine.geometry import rotation
 from refine.transfer.source_fit import adds_mean, fit_bodies
 

@@ -14,10 +14,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import FIRST_HAND_JOINT, copy_pose
 from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import FIRST_HAND_JOINT, copy_pose, source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.estimate.usable import check_places, known_cameras, with_stand_ins, without_numbers
 from refine.geometry.camera import Camera
 from refine.state import State

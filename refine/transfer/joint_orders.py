@@ -31,7 +31,7 @@ from torch import Tensor
 
 from refine.body.keypoint_names import BODY25, COCO17, FEET, SMPL22, SMPL24, SMPLH52, SMPLX55
 from refine.body.skinned_body import SkinnedBody
-from refine.estimate.source_pose import PARENTS
+from refine.body.smpl_joints import PARENTS
 
 Names = tuple[str, ...]
 

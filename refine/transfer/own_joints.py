@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.estimate.source_pose import PARENTS
+from refine.body.smpl_joints import PARENTS
 from refine.transfer.joint_orders import OWN, posed_points
 
 LIMBS = (4, 5, 7, 8, 18, 19, 20, 21)

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
+from refine.body.smpl_joints import copy_pose
 from refine.estimate import Source, as_array
 from refine.estimate.found import Found
-from refine.estimate.source_pose import copy_pose, source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.estimate.usable import blank, without_numbers
 from refine.geometry import rotation
 from refine.state import BODY_JOINTS, Bodies

@@ -20,15 +20,14 @@ from torch import Tensor
 import tests.layouts
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object
 from refine.files.pickled import kind, read_json, read_pickled
 from refine.formats import Format
 from refine.formats.find import formats, read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.result import Result
-from refine.result.file import load
+from refine.result import Result, load
 from refine.solve import StopReason
 from refine.state import State
 from refine.transfer import refined_source, with_camera, with_found

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.plugin.adapters import Regressor

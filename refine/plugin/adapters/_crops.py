@@ -19,7 +19,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.estimate import Estimate, Source, as_tensor
-from refine.estimate.source_pose import joint_slices, source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
     image_index_of,

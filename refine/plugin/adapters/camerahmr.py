@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import joint_slices
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import joint_slices
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, fresh_of, placed
 from refine.plugin.adapters._tensors import (

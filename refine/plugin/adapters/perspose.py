@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.source_pose import source_pelvis
+from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
     matrices,

@@ -16,8 +16,7 @@ from refine.body import anny
 from refine.errors import InputError
 from refine.files.nested import packed, unpacked
 from refine.files.plain_data import TensorArray
-from refine.result import Result
-from refine.result.file import load
+from refine.result import Result, load
 from refine.solve import StopReason
 from tests.nested import assert_same
 from tests.people import case

@@ -14,7 +14,7 @@ from refine.body import SkinnedBody, pose_body
 from refine.body.load import load_body
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.estimate.source_pose import REST_PELVIS_M
+from refine.estimate.pelvis import REST_PELVIS_M
 from refine.formats.find import read, write
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

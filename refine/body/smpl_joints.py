@@ -1,10 +1,8 @@
-"""What SMPL-family sources have in common: joint orders, the pelvis, and copying a pose from one order into another.
+"""Joint orders of the SMPL family, and copying a pose from one into another.
 
     SMPL      pelvis, 21 body joints, 2 hands                                   24
     SMPL-H    pelvis, 21 body joints, 15 + 15 finger joints                     52
     SMPL-X    pelvis, 21 body joints, jaw, 2 eyes, 15 + 15 finger joints        55, the built-in body's order too
-
-The pelvis lies at rest pelvis + `transl`; `transl` alone therefore places no other model.
 
 Source: Loper et al., SMPL, 2015; Romero et al., Embodied Hands, 2017; Pavlakos et al., Expressive Body Capture, 2019.
 """
@@ -13,8 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.errors import InputError
-from refine.estimate.estimate import Source
 from refine.state import BODY_JOINTS
 
 FIRST_HAND_JOINT = {24: 22, 52: 22, 55: 25}
@@ -30,14 +26,6 @@ def _hands(first: int) -> tuple[int, ...]:
 
 PARENTS = {"smpl": (*_BODY, 20, 21), "smplh": _BODY + _hands(22), "smplx": (*_BODY, 15, 15, 15, *_hands(25))}
 """The trees (`kintree_table` of the official files)."""
-
-REST_PELVIS_M = {
-    "smpl": (-0.0018, -0.2233, 0.0282),
-    "smplh": (-0.0018, -0.2233, 0.0282),
-    "smplx": (0.0031, -0.3514, 0.0120),
-}
-"""Pelvis of the mean neutral body at rest (m), used where a source stores no joints. SMPL's is printed in many repositories
-(e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error made."""
 
 
 def joint_slices(model: str) -> dict[str, slice]:
@@ -56,38 +44,6 @@ def joint_slices(model: str) -> dict[str, slice]:
         return parts | {"left_hand_pose": slice(22, 37), "right_hand_pose": slice(37, 52)}
     face = {"jaw_pose": slice(22, 23), "leye_pose": slice(23, 24), "reye_pose": slice(24, 25)}
     return parts | face | {"left_hand_pose": slice(25, 40), "right_hand_pose": slice(40, 55)}
-
-
-def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:
-    """Return where the source's own model has its pelvis at rest, so that its pelvis lies at rest pelvis + translation.
-
-    Stored pelvis minus `transl` where both are known, the mean body's otherwise (`REST_PELVIS_M`).
-
-    Args:
-        source: The regressor's words.
-
-    Returns:
-        (B, 3) m, the model's own frame.
-    """
-    if source.joints is not None and source.translation is not None:
-        return source.joints[:, 0] - source.translation
-    mean = source.pose.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"])).expand(len(source), 3)
-    found = source.found  # what the words' writer knew of the source's pelvis
-    return mean if found is None else torch.where(found.valid[:, None], found.pelvis - found.transl, mean)
-
-
-def source_pelvis(source: Source) -> Float[Tensor, "B 3"]:
-    """Return the source's pelvis (B, 3) m in the camera frame: the stored joint, else translation plus rest pelvis."""
-    if source.joints is not None:
-        return source.joints[:, 0]
-    if source.translation is None:
-        raise InputError(
-            str(source.path or "init"),
-            "a translation or joints",
-            "neither",
-            "Store `transl`, or `joints` in the camera frame.",
-        )
-    return source.translation + rest_pelvis(source)
 
 
 def copy_pose(pose: Float[Tensor, "B J 3 3"], into: Float[Tensor, "B K 3 3"]) -> Float[Tensor, "B K 3 3"]:

@@ -1,0 +1,51 @@
+"""Where a source's own model has its pelvis: at rest pelvis + `transl`, so that `transl` alone places no other model.
+
+Source: Loper et al., SMPL, 2015; Pavlakos et al., Expressive Body Capture, 2019.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.estimate.source import Source
+
+REST_PELVIS_M = {
+    "smpl": (-0.0018, -0.2233, 0.0282),
+    "smplh": (-0.0018, -0.2233, 0.0282),
+    "smplx": (0.0031, -0.3514, 0.0120),
+}
+"""Pelvis of the mean neutral body at rest (m), used where a source stores no joints. SMPL's is printed in many repositories
+(e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error made."""
+
+
+def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:
+    """Return where the source's own model has its pelvis at rest, so that its pelvis lies at rest pelvis + translation.
+
+    Stored pelvis minus `transl` where both are known, the mean body's otherwise (`REST_PELVIS_M`).
+
+    Args:
+        source: The regressor's words.
+
+    Returns:
+        (B, 3) m, the model's own frame.
+    """
+    if source.joints is not None and source.translation is not None:
+        return source.joints[:, 0] - source.translation
+    mean = source.pose.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"])).expand(len(source), 3)
+    found = source.found  # what the words' writer knew of the source's pelvis
+    return mean if found is None else torch.where(found.valid[:, None], found.pelvis - found.transl, mean)
+
+
+def source_pelvis(source: Source) -> Float[Tensor, "B 3"]:
+    """Return the source's pelvis (B, 3) m in the camera frame: the stored joint, else translation plus rest pelvis."""
+    if source.joints is not None:
+        return source.joints[:, 0]
+    if source.translation is None:
+        raise InputError(
+            str(source.path or "init"),
+            "a translation or joints",
+            "neither",
+            "Store `transl`, or `joints` in the camera frame.",
+        )
+    return source.translation + rest_pelvis(source)
