@@ -4,8 +4,8 @@ result = refine.fit("photo.jpg", "romp.npz", keypoints="photo_keypoints.json")
 result.overlay(); result.vertices; result.smplx(); result.save("photo_refined.npz")
 """
 
+from refine import starting  # noqa: F401  # before what takes its time to import
 from refine.api import fit, load, read
-from refine.commands import starting  # noqa: F401  # before what takes its time to import
 from refine.conversion import Converted, convert
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate, Source

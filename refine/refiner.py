@@ -20,7 +20,7 @@ import torch
 
 from refine import batch
 from refine.ambient import usual_torch
-from refine.dense.correspondence import Correspondences, Matching, correspond
+from refine.dense.correspondence import Matching, correspond
 from refine.dense.displacer import Displacer, matching_of
 from refine.errors import InputError
 from refine.estimate import Estimate
@@ -32,6 +32,7 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
 from refine.state import Unknowns
 from refine.terms import Term
+from refine.terms.correspondences import Correspondences
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import looks_of
 from refine.trust.gate import Gate

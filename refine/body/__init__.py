@@ -1,7 +1,8 @@
 """One skinned body for every model family, and the file names its loaders are found by."""
 
-from refine.body.jacobian import PointJacobian, SurfacePoints, surface_points
+from refine.body.jacobian import PointJacobian
 from refine.body.skinned_body import KeypointSet, SkinnedBody
 from refine.body.skinning import PosedBody, pose_body
+from refine.body.surface import SurfacePoints, surface_points
 
 __all__ = ["KeypointSet", "PointJacobian", "PosedBody", "SkinnedBody", "SurfacePoints", "pose_body", "surface_points"]

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from refine.body.skinned_body import SkinnedBody
+from refine.body.surface import SurfacePoints
 from refine.state import Bodies, Unknowns
 
 CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
@@ -55,45 +56,6 @@ class Posed(Protocol):
     @property
     def pose_feature(self) -> Float[Tensor, "B D"]:
         """(B, D) what the pose correctives are weighted with."""
-
-
-@dataclass(frozen=True, eq=False)
-class SurfacePoints:
-    """Points of a body's surface with all that does not change while the body moves, gathered once.
-
-    Attributes:
-        corner: (B, N, 3) vertices of each point's triangle.
-        share: (3 corners, B, J, N) b_c w_cj.
-        by_joint: (B, J, N) ω, their sum over corners.
-        template: (B, 9, N) m, corner by axis.
-        basis: (B, S + E, 9, N) m per unit of shape and expression coefficients.
-    """
-
-    corner: Int[Tensor, "B N 3"]
-    share: Float[Tensor, "3 B J N"]
-    by_joint: Float[Tensor, "B J N"]
-    template: Float[Tensor, "B 9 N"]
-    basis: Float[Tensor, "B C 9 N"]
-
-
-def surface_points(
-    body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
-) -> SurfacePoints:
-    """Gather what belongs to points of the surface.
-
-    Args:
-        body: The model.
-        triangle: (B, N) index into its faces.
-        barycentric: (B, N, 3) weights of the corners.
-
-    Returns:
-        The points.
-    """
-    corner = body.faces[triangle]
-    share = (body.dense_weights[corner] * barycentric[..., None]).permute(2, 0, 3, 1).contiguous()
-    basis = torch.cat((body.shape_basis[corner], body.expression_basis[corner]), 4).permute(0, 4, 2, 3, 1)
-    template = body.template[corner].permute(0, 2, 3, 1).flatten(1, 2)
-    return SurfacePoints(corner, share, share.sum(0), template.contiguous(), basis.flatten(2, 3).contiguous())
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from refine.batch import in_one_line
 from refine.check import check_shape
 from refine.errors import InputError
-from refine.short_repr import in_one_line
 from refine.state import Bodies
 
 

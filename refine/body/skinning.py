@@ -18,10 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.body.jacobian import PointJacobian, SurfacePoints, joint_jacobian, point_jacobian, surface_points
+from refine.batch import in_one_line
+from refine.body.jacobian import PointJacobian, joint_jacobian, point_jacobian
 from refine.body.skinned_body import KeypointSet, SkinnedBody
+from refine.body.surface import SurfacePoints, surface_points
 from refine.check import check_shape
-from refine.short_repr import in_one_line
 from refine.state import Bodies, Unknowns
 
 

@@ -11,8 +11,8 @@ from refine.commands.fit import fit
 from refine.commands.inspect import inspect
 from refine.commands.one_sentence import in_one_sentence, prepare_streams
 from refine.commands.run import run
-from refine.commands.starting import started
 from refine.commands.watch import watch
+from refine.starting import started
 
 app = typer.Typer(
     help="3D human bodies that really lie on the people in the image.",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from refine.commands.starting import INTERRUPTED
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import BAD_INPUT
+from refine.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     import rich.table

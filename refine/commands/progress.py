@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from refine.commands.one_sentence import print_table
-from refine.commands.starting import INTERRUPTED
 from refine.folder.outcome import FAILED, PARTLY, REFINED, UNCHANGED, doubt_lines
+from refine.starting import INTERRUPTED
 
 if TYPE_CHECKING:
     from refine.folder.outcome import Summary

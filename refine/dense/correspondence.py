@@ -1,4 +1,4 @@
-"""Correspondences: sampled points of the surface and where the photo says they are.
+"""How correspondences are drawn from a displacement field.
 
     target = photo_from_crop (pixel + offset),    sqrt_information = share * W_crop / scale,   scale px of photo per px of crop
     q(pixel) ~ sqrt(sharpness) / sqrt(pixels of its part)
@@ -20,17 +20,16 @@ smallest of key / weight, and what each stands for; f is ours, one for theirs); 
 (scaled to the known total); Roberts, The Unreasonable Effectiveness of Quasirandom Sequences, 2018 (the keys).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
-from refine.body import SkinnedBody, SurfacePoints, surface_points
-from refine.check import check_positive, check_shape
 from refine.errors import InputError
 from refine.render import Fragments
+from refine.terms.correspondences import Correspondences
 
 PLASTIC = 0.7548776662466927
 """1 / p with p³ = p + 1: keys that grow by it along x and by its square along y leave pixels of small keys evenly spread everywhere."""
@@ -39,49 +38,6 @@ FADING = 0.5
 with a quarter, 0.89 mm with a half, 0.98 mm with all; by steps of the cumulated density 1.19 mm, with keys without order 2.0 mm."""
 FAINT = 1e-6
 """Least weight of a drawn pixel: a share is above zero."""
-
-
-@dataclass(frozen=True, eq=False)
-class Correspondences:
-    """N surface points a body and their targets in the photo.
-
-    Attributes:
-        triangle: (B, N) index into the body's faces.
-        barycentric: (B, N, 3) weights of its corners.
-        target: (B, N, 2) px of the photo; finite everywhere (zero where there is no information).
-        sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
-        share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a robust kernel judges
-            the match by what it says itself, not by its share. None: each is one.
-        person: (B,) how likely the photo shows the person where the surface is said to be seen, 0..1, a mean over pixels; NaN: not known.
-
-    Raises:
-        InputError: The parts disagree on the number of bodies or matches.
-    """
-
-    triangle: Int[Tensor, "B N"]
-    barycentric: Float[Tensor, "B N 3"]
-    target: Float[Tensor, "B N 2"]
-    sqrt_information: Float[Tensor, "B N 2 2"]
-    share: Float[Tensor, "B N"] | None = None
-    person: Float[Tensor, "B"] | None = None
-    _gathered: list[tuple[SkinnedBody, SurfacePoints]] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
-
-    def __post_init__(self) -> None:
-        sizes = check_shape("matches.triangle", self.triangle, "B N")
-        check_shape("matches.barycentric", self.barycentric, "B N 3", **sizes)
-        check_shape("matches.target", self.target, "B N 2", **sizes)
-        check_shape("matches.sqrt_information", self.sqrt_information, "B N 2 2", **sizes)
-        if self.share is not None:
-            check_shape("matches.share", self.share, "B N", **sizes)
-            check_positive("matches.share", self.share, "unitless")
-
-    def on(self, body: SkinnedBody) -> SurfacePoints:
-        """Return the matches' points on a body, gathered at the first call and remembered: a solver asks at every step."""
-        if not self._gathered or self._gathered[0][0] is not body:
-            self._gathered[:] = [(body, surface_points(body, self.triangle, self.barycentric))]
-        return self._gathered[0][1]
 
 
 @dataclass(frozen=True)

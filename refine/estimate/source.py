@@ -13,9 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine import batch
-from refine.batch import PER_ROW, Index
+from refine.batch import PER_ROW, Index, in_one_line
 from refine.estimate.found import Found
-from refine.short_repr import in_one_line
 
 
 @dataclass(frozen=True, eq=False)

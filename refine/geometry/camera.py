@@ -16,10 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
-from refine.batch import Index
+from refine.batch import Index, in_one_line
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
-from refine.short_repr import in_one_line
 
 NEAR_M = 0.05
 """Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull along z."""

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.batch import in_one_line
 from refine.check import check_finite, check_shape
 from refine.errors import InputError
-from refine.short_repr import in_one_line
 
 SURE = 0.3
 """Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer is 0.05,

@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
+from refine.batch import in_one_line
 from refine.check import check_local
 from refine.errors import InputError
 from refine.photo.header import KINDS, orient, read_header, why_incomplete
 from refine.photo.memory import CHANNELS, as_array_of_photo, split_batch
-from refine.short_repr import in_one_line
 
 if TYPE_CHECKING:
     import PIL.Image

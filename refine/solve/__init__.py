@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from refine.batch import PER_ROW
-from refine.short_repr import in_one_line
+from refine.batch import PER_ROW, in_one_line
 from refine.solve.verdict import Decision, Verdict
 from refine.state import State, Unknowns
 from refine.terms import Term

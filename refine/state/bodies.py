@@ -11,9 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
-from refine.batch import Index
+from refine.batch import Index, in_one_line
 from refine.check import check_shape
-from refine.short_repr import in_one_line
 
 BODY_JOINTS = 22
 """The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""

@@ -10,11 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine import batch
-from refine.batch import Index
+from refine.batch import Index, in_one_line
 from refine.check import check_shape
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
-from refine.short_repr import in_one_line
 from refine.state.bodies import Bodies
 from refine.state.unknowns import Unknowns
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from refine.body import PosedBody
 from refine.check import check_shape
-from refine.dense.correspondence import Correspondences
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.correspondences import Correspondences
 from refine.terms.whiten import product
 
 

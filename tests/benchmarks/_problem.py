@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from refine.body import SkinnedBody, pose_body
-from refine.dense.correspondence import Correspondences
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
 from refine.state import State, Unknowns
+from refine.terms.correspondences import Correspondences
 
 MATCHES = 512
 SIGMA_PX = 2.0

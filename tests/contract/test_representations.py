@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import refine
+from refine.batch import brief, in_one_line
 from refine.body import SkinnedBody
-from refine.short_repr import brief, in_one_line
 from tests.people import Case, case
 
 

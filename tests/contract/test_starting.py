@@ -17,7 +17,7 @@ def interruptible() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("how", ["module", "script"])
-@pytest.mark.parametrize("loaded", ["refine.commands.starting", "torch.nn", "refine.geometry.camera"])
+@pytest.mark.parametrize("loaded", ["refine.starting", "torch.nn", "refine.geometry.camera"])
 def test_ctrl_c_while_packages_load_is_one_sentence(how: str, loaded: str, tmp_path: Path) -> None:
     script = tmp_path / "refine"  # what an installed command is
     script.write_text(ENTRY)

@@ -10,13 +10,13 @@ from scipy.optimize import least_squares
 
 from priors import GaussianShape, NearEstimate
 from refine.body import pose_body
-from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve import StopReason
 from refine.solve.levenberg_marquardt import LevenbergMarquardt, _damped_step
 from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
+from refine.terms.correspondences import Correspondences
 from refine.terms.reprojection import Reprojection
 from refine.terms.whiten import isotropic
 from tests.synthetic import random_body, random_state

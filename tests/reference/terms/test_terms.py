@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from refine.body import PosedBody, pose_body
-from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.solve.autodiff import linearize
@@ -16,6 +15,7 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
+from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import DetectorNoise, Keypoints, keypoints_from_detections, keypoints_from_sigma
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection

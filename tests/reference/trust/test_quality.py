@@ -9,12 +9,12 @@ from torch import Tensor
 
 from priors import JointLimits, NearEstimate, NearShape, NearTranslation
 from refine.body import PosedBody, pose_body
-from refine.dense.correspondence import Correspondences
 from refine.errors import InputError
 from refine.solve.normal_equations import NormalEquations, normal_equations, row_sizes
 from refine.solve.observability import look_at
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, LeastSquares, Linearization, RelativePrior, Term
+from refine.terms.correspondences import Correspondences
 from refine.terms.reprojection import Reprojection
 from refine.terms.whiten import isotropic
 from refine.trust.discounted import Discounted
