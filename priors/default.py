@@ -8,12 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from priors.joint_limits import JointLimits
-from priors.near_estimate import NearEstimate, NearTranslation, default_sigma_rad
+from priors.near_estimate import NearEstimate, NearTranslation
 from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate
-from refine.state import BODY_JOINTS, Unknowns
+from refine.state import Unknowns
 from refine.terms import Term
 
 SAID = (0.2, 5.0)
@@ -60,7 +61,7 @@ def said_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
     if said is None:
         return None
     pose = estimate.bodies.pose
-    usual = default_sigma_rad(estimate.body.joint_names).to(pose).expand(len(pose), -1)
+    usual = estimate.body.usual_sigma_rad.to(pose).expand(len(pose), -1)
     count = min(BODY_JOINTS, said.shape[1], usual.shape[1])
     own = said[:, :count].to(pose)
     known = (own > 0) & own.isfinite()

@@ -3,7 +3,7 @@
     residual[b, j] = log(R_estimate[b, j]ᵀ R[b, j]) / sigma_rad[j]           one row of three per free joint
     residual[b]    = (translation[b] - translation_estimate[b]) / sigma_m
 
-Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian). For `SIGMA_RAD` see there.
+Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian).
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,48 +17,6 @@ from refine.check import check_positive, check_shape
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-
-SIGMA_RAD = {
-    "pelvis": 0.19,
-    "hip": 0.15,
-    "knee": 0.25,
-    "ankle": 0.30,
-    "foot": 0.20,
-    "spine1": 0.08,
-    "spine2": 0.08,
-    "spine3": 0.08,
-    "neck": 0.20,
-    "head": 0.20,
-    "collar": 0.10,
-    "shoulder": 0.25,
-    "elbow": 0.35,
-    "wrist": 0.35,
-    "jaw": 0.10,
-    "eye": 0.10,
-}
-"""Standard deviation per axis (rad) of a regressor's local rotations, by joint, left and right alike.
-
-A judgement, not a fit: no table of a regressor's errors by joint and axis is at hand that holds for more than one of them. What it rests
-on: errors grow from the pelvis down each limb, and are largest in elbows, wrists, ankles and least in spine and collars, whose errors the
-image hardly shows and which regressors keep near their mean; limbs of 0.25 to 0.35 rad an axis are geodesic errors of 23 to 32 degrees
-(mean = 1.6 sigma). It can be replaced joint by joint with `NearEstimate(sigma_rad=...)`.
-"""
-
-OTHER_SIGMA_RAD = 0.30
-"""For joints not named in `SIGMA_RAD`: fingers, and joints of other models. A judgement too: wide, since regressors rarely see them."""
-
-
-def default_sigma_rad(joint_names: tuple[str, ...]) -> Float[Tensor, "J"]:
-    """Look up `SIGMA_RAD`.
-
-    Args:
-        joint_names: Names of a body's joints; "left_" and "right_" are ignored.
-
-    Returns:
-        (J,) rad, float64 on the CPU.
-    """
-    names = (name.removeprefix("left_").removeprefix("right_").removesuffix("_smplhf") for name in joint_names)
-    return torch.tensor([SIGMA_RAD.get(name, OTHER_SIGMA_RAD) for name in names], dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +32,7 @@ class NearEstimate:
 
     pose: Float[Tensor, "B J 3 3"]
     sigma_rad: Float[Tensor, "J"] | Float[Tensor, "B J"] | None = None
-    """Standard deviation per axis, rad; None: `SIGMA_RAD` by the names of the body's joints."""
+    """Standard deviation per axis, rad; None: the body's `usual_sigma_rad`."""
     kernel: Kernel = field(default_factory=LeastSquares)
     """No robustness: a joint does not escape its estimate."""
     scale: Float[Tensor, "B"] | None = None
@@ -105,7 +63,7 @@ class NearEstimate:
         check_shape("NearEstimate.pose", self.pose, "B J 3 3", B=pose.shape[0], J=pose.shape[1])
         joints = torch.tensor(unknowns.joints, dtype=torch.long, device=pose.device)
         away = rotation.log(self.pose[:, joints].mT @ pose[:, joints])  # (B, J_free, 3) rad
-        sigma = default_sigma_rad(posed.body.joint_names) if self.sigma_rad is None else self.sigma_rad
+        sigma = posed.body.usual_sigma_rad if self.sigma_rad is None else self.sigma_rad
         sigma = sigma.to(pose)[..., joints, None]  # (J_free, 1) or (B, J_free, 1)
         if self.scale is not None:
             sigma = sigma * self.scale.to(pose)[:, None, None]

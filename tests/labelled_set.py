@@ -9,12 +9,13 @@ import torch
 
 from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.state import BODY_JOINTS, Bodies
+from refine.state import Bodies
 
 WALLS = ((200, 60, 20), (30, 160, 90), (40, 70, 190))
 """Colour of each image's wall, RGB."""

@@ -19,11 +19,12 @@ from priors import GaussianShape, NearTranslation
 from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.find_model import find_model
 from refine.body.load import load_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.discover import modules
 from refine.errors import InputError
 from refine.geometry.camera import NEAR_M, Camera
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.state import BODY_JOINTS, State, Unknowns
+from refine.state import State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.keypoints import Keypoints
 from refine.terms.whiten import isotropic

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.estimate import Source
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
-from refine.state import BODY_JOINTS
 
 SHAPES = {
     "pose_cam": "N D", "shape": "N S", "trans_cam": "N 3", "cam_ext": "N 4 4", "cam_int": "N 3 3", "gtkps": "N K C",

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.batch import in_one_line
+from refine.body.anatomy import Anatomy, mirror_images, person
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.state import Bodies
@@ -40,6 +41,12 @@ class KeypointSet:
     barycentric: Float[Tensor, "K 3"]
 
     __repr__ = in_one_line
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Left and right index of every point that has a mirror image."""
+        both = enumerate(mirror_images(self.names))
+        return tuple((own, image) for own, image in both if own != image and "left" in self.names[own].lower())
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.joint_weights", self.joint_weights, "K J", K=len(self.names))
@@ -78,6 +85,7 @@ class SkinnedBody:
         flat_hand_mean: Whether a zero hand pose means a flat hand.
         convention: In words: rest pose, frame, origin.
         provenance: Licence and origin, in words by key.
+        given_anatomy: What is special about this kind of body, as its file says it; None: a person's, by the joints' names (`anatomy`).
     """
 
     name: str
@@ -106,6 +114,7 @@ class SkinnedBody:
     flat_hand_mean: bool = True
     convention: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    given_anatomy: Anatomy | None = None
 
     def __repr__(self) -> str:
         counts = f"{len(self.template)} vertices, {len(self.joint_names)} joints, {self.shape_basis.shape[2]} of shape"
@@ -148,6 +157,16 @@ class SkinnedBody:
             for name, p in self.keypoint_sets.items()
         }
         return replace(self, **changed)  # type: ignore[arg-type]
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """What is special about this kind of body: core, limbs, mirrored joints, usual errors."""
+        return self.given_anatomy or person(self.joint_names)
+
+    @cached_property
+    def usual_sigma_rad(self) -> Float[Tensor, "J"]:
+        """(J,) rad per axis, float64: how far a regressor's local rotations are usually wrong."""
+        return torch.tensor(self.anatomy.usual_sigma_rad, dtype=torch.float64)
 
     @cached_property
     def parent_list(self) -> list[int]:

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.state import BODY_JOINTS
+BODY_JOINTS = 22
+"""The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
 
 FIRST_HAND_JOINT = {24: 22, 52: 22, 55: 25}
 """Index of the first left-hand joint by the number of joints: SMPL (one joint a hand), SMPL-H, SMPL-X and built-in."""

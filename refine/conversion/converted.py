@@ -23,6 +23,7 @@ from refine.ambient import usual_torch
 from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPL22
 from refine.body.size import unit_of
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.check import check_finite
 from refine.conversion.fit import Fit, fit_points, fit_same_topology, fit_surface
 from refine.conversion.known_meshes import BY_COUNT, SMPLX_MESH, named_joints, smplx_points
@@ -30,7 +31,7 @@ from refine.conversion.named_points import Points, place_on_points, point_set
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import blank, blank_bodies, without_numbers
-from refine.state import BODY_JOINTS, Bodies, State
+from refine.state import Bodies, State
 from refine.terms.points3d import Points3D
 from refine.transfer import on_body, refined_source
 from refine.transfer.source_fit import fit_bodies, scale_notes

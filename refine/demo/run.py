@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.demo.adam import Adam
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import Scene, make_scene
@@ -20,7 +21,6 @@ from refine.dense.correspondence import Matching
 from refine.estimate import Estimate
 from refine.evaluate import metrics
 from refine.refiner import Refiner
-from refine.state import BODY_JOINTS
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -24,8 +24,9 @@ from torch import Tensor
 from refine import batch
 from refine.batch import Index
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.geometry import rotation
-from refine.state import BODY_JOINTS, Bodies
+from refine.state import Bodies
 
 KEY = "refine_body"
 """Under this name the texts stand in files."""

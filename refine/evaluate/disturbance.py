@@ -20,11 +20,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.evaluate import metrics
 from refine.geometry import rotation
-from refine.state import BODY_JOINTS, State
+from refine.state import State
 
 PA_MPJPE_MM = {"weak": 80.0, "medium": 50.0, "strong": 30.0, "near": 10.0, "perfect": 0.0}
 """What each strength means: mean PA-MPJPE (mm) of the body joints."""

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate
 from refine.estimate.found import KEY
-from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource, found_texts
 from refine.transfer.carry import carried_joints
 from refine.transfer.source_fit import fit_bodies

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.body.smpl_joints import joint_slices
+from refine.body.smpl_joints import BODY_JOINTS, joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_pickle
@@ -37,7 +37,6 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera
-from refine.state import BODY_JOINTS
 from refine.transfer import on_trial, refined_source, to_body, with_camera
 
 AGORA_SIZE = (2160.0, 3840.0)

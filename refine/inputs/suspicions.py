@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate, Source
 from refine.estimate.usable import said_without_numbers, without_numbers
 from refine.geometry import rotation
@@ -13,7 +14,6 @@ from refine.geometry.camera import NEAR_M
 from refine.inputs.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
-from refine.state import BODY_JOINTS
 
 WILD_BETA = 5.0
 """Shape coefficients are standard deviations: one in two million people is beyond five."""

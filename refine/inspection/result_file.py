@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import without_numbers
@@ -22,7 +23,6 @@ from refine.inputs.camera_doubts import PhotoFacts
 from refine.inputs.cameras import CameraLike, asked_camera
 from refine.inputs.estimates import estimate_of_file
 from refine.inputs.suspicions import suspicions
-from refine.state import BODY_JOINTS
 
 ASSUMED_SIZE = (1080, 1920)
 """(height, width) px where nobody knows the photo's: the most common of videos."""

@@ -33,13 +33,9 @@ def ambiguous(estimate: Estimate, detections: Detections, informed: Bool[Tensor,
     Returns:
         (B,) true where both shoulders are seen closer together than `SHOULDERS_PX` and left and right contradict the estimate.
     """
-    names = [name.lower() for name in estimate.body.keypoint_set(detections.name).names]
-    pairs = [
-        (k, names.index(name.replace("left", "right")))
-        for k, name in enumerate(names)
-        if "left" in name and name.replace("left", "right") in names
-    ]
-    shoulders = [pair for pair in pairs if names[pair[0]].endswith("shoulder")]
+    points = estimate.body.keypoint_set(detections.name)
+    pairs, names = points.pairs, points.names
+    shoulders = [pair for pair in pairs if names[pair[0]].lower().endswith("shoulder")]
     if not shoulders:
         return torch.zeros(len(estimate), dtype=torch.bool, device=informed.device)
     left, right = (torch.tensor(side, device=informed.device) for side in zip(*pairs, strict=True))

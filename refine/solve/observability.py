@@ -18,7 +18,7 @@ from refine.estimate import Estimate
 from refine.geometry.camera import NEAR_M
 from refine.solve import Solution, StopReason
 from refine.solve.normal_equations import NormalEquations, normal_equations
-from refine.state import BODY_JOINTS, State, Unknowns, choose
+from refine.state import State, Unknowns, choose
 from refine.terms import Term, hangs_together
 
 EXTRA_SIGMA_RAD = 0.3
@@ -53,18 +53,17 @@ def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Un
         terms: The evidence, without priors.
         unknowns: The columns; None: chosen.
     """
-    count = len(body.joint_names)
-    if unknowns is not None or count <= BODY_JOINTS or not terms or not len(state):
-        trunk = tuple(range(min(BODY_JOINTS, count)))
-        unknowns = unknowns or Unknowns(trunk, body.shape_basis.shape[2], 0, 3)
+    count, core = len(body.joint_names), body.anatomy.core_joints
+    if unknowns is not None or count <= len(core) or not terms or not len(state):
+        unknowns = unknowns or Unknowns(core, body.shape_basis.shape[2], 0, 3)
         unknowns.check_bodies(state.bodies)
         return _sight(_by_kind(body, state, terms, unknowns), unknowns)
     wide = Unknowns(tuple(range(count)), body.shape_basis.shape[2], body.expression_basis.shape[2], 3)
     whole, shared = _by_kind(body, state, terms, wide)
     known = (whole.information + shared.information).diagonal(dim1=-2, dim2=-1)[:, wide.pose_columns]
     clear = known.unflatten(1, (count, 3)).amax(2) * EXTRA_SIGMA_RAD**2 >= 1  # (B, J)
-    clear[:, :BODY_JOINTS] = True
-    jaw = body.joint_names.index("jaw") if "jaw" in body.joint_names else None
+    clear[:, core] = True
+    jaw = body.anatomy.expressive
     talks = torch.zeros_like(clear[:, 0]) if jaw is None else clear[:, jaw]  # (B,)
     free = torch.ones(len(state), wide.size, dtype=torch.bool, device=known.device)
     free[:, wide.pose_columns] = clear.repeat_interleave(3, 1)

@@ -14,9 +14,6 @@ from refine import batch
 from refine.batch import Index, in_one_line
 from refine.check import check_shape
 
-BODY_JOINTS = 22
-"""The first 22 joints of SMPL, SMPL-H, SMPL-X and the built-in body are trunk and limbs; hands, jaw and eyes follow."""
-
 
 @dataclass(frozen=True, eq=False)
 class Bodies:

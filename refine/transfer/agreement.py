@@ -16,10 +16,10 @@ from torch import Tensor
 from refine.body.keypoint_names import SMPL22
 from refine.body.landmarks_smpl import SMPL_VERTICES, SMPLX_VERTICES
 from refine.body.skinned_body import SkinnedBody
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Source
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.geometry.camera import Camera
-from refine.state import BODY_JOINTS
 from refine.transfer.joint_fit import FEWEST, Fit, fit, of_the_body
 from refine.transfer.joint_orders import BODY25_OF_SMPL, HMR2_44, ORDERS, OWN, Names, names_of, posed_points
 from refine.transfer.own_joints import own_joints

@@ -15,9 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import pose_body
-from refine.body.smpl_joints import PARENTS
+from refine.body.smpl_joints import BODY_JOINTS, PARENTS
 from refine.estimate import Estimate
-from refine.state import BODY_JOINTS
 from refine.transfer import RefinedSource
 from refine.transfer.source_fit import fit_bodies
 

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
-from refine.body.smpl_joints import copy_pose
+from refine.body.smpl_joints import BODY_JOINTS, copy_pose
 from refine.estimate import Source, as_array
 from refine.estimate.found import Found
 from refine.estimate.pelvis import source_pelvis
 from refine.estimate.usable import blank, without_numbers
 from refine.geometry import rotation
-from refine.state import BODY_JOINTS, Bodies
+from refine.state import Bodies
 
 JOINT_SIGMA_M = 0.01
 """How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""

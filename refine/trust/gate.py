@@ -34,8 +34,8 @@ from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import Sight
 from refine.state import State, Unknowns, choose
 from refine.terms import Term, hangs_together
-from refine.trust.branches import branches, put_back
 from refine.trust.discounted import Discounted
+from refine.trust.limbs import free_limbs, put_back
 from refine.trust.place import Place, move_of, place_of
 from refine.trust.presence import presence
 from refine.trust.quality import quality, scaled
@@ -179,7 +179,7 @@ class Gate:
             body: The model.
             first: The first round.
         """
-        sizes, limbs = sizes_of(body, first), branches(body.joint_names, first.unknowns)
+        sizes, limbs = sizes_of(body, first), free_limbs(body, first.unknowns)
         flags = [
             sizes.of(columns_of(joints, first.unknowns, first.cost.device)) > self.most_branch_size
             for joints in limbs.values()
@@ -219,7 +219,7 @@ class Gate:
         accepted = torch.tensor([each.accepted for each in decisions], dtype=torch.bool, device=last.cost.device)
         state = choose(accepted, last.state, start)
         # Fingers may have been free in an earlier round only.
-        joints = branches(body.joint_names, Unknowns(tuple(range(len(body.joint_names)))))
+        joints = free_limbs(body, Unknowns(tuple(range(len(body.joint_names)))))
         for number, name in enumerate(found.names):
             state = put_back(state, start, joints.get(name, []), found.wrong[:, number])
         verdict = tuple(found.verdict(row, decision) for row, decision in enumerate(decisions))

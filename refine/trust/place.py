@@ -29,7 +29,6 @@ from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.solve import Decision
 from refine.state import State
-from refine.trust.branches import TRUNK, branch_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +146,7 @@ def move_of(body: SkinnedBody, before: State, after: State) -> Move:
 def _seen(body: SkinnedBody, state: State) -> tuple[Tensor, Tensor]:
     """Return the pixel (B, 2) of the trunk's middle, and how tall (B,) people would stand there, px."""
     joints = pose_body(body, state.bodies).joints
-    trunk = [joint for joint, name in enumerate(body.joint_names) if branch_of(name) == TRUNK]
-    middle = joints[:, trunk].mean(1, keepdim=True)  # (B, 1, 3) m
+    middle = joints[:, body.anatomy.trunk].mean(1, keepdim=True)  # (B, 1, 3) m
     depth = state.camera.transform(middle)[:, 0, 2]
     child = (body.parents >= 0).nonzero()[:, 0]
     parent = body.parents[child]

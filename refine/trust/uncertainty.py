@@ -23,9 +23,9 @@ from refine.body import SkinnedBody, pose_body
 from refine.solve import Solution, inverse_information
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations, row_sizes
-from refine.state import BODY_JOINTS, State, Unknowns
+from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
-from refine.trust.branches import branches
+from refine.trust.limbs import free_limbs
 from refine.trust.quality import MOST_NOISE, scaled, usual_width
 from refine.trust.rows import joint_of_rows, typical
 
@@ -68,6 +68,7 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
     """
     unknowns, state = solution.unknowns, solution.state
     posed, count = pose_body(body, state.bodies), len(state)
+    parts = max(body.anatomy.core_joints) + 1  # joints beyond (fingers, face) count as the last of them
     believed = _believed(body, solution)  # (B, P)
     prior = _prior_information(body, solution, believed)
     linear = [linearize(term, state, posed, unknowns) for term in solution.evidence]
@@ -84,10 +85,8 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
         told = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
-        by_part = score.new_zeros(count, BODY_JOINTS, unknowns.size)
-        by_part.scatter_add_(
-            1, joint_of_rows(each, unknowns).clamp(max=BODY_JOINTS - 1)[..., None].expand_as(score), score
-        )
+        by_part = score.new_zeros(count, parts, unknowns.size)
+        by_part.scatter_add_(1, joint_of_rows(each, unknowns).clamp(max=parts - 1)[..., None].expand_as(score), score)
         meat = by_part.mT @ by_part
         information += told
         # Errors that hang together reach from one part to the next: parts alone would not see that.
@@ -173,7 +172,7 @@ def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
     believed = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
     if unknowns.free is not None:
         believed = believed * unknowns.free
-    by_name = branches(body.joint_names, unknowns)
+    by_name = free_limbs(body, unknowns)
     for row, verdict in enumerate(solution.verdict):
         if not verdict.accepted:
             believed[row] = 0.0

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.dense.correspondence import correspond
 from refine.errors import InputError
 from refine.evaluate import metrics
 from refine.render.view import View, render_view
-from refine.state import BODY_JOINTS, Unknowns
+from refine.state import Unknowns
 from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
 from tests.benchmarks.harm import dense

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from displacement_net.training.evaluation.refined import WORSE_MM
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.evaluate import metrics
-from refine.state import BODY_JOINTS
 from tests.benchmarks._skin import points_of, vertices_of
 from tests.benchmarks.harm import rivals
 from tests.benchmarks.harm.__main__ import main

@@ -12,7 +12,6 @@ import torch
 
 import refine
 from priors import JointLimits
-from priors.near_estimate import default_sigma_rad
 
 ROMP_PIXELS, ROMP_MM = 6.0, 25.0
 ARM_PIXELS = 10.0
@@ -65,7 +64,7 @@ def test_the_arms_of_the_bev_pair_come_onto_their_keypoints(pair: refine.Result)
 
 
 def test_no_joint_of_the_bev_pair_leaves_its_limits_or_the_estimate(pair: refine.Result) -> None:
-    sigma = default_sigma_rad(pair.body.joint_names).to(pair.turned)
+    sigma = pair.body.usual_sigma_rad.to(pair.turned)
     assert float((torch.deg2rad(pair.turned) / sigma).max()) < MOST_SIGMAS
     allowed = math.radians(2.0)  # limits are soft: keypoints of a finger lean on one by 1.4°, those of an arm by 0.8°
     assert float(JointLimits().violations(pair.bodies.pose, pair.body.joint_names).max()) < allowed

@@ -19,8 +19,8 @@ from torch import Tensor
 from displacement_net.training.evaluation.annotated import BODY, FEET, Annotated
 from displacement_net.training.evaluation.refined import as_estimate
 from priors import GaussianShape, JointLimits, NearEstimate
-from priors.near_estimate import default_sigma_rad
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate
 from refine.evaluate.people import poses
 from refine.geometry import rotation
@@ -28,7 +28,7 @@ from refine.geometry.camera import Camera
 from refine.geometry.focal import camera_from_rule
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.state import BODY_JOINTS, Bodies, State, Unknowns
+from refine.state import Bodies, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.keypoints import DetectorNoise, keypoints_from_sigma
 
@@ -127,7 +127,7 @@ def _solve(
     area = people.box[who, 2:].prod(1)
     sigma = DetectorNoise().sigma_px(points.names, target, confidence, area, state.camera.size)
     term = replace(keypoints_from_sigma(points, target, sigma), kernel=LeastSquares())  # annotators swap nothing
-    near = WIDER * default_sigma_rad(body.joint_names)
+    near = WIDER * body.usual_sigma_rad
     near[0] = HEADING_SIGMA_RAD
     unknowns = Unknowns(tuple(range(len(body.joint_names) if whole else BODY_JOINTS)), body.shape_basis.shape[2])
     priors = (NearEstimate(start.bodies.pose, near), GaussianShape(), JointLimits())

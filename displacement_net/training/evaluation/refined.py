@@ -17,13 +17,14 @@ from torch import Tensor
 from displacement_net.training.samples import Samples
 from priors.default import default_priors
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate, Source
 from refine.evaluate import metrics
 from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.refiner import Refiner
-from refine.state import BODY_JOINTS, State, Unknowns
+from refine.state import State, Unknowns
 
 WORSE_MM = 1.0
 """PVE that may be gained without being called worse, mm."""

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from displacement_net.training.evaluation.refined import Errors
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.evaluate import metrics
 from refine.geometry.crop import square_around
-from refine.state import BODY_JOINTS, State
+from refine.state import State
 from tests.benchmarks.harm.noise import REFERENCE_PX
 from tests.benchmarks.harm.outcome import Outcome
 

@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.api import fit_bodies_of_photos
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import Solution, cholesky
-from refine.state import BODY_JOINTS, State, Unknowns
+from refine.state import State, Unknowns
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
 from tests.benchmarks.harm.evidence import CROP_PX, Evidence

@@ -22,10 +22,11 @@ from torch import Tensor
 from displacement_net.training import casting
 from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.evaluate import metrics
 from refine.geometry.camera import Camera
-from refine.state import BODY_JOINTS, Bodies, State
+from refine.state import Bodies, State
 from tests.benchmarks.harm.noise import Family
 
 Name = Literal["tune", "report"]

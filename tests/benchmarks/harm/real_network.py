@@ -19,12 +19,13 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, 
 from displacement_net.training.evaluation.refined import photo_of, through
 from displacement_net.training.samples import Samples
 from refine.api import fit_bodies_of_photos
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.dense.network import shipped_displacer
 from refine.errors import InputError
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.refiner import Refiner
-from refine.state import BODY_JOINTS, Unknowns
+from refine.state import Unknowns
 from refine.trust.uncertainty import MM_PER_M, joint_sigma_mm, posterior
 from tests.benchmarks.harm.evidence import Evidence
 from tests.benchmarks.harm.figures import Figures, errors_of, figures_of, joined

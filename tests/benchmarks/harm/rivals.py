@@ -29,8 +29,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.geometry import rotation
-from refine.state import BODY_JOINTS, State
+from refine.state import State
 from tests.benchmarks._skin import vertices_of
 from tests.benchmarks.harm.descend import adam, lbfgs
 from tests.benchmarks.harm.evidence import Evidence

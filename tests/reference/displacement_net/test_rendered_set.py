@@ -16,11 +16,12 @@ from displacement_net.training.labels import read_labels
 from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Samples
 from refine.body import SkinnedBody, pose_body
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.evaluate.metrics import mpjpe
 from refine.geometry.camera import Camera
 from refine.render.plain import PlainRasterizer
-from refine.state import BODY_JOINTS, State
+from refine.state import State
 from tests.human_models import human_model
 from tests.labelled_set import IMAGE, SIZES, WALLS, LabelledSet, labelled_set
 from tests.reference.body.official_files import write_npz

@@ -9,9 +9,9 @@ import torch
 from priors import GaussianShape, JointLimits, NearEstimate, NearTranslation
 from priors.default import said_sigma_rad
 from priors.joint_ranges import HUMAN_RANGES
-from priors.near_estimate import OTHER_SIGMA_RAD, SIGMA_RAD, default_sigma_rad
 from priors.swing_twist import swing_twist
 from refine.body import SkinnedBody, pose_body
+from refine.body.anatomy import OTHER_SIGMA_RAD, SIGMA_RAD, person
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
@@ -193,8 +193,8 @@ def test_fixed_joints_have_no_rows_and_no_unknowns_no_columns() -> None:
 
 
 def test_sigmas_are_looked_up_by_name_for_both_sides() -> None:
-    sigma = default_sigma_rad(("pelvis", "left_elbow", "right_elbow", "left_thumb2"))
-    assert sigma.tolist() == [SIGMA_RAD["pelvis"], SIGMA_RAD["elbow"], SIGMA_RAD["elbow"], OTHER_SIGMA_RAD]
+    sigma = person(("pelvis", "left_elbow", "right_elbow", "left_thumb2")).usual_sigma_rad
+    assert list(sigma) == [SIGMA_RAD["pelvis"], SIGMA_RAD["elbow"], SIGMA_RAD["elbow"], OTHER_SIGMA_RAD]
 
 
 def test_errors_are_expected_to_grow_down_each_limb() -> None:
@@ -227,7 +227,7 @@ def test_a_body_without_these_joints_is_not_limited() -> None:
 def test_a_regressors_own_uncertainty_decides_between_joints_not_how_wrong_it_is(builtin_body: SkinnedBody) -> None:
     estimate = case(builtin_body, 2).estimate
     assert said_sigma_rad(estimate) is None
-    usual = default_sigma_rad(builtin_body.joint_names).float()
+    usual = builtin_body.usual_sigma_rad.float()
     said = usual.repeat(2, 1)
     said[0, 5] *= 3.0
     said[1] *= 40.0  # another unit

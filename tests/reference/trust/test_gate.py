@@ -10,6 +10,7 @@ from torch import Tensor
 import refine
 from priors.default import default_priors
 from refine.body import SkinnedBody
+from refine.body.anatomy import person
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry import rotation
@@ -22,9 +23,9 @@ from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, name_of
 from refine.terms.keypoints import keypoints_from_sigma
-from refine.trust.branches import branch_of, branches, put_back
 from refine.trust.discounted import Discounted
 from refine.trust.gate import Gate
+from refine.trust.limbs import free_limbs, put_back
 from refine.trust.sizes import Sizes, sizes_of
 from tests.people import Case, case
 from tests.synthetic import random_body, random_state
@@ -117,7 +118,7 @@ def test_another_persons_keypoints_leave_exactly_the_estimate_and_the_verdict_sa
 
 def test_of_a_mistaken_limb_only_that_limb_is_put_back(scene: Scene, result: refine.Result) -> None:
     names = scene.estimate.body.joint_names
-    still = [branch_of(name) == "left leg" for name in names]
+    still = [joint in person(names).limbs["left leg"] for joint in range(len(names))]
     pose, start = result.bodies.pose[KICK], scene.estimate.bodies.pose[KICK]
     assert result.accepted[KICK] and "but for the left leg, left as it came" in result.verdict[KICK]
     assert torch.equal(pose[still], start[still])
@@ -345,25 +346,14 @@ def test_what_the_evidence_does_not_determine_has_no_directions(scene: Scene, un
     assert silent.determined.abs().max() < SAME and torch.allclose(silent.squared, sizes.squared)
 
 
-# ---- branches, and rows put together -------------------------------------------------------------------------------
+# ---- limbs, and rows put together ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("joint", "branch"),
-    [
-        ("pelvis", "trunk"), ("spine2", "trunk"), ("left_hip", "left leg"), ("right_foot", "right leg"), ("neck", "head"),
-        ("jaw", "head"), ("left_eye_smplhf", "head"), ("left_collar", "left arm"), ("right_ring3", "right arm"),
-        ("left_hand", "left arm"), ("nose_tip", "trunk"),
-    ],
-)  # fmt: skip
-def test_a_joint_belongs_to_a_branch(joint: str, branch: str) -> None:
-    assert branch_of(joint) == branch
-
-
-def test_branches_hold_free_joints_only() -> None:
+def test_limbs_hold_free_joints_only() -> None:
     names = ("pelvis", "left_hip", "left_knee", "right_hip", "neck", "spine1")
-    assert branches(names, Unknowns((0, 1, 2, 4, 5))) == {"left leg": [1, 2], "head": [4]}
-    assert branches(names, Unknowns(())) == {}
+    body = replace(random_body(joints=6, vertices=20, faces=10), joint_names=names)
+    assert free_limbs(body, Unknowns((0, 1, 2, 4, 5))) == {"left leg": [1, 2], "head": [4]}
+    assert free_limbs(body, Unknowns(())) == {}
 
 
 def test_what_is_put_back_is_put_back_to_the_bit_and_nothing_else_is() -> None:
