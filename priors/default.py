@@ -17,7 +17,7 @@ from refine.estimate import Estimate
 from refine.state import Unknowns
 from refine.terms import Term
 
-SAID = (0.2, 5.0)
+STATED = (0.2, 5.0)
 """Least and most a regressor's own word may narrow or widen a joint against the usual: networks are sure of the wrong thing at times."""
 
 
@@ -36,7 +36,7 @@ def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tupl
     focal = (NearFocal(estimate.camera.focal),) if unknowns is not None and unknowns.focal else ()
     expression = (NearExpression(bodies.expression),) if bodies.expression.shape[1] else ()
     return (
-        NearEstimate(bodies.pose, said_sigma_rad(estimate)),
+        NearEstimate(bodies.pose, stated_sigma_rad(estimate)),
         NearShape(bodies.shape),
         NearTranslation(bodies.translation),
         JointLimits(),
@@ -45,7 +45,7 @@ def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tupl
     )
 
 
-def said_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
+def stated_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
     """Return the standard deviation of every joint as the regressor weighs them; None where it says nothing.
 
     Only the proportions are the regressor's, since the units of stated variances differ; how wrong the whole estimate is, the evidence says
@@ -57,15 +57,15 @@ def said_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
     Returns:
         (B, J) rad.
     """
-    said = estimate.source.sigma_rad
-    if said is None:
+    stated = estimate.source.sigma_rad
+    if stated is None:
         return None
     pose = estimate.bodies.pose
     usual = estimate.body.usual_sigma_rad.to(pose).expand(len(pose), -1)
-    count = min(BODY_JOINTS, said.shape[1], usual.shape[1])
-    own = said[:, :count].to(pose)
+    count = min(BODY_JOINTS, stated.shape[1], usual.shape[1])
+    own = stated[:, :count].to(pose)
     known = (own > 0) & own.isfinite()
     ratio = torch.where(known, own, 1.0).log() - usual[:, :count].log()
     middle = (ratio * known).sum(1, keepdim=True) / known.sum(1, keepdim=True).clamp(min=1)
-    factor = torch.where(known, (ratio - middle).exp().clamp(*SAID), 1.0)
+    factor = torch.where(known, (ratio - middle).exp().clamp(*STATED), 1.0)
     return torch.cat((usual[:, :count] * factor, usual[:, count:]), 1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
-from refine.dense.look import Look, look
+from refine.dense.prediction import Prediction, predict
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.inputs.cameras import CameraLike
@@ -196,12 +196,12 @@ def usual_refiner(evidence: bool) -> Refiner:
     return Refiner() if evidence else Refiner.default()
 
 
-def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Look] | None:
+def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Prediction] | None:
     """Return what asks the displacer about bodies in the photos again, for pictures; None where there is no displacer."""
     if refiner.displacer is None:
         return None
     displace = refiner.displacer.displace
-    return partial(look, photos, displace=displace, rasterizer=refiner.rasterizer, crop_px=refiner.crop_px)
+    return partial(predict, photos, displace=displace, rasterizer=refiner.rasterizer, crop_px=refiner.crop_px)
 
 
 def _check_arguments(evidence: object, priors: object, refiner: object, callback: object) -> None:

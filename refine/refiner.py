@@ -1,7 +1,7 @@
 """The whole method on one page: render the estimate, ask where its pixels should be, solve, look again.
 
     repeat for each round, each body until it is still and once more to the end
-        view        <- what the estimate looks like in the photo       (only if a displacer wants to see it)
+        view        <- what the estimate unexplained like in the photo       (only if a displacer wants to see it)
         terms       <- the caller's evidence, matches from the displacement of rendered pixels
         weights     <- errors of regressors and detectors as usual; after the first round, as this evidence says they are
         state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
@@ -29,12 +29,12 @@ from refine.render import Rasterizer
 from refine.render.view import View, render_view
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.solve.observability import check_focal_is_free_for_one, look_at, out_of_sight, withhold
+from refine.solve.observability import check_focal_is_free_for_one, observe, out_of_sight, withhold
 from refine.state import Unknowns
 from refine.terms import Term
 from refine.terms.correspondences import Correspondences
 from refine.terms.reprojection import Reprojection
-from refine.trust.appearance import looks_of
+from refine.trust.appearance import unexplained_before_and_after
 from refine.trust.gate import Gate
 
 Callback = Callable[[int, Solution], None]
@@ -126,17 +126,17 @@ class Refiner:
                 if matches is None or not bool(still.all()):
                     there = replace(estimate, state=state)
                     view = render_view(photos, there, self.rasterizer, self.crop_px, before=view)
-                    said = self.displacer.displace(view)
-                    fresh = correspond(view.fragments, said, view.crop.image_from_crop, matching, parts)
+                    displacement = self.displacer.displace(view)
+                    fresh = correspond(view.fragments, displacement, view.crop.image_from_crop, matching, parts)
                     matches = fresh if matches is None else batch.where(still, matches, fresh)
                 terms.append(Reprojection(matches))
-            sight = look_at(body, state, terms, self.unknowns)
-            wrong = self.gate.quality(priors, body, state, sight) if self.gate and number else None
+            observed = observe(body, state, terms, self.unknowns)
+            wrong = self.gate.quality(priors, body, state, observed) if self.gate and number else None
             if self.gate and wrong:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
             solver = self.solver if last else self.solver.rough()
-            solution = solver.solve(body, state, [*terms, *own], sight.unknowns)
-            solution = withhold(solution, state, lost, sight.seen, still & (not last))
+            solution = solver.solve(body, state, [*terms, *own], observed.unknowns)
+            solution = withhold(solution, state, lost, observed.seen, still & (not last))
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state
             if callback:
@@ -146,6 +146,6 @@ class Refiner:
             if view:
                 still = still | (view.moved_px(state) < self.still_px)
         if self.gate:
-            looks = looks_of(photos, estimate, state, self.displacer, self.rasterizer)
-            solutions[-1] = self.gate.judge(estimate, solutions, looks, matching.said)
+            unexplained = unexplained_before_and_after(photos, estimate, state, self.displacer, self.rasterizer)
+            solutions[-1] = self.gate.judge(estimate, solutions, unexplained, matching.reported)
         return tuple(solutions)

@@ -50,12 +50,12 @@ class Matching:
     correlation_px: float = 8.0
     """Distance in the crop (px) over which errors hang together: 1/32 of a 256 crop, about a forearm's width. 1: independent."""
 
-    said: float = 1.0
-    """Share of a displacement the displacer says, 0..1: a network that is unsure says less than it sees. The gate goes by it where nothing else speaks."""
+    reported: float = 1.0
+    """Share of a displacement the displacer reports, 0..1: a network that is unsure reports less than it sees. The gate goes by it where nothing else speaks."""
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not self.correlation_px >= 1 or not 0 < self.said <= 1:
-            raise InputError("matching", "count >= 1, correlation_px >= 1 and said in 0..1", repr(self))
+        if self.count < 1 or not self.correlation_px >= 1 or not 0 < self.reported <= 1:
+            raise InputError("matching", "count >= 1, correlation_px >= 1 and reported in 0..1", repr(self))
 
 
 def correspond(

@@ -32,7 +32,7 @@ from refine.render.view import View
 LIMB_PX = 24.0
 """Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn: they do not make
 what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256 px, an upper arm's length."""
-SAID = 0.75
+REPORTED = 0.75
 """Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to 0.6
 of medium and large ones in the mean, at most about this."""
 REMEMBERED = 64
@@ -83,7 +83,7 @@ class NetworkDisplacer:
     def matching(self) -> Matching:
         """How matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
-        return Matching(correlation_px=correlation, said=SAID)
+        return Matching(correlation_px=correlation, reported=REPORTED)
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:

@@ -117,7 +117,7 @@ class _Watch:
         self._count = 0
 
     def go(self, every: float, once: bool, idle: float | None) -> int:
-        """Look, wait, look again; return how many results were done."""
+        """Prediction, wait, look again; return how many results were done."""
         before: dict[str, Stamp] = {}
         quiet_since = time.monotonic()
         try:

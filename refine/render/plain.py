@@ -23,7 +23,7 @@ from refine.render import Rasterizer
 FLAT = 1e-14
 """A triangle whose |det| is below this share of |v0| |v1| |v2| has no area or is seen edge on: rounding of doubles (1e-16), times 100."""
 
-NOTHING = torch.iinfo(torch.int64).max
+NO_TRIANGLE = torch.iinfo(torch.int64).max
 """What a pixel holds before a triangle is seen: farther than any depth."""
 
 
@@ -51,7 +51,7 @@ class PlainRasterizer:
 
     def _nearest(self, corners: Tensor, focal: Tensor, center: Tensor, height: int, width: int) -> Tensor:
         """Return each pixel's smallest key (H, W) over the triangles with the given corners (F, 3, 3)."""
-        nearest = torch.full((height, width), NOTHING, dtype=torch.int64, device=corners.device)
+        nearest = torch.full((height, width), NO_TRIANGLE, dtype=torch.int64, device=corners.device)
         x = (torch.arange(width).to(focal) + 0.5 - center[0]) / focal[0]
         y = (torch.arange(height).to(focal) + 0.5 - center[1]) / focal[1]
         rays = torch.stack((x.expand(height, -1), y[:, None].expand(-1, width), x.new_ones(height, width)), -1)
@@ -84,7 +84,7 @@ class PlainRasterizer:
 
 
 def index_of_key(key: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-    """Return the triangle of keys made by `_keys`: the low 32 bits, which read as a signed number are -1 in `NOTHING`."""
+    """Return the triangle of keys made by `_keys`: the low 32 bits, which read as a signed number are -1 in `NO_TRIANGLE`."""
     return key << 32 >> 32
 
 
@@ -104,7 +104,7 @@ def _keys(corners: Tensor, index: Tensor, rays: Tensor) -> Tensor:
     depth = det.abs()[:, None, None] / total
     hit = (e >= 0).all(1) & (total > 0) & (depth >= NEAR_M) & solid[:, None, None]
     bits = depth.float().view(torch.int32).long()
-    return torch.where(hit, bits << 32 | index[:, None, None], NOTHING).amin(0)
+    return torch.where(hit, bits << 32 | index[:, None, None], NO_TRIANGLE).amin(0)
 
 
 def rasterizer() -> Rasterizer:

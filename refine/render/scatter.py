@@ -17,7 +17,7 @@ from torch import Tensor
 
 from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
-from refine.render.plain import FLAT, NOTHING, index_of_key
+from refine.render.plain import FLAT, NO_TRIANGLE, index_of_key
 
 FARTHEST_PX = 1e9
 """Corners that project farther away are taken for this: what lies beyond fits no integer, and no image is as large."""
@@ -34,7 +34,7 @@ class ScatterRasterizer:
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
         """Return the triangle each pixel sees (see `Rasterizer`)."""
-        nearest = torch.full((len(vertices) * height * width,), NOTHING, dtype=torch.int64, device=vertices.device)
+        nearest = torch.full((len(vertices) * height * width,), NO_TRIANGLE, dtype=torch.int64, device=vertices.device)
         if nearest.numel() and len(faces):
             points = vertices.detach().double()
             lens = torch.cat((camera.focal, camera.center), 1).detach().to(points)  # (B, 4) px

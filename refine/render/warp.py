@@ -26,7 +26,7 @@ from torch import Tensor
 from refine.errors import InputError, MissingExtra
 from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
-from refine.render.plain import FLAT, NOTHING, index_of_key
+from refine.render.plain import FLAT, NO_TRIANGLE, index_of_key
 
 if TYPE_CHECKING:
     import warp as wp
@@ -55,7 +55,7 @@ class WarpRasterizer:
                 str(device),
                 "Use PlainRasterizer there, which runs on any device.",
             )
-        nearest = torch.full((len(vertices), height, width), NOTHING, dtype=torch.int64, device=device)
+        nearest = torch.full((len(vertices), height, width), NO_TRIANGLE, dtype=torch.int64, device=device)
         if nearest.numel() and len(faces):
             points = vertices.detach().to(torch.float64).contiguous()  # (B, V, 3) m
             lens = (

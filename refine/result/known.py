@@ -12,7 +12,7 @@ from torch import Tensor
 from refine.ambient import usual_torch
 from refine.batch import PER_ROW
 from refine.body import SkinnedBody
-from refine.dense.look import Look
+from refine.dense.prediction import Prediction
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.usable import blank, blank_bodies
@@ -44,7 +44,7 @@ class Known(ABC):
         detections: The keypoints the bodies were held against, or None.
         notes: One sentence for each thing that was decided on the way.
         photos: The photos, for pictures; empty after loading.
-        look: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
+        predict: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
         judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that decided it
             (`refine.trust.gate`); empty without a gate.
         stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
@@ -61,7 +61,7 @@ class Known(ABC):
     detections: Detections | None = None
     notes: tuple[str, ...] = ()
     photos: tuple[Photo, ...] = ()
-    look: Callable[[Estimate], Look] | None = None
+    predict: Callable[[Estimate], Prediction] | None = None
     judgement: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
     stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
 

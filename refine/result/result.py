@@ -11,7 +11,7 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.body import SkinnedBody
-from refine.dense.look import Look
+from refine.dense.prediction import Prediction
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoints.detections import Detections
@@ -113,9 +113,9 @@ class Result(Known):
 
     @cached_property
     @usual_torch()
-    def looks(self) -> tuple[Look, Look] | None:
+    def predictions(self) -> tuple[Prediction, Prediction] | None:
         """What the displacer says of the estimate and of the result, asked at the first call; None where there is none to ask."""
-        return None if self.look is None else (self.look(self.estimate), self.look(self.refined))
+        return None if self.predict is None else (self.predict(self.estimate), self.predict(self.refined))
 
     @usual_torch()
     def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
@@ -135,7 +135,7 @@ class Result(Known):
         from refine.viz.report import report
 
         shown = self._photo(image), self.estimate, self.refined, page_of(self, image)
-        return report(*shown, image=image, detections=self.detections, looks=self.looks)
+        return report(*shown, image=image, detections=self.detections, predictions=self.predictions)
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         if not 0 <= image < len(self.photos):
@@ -153,7 +153,7 @@ def summarise(
     informed: Tensor | None,
     notes: tuple[str, ...],
     photos: tuple[Photo, ...],
-    look: Callable[[Estimate], Look] | None = None,
+    predict: Callable[[Estimate], Prediction] | None = None,
 ) -> Result:
     """Gather the rounds of a refinement into a result.
 
@@ -164,7 +164,7 @@ def summarise(
         informed: (B, K) which of them carry information, or None.
         notes: What was decided on the way.
         photos: The photos.
-        look: Asks what the displacer says, or None.
+        predict: Asks what the displacer says, or None.
 
     Returns:
         The result; costs are of the first round's start and the last round's end.
@@ -173,7 +173,7 @@ def summarise(
     return Result(
         estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
         misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
-        look, last.verdict,
+        predict, last.verdict,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the evidence sees: which joints are worth freeing, which bodies have no evidence, which are out of sight.
+"""What the evidence sees: which joints are worth freeing, which bodies have no evidence, which are out of observed.
 
     a joint is freed if  max_axis (information of its step) sigma² >= 1,   information = diag Σ_n w_n J_nᵀ J_n
 
@@ -19,14 +19,14 @@ from refine.geometry.camera import NEAR_M
 from refine.solve import Solution, StopReason
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.state import State, Unknowns, choose
-from refine.terms import Term, hangs_together
+from refine.terms import Term, is_correlated
 
 EXTRA_SIGMA_RAD = 0.3
 """Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Observed:
     """What the evidence says at a state.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sight:
     shared: NormalEquations
 
 
-def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns | None = None) -> Sight:
+def observe(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns | None = None) -> Observed:
     """Linearise the evidence once, and say what it sees.
 
     Without columns of the caller's: trunk, limbs, shape and translation are free, and those hands, jaws and eyes that the evidence sees.
@@ -57,7 +57,7 @@ def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Un
     if unknowns is not None or count <= len(core) or not terms or not len(state):
         unknowns = unknowns or Unknowns(core, body.shape_basis.shape[2], 0, 3)
         unknowns.check_bodies(state.bodies)
-        return _sight(_by_kind(body, state, terms, unknowns), unknowns)
+        return _observed(_by_kind(body, state, terms, unknowns), unknowns)
     wide = Unknowns(tuple(range(count)), body.shape_basis.shape[2], body.expression_basis.shape[2], 3)
     whole, shared = _by_kind(body, state, terms, wide)
     known = (whole.information + shared.information).diagonal(dim1=-2, dim2=-1)[:, wide.pose_columns]
@@ -73,28 +73,28 @@ def look_at(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Un
     places = wide.places_of(layout, known.device)
     free = free[:, places]
     unknowns = layout if bool(free.all()) else replace(layout, free=free)
-    return _sight((whole.columns(places), shared.columns(places)), unknowns)
+    return _observed((whole.columns(places), shared.columns(places)), unknowns)
 
 
 def _by_kind(
     body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
 ) -> tuple[NormalEquations, NormalEquations]:
     """Return the equations of the evidence whose rows are independent, and of that whose rows hang together."""
-    shared = [term for term in terms if hangs_together(term)]
-    whole = [term for term in terms if not hangs_together(term)]
+    shared = [term for term in terms if is_correlated(term)]
+    whole = [term for term in terms if not is_correlated(term)]
     return normal_equations(body, state, whole, unknowns), normal_equations(body, state, shared, unknowns)
 
 
-def _sight(equations: tuple[NormalEquations, NormalEquations], unknowns: Unknowns) -> Sight:
+def _observed(equations: tuple[NormalEquations, NormalEquations], unknowns: Unknowns) -> Observed:
     """Say which bodies have any evidence at all."""
     equations = equations[0].masked(unknowns.free), equations[1].masked(unknowns.free)
     seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in equations]
-    return Sight(unknowns, seen[0] | seen[1], *equations)
+    return Observed(unknowns, seen[0] | seen[1], *equations)
 
 
 def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term]) -> Unknowns:
-    """Return the columns worth solving for; see `look_at`."""
-    return look_at(body, state, terms).unknowns
+    """Return the columns worth solving for; see `observe`."""
+    return observe(body, state, terms).unknowns
 
 
 def check_focal_is_free_for_one(unknowns: Unknowns | None, estimate: Estimate) -> None:
@@ -144,12 +144,12 @@ def withhold(
     seen: Bool[Tensor, "B"],
     still: Bool[Tensor, "B"] | None = None,
 ) -> Solution:
-    """Put back the bodies that are out of sight or without evidence, and say why; and those that are still.
+    """Put back the bodies that are out of observed or without evidence, and say why; and those that are still.
 
     Args:
         solution: What the solver said.
         before: B bodies as they were.
-        lost: For each body why it is out of sight, or None.
+        lost: For each body why it is out of observed, or None.
         seen: (B,) whether it has evidence.
         still: (B,) whether it waits for the last round; None: nobody does.
     """

@@ -165,6 +165,6 @@ def name_of(term: Term) -> str:
     return name if isinstance(name, str) else type(term).__name__
 
 
-def hangs_together(term: Term) -> bool:
+def is_correlated(term: Term) -> bool:
     """Say whether a term's rows are shares of independent observations, as a network's pixels are: its own word (`correlated`), else no."""
     return bool(getattr(term, "correlated", False))

@@ -56,7 +56,7 @@ def unexplained(
     return torch.where(total[:, 0] >= LEAST_PIXELS, 1 - explained.mean(1), torch.nan).to(estimate.bodies.translation)
 
 
-def looks_of(
+def unexplained_before_and_after(
     photos: Sequence[Photo], estimate: Estimate, state: State, displacer: object, rasterizer: Rasterizer | None = None
 ) -> Float[Tensor, "B 2"] | None:
     """Return how little a displacer's texture explains of the photo before and after; None where it has none.

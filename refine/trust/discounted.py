@@ -12,7 +12,7 @@ from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.solve.autodiff import linearize
 from refine.state import State, Unknowns
-from refine.terms import GemanMcClure, Kernel, Linearization, Term, hangs_together
+from refine.terms import GemanMcClure, Kernel, Linearization, Term, is_correlated
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Discounted:
     @property
     def correlated(self) -> bool:
         """Whether the term's rows hang together."""
-        return hangs_together(self.term)
+        return is_correlated(self.term)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return the term's residual and Jacobian, both divided by the noise."""

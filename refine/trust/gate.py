@@ -31,18 +31,18 @@ from refine.estimate import Estimate
 from refine.solve import UNSOLVED, Decision, Quality, Solution, Verdict
 from refine.solve.autodiff import linearize
 from refine.solve.normal_equations import normal_equations
-from refine.solve.observability import Sight
+from refine.solve.observability import Observed
 from refine.state import State, Unknowns, choose
-from refine.terms import Term, hangs_together
+from refine.terms import Term, is_correlated
 from refine.trust.discounted import Discounted
 from refine.trust.limbs import free_limbs, put_back
 from refine.trust.place import Place, move_of, place_of
 from refine.trust.presence import presence
 from refine.trust.quality import quality, scaled
 from refine.trust.rows import joint_of_rows
-from refine.trust.sizes import NOTHING, Sizes, columns_of, costs_of, misfit, sizes_of
+from refine.trust.sizes import NO_COLUMNS, Sizes, columns_of, costs_of, misfit, sizes_of
 
-LOST = 1.0
+LEAST_LOSS = 1.0
 """Nats the evidence may be explained worse by: what nobody can tell from nothing."""
 
 
@@ -58,7 +58,7 @@ class Statistics:
         worse: (B, T) nats by which each source of evidence is explained worse than before, zero where it is not.
         wrong: (B, K) branches that would have to be far more wrong than limbs are.
         names: Of the K branches.
-        looks: (B, 2) share of the photo's variation that the person's texture does not explain, before and after; NaN: not known.
+        unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and after; NaN: not known.
         place: Where in the picture they were moved, and whether that is believed.
         person: (B,) how likely the photo shows the person where the network puts him; NaN: not asked.
     """
@@ -70,7 +70,7 @@ class Statistics:
     worse: Float[Tensor, "B T"]
     wrong: Bool[Tensor, "B K"]
     names: tuple[str, ...]
-    looks: Float[Tensor, "B 2"]
+    unexplained: Float[Tensor, "B 2"]
     place: Place
     person: Float[Tensor, "B"]
 
@@ -80,7 +80,7 @@ class Statistics:
             return Verdict(decision)
         kept = tuple(name for name, wrong in zip(self.names, self.wrong[row].tolist(), strict=True) if wrong)
         worst = self.worse[row].max() if self.worse.shape[1] else self.worse[row].sum()
-        before, after = self.looks[row]
+        before, after = self.unexplained[row]
         numbers = {
             "gain": self.gain[row], "size": self.size[row], "misfit": self.misfit[row], "misfit_before": self.misfit_before[row],
             "worse": worst, "unexplained": after, "unexplained_before": before, "person": self.person[row],
@@ -138,16 +138,16 @@ class Gate:
         if not all(number > 0 for number in numbers) or self.most_branches < 0:
             raise InputError("gate", "numbers above zero", repr(self), "gate=None turns it off.")
 
-    def quality(self, priors: Sequence[Term], body: SkinnedBody, state: State, sight: Sight) -> Quality:
+    def quality(self, priors: Sequence[Term], body: SkinnedBody, state: State, observed: Observed) -> Quality:
         """Return how wrong estimates and evidence are.
 
         Args:
             priors: All of them, as wide as regressors usually err.
             body: The model.
             state: Where the evidence was looked at.
-            sight: What it said.
+            observed: What it said.
         """
-        return quality(body, state, sight, priors)
+        return quality(body, state, observed, priors)
 
     def weighed(
         self, evidence: Sequence[Term], priors: Sequence[Term], found: Quality, first: Solution, body: SkinnedBody
@@ -162,13 +162,13 @@ class Gate:
             body: The model.
         """
         wrong, _, joints = self.wrong_limbs(body, first)
-        told: list[Term] = []
+        weighed: list[Term] = []
         for term in evidence:
-            noise = torch.ones_like(found.noise) if hangs_together(term) else found.noise
+            noise = torch.ones_like(found.noise) if is_correlated(term) else found.noise
             silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else None
-            spoken = term if hangs_together(term) and silent is None else Discounted(term, noise, silent)
-            told.append(spoken)
-        return told, tuple(scaled(priors, found.scale))
+            spoken = term if is_correlated(term) and silent is None else Discounted(term, noise, silent)
+            weighed.append(spoken)
+        return weighed, tuple(scaled(priors, found.scale))
 
     def wrong_limbs(
         self, body: SkinnedBody, first: Solution
@@ -192,25 +192,25 @@ class Gate:
         self,
         estimate: Estimate,
         rounds: Sequence[Solution],
-        looks: Float[Tensor, "B 2"] | None = None,
-        said: float = 1.0,
+        unexplained: Float[Tensor, "B 2"] | None = None,
+        reported: float = 1.0,
     ) -> Solution:
         """Decide about the updates of B bodies.
 
         Args:
             estimate: What the regressor said.
             rounds: All of them, each with its evidence and priors.
-            looks: (B, 2) how little the person's texture explains of the photo before and after (`refine.trust.appearance`), or None.
-            said: Share of a displacement that the displacer says (`Matching.said`); what it alone asks for is judged by that.
+            unexplained: (B, 2) how little the person's texture explains of the photo before and after (`refine.trust.appearance`), or None.
+            reported: Share of a displacement that the displacer reports (`Matching.reported`); what it alone asks for is judged by that.
 
         Returns:
             The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of what is left.
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
-        found = self.statistics(body, start, rounds, looks)
-        others = [term for term in last.evidence if not hangs_together(term)]
-        alone = normal_equations(body, start, others, NOTHING).count == 0  # (B,) nothing else speaks of this body
-        most = torch.where(alone, self.most_size * said, self.most_size).tolist()
+        found = self.statistics(body, start, rounds, unexplained)
+        others = [term for term in last.evidence if not is_correlated(term)]
+        alone = normal_equations(body, start, others, NO_COLUMNS).count == 0  # (B,) nothing else speaks of this body
+        most = torch.where(alone, self.most_size * reported, self.most_size).tolist()
         nobody = (alone & (found.person < self.least_person)).tolist()
         decisions = [
             Decision.UNSOLVED if stop in UNSOLVED else self._decision(found, row, most[row], nobody[row])
@@ -231,7 +231,11 @@ class Gate:
         return replace(last, state=state, cost=cost, cost_by_term=by_term, verdict=verdict)
 
     def statistics(
-        self, body: SkinnedBody, start: State, rounds: Sequence[Solution], looks: Float[Tensor, "B 2"] | None = None
+        self,
+        body: SkinnedBody,
+        start: State,
+        rounds: Sequence[Solution],
+        unexplained: Float[Tensor, "B 2"] | None = None,
     ) -> Statistics:
         """Measure updates.
 
@@ -239,7 +243,7 @@ class Gate:
             body: The model.
             start: B estimates.
             rounds: The first one at the priors' usual width, the last one with what is judged.
-            looks: As for `judge`.
+            unexplained: As for `judge`.
         """
         first, last = rounds[0], rounds[-1]
         before, after = (costs_of(body, each, last.evidence) for each in (start, last.state))
@@ -251,7 +255,7 @@ class Gate:
         return Statistics(
             before.sum(1) - after.sum(1), sizes.of(rest), misfit(body, last.state, last.evidence),
             misfit(body, start, last.evidence), (after - before).clamp(min=0), wrong, tuple(parts),
-            before.new_full((len(before), 2), torch.nan) if looks is None else looks,
+            before.new_full((len(before), 2), torch.nan) if unexplained is None else unexplained,
             place_of(moves, self.most_shift, self.most_growth), presence(last),
         )  # fmt: skip
 
@@ -261,10 +265,10 @@ class Gate:
         if not bool(numbers.isfinite().all()):
             return Decision.NOT_FINITE
         gain, size, left = numbers.tolist()
-        before, after = found.looks[row].tolist()  # NaN says nothing
+        before, after = found.unexplained[row].tolist()  # NaN says nothing
         place = found.place.cause[row]
         questions = (
-            (Decision.EXPLAINS_WORSE, gain < -LOST),
+            (Decision.EXPLAINS_WORSE, gain < -LEAST_LOSS),
             (Decision.NOBODY, nobody),
             (place or Decision.ELSEWHERE, place is not None),
             (Decision.TOO_LARGE, size > most_size),

@@ -22,7 +22,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.solve import Quality, cholesky
 from refine.solve.normal_equations import NormalEquations, normal_equations
-from refine.solve.observability import Sight
+from refine.solve.observability import Observed
 from refine.state import State
 from refine.terms import RelativePrior, Term
 
@@ -88,13 +88,13 @@ def usual_width(priors: Sequence[Term]) -> list[Term]:
     return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in priors]  # type: ignore[type-var]
 
 
-def quality(body: SkinnedBody, state: State, sight: Sight, priors: Sequence[Term]) -> Quality:
+def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequence[Term]) -> Quality:
     """Say how wrong each body's estimate and evidence are.
 
     Args:
         body: The model.
         state: Where the evidence was looked at; it need not be the estimate.
-        sight: What it said there.
+        observed: What it said there.
         priors: All priors at their usual width.
 
     Returns:
@@ -102,21 +102,23 @@ def quality(body: SkinnedBody, state: State, sight: Sight, priors: Sequence[Term
         hang together has no say about the noise: how many numbers it is worth was settled when it was built.
     """
     near, others = split(priors)
-    around, rest = (normal_equations(body, state, part, sight.unknowns) for part in (near, others))
-    one = torch.ones_like(sight.whole.count)
+    around, rest = (normal_equations(body, state, part, observed.unknowns) for part in (near, others))
+    one = torch.ones_like(observed.whole.count)
     options = {"dtype": torch.float64, "device": one.device}
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]
     grid = torch.logspace(math.log10(LEAST_NOISE), math.log10(MOST_NOISE), NOISE_GRID, **options)  # type: ignore[call-overload]
     usual = -0.5 * ((scale / USUAL).log() / SPREAD).square()
-    alone = spectrum(around, sight.whole, rest)
+    alone = spectrum(around, observed.whole, rest)
     if alone is None:
         return Quality(one, one)
     honest = -0.5 * (grid.log() / NOISE_SPREAD).square()
     joint = log_evidence(alone, scale, grid) + usual[:, None] + honest  # (B, G, T)
-    noise = torch.where(alone.around & (sight.whole.count > 0), _mean(joint.logsumexp(1), grid), 1.0)
+    noise = torch.where(alone.around & (observed.whole.count > 0), _mean(joint.logsumexp(1), grid), 1.0)
     sound, by_scale = alone.around & alone.energy.isfinite(), joint.logsumexp(2)
-    shared = sight.shared.count > 0
-    together = spectrum(around, sight.whole.discounted(noise).plus(sight.shared), rest) if bool(shared.any()) else None
+    shared = observed.shared.count > 0
+    together = (
+        spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest) if bool(shared.any()) else None
+    )
     if together is not None:  # a body without such evidence has its answer, where the noise is integrated out
         told = log_evidence(together, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
         by_scale = torch.where(shared[:, None], told, by_scale)

@@ -21,7 +21,7 @@ from refine.terms import Term
 from refine.trust.quality import split, usual_width
 from refine.trust.rows import typical
 
-NOTHING = Unknowns((), translation=0)
+NO_COLUMNS = Unknowns((), translation=0)
 """No columns: only residuals are wanted."""
 LEAST_DIRECTIONS = 3.0
 """A part of which the evidence determines less than one joint's three angles is measured against so many."""
@@ -80,12 +80,12 @@ def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[T
     posed = pose_body(body, state.bodies)
     left = torch.zeros_like(state.bodies.translation[:, 0])
     for term in evidence:
-        left = torch.maximum(left, typical(linearize(term, state, posed, NOTHING)))
+        left = torch.maximum(left, typical(linearize(term, state, posed, NO_COLUMNS)))
     return left
 
 
 def costs_of(
-    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NOTHING
+    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NO_COLUMNS
 ) -> Float[Tensor, "B T"]:
     """Return the robust cost of each term; evidence needs no columns."""
     return normal_equations(body, state, terms, unknowns).cost_by_term

@@ -34,7 +34,7 @@ PARTS_SHARE = 0.5
 """Of the sandwich, see above: it is not trusted alone."""
 PLAIN_SHARE = 0.8
 """Of the plain posterior: more than a half, since at the minimum the score of a part that alone sees a joint is zero."""
-TOGETHER = 3.0
+CORRELATED_SHARE = 3.0
 """What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only noise but also a share of the
 displacement that is not seen. Found where the stated uncertainty of the benchmark's first set of people fits."""
 BEST_SCALE = 0.13
@@ -83,17 +83,17 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         weight = torch.where(sound[:, None], each.kernel.weight(squared), 0.0).double()  # (B, N)
         rows = torch.where(heard, each.jacobian, 0.0).double()  # (B, N, D, P)
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
-        told = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
+        informed = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
         by_part = score.new_zeros(count, parts, unknowns.size)
         by_part.scatter_add_(1, joint_of_rows(each, unknowns).clamp(max=parts - 1)[..., None].expand_as(score), score)
         meat = by_part.mT @ by_part
-        information += told
+        information += informed
         # Errors that hang together reach from one part to the next: parts alone would not see that.
         spread += (
-            TOGETHER * told + meat / variance
+            CORRELATED_SHARE * informed + meat / variance
             if each.share is not None
-            else PLAIN_SHARE * told + PARTS_SHARE * meat / variance
+            else PLAIN_SHARE * informed + PARTS_SHARE * meat / variance
         )
     bread = inverse_information(prior + information / variance, exists=unknowns.free)
     endless = bread.diagonal(dim1=-2, dim2=-1).isinf()
@@ -136,14 +136,14 @@ def vertex_sigma_mm(
     posed = pose_body(body, state.bodies)
     _, joints = posed.joints_with_jacobian(found.unknowns)
     triangle, corner = _corner_of(body, vertices)
-    said = []
+    sigmas = []
     for some, corners in zip(triangle.split(CHUNK), corner.split(CHUNK), strict=True):
         barycentric = torch.nn.functional.one_hot(corners, 3).to(state.bodies.translation)
         many = barycentric.expand(len(state), -1, -1)
         _, moved = posed.surface(some.expand(len(state), -1), many, found.unknowns)
-        said.append(_deviation(moved - joints[:, :1], found.covariance))
+        sigmas.append(_deviation(moved - joints[:, :1], found.covariance))
     empty = state.bodies.translation.new_zeros(len(state), 0, 3)
-    return torch.cat([empty.double(), *said], 1).to(state.bodies.translation)
+    return torch.cat([empty.double(), *sigmas], 1).to(state.bodies.translation)
 
 
 def _deviation(by_step: Tensor, covariance: Tensor) -> Tensor:

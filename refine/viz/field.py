@@ -2,7 +2,7 @@
 
     arrow at pixel x: x -> x + offset(x)          colour of a pixel: sigma in px of the photo, or |root offset| in standard deviations
 
-Source: none; a layout. What is drawn is `refine.dense.look.Look`'s.
+Source: none; a layout. What is drawn is `refine.dense.prediction.Prediction`'s.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refine.dense.look import Look
+from refine.dense.prediction import Prediction
 from refine.geometry.crop import Crop, sample_opencv
 from refine.viz import canvas
 from refine.viz.arrows import draw_arrows
@@ -38,7 +38,7 @@ TITLE, WORDS = 18, 16
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """One body of a look in numpy: `informed` and `rendered` (S, S), `offset` (S, S, 2) px of the crop, `length`, `sigma` px of the photo, `residual`."""
+    """One body of a prediction in numpy: `informed` and `rendered` (S, S), `offset` (S, S, 2) px of the crop, `length`, `sigma` px of the photo, `residual`."""
 
     crop: Crop
     informed: np.ndarray
@@ -58,7 +58,7 @@ class _Seen:
         return float(values[self.informed].mean()) if self.informed.any() else float("nan")
 
 
-def field_row(photo: Picture, before: Look, after: Look, body: int, width: int) -> Picture:
+def field_row(photo: Picture, before: Prediction, after: Prediction, body: int, width: int) -> Picture:
     """Draw what was said of a person at the estimate and at the result.
 
     Args:
@@ -99,10 +99,21 @@ def field_row(photo: Picture, before: Look, after: Look, body: int, width: int) 
     return row
 
 
-def _seen(look: Look, body: int) -> _Seen:
-    """Bring one body of a look to numpy."""
-    part = Crop(look.crop.crop_from_image[[body]].cpu(), look.crop.side, look.crop.image_index[[body]].cpu() * 0)
-    names = (look.informed, look.rendered, look.displacement.offset, look.offset_px, look.sigma_px, look.residual)
+def _seen(prediction: Prediction, body: int) -> _Seen:
+    """Bring one body of a prediction to numpy."""
+    part = Crop(
+        prediction.crop.crop_from_image[[body]].cpu(),
+        prediction.crop.side,
+        prediction.crop.image_index[[body]].cpu() * 0,
+    )
+    names = (
+        prediction.informed,
+        prediction.rendered,
+        prediction.displacement.offset,
+        prediction.offset_px,
+        prediction.sigma_px,
+        prediction.residual,
+    )
     informed, rendered, offset, moved, sigma, residual = (value[body].cpu().numpy() for value in names)
     return _Seen(part, informed, rendered, offset, np.linalg.norm(moved, axis=-1), sigma, residual)
 

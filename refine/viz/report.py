@@ -8,7 +8,7 @@ Source: none; a layout.
 import math
 from dataclasses import dataclass
 
-from refine.dense.look import Look
+from refine.dense.prediction import Prediction
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoints.detections import Detections
@@ -101,7 +101,7 @@ def report(
     *,
     image: int = 0,
     detections: Detections | None = None,
-    looks: tuple[Look, Look] | None = None,
+    predictions: tuple[Prediction, Prediction] | None = None,
     rasterizer: Rasterizer | None = None,
 ) -> Picture:
     """Draw the page.
@@ -113,7 +113,7 @@ def report(
         page: The figures; one `ReportBody` for each body of this image.
         image: Which image of the estimate the photo is.
         detections: Keypoints to draw.
-        looks: What a displacer said of all bodies of the estimate and of the result, drawn below each person; None: nobody was asked.
+        predictions: What a displacer said of all bodies of the estimate and of the result, drawn below each person; None: nobody was asked.
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
@@ -140,8 +140,8 @@ def report(
         crops, hidden = pair(photo, sides[0], sides[1], view, subject=body, rasterizer=rasterizer)
         unseen |= {body} & set(hidden)
         blocks.append(_person(words, crops, body in hidden))
-        if looks is not None and body not in hidden:
-            blocks.append(_indented(field_row(photo, *looks, rows[body], PAGE_WIDTH - 2 * MARGIN)))
+        if predictions is not None and body not in hidden:
+            blocks.append(_indented(field_row(photo, *predictions, rows[body], PAGE_WIDTH - 2 * MARGIN)))
     notes = list(page.notes)
     if len(page.bodies) > MAX_BODIES:
         notes.append(f"{len(page.bodies) - MAX_BODIES} more people are not shown.")

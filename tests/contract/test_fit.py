@@ -176,11 +176,11 @@ def test_nothing_but_a_photo_and_an_estimate_is_needed(people: Case) -> None:
     """Without keypoints the network that ships with the library is asked; with them only who asks for both."""
     scene = make_scene(people.estimate.body, count=1)
     alone = refine.fit(scene.photos[0].pixels, scene.estimate)
-    assert alone.accepted.all() and alone.looks is not None
+    assert alone.accepted.all() and alone.predictions is not None
     assert not torch.equal(alone.bodies.pose, scene.estimate.bodies.pose)
-    assert refine.fit(people.photos, people.estimate, keypoints=people.detections).looks is None
+    assert refine.fit(people.photos, people.estimate, keypoints=people.detections).predictions is None
     both = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refine.Refiner.default())
-    assert both.looks is not None and float(both.misfit.mean()) < float(both.misfit_before.mean())
+    assert both.predictions is not None and float(both.misfit.mean()) < float(both.misfit_before.mean())
 
 
 def test_nobody_is_nobody_for_the_network_too(people: Case) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from refine.body import pose_body
 from refine.dense.correspondence import Matching
-from refine.dense.network import LIMB_PX, SAID
+from refine.dense.network import LIMB_PX, REPORTED
 from refine.errors import InputError
 from refine.keypoints.detections import Detections
 from refine.state import State
@@ -102,7 +102,7 @@ class Evidence:
     def matching(self) -> Matching:
         """How matches are taken, as a user of the network has it."""
         correlation = min(measured().correlation_px, LIMB_PX) * CROP_PX / REFERENCE_PX
-        return Matching(correlation_px=max(1.0, correlation), said=SAID)
+        return Matching(correlation_px=max(1.0, correlation), reported=REPORTED)
 
 
 def hidden_limbs(evidence: Evidence) -> Tensor:

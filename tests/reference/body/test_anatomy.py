@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from refine.body.anatomy import Anatomy, mirror_images, person
-from refine.solve.observability import look_at
+from refine.solve.observability import observe
 from refine.trust.limbs import free_limbs
 from tests.synthetic import random_body, random_state
 
@@ -43,5 +43,5 @@ def test_an_animal_brings_its_own() -> None:
     assert body.anatomy is DOG and body.to(dtype=torch.float32).anatomy is DOG
     assert body.usual_sigma_rad.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     state = random_state(body, 2)
-    assert look_at(body, state, ()).unknowns.joints == (0, 1, 2)
-    assert free_limbs(body, look_at(body, state, ()).unknowns) == {"tail": [2]}
+    assert observe(body, state, ()).unknowns.joints == (0, 1, 2)
+    assert free_limbs(body, observe(body, state, ()).unknowns) == {"tail": [2]}

@@ -11,7 +11,7 @@ import torch
 
 from refine.errors import InputError
 from refine.keypoints.formats.find import read_keypoints
-from refine.keypoints.matching import GATE, match_people
+from refine.keypoints.matching import FARTHEST, match_people
 
 
 def write(path: Path, people: list[dict[str, list[float]]]) -> Path:
@@ -122,9 +122,9 @@ def test_matching_is_the_best_of_all_pairings() -> None:
         apart = (projected[b] - detected[p]).norm(dim=-1)
         sides = detected[p].amax(0) - detected[p].amin(0)
         cost[b, p] = float((apart * confidence[p]).sum() / confidence[p].sum() / sides.prod().sqrt())
-    assert cost.min(1).max() < GATE
+    assert cost.min(1).max() < FARTHEST
     best = min(
-        itertools.permutations(range(3)), key=lambda order: sum(min(cost[b, p], GATE) for b, p in enumerate(order))
+        itertools.permutations(range(3)), key=lambda order: sum(min(cost[b, p], FARTHEST) for b, p in enumerate(order))
     )
     assert match_people(projected, detected, confidence).tolist() == list(best)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from priors import GaussianShape, JointLimits, NearEstimate, NearTranslation
-from priors.default import said_sigma_rad
+from priors.default import stated_sigma_rad
 from priors.joint_ranges import HUMAN_RANGES
 from priors.swing_twist import swing_twist
 from refine.body import SkinnedBody, pose_body
@@ -226,13 +226,13 @@ def test_a_body_without_these_joints_is_not_limited() -> None:
 
 def test_a_regressors_own_uncertainty_decides_between_joints_not_how_wrong_it_is(builtin_body: SkinnedBody) -> None:
     estimate = case(builtin_body, 2).estimate
-    assert said_sigma_rad(estimate) is None
+    assert stated_sigma_rad(estimate) is None
     usual = builtin_body.usual_sigma_rad.float()
     said = usual.repeat(2, 1)
     said[0, 5] *= 3.0
     said[1] *= 40.0  # another unit
     said[1, 7] = torch.nan
-    told = said_sigma_rad(replace(estimate, source=replace(estimate.source, sigma_rad=said)))
+    told = stated_sigma_rad(replace(estimate, source=replace(estimate.source, sigma_rad=said)))
     assert told is not None
     middle = 3.0 ** (1 / 22)
     torch.testing.assert_close(told[0, 5], 3.0 / middle * usual[5])

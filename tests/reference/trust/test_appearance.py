@@ -7,7 +7,7 @@ from refine.body import SkinnedBody
 from refine.demo.scene import Scene, make_scene
 from refine.texture.atlas import uv_atlas
 from refine.texture.personal import bake_textures
-from refine.trust.appearance import looks_of, unexplained
+from refine.trust.appearance import unexplained, unexplained_before_and_after
 from refine.trust.gate import Gate
 
 
@@ -35,8 +35,8 @@ def test_an_update_away_from_the_person_is_refused_and_one_towards_him_is_not(
         def __init__(self) -> None:
             self.texture = texture
 
-    away = looks_of(scene.photos, scene.true, scene.estimate.state, Dressed())
-    towards = looks_of(scene.photos, scene.estimate, scene.true.state, Dressed())
+    away = unexplained_before_and_after(scene.photos, scene.true, scene.estimate.state, Dressed())
+    towards = unexplained_before_and_after(scene.photos, scene.estimate, scene.true.state, Dressed())
     assert away is not None
     assert towards is not None
     gate = Gate()
@@ -45,6 +45,6 @@ def test_an_update_away_from_the_person_is_refused_and_one_towards_him_is_not(
 
 
 def test_without_a_texture_nothing_is_said(scene: Scene, texture: torch.Tensor) -> None:
-    assert looks_of(scene.photos, scene.true, scene.estimate.state, object()) is None
+    assert unexplained_before_and_after(scene.photos, scene.true, scene.estimate.state, object()) is None
     unknown = torch.cat((texture[..., :3], torch.zeros_like(texture[..., 3:])), -1)
     assert bool(unexplained(scene.photos, scene.true, unknown).isnan().all())

@@ -11,7 +11,7 @@ from priors import JointLimits, NearEstimate, NearShape, NearTranslation
 from refine.body import PosedBody, pose_body
 from refine.errors import InputError
 from refine.solve.normal_equations import NormalEquations, normal_equations, row_sizes
-from refine.solve.observability import look_at
+from refine.solve.observability import observe
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, LeastSquares, Linearization, RelativePrior, Term
 from refine.terms.correspondences import Correspondences
@@ -173,7 +173,7 @@ def toy(count: int, wrong: float, noise: float, seed: int = 0) -> tuple[State, L
 
 
 def told(state: State, evidence: Sequence[Term], priors: Sequence[Term]) -> tuple[Tensor, Tensor]:
-    found = quality(BODY, state, look_at(BODY, state, evidence, FREE), priors)
+    found = quality(BODY, state, observe(BODY, state, evidence, FREE), priors)
     return found.scale, found.noise
 
 
@@ -230,10 +230,10 @@ def test_without_priors_around_the_estimate_both_are_one() -> None:
 def test_evidence_whose_rows_hang_together_has_no_say_about_the_noise() -> None:
     state, whole, shared = shared_matches(3)
     priors = of_row(state, 0)
-    alone = look_at(BODY, state, [shared], FREE)
+    alone = observe(BODY, state, [shared], FREE)
     assert (alone.whole.count == 0).all() and (alone.shared.count > 0).all() and alone.seen.all()
     assert (quality(BODY, state, alone, priors).noise == 1).all()
-    both = look_at(BODY, state, [whole, shared], FREE)
+    both = observe(BODY, state, [whole, shared], FREE)
     assert torch.allclose(both.whole.gradient, normal_equations(BODY, state, [whole], FREE).gradient)
 
 

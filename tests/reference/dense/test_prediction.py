@@ -12,7 +12,7 @@ import torch
 import refine
 from displacement_net.displacement import Displacement
 from refine.body import SkinnedBody
-from refine.dense.look import Look, look
+from refine.dense.prediction import Prediction, predict
 from refine.estimate import Estimate
 from refine.photo import Photo
 from refine.refiner import Refiner
@@ -42,17 +42,19 @@ def photos(people: Case) -> list[Photo]:
 
 
 @pytest.fixture(scope="module")
-def ask(photos: list[Photo], oracle: Oracle) -> Callable[[Estimate], Look]:
-    return partial(look, photos, displace=oracle.displace, crop_px=128)
+def ask(photos: list[Photo], oracle: Oracle) -> Callable[[Estimate], Prediction]:
+    return partial(predict, photos, displace=oracle.displace, crop_px=128)
 
 
 @pytest.fixture(scope="module")
-def result(people: Case, oracle: Oracle, ask: Callable[[Estimate], Look]) -> Result:
+def result(people: Case, oracle: Oracle, ask: Callable[[Estimate], Prediction]) -> Result:
     fitted = refine.fit(people.photos, people.estimate, refiner=Refiner(displacer=oracle, rounds=2))
-    return replace(fitted, look=ask)
+    return replace(fitted, predict=ask)
 
 
-def test_a_look_says_pixels_of_the_photo_and_standard_deviations(people: Case, ask: Callable[[Estimate], Look]) -> None:
+def test_a_look_says_pixels_of_the_photo_and_standard_deviations(
+    people: Case, ask: Callable[[Estimate], Prediction]
+) -> None:
     seen = ask(people.estimate)
     scale = seen.crop.scale[:, 0]
     for body in range(2):
@@ -73,37 +75,37 @@ def test_an_uncertainty_of_two_axes_is_their_geometric_mean(people: Case, photos
         shape = view.fragments.triangle.shape
         return Displacement(torch.ones(*shape, 2), root.expand(*shape, 2, 2))
 
-    seen = look(photos, people.estimate, say, crop_px=64)
+    seen = predict(photos, people.estimate, say, crop_px=64)
     inside = seen.sigma_px[0][seen.rendered[0]] * seen.crop.scale[0, 0]
     torch.testing.assert_close(inside, torch.full_like(inside, 6.0))
 
 
-def test_at_the_truth_nothing_is_left(people: Case, ask: Callable[[Estimate], Look]) -> None:
+def test_at_the_truth_nothing_is_left(people: Case, ask: Callable[[Estimate], Prediction]) -> None:
     seen, wrong = ask(people.true), ask(people.estimate)
     assert float(seen.residual.max()) < 0.05
     assert float(wrong.residual.max()) > 3
 
 
 def test_a_result_asks_of_the_estimate_and_of_itself_and_only_once(
-    result: Result, ask: Callable[[Estimate], Look]
+    result: Result, ask: Callable[[Estimate], Prediction]
 ) -> None:
     asked: list[Estimate] = []
 
-    def counted(estimate: Estimate) -> Look:
+    def counted(estimate: Estimate) -> Prediction:
         asked.append(estimate)
         return ask(estimate)
 
-    again = replace(result, look=counted)
+    again = replace(result, predict=counted)
     again.report(0)
     again.report(1)
     assert [torch.equal(each.state.bodies.pose, result.bodies.pose) for each in asked] == [False, True]
-    before, after = again.looks
+    before, after = again.predictions
     assert float(after.residual.sum()) < 0.3 * float(before.residual.sum())
 
 
 def test_the_report_shows_a_row_more_for_each_person_who_was_looked_at(result: Result) -> None:
-    plain, whole = replace(result, look=None).report(), result.report()
-    row = field_row(result.photos[0].pixels, *result.looks, 0, WIDTH)
+    plain, whole = replace(result, predict=None).report(), result.report()
+    row = field_row(result.photos[0].pixels, *result.predictions, 0, WIDTH)
     assert whole.shape[1] == plain.shape[1]
     assert row.shape[0] < whole.shape[0] - plain.shape[0] < row.shape[0] + 60
     found = [
@@ -115,8 +117,8 @@ def test_the_report_shows_a_row_more_for_each_person_who_was_looked_at(result: R
 
 
 def test_the_report_of_a_second_photo_shows_the_person_in_it(result: Result) -> None:
-    page, row = result.report(1), field_row(result.photos[1].pixels, *result.looks, 1, WIDTH)
-    other = field_row(result.photos[0].pixels, *result.looks, 0, WIDTH)
+    page, row = result.report(1), field_row(result.photos[1].pixels, *result.predictions, 1, WIDTH)
+    other = field_row(result.photos[0].pixels, *result.predictions, 0, WIDTH)
 
     def holds(part: np.ndarray) -> bool:
         spread = slice(None, None, 40)
@@ -139,7 +141,7 @@ def share_of(panel: np.ndarray, color: tuple[int, int, int], photo: int = 120) -
 
 
 def test_pixels_of_which_nothing_is_said_are_grey_and_bear_no_arrow(result: Result) -> None:
-    arrows, unsure, _, _ = panels(field_row(result.photos[0].pixels, *result.looks, 0, WIDTH))
+    arrows, unsure, _, _ = panels(field_row(result.photos[0].pixels, *result.predictions, 0, WIDTH))
     assert share_of(unsure, SILENT) > 0.005
     assert share_of(unsure[:, int(0.45 * unsure.shape[1]) :], SILENT) == 0
     right = arrows[:, int(0.5 * arrows.shape[1]) :]
@@ -148,7 +150,7 @@ def test_pixels_of_which_nothing_is_said_are_grey_and_bear_no_arrow(result: Resu
 
 
 def test_residuals_are_bright_before_and_dark_after(result: Result) -> None:
-    row = field_row(result.photos[0].pixels, *result.looks, 0, WIDTH)
+    row = field_row(result.photos[0].pixels, *result.predictions, 0, WIDTH)
     bright, dark = (tuple(viridis(np.array([share]))[0].tolist()) for share in (1.0, 0.0))
     _, _, before, after = panels(row)
     assert share_of(before, bright) > 0.01
@@ -162,23 +164,23 @@ def test_a_row_fits_any_width_and_says_so_where_nothing_is_said(people: Case, ph
         shape = view.fragments.triangle.shape
         return Displacement(torch.zeros(*shape, 2), torch.zeros(*shape, 2, 2))
 
-    seen = look(photos, people.estimate, silent, crop_px=64)
+    seen = predict(photos, people.estimate, silent, crop_px=64)
     assert field_row(photos[1].pixels, seen, seen, 1, width).shape[1] == width
 
 
 def test_people_behind_the_camera_or_beside_the_photo_are_left_out(
-    people: Case, photos: list[Photo], result: Result, ask: Callable[[Estimate], Look]
+    people: Case, photos: list[Photo], result: Result, ask: Callable[[Estimate], Prediction]
 ) -> None:
     for away in ((0.0, 0.0, -9.0), (50.0, 0.0, 0.0)):
         bodies = people.estimate.bodies
         moved = replace(bodies, translation=bodies.translation + torch.tensor(away))
         lost = replace(people.estimate, state=replace(people.estimate.state, bodies=moved))
         nowhere = replace(result, estimate=lost, state=lost.state)
-        assert nowhere.report().shape == replace(nowhere, look=None).report().shape
+        assert nowhere.report().shape == replace(nowhere, predict=None).report().shape
 
 
 def test_looks_are_not_saved(result: Result, tmp_path: Path) -> None:
     result.save(tmp_path / "result.npz")
     loaded = refine.load(tmp_path / "result.npz")
-    assert loaded.look is None
-    assert loaded.looks is None
+    assert loaded.predict is None
+    assert loaded.predictions is None

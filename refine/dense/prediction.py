@@ -1,4 +1,4 @@
-"""A look: what a displacer says of bodies as they stand in their photos, for those who want to see it.
+"""What a displacer says of bodies as they stand in their photos, for those who want to see it.
 
     sigma = |det root|^-½ / scale,     residual = |root offset|         scale px of the crop per px of the photo
 
@@ -22,13 +22,13 @@ from refine.render.view import View, render_view
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """What was said of B bodies.
+class Prediction:
+    """A displacement of B bodies, and where it was seen.
 
     Attributes:
         crop: Where the crops lie in their photos.
         rendered: (B, S, S) where the bodies are rendered.
-        displacement: (B, S, S) what was said, px of the crops.
+        displacement: (B, S, S) px of the crops.
     """
 
     crop: Crop
@@ -37,7 +37,7 @@ class Look:
 
     @property
     def informed(self) -> Bool[Tensor, "B S S"]:
-        """(B, S, S) rendered pixels of which anything is said."""
+        """(B, S, S) rendered pixels with a displacement."""
         root = self.displacement.sqrt_information
         return self.rendered & (root.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
 
@@ -48,26 +48,28 @@ class Look:
 
     @property
     def sigma_px(self) -> Float[Tensor, "B S S"]:
-        """(B, S, S) px of the photo, infinite where nothing is said."""
+        """(B, S, S) px of the photo, infinite where there is none."""
         root = self.displacement.sqrt_information.diagonal(dim1=-2, dim2=-1)
         scale = self.crop.scale.prod(1).sqrt()[:, None, None]
         return torch.where(self.informed, root.prod(-1).rsqrt() / scale, torch.inf)
 
     @property
     def residual(self) -> Float[Tensor, "B S S"]:
-        """(B, S, S) standard deviations, zero where nothing is said."""
-        said = self.displacement
-        return torch.where(self.informed, (said.sqrt_information @ said.offset[..., None])[..., 0].norm(dim=-1), 0.0)
+        """(B, S, S) standard deviations, zero where there is none."""
+        displacement = self.displacement
+        return torch.where(
+            self.informed, (displacement.sqrt_information @ displacement.offset[..., None])[..., 0].norm(dim=-1), 0.0
+        )
 
 
 @torch.no_grad()
-def look(
+def predict(
     photos: Sequence[Photo],
     estimate: Estimate,
     displace: Callable[[View], Displacement],
     rasterizer: Rasterizer | None = None,
     crop_px: int = 256,
-) -> Look:
+) -> Prediction:
     """Ask a displacer about bodies.
 
     Args:
@@ -81,4 +83,4 @@ def look(
         What it says; of a body behind the camera or outside the photo, nothing is rendered.
     """
     view = render_view(photos, estimate, rasterizer, crop_px)
-    return Look(view.crop, view.fragments.triangle >= 0, displace(view))
+    return Prediction(view.crop, view.fragments.triangle >= 0, displace(view))
