@@ -3,14 +3,16 @@
     inside:  no autocast, default dtype float32, default device CPU, no inference mode, float32 products in float32
     after:   as before
 
-Inference scripts run a regressor under autocast or inference mode, fitting code sets float64 as the default, notebooks a default device. Every
-public door of the library works under torch's own settings instead, and what it returns are ordinary tensors.
+Inference scripts run a regressor under autocast or inference mode, fitting code sets float64 as the default, notebooks
+a default device. Every public door of the library works under torch's own settings instead, and what it returns are
+ordinary tensors.
 
-Autocast, inference mode and the default device belong to a thread. The default dtype and the precision of products belong to the process: while a
-call works that found them changed, other threads see torch's own, too; the last call to end puts them back.
+Autocast, inference mode and the default device belong to a thread. The default dtype and the precision of products
+belong to the process: while a call works that found them changed, other threads see torch's own, too; the last call to
+end puts them back.
 
-Source: torch's documentation of `torch.autocast`, `torch.inference_mode`, `torch.set_default_dtype`, `torch.set_default_device` and
-`torch.set_float32_matmul_precision`.
+Source: torch's documentation of `torch.autocast`, `torch.inference_mode`, `torch.set_default_dtype`,
+`torch.set_default_device` and `torch.set_float32_matmul_precision`.
 """
 
 import threading

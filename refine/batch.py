@@ -1,8 +1,9 @@
 """Rows of frozen dataclasses of batched tensors: taken out, chosen between, put together, put back, field by field, here and nowhere else.
 
-A field has one entry a row where its declaration says so: a tensor whose annotated shape begins with B, a dataclass with such fields, or a
-tuple or mapping of tensors declared with `field(metadata=PER_ROW)`. All other fields are shared, and kept as the first argument has them.
-A new field is therefore never left behind by an operation on rows. Printed, such a dataclass shows types and shapes, not numbers:
+A field has one entry a row where its declaration says so: a tensor whose annotated shape begins with B, a dataclass
+with such fields, or a tuple or mapping of tensors declared with `field(metadata=PER_ROW)`. All other fields are shared,
+and kept as the first argument has them. A new field is therefore never left behind by an operation on rows. Printed,
+such a dataclass shows types and shapes, not numbers:
 
     Bodies(pose=float32 (2, 55, 3, 3), shape=float32 (2, 16), ...)
 """

@@ -39,8 +39,8 @@ def modules(package_name: str, entry_point_group: str, having: str = "") -> Mapp
         having: Keep only modules that have this attribute; empty: all.
 
     Returns:
-        Modules by name, ours first, each in alphabetic order; read-only. A module of ours that needs a package which is not
-        installed, and a third party's module that cannot be imported, are left out (the log says why).
+        Modules by name, ours first, each in alphabetic order; read-only. A module of ours that needs a package which is
+        not installed, and a third party's module that cannot be imported, are left out (the log says why).
 
     Raises:
         InputError: `package_name` is not a package.

@@ -7,7 +7,8 @@
         state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
     state           <- the estimate again, where the update is not to be believed
 
-Bodies are independent, in their columns, their rounds and their end; a body without evidence, behind the camera or outside the photo comes back as it was, with the reason.
+Bodies are independent, in their columns, their rounds and their end; a body without evidence, behind the camera or
+outside the photo comes back as it was, with the reason.
 
 Source: Wehrbein, Rosenhahn, Matthews and Stoll, Personalized 3D Human Pose and Shape Refinement, ICCVW 2023 (rendering,
 displacement, reprojection); the second-order solver and the sigmas in place of weights are this library's.
@@ -52,26 +53,30 @@ class Refiner:
     """Settings of the solver."""
 
     matching: Matching | None = None
-    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer says (`refine.dense.displacer`)."""
+    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer
+    says (`refine.dense.displacer`)."""
 
     rasterizer: Rasterizer | None = None
     """What finds the visible triangles; None: the fastest one installed."""
 
     gate: Gate | None = field(default_factory=Gate)
-    """Says how wrong each estimate is, and whether its update is believed; None: regressors' usual errors, and every update is."""
+    """Says how wrong each estimate is, and whether its update is believed; None: regressors' usual errors, and every
+    update is."""
 
     unknowns: Unknowns | None = None
-    """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the evidence sees."""
+    """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the
+    evidence sees."""
 
     rounds: int = 3
-    """Times the estimate is rendered and solved anew, each knowing better how wrong it was. Without displacer and gate one is enough."""
+    """Times the estimate is rendered and solved anew, each knowing better how wrong it was. Without displacer and gate
+    one is enough."""
 
     crop_px: int = 256
     """Side of the square crops that are rendered."""
 
     still_px: float = 0.5
-    """A body none of whose joints moved by more than this (px of its crop: what a CNN's offsets are good to) is not looked at again: it waits
-    for the last round, which takes everybody to the minimum."""
+    """A body none of whose joints moved by more than this (px of its crop: what a CNN's offsets are good to) is not
+    looked at again: it waits for the last round, which takes everybody to the minimum."""
 
     def __post_init__(self) -> None:
         if self.displacer is not None and not isinstance(self.displacer, Displacer):

@@ -1,7 +1,7 @@
 """Ctrl-C while the command line is still loading its packages, which takes seconds: one sentence and exit status 130, no traceback.
 
-Importing this module is what does it, so it stands before all other imports; `started` gives the signal back. A program that imports the
-library is left alone, and so are worker processes.
+Importing this module is what does it, so it stands before all other imports; `started` gives the signal back. A program
+that imports the library is left alone, and so are worker processes.
 """
 
 import os

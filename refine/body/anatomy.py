@@ -1,6 +1,7 @@
 """What is special about a kind of body: its core, its limbs, its mirrored joints, and how wrong regressors usually are about each joint.
 
-Without an anatomy of its own a body is taken for a person's, by its joints' names (`person`); an animal's or an object's file brings its own.
+Without an anatomy of its own a body is taken for a person's, by its joints' names (`person`); an animal's or an
+object's file brings its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,16 @@ SIGMA_RAD = {
 }  # fmt: skip
 """Standard deviation per axis (rad) of a regressor's local rotations, by joint, left and right alike.
 
-A judgement, not a fit: no table of a regressor's errors by joint and axis is at hand that holds for more than one of them. It rests on this:
-errors grow from the pelvis down each limb, are largest in elbows, wrists and ankles, and least in spine and collars, whose errors the image
-hardly shows and which regressors keep near their mean; limbs of 0.25 to 0.35 rad an axis are geodesic errors of 23 to 32 degrees
-(mean = 1.6 sigma). It can be replaced joint by joint with `NearEstimate(sigma_rad=...)`.
+A judgement, not a fit: no table of a regressor's errors by joint and axis is at hand that holds for more than one of
+them. It rests on this: errors grow from the pelvis down each limb, are largest in elbows, wrists and ankles, and least
+in spine and collars, whose errors the image hardly shows and which regressors keep near their mean; limbs of 0.25 to
+0.35 rad an axis are geodesic errors of 23 to 32 degrees (mean = 1.6 sigma). It can be replaced joint by joint with
+`NearEstimate(sigma_rad=...)`.
 """
 
 OTHER_SIGMA_RAD = 0.30
-"""For joints not named in `SIGMA_RAD`: fingers, and joints of other models. A judgement too: wide, since regressors rarely see them."""
+"""For joints not named in `SIGMA_RAD`: fingers, and joints of other models. A judgement too: wide, since regressors
+rarely see them."""
 
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 LIMBS: Mapping[str, tuple[str, ...]] = {

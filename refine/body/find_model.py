@@ -76,7 +76,8 @@ def find_model(layout: Layout, gender: str = "neutral", roots: Sequence[Path] | 
         The first file found.
 
     Raises:
-        InputError: There is none; the message lists the folders searched, other genders found, and the page where to register.
+        InputError: There is none; the message lists the folders searched, other genders found, and the page where to
+            register.
     """
     if gender not in GENDERS:
         raise InputError("gender", "one of neutral, female, male", repr(gender))

@@ -2,12 +2,13 @@
 
     lever_k = Σ_{j below k} (m_j - ω_j X_k)      d x / d step_k = (G_k e_i) x lever_k,  i = 1, 2, 3
 
-What is wanted is seldom the Jacobian itself but a few rows of it, `rows @ point_by_step` with rows (D, 3) the derivative of a
-whitened pixel by its point. Since r . (g x lever) = g . (lever x r), the rows are crossed with the levers first and turned
-once: a third of the memory traffic. Memory order: columns first, points last, so that every loop runs along points.
+What is wanted is seldom the Jacobian itself but a few rows of it, `rows @ point_by_step` with rows (D, 3) the
+derivative of a whitened pixel by its point. Since r . (g x lever) = g . (lever x r), the rows are crossed with the
+levers first and turned once: a third of the memory traffic. Memory order: columns first, points last, so that every
+loop runs along points.
 
-Pose correctives P_k of joint k move the corners of a point at rest, by vec(R_k - I), and by vec(R_k [e_i]x) per unit of step i.
-They are 81 numbers a joint and point, so they are gathered anew at every step, once for both.
+Pose correctives P_k of joint k move the corners of a point at rest, by vec(R_k - I), and by vec(R_k [e_i]x) per unit of
+step i. They are 81 numbers a joint and point, so they are gathered anew at every step, once for both.
 
 Source: derived here; the levers of a kinematic tree are as in Featherstone, Rigid Body Dynamics Algorithms, sec. 4.1.
 """
@@ -25,8 +26,9 @@ from refine.body.surface import SurfacePoints
 from refine.state import Bodies, Unknowns
 
 CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
-"""Bytes of pose correctives that are gathered at once, by device: what a core's caches hold (512 points of SMPL are 3.8 MB, those of
-SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more, at any batch."""
+"""Bytes of pose correctives that are gathered at once, by device: what a core's caches hold (512 points of SMPL are 3.8
+MB, those of SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more,
+at any batch."""
 
 
 @runtime_checkable
@@ -67,8 +69,8 @@ class PointJacobian:
         points: The points.
         unknowns: The columns.
         lever: (B, K, 3, N) m, one for each free joint.
-        corrective: (B, Q, 9, N) m per unit step, how the pose correctives move the corners at rest; Q = 3 for each free joint
-            but the root, 0 for a body without correctives.
+        corrective: (B, Q, 9, N) m per unit step, how the pose correctives move the corners at rest; Q = 3 for each free
+            joint but the root, 0 for a body without correctives.
     """
 
     posed: Posed

@@ -3,11 +3,12 @@
     coco133 = coco17 + 6 foot points + 68 face points + 21 points of the left hand + 21 of the right
     openpose137 = body25 + 21 points of the left hand + 21 of the right + 70 face points
 
-Face points are numbered as in iBUG 300-W (0-16 jaw line from the person's right ear to the left, 17-26 brows, 27-35 nose, 36-47 eyes,
-48-67 mouth); 68 and 69 are the right and left pupil. A hand is its root (the wrist), then four points a finger from the palm to the tip.
+Face points are numbered as in iBUG 300-W (0-16 jaw line from the person's right ear to the left, 17-26 brows, 27-35
+nose, 36-47 eyes, 48-67 mouth); 68 and 69 are the right and left pupil. A hand is its root (the wrist), then four points
+a finger from the palm to the tip.
 
-Source: COCO (cocodataset.org), COCO-WholeBody (Jin et al., ECCV 2020), OpenPose's output format (BODY_25, 70 face and 21 hand points);
-MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`.
+Source: COCO (cocodataset.org), COCO-WholeBody (Jin et al., ECCV 2020), OpenPose's output format (BODY_25, 70 face and
+21 hand points); MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`.
 """
 
 _SIDES = ("left", "right")

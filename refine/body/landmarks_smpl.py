@@ -4,9 +4,9 @@
 
 Vertices of nose, eyes, ears, toes, heels and finger tips are not in the model files. Their numbers below are those of
 `vertex_ids.py` of the package smplx (vchoutas/smplx; Max Planck Institute for Intelligent Systems, licensed for
-non-commercial research); they say nothing without a model file, whose licence the user accepted. The 51 face points and the 17 of the
-jaw line come with the SMPL-X file (`lmk_*`, `dynamic_lmk_*`); the jaw line slides with the head's turn there, and is kept
-where it lies on a frontal face here.
+non-commercial research); they say nothing without a model file, whose licence the user accepted. The 51 face points and
+the 17 of the jaw line come with the SMPL-X file (`lmk_*`, `dynamic_lmk_*`); the jaw line slides with the head's turn
+there, and is kept where it lies on a frontal face here.
 
 Source: smplx 0.1.28; Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3.1.
 """
@@ -47,8 +47,8 @@ MIXES: Mapping[str, Mapping[str, float]] = {
     "left_hand": {"left_middle1": 1.0},
     "right_hand": {"right_middle1": 1.0},
 }
-"""Points made of joints, where the body has no joint of that name. OpenPose's mid-hip is the middle of its hips. SMPL's hand joints
-lie at the palm's end, where SMPL-H and SMPL-X have the middle finger's knuckle."""
+"""Points made of joints, where the body has no joint of that name. OpenPose's mid-hip is the middle of its hips. SMPL's
+hand joints lie at the palm's end, where SMPL-H and SMPL-X have the middle finger's knuckle."""
 
 DETECTOR_NECK: Mapping[str, float] = {"left_shoulder": 0.5, "right_shoulder": 0.5}
 """OpenPose's neck is the middle of its shoulders, SMPL's is a joint at the nape."""

@@ -5,9 +5,9 @@
     "…/SMPLX_FEMALE.npz"        that file; its family and gender are told by its name, the family else by its number of joints
     "…/models/smplx"            a folder that holds one family's file
 
-A family is a module of this folder with `load`, or a third party's by the entry point group `refine.body_models`. With a `LAYOUT`
-beside it, `load(path, *, gender, betas, expressions, flat_hand_mean, kid_template)` is given a model file; without one, `load()`
-brings its own data.
+A family is a module of this folder with `load`, or a third party's by the entry point group `refine.body_models`. With
+a `LAYOUT` beside it, `load(path, *, gender, betas, expressions, flat_hand_mean, kid_template)` is given a model file;
+without one, `load()` brings its own data.
 """
 
 from collections.abc import Mapping
@@ -97,14 +97,16 @@ def load_body(
         betas: Number of shape coefficients, without age; None: what the body has, 10 of an official file's.
         expressions: Number of expression coefficients; None likewise.
         flat_hand_mean: Whether a zero hand pose means a flat hand; False: the official file's mean hand.
-        kid_template: SMPL+A's child template (.npy) for the family; adds the age as last shape coefficient, 0 adult to 1 child.
+        kid_template: SMPL+A's child template (.npy) for the family; adds the age as last shape coefficient, 0 adult to
+            1 child.
 
     Returns:
         The body, float32 on the CPU (`.to(...)` moves it).
 
     Raises:
-        InputError: There is no such body; a model file is missing (the message lists the folders searched and the page where to
-            register), damaged, hostile, or holds fewer coefficients than asked for; an option the body does not have.
+        InputError: There is no such body; a model file is missing (the message lists the folders searched and the page
+            where to register), damaged, hostile, or holds fewer coefficients than asked for; an option the body does
+            not have.
     """
     if gender not in GENDERS:
         raise InputError("gender", f"one of {', '.join(GENDERS)}", repr(gender))

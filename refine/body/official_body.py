@@ -53,7 +53,8 @@ class Layout:
         title: As its makers write it.
         page: Where a user registers and downloads.
         joint_names: J names in the order of the file.
-        file_names: Patterns of official file names with {gender} in capitals, {small} in small letters and {letter} (f, m, neutral).
+        file_names: Patterns of official file names with {gender} in capitals, {small} in small letters and {letter} (f,
+            m, neutral).
         has_hands: Whether the file holds hand components and mean hand poses.
         has_expression: Whether `shapedirs` holds expression after shape.
     """
@@ -168,7 +169,8 @@ def load_official_body(
         The body, float32 on the CPU.
 
     Raises:
-        InputError: The file lacks an entry, its arrays contradict each other, or it has fewer coefficients than asked for.
+        InputError: The file lacks an entry, its arrays contradict each other, or it has fewer coefficients than asked
+            for.
     """
     keys = REQUIRED + OPTIONAL + (HANDS if layout.has_hands else ())
     file = read_official_file(path, keys)

@@ -2,11 +2,12 @@
 
     x = s (D β + t) + noise,      β ~ N(0, 1),   log s ~ N(0, σ²)
 
-Scale and shape are exchangeable in what is seen, so the priors decide: σ is `LOG_SCALE_SIGMA` for everybody whose size a shape of the model
-has, and `CHILD_LOG_SCALE_SIGMA` for who is smaller than nearly all adults. The scale stands on the model's side: on the other, s⁻¹ x, it
-would shrink to make noise small. Solved by Gauss-Newton in β and log s.
+Scale and shape are exchangeable in what is seen, so the priors decide: σ is `LOG_SCALE_SIGMA` for everybody whose size
+a shape of the model has, and `CHILD_LOG_SCALE_SIGMA` for who is smaller than nearly all adults. The scale stands on the
+model's side: on the other, s⁻¹ x, it would shrink to make noise small. Solved by Gauss-Newton in β and log s.
 
-Size in standard deviations of shape:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of what is seen on the mean body in its pose.
+Size in standard deviations of shape:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of what is seen on the mean
+body in its pose.
 
 Source: derived here.
 """
@@ -18,22 +19,26 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 LOG_SCALE_SIGMA = 0.01
-"""How far an adult's stored size is from metres: files are in metres, and what a hundredth could say shape says as well."""
+"""How far an adult's stored size is from metres: files are in metres, and what a hundredth could say shape says as
+well."""
 
 CHILD_LOG_SCALE_SIGMA = 0.5
 """A newborn is 0.3 of an adult's size (log -1.2), a child of six 0.7 (-0.36)."""
 
 CHILD_REACH = 2.5
-"""Who is smaller than the mean adult by more than this many standard deviations of shape is a child: below 1.34 m on the built-in body, whose adults begin at 1.4 m."""
+"""Who is smaller than the mean adult by more than this many standard deviations of shape is a child: below 1.34 m on
+the built-in body, whose adults begin at 1.4 m."""
 
 SAME_LOG_SCALE = 0.05
-"""Scales nearer to one than this, five of an adult's standard deviations, are one: a place in metres is worth more than what is left."""
+"""Scales nearer to one than this, five of an adult's standard deviations, are one: a place in metres is worth more than
+what is left."""
 
 STEPS = 8
 """Gauss-Newton steps, linear but for the product of scale and shape; five reach a millionth."""
 
 UNITS = ((150.0, 1000.0, "millimetres"), (10.0, 100.0, "centimetres"), (0.0, 1.0, "metres"))
-"""From which size on, in units of the mean body's, points are stored in which unit: people are 0.2 (a crouching newborn) to 1.4 of it."""
+"""From which size on, in units of the mean body's, points are stored in which unit: people are 0.2 (a crouching
+newborn) to 1.4 of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +62,8 @@ def shape_and_scale(
     """Return the most probable shape and scale.
 
     Args:
-        design: (B, N, P) change of the body's coordinates by unit of each column, over their standard deviation: shape first, then a
-            translation, if one is free.
+        design: (B, N, P) change of the body's coordinates by unit of each column, over their standard deviation: shape
+            first, then a translation, if one is free.
         mean: (B, N) the coordinates at zero, over theirs.
         seen: (B, N) the coordinates seen, over theirs.
         shapes: How many of the columns are shape.

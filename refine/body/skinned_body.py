@@ -4,9 +4,11 @@
     rest joints     joint_template + joint_basis @ shape + joint_expression_basis @ expression
     keypoint k      joint_weights[k] @ joints + barycentric[k] @ vertices[faces[triangle[k]]]
 
-Rest joints are linear in shape, so a joint regressor is folded into `joint_template` and the joint bases when a file is loaded.
+Rest joints are linear in shape, so a joint regressor is folded into `joint_template` and the joint bases when a file is
+loaded.
 
-Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-10; Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3.1.
+Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-10; Pavlakos et al., Expressive Body Capture, CVPR 2019, sec.
+3.1.
 """
 
 from collections.abc import Mapping
@@ -79,13 +81,15 @@ class SkinnedBody:
         vertex_parts: (V,) index into part_names.
         part_names: Names of the body parts.
         vertex_colors: (V, 3) rest-pose coordinates scaled to 0..1: a colour no two vertices share.
-        mean_pose: (J, 3) rad, added to stored axis-angle poses before use (SMPL-X hands without `flat_hand_mean`); zeros else.
+        mean_pose: (J, 3) rad, added to stored axis-angle poses before use (SMPL-X hands without `flat_hand_mean`);
+            zeros else.
         hand_basis: (2, C, 45) PCA of left and right hand axis-angle poses, or (2, 0, 45).
         gender: "neutral", "female" or "male".
         flat_hand_mean: Whether a zero hand pose means a flat hand.
         convention: In words: rest pose, frame, origin.
         provenance: Licence and origin, in words by key.
-        given_anatomy: What is special about this kind of body, as its file says it; None: a person's, by the joints' names (`anatomy`).
+        given_anatomy: What is special about this kind of body, as its file says it; None: a person's, by the joints'
+            names (`anatomy`).
     """
 
     name: str

@@ -5,8 +5,9 @@
     rotation    d x / d step_k = -[ Σ_{j below k} (m_j - ω_j X_k) ]x G_k,   m_j the j-th summand of x
     shape       d x / d β = Σ_c b_c A_c S_c + Σ_j ω_j (dX_j - G_j dJ_j),   A_c = Σ_j w_cj G_j
 
-for a point with barycentric weights b_c on three corners with rest positions p_c (shape, expression and pose correctives
-included; the correctives add their own part to the rotation columns). Steps are on the right: R_k exp(step_k).
+for a point with barycentric weights b_c on three corners with rest positions p_c (shape, expression and pose
+correctives included; the correctives add their own part to the rotation columns). Steps are on the right: R_k
+exp(step_k).
 
 Source: Loper et al., SMPL, 2015, eq. 2-4; derivatives derived here, tested against autograd.
 """

@@ -41,7 +41,8 @@ def load(
         The body, float32 on the CPU.
 
     Raises:
-        InputError: The file is missing, damaged or hostile, another family's, or holds fewer coefficients than asked for.
+        InputError: The file is missing, damaged or hostile, another family's, or holds fewer coefficients than asked
+            for.
     """
     return load_official_body(
         path,

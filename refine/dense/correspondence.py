@@ -5,19 +5,20 @@
     drawn are the N pixels of the smallest key / q; t is the next one's; key: 0..1, a pixel's own, by its place in the crop
     pixels a match stands for ~ f(key / (q t)) / mean of f over all keys,    share² = min(1, stands for / correlation_px²)
 
-N pixels are drawn with density q, which prefers pixels that are sure and parts that are small (an arm has a tenth of the trunk's
-pixels, and its pose is as much in doubt), and each stands for so many that all of them together say what the whole field
-says: for an even field share² = independent / N with independent = information-carrying pixels / correlation_px². That is the
-effective number of independent matches: a network's errors on neighbouring pixels hang together, so N matches do not tell N times
-as much as one. It is applied here, once, and nowhere else.
+N pixels are drawn with density q, which prefers pixels that are sure and parts that are small (an arm has a tenth of
+the trunk's pixels, and its pose is as much in doubt), and each stands for so many that all of them together say what
+the whole field says: for an even field share² = independent / N with independent = information-carrying pixels /
+correlation_px². That is the effective number of independent matches: a network's errors on neighbouring pixels hang
+together, so N matches do not tell N times as much as one. It is applied here, once, and nowhere else.
 
-Keys do not know of each other, and f falls to zero at one: a field that differs by rounding gives the same matches but for one or two
-that carry next to nothing. (Drawing by steps of the cumulated density would shift all that follow.)
+Keys do not know of each other, and f falls to zero at one: a field that differs by rounding gives the same matches but
+for one or two that carry next to nothing. (Drawing by steps of the cumulated density would shift all that follow.)
 
-Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2),
-1946 (effective number of observations of an autocorrelated series); Duffield, Lund and Thorup, J. ACM 54(6), 2007 (priority sampling: the
-smallest of key / weight, and what each stands for; f is ours, one for theirs); Hájek, in Foundations of Statistical Inference, 1971
-(scaled to the known total); Roberts, The Unreasonable Effectiveness of Quasirandom Sequences, 2018 (the keys).
+Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley and Hammersley, Suppl. J. R. Stat. Soc.
+8(2), 1946 (effective number of observations of an autocorrelated series); Duffield, Lund and Thorup, J. ACM 54(6), 2007
+(priority sampling: the smallest of key / weight, and what each stands for; f is ours, one for theirs); Hájek, in
+Foundations of Statistical Inference, 1971 (scaled to the known total); Roberts, The Unreasonable Effectiveness of
+Quasirandom Sequences, 2018 (the keys).
 """
 
 from dataclasses import dataclass
@@ -32,10 +33,12 @@ from refine.render import Fragments
 from refine.terms.correspondences import Correspondences
 
 PLASTIC = 0.7548776662466927
-"""1 / p with p³ = p + 1: keys that grow by it along x and by its square along y leave pixels of small keys evenly spread everywhere."""
+"""1 / p with p³ = p + 1: keys that grow by it along x and by its square along y leave pixels of small keys evenly
+spread everywhere."""
 FADING = 0.5
-"""Share of the drawn pixels whose weight falls to zero. Measured on 12 people over 6 shifts of the keys: joints are spread by 0.84 mm
-with a quarter, 0.89 mm with a half, 0.98 mm with all; by steps of the cumulated density 1.19 mm, with keys without order 2.0 mm."""
+"""Share of the drawn pixels whose weight falls to zero. Measured on 12 people over 6 shifts of the keys: joints are
+spread by 0.84 mm with a quarter, 0.89 mm with a half, 0.98 mm with all; by steps of the cumulated density 1.19 mm, with
+keys without order 2.0 mm."""
 FAINT = 1e-6
 """Least weight of a drawn pixel: a share is above zero."""
 
@@ -48,10 +51,12 @@ class Matching:
     """N, matches a body: enough that more change nothing (CamSMPLify uses 138 points, smplfitter 1,024)."""
 
     correlation_px: float = 8.0
-    """Distance in the crop (px) over which errors hang together: 1/32 of a 256 crop, about a forearm's width. 1: independent."""
+    """Distance in the crop (px) over which errors hang together: 1/32 of a 256 crop, about a forearm's width. 1:
+    independent."""
 
     reported: float = 1.0
-    """Share of a displacement the displacer reports, 0..1: a network that is unsure reports less than it sees. The gate goes by it where nothing else speaks."""
+    """Share of a displacement the displacer reports, 0..1: a network that is unsure reports less than it sees. The gate
+    goes by it where nothing else speaks."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.correlation_px >= 1 or not 0 < self.reported <= 1:
@@ -121,7 +126,8 @@ def draw(
         count: N.
 
     Returns:
-        The pixels (B, N) in ascending order, and how many pixels (B, N) each of them stands for, all together as many as have a density;
+        The pixels (B, N) in ascending order, and how many pixels (B, N) each of them stands for, all together as many
+        as have a density;
         zero: fewer than N have one, and this place is empty. Both hardly change where the density hardly does.
     """
     informed = density > 0

@@ -15,9 +15,10 @@ from refine.render.view import View
 class Displacer(Protocol):
     """Says for every rendered pixel how far it should move.
 
-    It may own two things more, which are asked for by name and may be absent: `matching`, a `refine.dense.correspondence.Matching` that says how matches
-    are taken from what it says (absent: `Matching()`), and `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture
-    coordinates, by which the gate asks whether they look like themselves.
+    It may own two things more, which are asked for by name and may be absent: `matching`, a
+    `refine.dense.correspondence.Matching` that says how matches are taken from what it says (absent: `Matching()`), and
+    `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture coordinates, by which the gate asks
+    whether they look like themselves.
     """
 
     def displace(self, view: View) -> Displacement:

@@ -2,7 +2,8 @@
 
     view -> (photo, normals, depth, rest colours, mask, texture) -> network -> displacement
 
-Where the network was trained at another side than the view's crops, what it is shown is resized to its own and what it says back.
+Where the network was trained at another side than the view's crops, what it is shown is resized to its own and what it
+says back.
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
@@ -30,11 +31,12 @@ from refine.render import shade
 from refine.render.view import View
 
 LIMB_PX = 24.0
-"""Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn: they do not make
-what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256 px, an upper arm's length."""
+"""Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn:
+they do not make what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256
+px, an upper arm's length."""
 REPORTED = 0.75
-"""Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to 0.6
-of medium and large ones in the mean, at most about this."""
+"""Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to
+0.6 of medium and large ones in the mean, at most about this."""
 REMEMBERED = 64
 """Bodies whose photos' features are kept from round to round, a megabyte each; of more, none are."""
 RENDERED_SHARE = 0.5
@@ -46,7 +48,8 @@ class NetworkDisplacer:
     """A `refine.refiner.Displacer` that asks the network.
 
     Attributes:
-        network: In evaluation mode (`displacement_net.catalog.load`). It works on the device of the views; a copy for a device it does not lie on is kept.
+        network: In evaluation mode (`displacement_net.catalog.load`). It works on the device of the views; a copy for a
+            device it does not lie on is kept.
 
     Raises:
         InputError: A setting is out of range, or the texture is not (B, Y, X, 4).
@@ -89,8 +92,8 @@ class NetworkDisplacer:
     def displace(self, view: View) -> Displacement:
         """Return offsets (B, S, S, 2) in px of the view's crops with the square root of their information in 1/px.
 
-        A view in double precision is looked at in double precision, which takes six times as long on a CPU: single precision's convolutions
-        round a lone crop otherwise than one of several.
+        A view in double precision is looked at in double precision, which takes six times as long on a CPU: single
+        precision's convolutions round a lone crop otherwise than one of several.
 
         Raises:
             InputError: There is not one texture a body, or the body has no texture coordinates.

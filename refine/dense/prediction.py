@@ -2,8 +2,9 @@
 
     sigma = |det root|^-½ / scale,     residual = |root offset|         scale px of the crop per px of the photo
 
-`sigma` is one standard deviation, the geometric mean of both axes; `residual` is how far the pixel is from where the photo has it, in
-standard deviations: about one everywhere says that body and photo agree as well as the displacer can tell.
+`sigma` is one standard deviation, the geometric mean of both axes; `residual` is how far the pixel is from where the
+photo has it, in standard deviations: about one everywhere says that body and photo agree as well as the displacer can
+tell.
 """
 
 from collections.abc import Callable, Sequence

@@ -29,8 +29,9 @@ class Estimate:
         image_index: (B,) which image of the call each body is seen in.
         source: The regressor's own words.
         notes: One sentence for each thing that was decided on the way (focal rule, change of model, ...).
-        distance_m: (B,) m, what the way from the source to this body lost when it was read or converted: how far the two surfaces lie apart
-            on average where one was fitted to the other, else the first 22 joints; NaN where the source stores neither, None: nothing was lost.
+        distance_m: (B,) m, what the way from the source to this body lost when it was read or converted: how far the
+            two surfaces lie apart on average where one was fitted to the other, else the first 22 joints; NaN where the
+            source stores neither, None: nothing was lost.
     """
 
     body: SkinnedBody
@@ -61,8 +62,8 @@ class Estimate:
             index: Which, as a slice, a list or a tensor of rows, or a mask (B,).
 
         Returns:
-            Those bodies, in the order of index; `image_index` still points into all photos, and the source's `arrays` stay the whole
-            file's, so that only the whole estimate can be written back (`with_rows`).
+            Those bodies, in the order of index; `image_index` still points into all photos, and the source's `arrays`
+            stay the whole file's, so that only the whole estimate can be written back (`with_rows`).
         """
         return batch.rows(self, index)
 

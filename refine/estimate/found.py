@@ -3,9 +3,10 @@
     text    version  model  joints  shape  expression  checksum of betas  base64 of float32:
             pose (3 J) rad, shape, expression, translation, scale, transl and pelvis of the source
 
-A file of SMPL's parameters has no place for another model's shape, so that reading it again would have to guess it anew. The text stands
-under `KEY`, which no regressor's reader looks at, one a body; in `Result.smplx()` and its files as the text's bytes. It holds only for the
-words it was written with: a body whose rotations, place or betas were changed since is read from its words, and a note says so.
+A file of SMPL's parameters has no place for another model's shape, so that reading it again would have to guess it
+anew. The text stands under `KEY`, which no regressor's reader looks at, one a body; in `Result.smplx()` and its files
+as the text's bytes. It holds only for the words it was written with: a body whose rotations, place or betas were
+changed since is read from its words, and a note says so.
 
 Source: derived here.
 """
@@ -36,7 +37,8 @@ DEPTH = 5
 """So deep a regressor nests its dictionaries, at most."""
 
 SAME_TURN = 2e-4
-"""Rotation matrices nearer than this are the same ones, stored in float32 or as text: 0.01 degrees, 0.1 mm at a wrist."""
+"""Rotation matrices nearer than this are the same ones, stored in float32 or as text: 0.01 degrees, 0.1 mm at a
+wrist."""
 
 SAME_PLACE = 1e-5
 """The same of a place, relative to its distance; and a tenth of a millimetre."""
@@ -48,7 +50,8 @@ class Found:
 
     Attributes:
         model: Name of the body model they are of.
-        valid: (B,) whether a body's words are still those it was written with; the other fields' rows mean nothing where not.
+        valid: (B,) whether a body's words are still those it was written with; the other fields' rows mean nothing
+            where not.
         bodies: They, camera frame, m.
         scale: (B,) size of the source's scene in units of the bodies'.
         transl: (B, 3) m, the source's `transl` as it was written.

@@ -3,8 +3,8 @@
     empty(array) = no numbers       empty(list) = no items, or only empty ones       empty(dictionary) = all of its people's names are empty,
                                                                                      or, where it has none of these, everything in it is
 
-Systems say it in their own ways: WHAM writes {}, EasyMocap [], Multi-HMR an array of shape (0,), CLIFF and PromptHMR arrays without rows,
-PHALP empty lists a frame, ROMP and BEV no file or an empty dictionary a frame.
+Systems say it in their own ways: WHAM writes {}, EasyMocap [], Multi-HMR an array of shape (0,), CLIFF and PromptHMR
+arrays without rows, PHALP empty lists a frame, ROMP and BEV no file or an empty dictionary a frame.
 
 Source: the modules of the formats, and what their systems' demos write where nothing is detected.
 """

@@ -15,8 +15,8 @@ REST_PELVIS_M = {
     "smplh": (-0.0018, -0.2233, 0.0282),
     "smplx": (0.0031, -0.3514, 0.0120),
 }
-"""Pelvis of the mean neutral body at rest (m), used where a source stores no joints. SMPL's is printed in many repositories
-(e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error made."""
+"""Pelvis of the mean neutral body at rest (m), used where a source stores no joints. SMPL's is printed in many
+repositories (e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error made."""
 
 
 def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:

@@ -36,18 +36,23 @@ class Source:
         any_lens: Whether the system takes this focal length for every photo, so that it tells nothing of the lens.
         path: The file, or None.
         gender: "neutral", "female" or "male".
-        hand_mean: What its hand poses stand on, "flat" or "mean" (the model's mean hand), as the adapter knows it from the regressor's source;
-            "" where nobody knows, and the stored joints must tell.
+        hand_mean: What its hand poses stand on, "flat" or "mean" (the model's mean hand), as the adapter knows it from
+            the regressor's source; "" where nobody knows, and the stored joints must tell.
         images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
         persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
         sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
-        joint_names: What each of `joints` is (`refine/transfer/joint_orders.py`), "" where nobody knows. Empty: the model's own first.
+        joint_names: What each of `joints` is (`refine/transfer/joint_orders.py`), "" where nobody knows. Empty: the
+            model's own first.
         doubts: What of it contradicts itself and was set aside, a sentence each (`refine/transfer/agreement.py`).
-        evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the adapter says in which frame.
-        found: Refined bodies that stand beside these words in a file refine wrote (`refine/estimate/found.py`), or None.
-        unusable: (B,) rows that are never refined and written back as they came (`refine.estimate.usable` says why); None: there are none.
-        without_numbers: (B,) those of them whose own numbers are not finite: what stands in their place in these tensors and in an
-            estimate's bodies is a stand-in behind the camera, for arithmetic alone. None: there are none.
+        evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the
+            adapter says in which frame.
+        found: Refined bodies that stand beside these words in a file refine wrote (`refine/estimate/found.py`), or
+            None.
+        unusable: (B,) rows that are never refined and written back as they came (`refine.estimate.usable` says why);
+            None: there are none.
+        without_numbers: (B,) those of them whose own numbers are not finite: what stands in their place in these
+            tensors and in an estimate's bodies is a stand-in behind the camera, for arithmetic alone. None: there are
+            none.
     """
 
     format: str

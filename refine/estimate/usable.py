@@ -3,12 +3,13 @@
     unusable    a number that is not finite;  a pelvis nearer than `NEAREST_M`, or a body that would fill the photo `MOST_PHOTOS` times over;
                 a pelvis beyond `FAR_M` of a body that is too small to have been estimated:  f · 1.7 m / z < max(8 px, 0.5 % of the longer side)
 
-Unusable rows stay in the estimate, are never refined, and are written back as they came. Where no row has a place at which a camera can see
-a person, and some have numbers, the file is refused. A row whose numbers are not finite is its own misfortune and never the file's: for the
-arithmetic a stand-in takes its place (`Source.without_numbers`), and what a `Result` says of it is NaN.
+Unusable rows stay in the estimate, are never refined, and are written back as they came. Where no row has a place at
+which a camera can see a person, and some have numbers, the file is refused. A row whose numbers are not finite is its
+own misfortune and never the file's: for the arithmetic a stand-in takes its place (`Source.without_numbers`), and what
+a `Result` says of it is NaN.
 
-A distance alone says little: f = 5000 px puts people at 40 to 80 m, weak perspective kept by a long lens at 400 m. What is judged is the
-body's size in the photo.
+A distance alone says little: f = 5000 px puts people at 40 to 80 m, weak perspective kept by a long lens at 400 m. What
+is judged is the body's size in the photo.
 
 Source: derived here; 1.7 m is the stature of the mean SMPL body.
 """
@@ -39,7 +40,8 @@ FAR_M = 200.0
 """Up to here any size is believed."""
 
 LEAST_PX, LEAST_SHARE = 8.0, 0.005
-"""A body that is less tall in the photo, px or share of its longer side, was never estimated from it: its place is in mm or cm, or of another frame."""
+"""A body that is less tall in the photo, px or share of its longer side, was never estimated from it: its place is in
+mm or cm, or of another frame."""
 
 STATURE_M = 1.7
 
@@ -74,8 +76,8 @@ def with_stand_ins(source: Source, camera: Camera) -> tuple[Source, Camera]:
         camera: One camera a row.
 
     Returns:
-        Both, finite unless all rows have numbers and no camera has. A stand-in is another row, moved behind the camera; where no row has
-        numbers, the rest pose.
+        Both, finite unless all rows have numbers and no camera has. A stand-in is another row, moved behind the camera;
+        where no row has numbers, the rest pose.
     """
     parts = (source.pose, source.betas, source.expression, source.translation, source.joints)
     unsaid = _not_finite(parts, len(source))

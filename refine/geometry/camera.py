@@ -2,8 +2,8 @@
 
     (x, y, z) = camera_from_world (X, Y, Z, 1);    pixel = focal * (x, y) / z + center
 
-Convention, stated here for the whole library: +x right, +y down, +z forward; metres, radians, pixels. Pixel (0, 0) is the
-top-left *corner* of the image, the first pixel's centre is (0.5, 0.5), so an image of width W spans [0, W].
+Convention, stated here for the whole library: +x right, +y down, +z forward; metres, radians, pixels. Pixel (0, 0) is
+the top-left *corner* of the image, the first pixel's centre is (0.5, 0.5), so an image of width W spans [0, W].
 
 Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1.
 """
@@ -21,7 +21,8 @@ from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 
 NEAR_M = 0.05
-"""Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull along z."""
+"""Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull
+along z."""
 
 HALF_PIXEL = 0.5
 """From a count from pixel centres (OpenCV, heatmaps) to the count from the image's corner (px)."""
@@ -67,8 +68,8 @@ class Camera:
     ) -> "Camera":
         """Return the cameras of intrinsics calibrated with OpenCV, which counts from pixel centres: adds the half pixel.
 
-        A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo: bring the photo
-        and everything detected in it there with `refine.geometry.lens.Lens`.
+        A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo: bring
+        the photo and everything detected in it there with `refine.geometry.lens.Lens`.
 
         Args:
             matrix: (3, 3) or (B, 3, 3) px, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].
@@ -76,11 +77,12 @@ class Camera:
             size: (height, width) px of the photo, or (B, 2).
 
         Returns:
-            B cameras (one for a single matrix), device and dtype of a tensor `matrix`, torch's default dtype for an array.
+            B cameras (one for a single matrix), device and dtype of a tensor `matrix`, torch's default dtype for an
+            array.
 
         Raises:
-            InputError: The matrix is no pinhole matrix (transposed, with skew, focal length not above zero), the number of
-                coefficients is not one of OpenCV's, or a value is not finite.
+            InputError: The matrix is no pinhole matrix (transposed, with skew, focal length not above zero), the number
+                of coefficients is not one of OpenCV's, or a value is not finite.
         """
         if not isinstance(matrix, Tensor):
             matrix = torch.as_tensor(np.asarray(matrix, dtype=np.float64)).to(torch.get_default_dtype())
@@ -145,8 +147,8 @@ class Camera:
         """Return the cameras of the same photo after it was scaled and shifted: cropped, resized or padded.
 
         Args:
-            new_from_old: (B, 2, 3) px, [[sx, 0, tx], [0, sy, ty]] in the corner convention; a turned or sheared photo has no
-                pinhole camera of this kind, so what stands beside the diagonal is not looked at.
+            new_from_old: (B, 2, 3) px, [[sx, 0, tx], [0, sy, ty]] in the corner convention; a turned or sheared photo
+                has no pinhole camera of this kind, so what stands beside the diagonal is not looked at.
             size: (B, 2) px, (height, width) of the new image.
 
         Returns:
@@ -178,7 +180,8 @@ class Camera:
             point: (B, ..., 3) m, world frame (the camera frame where there is no `camera_from_world`).
 
         Returns:
-            (B, ..., 2) px. Points nearer than `NEAR_M` or behind are projected from that depth: finite, and meaningless.
+            (B, ..., 2) px. Points nearer than `NEAR_M` or behind are projected from that depth: finite, and
+            meaningless.
         """
         seen = self.transform(point)
         lift = (slice(None), *[None] * (point.dim() - 2))

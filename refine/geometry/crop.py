@@ -2,11 +2,13 @@
 
     pixel in the crop = crop_from_image (x, y, 1),   crop_from_image = [[k, 0, -k left], [0, k, -k top]],   k = side / box side
 
-Points here count from the image's corner, as everywhere (`refine.geometry.camera`). Two tools count otherwise, and only this file knows it:
-`cv2.warpAffine` counts from pixel centres (`for_opencv`), `grid_sample(align_corners=False)` counts from corners over -1..1
-(`for_grid_sample`). Where a crop is smaller than its box, several samples are averaged for each of its pixels (box filter).
+Points here count from the image's corner, as everywhere (`refine.geometry.camera`). Two tools count otherwise, and only
+this file knows it: `cv2.warpAffine` counts from pixel centres (`for_opencv`), `grid_sample(align_corners=False)` counts
+from corners over -1..1 (`for_grid_sample`). Where a crop is smaller than its box, several samples are averaged for each
+of its pixels (box filter).
 
-Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 2.4 (affine maps of the image plane); PyTorch and OpenCV manuals.
+Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 2.4 (affine maps of the image plane); PyTorch and
+OpenCV manuals.
 """
 
 import math
@@ -29,7 +31,8 @@ SMALLEST_BOX_PX = 16.0
 """No box is smaller: a body that projects to a point still has a crop."""
 
 GRID = 64
-"""Places of a square along its side (`on_grid`): the person is at most 1/128 of it off the middle, 2 px of a crop of 256."""
+"""Places of a square along its side (`on_grid`): the person is at most 1/128 of it off the middle, 2 px of a crop of
+256."""
 
 MOST_SAMPLES = 8
 """Samples averaged along each axis of a crop's pixel, at most."""
@@ -112,12 +115,13 @@ def square_around(
     Args:
         pixel: (B, N, 2) px of the photo.
         seen: (B, N), which points count (in front of the camera, detected); None: all that are finite.
-        within: (B, 2) px, (height, width): the points' extent is cut to the photo first, so that a body cut off by the border
-            fills its crop. A body wholly outside keeps its own extent.
+        within: (B, 2) px, (height, width): the points' extent is cut to the photo first, so that a body cut off by the
+            border fills its crop. A body wholly outside keeps its own extent.
         margin: Side of the square over the larger extent.
 
     Returns:
-        center (B, 2) px and side (B,) px, at least `SMALLEST_BOX_PX`. A body of which nothing is seen gets the smallest box at (0, 0).
+        center (B, 2) px and side (B,) px, at least `SMALLEST_BOX_PX`. A body of which nothing is seen gets the smallest
+        box at (0, 0).
     """
     finite = pixel.isfinite().all(-1)
     counts = (finite if seen is None else finite & seen)[..., None]
@@ -139,14 +143,16 @@ def on_grid(
 ) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B"]]:
     """Return the nearest of a coarse grid of squares: a body whose place differs by a rounding is cut out by the same square, to the bit.
 
-    A crop's pixels are rounded to whole levels, which a displacement network feels a hundred times more than the rounding of a body's place.
+    A crop's pixels are rounded to whole levels, which a displacement network feels a hundred times more than the
+    rounding of a body's place.
 
     Args:
         center: (B, 2) px.
         box_side: (B,) px.
 
     Returns:
-        center (B, 2), multiples of 1 / GRID of the side, and side (B,), of GRID / 2 values between a power of two and the next: both exact.
+        center (B, 2), multiples of 1 / GRID of the side, and side (B,), of GRID / 2 values between a power of two and
+        the next: both exact.
     """
     fraction, power = torch.frexp(box_side)  # fraction 0.5..1
     side = torch.ldexp((fraction * GRID).round() / GRID, power)
@@ -214,7 +220,8 @@ def sample_opencv(photos: Sequence[np.ndarray], crop: Crop) -> np.ndarray:
         crop: B crops.
 
     Returns:
-        (B, side, side, C) of the photos' dtype; what lies outside a photo is zero. Places are rounded to 1/32 px by OpenCV.
+        (B, side, side, C) of the photos' dtype; what lies outside a photo is zero. Places are rounded to 1/32 px by
+        OpenCV.
     """
     import cv2
 

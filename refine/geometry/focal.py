@@ -2,10 +2,11 @@
 
     diagonal: f = sqrt(W² + H²)      fov: f = max(W, H) / (2 tan(fov / 2))      hmr2: f = 5000 / 256 max(W, H)
 
-with square pixels and the principal point at the image centre, (W/2, H/2). A stored depth means nothing without the rule it
-was made with: another focal length moves the body along the ray and leaves its outline nearly where it was.
+with square pixels and the principal point at the image centre, (W/2, H/2). A stored depth means nothing without the
+rule it was made with: another focal length moves the body along the ray and leaves its outline nearly where it was.
 
-Source: CLIFF (arXiv 2208.00571, sec. 3.2), ROMP and BEV (repository `simple_romp`), 4D-Humans (`demo.py`), SPIN (`constants.py`).
+Source: CLIFF (arXiv 2208.00571, sec. 3.2), ROMP and BEV (repository `simple_romp`), 4D-Humans (`demo.py`), SPIN
+(`constants.py`).
 """
 
 import math
@@ -75,7 +76,8 @@ def camera_from_rule(rule: str, size: tuple[int, int] | Float[Tensor, "B 2"]) ->
         size: (height, width) of one photo, or (B, 2) for one photo a body, px.
 
     Returns:
-        B cameras (one for a pair), principal point at the image centre, device and dtype of `size` (torch's default for a pair).
+        B cameras (one for a pair), principal point at the image centre, device and dtype of `size` (torch's default for
+        a pair).
 
     Raises:
         InputError: The rule is unknown, or a size is not above zero.

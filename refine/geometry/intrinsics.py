@@ -10,11 +10,13 @@
         a number: the focal length, the centre is the middle of the photo
         {"fl_x", "fl_y", "cx", "cy"}, nerfstudio's (COLMAP's pixels)
 
-All are px of the photo. A size beside them ("size": [height, width]; "h", "w"; "height", "width") is held against the photo's. Distortion:
-"distortion", "dist_coeffs" or "distortion_coefficients" in OpenCV's order, or nerfstudio's k1, k2, p1, p2, k3.
+All are px of the photo. A size beside them ("size": [height, width]; "h", "w"; "height", "width") is held against the
+photo's. Distortion: "distortion", "dist_coeffs" or "distortion_coefficients" in OpenCV's order, or nerfstudio's k1, k2,
+p1, p2, k3.
 
-Source: OpenCV documentation, module calib3d; nerfstudio documentation, "Data conventions" (transforms.json; rays through pixel + 0.5);
-COLMAP documentation, "Camera models"; Open3D documentation, `PinholeCameraIntrinsic` (matrix in column-major order).
+Source: OpenCV documentation, module calib3d; nerfstudio documentation, "Data conventions" (transforms.json; rays
+through pixel + 0.5); COLMAP documentation, "Camera models"; Open3D documentation, `PinholeCameraIntrinsic` (matrix in
+column-major order).
 """
 
 import numbers
@@ -59,11 +61,12 @@ def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Le
         size: (height, width) of the photo, px.
 
     Returns:
-        The camera (of the undistorted photo, if the lens distorts) and the lens, None without distortion. With a lens, call
-        its `undistort` on the photo and its `undistort_points` on everything detected in it.
+        The camera (of the undistorted photo, if the lens distorts) and the lens, None without distortion. With a lens,
+        call its `undistort` on the photo and its `undistort_points` on everything detected in it.
 
     Raises:
-        InputError: The file is missing or not such JSON, the focal length is not above zero, or the size is another photo's.
+        InputError: The file is missing or not such JSON, the focal length is not above zero, or the size is another
+            photo's.
     """
     lens, _ = intrinsics_of_file(path, size)
     return lens.camera(), lens if lens.distortion.any() else None

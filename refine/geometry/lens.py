@@ -2,12 +2,15 @@
 
     distorted = K bend(K⁻¹ undistorted),   bend: OpenCV's radial, tangential, rational, thin-prism and tilt model
 
-The undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre; what the lens
-saw beyond the frame of that camera is cut, and what it did not see is black. Fisheye lenses (another model) are not covered.
+The undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre;
+what the lens saw beyond the frame of that camera is cut, and what it did not see is black. Fisheye lenses (another
+model) are not covered.
 
-K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner (`refine.geometry.camera`).
+K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner
+(`refine.geometry.camera`).
 
-Points go by kornia, on their own device and with a gradient; the photo by OpenCV, ten times faster on 8 bit and equal to a level.
+Points go by kornia, on their own device and with a gradient; the photo by OpenCV, ten times faster on 8 bit and equal
+to a level.
 
 Source: OpenCV documentation, module calib3d, "Detailed description"; Brown, Decentering distortion of lenses, 1966.
 """
@@ -23,7 +26,8 @@ from refine.errors import InputError
 from refine.geometry.camera import HALF_PIXEL, Camera
 
 POINT_STEPS = 100
-"""Of the iteration that undoes the distortion of points; a wide-angle lens needs about twenty for a millionth of a pixel."""
+"""Of the iteration that undoes the distortion of points; a wide-angle lens needs about twenty for a millionth of a
+pixel."""
 
 COMES_BACK_PX = 1e-3
 """How near an undistorted point, distorted again, must come to where it was; detectors resolve a hundred times less."""
@@ -85,8 +89,8 @@ class Lens:
             pixel: (..., 2) px, corner convention.
 
         Returns:
-            (..., 2) px, corner convention. A point that the bent lens takes nothing to (far outside the frame of a barrel lens) stays
-            where it is.
+            (..., 2) px, corner convention. A point that the bent lens takes nothing to (far outside the frame of a
+            barrel lens) stays where it is.
         """
         if pixel.numel() == 0:
             return pixel

@@ -4,10 +4,11 @@
     OpenGL         +x right, +y up,   +z backward   = diag(1, -1, -1) here    (Blender, NeRF, trimesh, pyrender too)
     PyTorch3D      +x left,  +y up,   +z forward    = diag(-1, -1, 1) here
 
-OpenGL's clip coordinates: (x, y, z)_clip / w_clip in -1..1, y up, -1 at the near plane; the image's outer borders are at +-1.
+OpenGL's clip coordinates: (x, y, z)_clip / w_clip in -1..1, y up, -1 at the near plane; the image's outer borders are
+at +-1.
 
-Source: OpenGL 4.6 core specification, sec. 13.7-13.8; PyTorch3D documentation, "Cameras" and `cameras_from_opencv_projection`;
-Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1.
+Source: OpenGL 4.6 core specification, sec. 13.7-13.8; PyTorch3D documentation, "Cameras" and
+`cameras_from_opencv_projection`; Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def camera_from_world_of_opengl(view: Float[Tensor, "B 4 4"]) -> Float[Tensor, "
     """Return `camera_from_world` of OpenGL's view matrices.
 
     Args:
-        view: (B, 4, 4) eye_from_world, acting on columns. NeRF's and Blender's "camera to world" is its inverse: invert it first.
+        view: (B, 4, 4) eye_from_world, acting on columns. NeRF's and Blender's "camera to world" is its inverse: invert
+            it first.
 
     Returns:
         (B, 3, 4) m, OpenCV axes.

@@ -2,7 +2,8 @@
 
     resized: pixel' = pixel * size' / size (the outer borders stay the borders)      padded: pixel' = pixel + (left, top)
 
-Source: the pads of ROMP and PHALP ((max - size) / 2 on each side); OpenCV's manual on `resize` (counts as written above).
+Source: the pads of ROMP and PHALP ((max - size) / 2 on each side); OpenCV's manual on `resize` (counts as written
+above).
 """
 
 import numpy as np

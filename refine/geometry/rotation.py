@@ -6,7 +6,8 @@
 Taylor branches at 0 (exp, log, Jacobians) and the eigenvector branch at pi (log) keep values and derivatives finite.
 
 Source: Murray, Li and Sastry, A Mathematical Introduction to Robotic Manipulation, sec. 2.2 (Rodrigues);
-Sola, Deray and Atchuthan, A micro Lie theory for state estimation in robotics (arXiv 1812.01537), eq. 143-146 (Jacobians).
+Sola, Deray and Atchuthan, A micro Lie theory for state estimation in robotics (arXiv 1812.01537), eq. 143-146
+(Jacobians).
 """
 
 import torch
@@ -69,8 +70,8 @@ def exp(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
 def log(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Return the axis-angle vector of a rotation, of length at most pi.
 
-    The vector is read from the unit quaternion whose largest component is found first (Shepperd's method), so that it is
-    exact to rounding near 0 and near pi. At pi itself either of the two axes is right; one is returned.
+    The vector is read from the unit quaternion whose largest component is found first (Shepperd's method), so that it
+    is exact to rounding near 0 and near pi. At pi itself either of the two axes is right; one is returned.
 
     Args:
         rotation: (..., 3, 3) rotation matrices.
@@ -194,8 +195,8 @@ def nearest(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
         matrix: (..., 3, 3), unitless.
 
     Returns:
-        (..., 3, 3) rotation matrices, determinant +1. To clean data with, not to differentiate: where singular values coincide,
-        as they do at a rotation, the SVD has no derivative.
+        (..., 3, 3) rotation matrices, determinant +1. To clean data with, not to differentiate: where singular values
+        coincide, as they do at a rotation, the SVD has no derivative.
     """
     left, _, right = torch.linalg.svd(matrix)
     sign = torch.ones_like(matrix[..., 0])

@@ -6,10 +6,12 @@ with (X, Y, Z) in the body's own frame. Both agree at the body's origin and to f
 
     Tz = sqrt(fx fy / (scale_x scale_y)),   (Tx, Ty) = (origin - center) Tz / focal
 
-For a square box (cx, cy, b) with crop camera (s, tx, ty), f = fx = fy and the principal point (W/2, H/2) this is the usual
-`tz = 2f/(b s)`, `tx' = tx + 2 (cx - W/2)/(b s)` of CLIFF, HMR2 and SPIN. Changing f only moves the body along its ray.
+For a square box (cx, cy, b) with crop camera (s, tx, ty), f = fx = fy and the principal point (W/2, H/2) this is the
+usual `tz = 2f/(b s)`, `tx' = tx + 2 (cx - W/2)/(b s)` of CLIFF, HMR2 and SPIN. Changing f only moves the body along its
+ray.
 
-Source: Kissos et al., Beyond Weak Perspective for Monocular 3D Human Pose Estimation (arXiv 2009.06549), sec. 3; CLIFF (arXiv 2208.00571), eq. 4-5.
+Source: Kissos et al., Beyond Weak Perspective for Monocular 3D Human Pose Estimation (arXiv 2009.06549), sec. 3; CLIFF
+(arXiv 2208.00571), eq. 4-5.
 """
 
 from dataclasses import dataclass
@@ -82,8 +84,8 @@ class WeakPerspective:
 def from_box(weak: Float[Tensor, "B 3"], center: Float[Tensor, "B 2"], side: Float[Tensor, "B"]) -> WeakPerspective:
     """Return the camera of a crop: u = cx + b/2 s (X + tx).
 
-    SPIN, HMR2, TokenHMR, CLIFF, PARE, WHAM, CameraHMR, EFT. For SPIN's own camera (f = 5000 px in the 224 px crop) give the
-    crop itself as the box, center (112, 112) and side 224.
+    SPIN, HMR2, TokenHMR, CLIFF, PARE, WHAM, CameraHMR, EFT. For SPIN's own camera (f = 5000 px in the 224 px crop) give
+    the crop itself as the box, center (112, 112) and side 224.
 
     Args:
         weak: (B, 3), the regressor's (s, tx, ty).

@@ -3,7 +3,8 @@
     ambiguous:  detected shoulders closer than 25 px, and  Σ (left - right)_projected . (left - right)_detected < 0
     turned:     root <- root exp(pi y), y the body's own vertical axis at rest
 
-Source: Pavlakos et al., SMPLify-X, 2019, and Bogo et al., SMPLify, 2016, sec. 3.3 (25 px; both orientations, the lower cost is kept).
+Source: Pavlakos et al., SMPLify-X, 2019, and Bogo et al., SMPLify, 2016, sec. 3.3 (25 px; both orientations, the lower
+cost is kept).
 """
 
 import math
@@ -31,7 +32,8 @@ def ambiguous(estimate: Estimate, detections: Detections, informed: Bool[Tensor,
         informed: (B, K) which of them carry information.
 
     Returns:
-        (B,) true where both shoulders are seen closer together than `SHOULDERS_PX` and left and right contradict the estimate.
+        (B,) true where both shoulders are seen closer together than `SHOULDERS_PX` and left and right contradict the
+        estimate.
     """
     points = estimate.body.keypoint_set(detections.name)
     pairs, names = points.pairs, points.names

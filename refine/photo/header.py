@@ -2,11 +2,11 @@ r"""What an image file says beside its pixels, read by Pillow from its header: h
 
     header = PIL.Image.open (nothing decoded, seven formats)      upright = orient(decode(file), header.orientation)
 
-An image too large to be a photo is refused before anything is decoded: by a side of `MOST_SIDE`, and by Pillow's own bound on pixels
-(`PIL.Image.MAX_IMAGE_PIXELS`, twice of which is an error), which a program may raise for itself.
+An image too large to be a photo is refused before anything is decoded: by a side of `MOST_SIDE`, and by Pillow's own
+bound on pixels (`PIL.Image.MAX_IMAGE_PIXELS`, twice of which is an error), which a program may raise for itself.
 
-Source: Pillow's documentation, `Image.open` and `Image.getexif`; CIPA DC-008 (Exif 2.32), sec. 4.6.4 tag 0x0112; ITU-T T.81 annex B (JPEG
-markers); PNG specification, 3rd ed., sec. 5.6 and 11.2.5.
+Source: Pillow's documentation, `Image.open` and `Image.getexif`; CIPA DC-008 (Exif 2.32), sec. 4.6.4 tag 0x0112; ITU-T
+T.81 annex B (JPEG markers); PNG specification, 3rd ed., sec. 5.6 and 11.2.5.
 """
 
 import io

@@ -1,8 +1,10 @@
 """Photos as programs hold them, as arrays: PIL images, torch tensors (C, H, W) or (H, W, C); what is still encoded is told how to be decoded.
 
-Nothing is turned: an image in memory has the pixels it has, as arrays do. A PIL image that still carries an EXIF turn says so in a note.
+Nothing is turned: an image in memory has the pixels it has, as arrays do. A PIL image that still carries an EXIF turn
+says so in a note.
 
-Source: Pillow documentation, "Concepts", modes, and `ImageOps.exif_transpose`; torchvision documentation, `ToTensor` ((C, H, W), 0 to 1).
+Source: Pillow documentation, "Concepts", modes, and `ImageOps.exif_transpose`; torchvision documentation, `ToTensor`
+((C, H, W), 0 to 1).
 """
 
 import sys

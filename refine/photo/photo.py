@@ -2,7 +2,8 @@
 
     shown = orient(decode(file))        8 bit = round(255 value)     over white: alpha colour + (1 - alpha) 255
 
-What cannot be read as one photo without a guess (channels first, numbers beyond 0..1, NaN) is refused with what to do about it.
+What cannot be read as one photo without a guess (channels first, numbers beyond 0..1, NaN) is refused with what to do
+about it.
 
 Source: OpenCV documentation, module imgcodecs.
 """
@@ -71,15 +72,17 @@ def read_photo(image: ImageLike, name: str = "image") -> Photo:
 
     Args:
         image: A file OpenCV can decode (JPEG, PNG, WebP, TIFF, BMP ...; its EXIF orientation is applied), or an array
-            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGB and alpha: uint8, other integers in 0..255, uint16, bool, or floats in 0..1;
-            a tensor of the same, or with channels first, (3, H, W); or a PIL image, whose pixels are taken as they are.
+            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGB and alpha: uint8, other integers in 0..255, uint16, bool,
+            or floats in 0..1; a tensor of the same, or with channels first, (3, H, W); or a PIL image, whose pixels are
+            taken as they are.
         name: The argument's name, for messages.
 
     Returns:
         The photo; the array itself, uncopied, where it was uint8 RGB already.
 
     Raises:
-        InputError: There is no such file, it is no complete image, or the array is not a photo; the message says what to do.
+        InputError: There is no such file, it is no complete image, or the array is not a photo; the message says what
+            to do.
     """
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), name)
@@ -92,7 +95,8 @@ def read_photos(image: ImageLike | Sequence[ImageLike]) -> tuple[Photo, ...]:
     """Read one photo or several, in the order an estimate's `image_index` counts them.
 
     Args:
-        image: What `read_photo` takes, a list or tuple of that, or an array (N, H, W, C) or tensor (N, C, H, W) of N photos.
+        image: What `read_photo` takes, a list or tuple of that, or an array (N, H, W, C) or tensor (N, C, H, W) of N
+            photos.
 
     Returns:
         The photos, one for a single image.

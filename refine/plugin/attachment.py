@@ -5,9 +5,9 @@
 
     output -> estimate (the adapter) -> refined -> output of the same type (the adapter)
 
-`attach` registers a forward hook and nothing else: the model stays the same object, with its parameters, state_dict, device and mode. In training mode, and
-where nobody is found, the output passes through untouched. Refinement builds no graph: what it renews carries no gradient, what it does not renew is the model's
-own tensor.
+`attach` registers a forward hook and nothing else: the model stays the same object, with its parameters, state_dict,
+device and mode. In training mode, and where nobody is found, the output passes through untouched. Refinement builds no
+graph: what it renews carries no gradient, what it does not renew is the model's own tensor.
 """
 
 import logging
@@ -173,22 +173,25 @@ def attach(
 
     Args:
         model: Any module whose output the adapter knows. It is returned itself; `detach` undoes this.
-        adapter: A name ("hmr2", "spin", ...: `refine.plugin.adapters`), or a module or object with `people`, `estimate` and `refined_output`.
+        adapter: A name ("hmr2", "spin", ...: `refine.plugin.adapters`), or a module or object with `people`, `estimate`
+            and `refined_output`.
         refiner: The method's parts and settings; one with a displacer looks at photos, the default at keypoints only.
-        batch: Called with the model's arguments, returns the mapping the adapter wants. None: the mappings among the arguments are merged,
-            keyword arguments go under their names, and a bare first tensor under "img".
-        images: From that mapping to the photos, by the estimate's `image_index`: paths or RGB arrays. None: a displacer is shown what the network was
-            shown, its normalisation undone (the adapter's `pictures`).
-        keypoints: The name in the mapping under which 2D keypoints lie, or a function of the mapping and the estimate that returns them: (B, K, 3) of x, y in px of the
-            photo and confidence, or `Detections`, in the order of the bodies. Where there are none, nothing but a displacer can move a body.
-        body_model: The model that is refined; None: the regressor's own where its file is found, else the built-in body.
+        batch: Called with the model's arguments, returns the mapping the adapter wants. None: the mappings among the
+            arguments are merged, keyword arguments go under their names, and a bare first tensor under "img".
+        images: From that mapping to the photos, by the estimate's `image_index`: paths or RGB arrays. None: a displacer
+            is shown what the network was shown, its normalisation undone (the adapter's `pictures`).
+        keypoints: The name in the mapping under which 2D keypoints lie, or a function of the mapping and the estimate
+            that returns them: (B, K, 3) of x, y in px of the photo and confidence, or `Detections`, in the order of the
+            bodies. Where there are none, nothing but a displacer can move a body.
+        body_model: The model that is refined; None: the regressor's own where its file is found, else the built-in
+            body.
 
     Returns:
         The same model.
 
     Raises:
-        InputError: Something is not of the kind its name says, or the model has an attachment already. When called, the model raises one where the adapter misses
-            something in the batch.
+        InputError: Something is not of the kind its name says, or the model has an attachment already. When called, the
+            model raises one where the adapter misses something in the batch.
     """
     if not isinstance(model, nn.Module):
         raise InputError("model", "a torch.nn.Module", type(model).__name__)

@@ -18,7 +18,8 @@ class Fragments:
 
     Attributes:
         triangle: (B, H, W) index into faces, -1 where the background is seen.
-        barycentric: (B, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; zeros on the background.
+        barycentric: (B, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; zeros on the
+            background.
         depth: (B, H, W) m along +z, infinite on the background.
     """
 
@@ -44,7 +45,8 @@ class Rasterizer(Protocol):
             width: W, px. Pixel (row, column) looks along the ray through (column + 0.5, row + 0.5).
 
         Returns:
-            (B, H, W) index into faces of the nearest hit at a depth of at least `refine.geometry.camera.NEAR_M`, -1 where there is none.
-            Parts of triangles nearer than that, or behind the camera, are cut away; the rest of such a triangle stays.
+            (B, H, W) index into faces of the nearest hit at a depth of at least `refine.geometry.camera.NEAR_M`, -1
+            where there is none. Parts of triangles nearer than that, or behind the camera, are cut away; the rest of
+            such a triangle stays.
         """
         ...

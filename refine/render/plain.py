@@ -1,12 +1,13 @@
 """The slow, obvious rasteriser in pure torch: the twin every other one is tested against; runs on any device.
 
-A pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) meets the triangle v0 v1 v2 where  t d = b0 v0 + b1 v1 + b2 v2,  sum b = 1:
+A pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) meets the triangle v0 v1 v2 where  t d = b0 v0 + b1 v1 + b2 v2,  sum
+b = 1:
 
     e_i = d . (v_j x v_k),  (i, j, k) cyclic;    b_i = e_i / (e0 + e1 + e2);    t = det [v0 v1 v2] / (e0 + e1 + e2)
 
-The three edge functions e_i share one sign exactly where the ray or its extension backwards meets the triangle, so a triangle that
-crosses the camera plane needs no clipping: the depth t of each pixel is compared with the near plane. Computed in double precision;
-depths are compared in single precision, of equals the smaller index wins.
+The three edge functions e_i share one sign exactly where the ray or its extension backwards meets the triangle, so a
+triangle that crosses the camera plane needs no clipping: the depth t of each pixel is compared with the near plane.
+Computed in double precision; depths are compared in single precision, of equals the smaller index wins.
 
 Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4.
 """
@@ -21,7 +22,8 @@ from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 
 FLAT = 1e-14
-"""A triangle whose |det| is below this share of |v0| |v1| |v2| has no area or is seen edge on: rounding of doubles (1e-16), times 100."""
+"""A triangle whose |det| is below this share of |v0| |v1| |v2| has no area or is seen edge on: rounding of doubles
+(1e-16), times 100."""
 
 NO_TRIANGLE = torch.iinfo(torch.int64).max
 """What a pixel holds before a triangle is seen: farther than any depth."""
@@ -32,7 +34,8 @@ class PlainRasterizer:
     """Tests blocks of triangles against every pixel of the rectangle they cover."""
 
     block: int = 32
-    """Triangles tested together; neighbours in the list are neighbours on a body, so small blocks cover small rectangles."""
+    """Triangles tested together; neighbours in the list are neighbours on a body, so small blocks cover small
+    rectangles."""
 
     max_tests: int = 1 << 20
     """Triangle-pixel pairs held at once, about 100 bytes each."""
@@ -91,7 +94,8 @@ def index_of_key(key: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
 def _keys(corners: Tensor, index: Tensor, rays: Tensor) -> Tensor:
     """Return the smallest key (h, w) of triangles `index` (N,) with the given corners (N, 3, 3) along rays (h, w, 3).
 
-    A key holds the depth's single-precision bits above the triangle's index; bits of positive floats are ordered like the floats.
+    A key holds the depth's single-precision bits above the triangle's index; bits of positive floats are ordered like
+    the floats.
     """
     a, b, c = corners.unbind(1)
     edges = torch.stack((b.cross(c, dim=1), c.cross(a, dim=1), a.cross(b, dim=1)), 1)  # (N, 3, 3)

@@ -1,12 +1,13 @@
 """PyTorch3D's rasteriser behind our protocol, for those who have it installed.
 
-PyTorch3D wants vertices already projected into its own frame, x left, y up, the shorter side of the image from -1 to 1, z the depth:
+PyTorch3D wants vertices already projected into its own frame, x left, y up, the shorter side of the image from -1 to 1,
+z the depth:
 
     x = (W - 2 u) / min(H, W),    y = (H - 2 v) / min(H, W),    (u, v) the pixel, corner convention
 
-It cuts triangles at the near plane itself and numbers the faces of all bodies through. It works in single precision, leaves out
-pixels whose centre lies exactly on an edge, and triangles below an area of 1e-8 in its frame (2e-4 px of a 256 px image).
-The contract tests passed against PyTorch3D 0.7.9, built from source for the CPU with torch 2.13.0.
+It cuts triangles at the near plane itself and numbers the faces of all bodies through. It works in single precision,
+leaves out pixels whose centre lies exactly on an edge, and triangles below an area of 1e-8 in its frame (2e-4 px of a
+256 px image). The contract tests passed against PyTorch3D 0.7.9, built from source for the CPU with torch 2.13.0.
 
 Source: PyTorch3D 0.7.9, docs/notes/cameras.md (frames), `rasterize_meshes` (arguments).
 """

@@ -1,15 +1,17 @@
 """Fragments from any rasteriser: it names the triangle of each pixel, torch recomputes barycentrics and depth from the vertices.
 
-For the pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) and its triangle v0 v1 v2, with E1 = v1 - v0, E2 = v2 - v0, q = z0 d - v0:
+For the pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) and its triangle v0 v1 v2, with E1 = v1 - v0, E2 = v2 - v0, q
+= z0 d - v0:
 
     p = d x E2;    b1 = q . p / (E1 . p);    b2 = d . (q x E1) / (E1 . p);    b0 = 1 - b1 - b2;    depth = z0 + b1 (z1 - z0) + b2 (z2 - z0)
 
-At fixed ids these are smooth functions of vertices and camera, so gradients flow whichever backend found the ids. Nothing is divided
-by a vertex's depth, so a triangle that crosses the camera plane is no special case. (What the ids themselves change by, at outlines
-and where one part hides another, has no gradient here.)
+At fixed ids these are smooth functions of vertices and camera, so gradients flow whichever backend found the ids.
+Nothing is divided by a vertex's depth, so a triangle that crosses the camera plane is no special case. (What the ids
+themselves change by, at outlines and where one part hides another, has no gradient here.)
 
-Source: Möller and Trumbore, Fast, Minimum Storage Ray/Triangle Intersection, JGT 2(1), 1997, sec. 2, with the ray's origin (which may
-be any of its points) moved from the camera to the depth of v0, so that single precision suffices for small, distant triangles.
+Source: Möller and Trumbore, Fast, Minimum Storage Ray/Triangle Intersection, JGT 2(1), 1997, sec. 2, with the ray's
+origin (which may be any of its points) moved from the camera to the depth of v0, so that single precision suffices for
+small, distant triangles.
 """
 
 from collections.abc import Mapping
@@ -44,8 +46,8 @@ def rasterize(
 
     Args:
         rasterizer: Finds the triangles.
-        vertices: (B, V, 3) m, world frame (the camera frame where there is no `camera_from_world`). A body with a vertex or a camera
-            that is not finite is seen nowhere, and the others do not feel it.
+        vertices: (B, V, 3) m, world frame (the camera frame where there is no `camera_from_world`). A body with a
+            vertex or a camera that is not finite is seen nowhere, and the others do not feel it.
         faces: (F, 3) corners; both sides are seen.
         camera: B cameras of the H x W image.
         height: H, px.

@@ -3,8 +3,8 @@
     pairs   (triangle t, pixel p)  for p in the rectangle of t's corners        e_i, depth and key of a pair as in `refine.render.plain`
     seen    p <- smallest key of its pairs
 
-Runs on any device torch knows, with a dozen launches whatever the number of bodies: made for GPUs where Warp is not at hand, which is
-faster on a CPU. Computed in double precision, like the plain one.
+Runs on any device torch knows, with a dozen launches whatever the number of bodies: made for GPUs where Warp is not at
+hand, which is faster on a CPU. Computed in double precision, like the plain one.
 
 Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4.
 """

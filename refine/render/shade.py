@@ -5,7 +5,8 @@
 
 with L_lm the nine coefficients of the light around the body and Y_lm the real spherical harmonics of the camera's axes.
 
-Source: Ramamoorthi and Hanrahan, An Efficient Representation for Irradiance Environment Maps, SIGGRAPH 2001, eq. 3, 8 and 11.
+Source: Ramamoorthi and Hanrahan, An Efficient Representation for Irradiance Environment Maps, SIGGRAPH 2001, eq. 3, 8
+and 11.
 """
 
 import math
@@ -79,7 +80,8 @@ def sample_texture(texture: Float[Tensor, "B Y X C"], uv: Float[Tensor, "B H W 2
 
     Args:
         texture: (B, Y, X, C), channels last; `texture.expand(B, -1, -1, -1)` where bodies share one.
-        uv: (B, H, W, 2) from the texture's top-left corner, u right, v down, in 0..1; beyond the border the border's colour holds.
+        uv: (B, H, W, 2) from the texture's top-left corner, u right, v down, in 0..1; beyond the border the border's
+            colour holds.
 
     Returns:
         (B, H, W, C); on the background (uv of zero) the texture's first texel.
@@ -142,10 +144,12 @@ def irradiance(normals: Float[Tensor, "B H W 3"], light: Float[Tensor, "B 9 3"])
 
     Args:
         normals: (B, H, W, 3) unit vectors; zeros on the background.
-        light: (B, 9, 3) coefficients L_lm of the radiance around the body, RGB, in the order of `harmonics` and the frame of normals.
+        light: (B, 9, 3) coefficients L_lm of the radiance around the body, RGB, in the order of `harmonics` and the
+            frame of normals.
 
     Returns:
-        (B, H, W, 3); divided by pi it multiplies the albedo. May be negative where nine coefficients cannot follow the light.
+        (B, H, W, 3); divided by pi it multiplies the albedo. May be negative where nine coefficients cannot follow the
+        light.
     """
     cosine = normals.new_tensor((math.pi, *[2 * math.pi / 3] * 3, *[math.pi / 4] * 5))
     return torch.einsum("bhwk,bkc->bhwc", harmonics(normals) * cosine, light)

@@ -1,8 +1,10 @@
 """A view: what the photo and the estimate look like through a square crop around each body.
 
-crop <- square around the body's projected vertices, cut to the photo, on a grid;  fragments <- the body, rasterised with the crop's camera
+crop <- square around the body's projected vertices, cut to the photo, on a grid;  fragments <- the body, rasterised
+with the crop's camera
 
-A body that has moved a little is looked at through the crop it had, so that what was found out about the photo there still holds.
+A body that has moved a little is looked at through the crop it had, so that what was found out about the photo there
+still holds.
 """
 
 from collections.abc import Sequence
@@ -81,7 +83,8 @@ def render_view(
         estimate: B bodies and cameras.
         rasterizer: What finds the visible triangles; None: the fastest one installed.
         crop_px: Side of the crops, px.
-        before: An earlier view of the same bodies: who still lies inside its crop there, and fills it (`ROOM`), keeps it.
+        before: An earlier view of the same bodies: who still lies inside its crop there, and fills it (`ROOM`), keeps
+            it.
 
     Returns:
         The view. A body behind the camera has an empty rendering.

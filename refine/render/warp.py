@@ -1,11 +1,13 @@
 """The fast rasteriser: one NVIDIA Warp kernel for CPU and CUDA, one thread a triangle.
 
-Each thread walks the pixels of its triangle's bounding box and keeps the nearest hit by an atomic minimum on (depth, index) packed in
-64 bits. The edge functions are those of `refine.render.plain`; of a triangle that crosses the near plane, the box is taken around the
-part in front of it. Compiled on first use into Warp's kernel cache, once a machine and device.
+Each thread walks the pixels of its triangle's bounding box and keeps the nearest hit by an atomic minimum on (depth,
+index) packed in 64 bits. The edge functions are those of `refine.render.plain`; of a triangle that crosses the near
+plane, the box is taken around the part in front of it. Compiled on first use into Warp's kernel cache, once a machine
+and device.
 
-Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4; depth and index in
-one atomic as in Schütz, Kerbl and Wimmer, Software Rasterization of 2 Billion Points in Real Time, HPG 2022, sec. 3.
+Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4;
+depth and index in one atomic as in Schütz, Kerbl and Wimmer, Software Rasterization of 2 Billion Points in Real Time,
+HPG 2022, sec. 3.
 """
 
 import atexit
@@ -208,7 +210,8 @@ def _kernel() -> "wp.Kernel":
         if det < zero:  # seen from behind all signs are reversed
             det, edge_a, edge_b, edge_c = -det, -edge_a, -edge_b, -edge_c
 
-        # One loop instead of two, and one branch a pixel instead of three: mispredicted branches are most of the work on a CPU.
+        # One loop instead of two, and one branch a pixel instead of three: mispredicted branches are most of the work
+        # on a CPU.
         per_x, per_y = one / lens[0], one / lens[1]
         width = right - left + 1
         row, column = wp.int32(top), wp.int32(left)

@@ -8,8 +8,8 @@ estimate/...                                                                    
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
 cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason, the solver's
 verdict (B,) sentences   verdict/decision (B,) names of Decision   verdict/kept (B,) limbs, joined by "; "
-verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known; all where a gate judged
-sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
+verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known; all where
+a gate judged sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
 source/...   the regressor's own words; source/unusable, source/without_numbers (B,) where there are such people
 source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/files/nested.py`): what `Result.write_source` writes it again from

@@ -29,8 +29,9 @@ from refine.state import Bodies, State
 class Known(ABC):
     """All that is known of refined bodies, beside the estimate they came from; `refine.Result` adds what can be done with it.
 
-    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it is NaN here, and what is
-    written back is what came. In `estimate` and `state` a stand-in behind the camera takes its place (`source.without_numbers`).
+    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it
+    is NaN here, and what is written back is what came. In `estimate` and `state` a stand-in behind the camera takes its
+    place (`source.without_numbers`).
 
     Attributes:
         estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
@@ -44,9 +45,10 @@ class Known(ABC):
         detections: The keypoints the bodies were held against, or None.
         notes: One sentence for each thing that was decided on the way.
         photos: The photos, for pictures; empty after loading.
-        predict: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the result was loaded.
-        judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that decided it
-            (`refine.trust.gate`); empty without a gate.
+        predict: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the
+            result was loaded.
+        judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that
+            decided it (`refine.trust.gate`); empty without a gate.
         stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
     """
 
@@ -89,7 +91,7 @@ class Known(ABC):
     @cached_property
     @usual_torch()
     def posterior(self) -> "Posterior | None":  # type: ignore[name-defined]
-        """What is known of the bodies: the covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
+        """Covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
         from refine.trust.uncertainty import posterior
 
         return posterior(self.body, self.rounds[-1]) if self.rounds and self.rounds[-1].priors else None
@@ -99,7 +101,8 @@ class Known(ABC):
     def sigma_mm(self) -> Float[Tensor, "B J 3"]:
         """(B, J, 3) mm, standard deviation of each joint along image-x, image-y and depth, relative to the pelvis, whose own row is of its place.
 
-        Per coordinate and Gaussian: 68 % of true positions lie within one, 95 % within two. Infinite where nothing is known; NaN without rounds.
+        Per coordinate and Gaussian: 68 % of true positions lie within one, 95 % within two. Infinite where nothing is
+        known; NaN without rounds.
         """
         from refine.trust.uncertainty import joint_sigma_mm
 
@@ -199,8 +202,8 @@ class Known(ABC):
         """Project a named keypoint set of the refined bodies.
 
         Args:
-            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body. SMPL and SMPL-H have no face and
-                SMPL no fingers, so they lack "coco133", "openpose137" and "smplx55".
+            name: "coco17", "body25", "smpl24", "smplx55", "coco133" or another set of the body. SMPL and SMPL-H have no
+                face and SMPL no fingers, so they lack "coco133", "openpose137" and "smplx55".
 
         Returns:
             (B, K, 2) px of the photo.

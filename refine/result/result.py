@@ -27,8 +27,9 @@ from refine.solve import Solution
 class Result(Known):
     """Refined bodies beside the estimate they came from.
 
-    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it is NaN here, and what is
-    written back is what came. In `estimate` and `state` a stand-in behind the camera takes its place (`source.without_numbers`).
+    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it
+    is NaN here, and what is written back is what came. In `estimate` and `state` a stand-in behind the camera takes its
+    place (`source.without_numbers`).
     """
 
     def __repr__(self) -> str:
@@ -44,11 +45,12 @@ class Result(Known):
         """Return the refined parameters under SMPL's names, in the source's own layout.
 
         Returns:
-            `global_orient, body_pose, ...` refined, and `transl` (B, 3) m. Where the source's own model was refined, `betas` and
-            `expression` are refined too. Where another model stood in for it, they are the *source's*, since another model's shape
-            means nothing on it; `transl` puts the source's pelvis on the refined one, and the other model's shape is under a key
-            of its own, `built_in_shape`. `refine_body` (B, L) uint8 is the whole refined body, by which `refine.read` and `refine.fit`
-            find it again to the bit, where these parameters are saved beside it as they are; other readers pass it over.
+            `global_orient, body_pose, ...` refined, and `transl` (B, 3) m. Where the source's own model was refined,
+            `betas` and `expression` are refined too. Where another model stood in for it, they are the *source's*,
+            since another model's shape means nothing on it; `transl` puts the source's pelvis on the refined one, and
+            the other model's shape is under a key of its own, `built_in_shape`. `refine_body` (B, L) uint8 is the whole
+            refined body, by which `refine.read` and `refine.fit` find it again to the bit, where these parameters are
+            saved beside it as they are; other readers pass it over.
         """
         from refine.transfer import source_parameters
 
@@ -121,7 +123,8 @@ class Result(Known):
     def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
         """Return a page with a close-up of every person, misfit and cost before and after, and the joints that turned most.
 
-        Where a displacer was asked, below each person what it asks of the estimate, how unsure it is, and the residuals before and after.
+        Where a displacer was asked, below each person what it asks of the estimate, how unsure it is, and the residuals
+        before and after.
 
         Args:
             image: Which photo.

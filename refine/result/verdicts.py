@@ -35,7 +35,8 @@ def verdict_arrays(verdicts: Sequence[Verdict]) -> dict[str, np.ndarray]:
 def read_verdicts(arrays: Mapping[str, np.ndarray]) -> tuple[Verdict, ...]:
     """Return the verdicts of a result's file; empty where nobody judged.
 
-    A file written before decisions were kept has sentences alone, and the verdicts they were made of; numbers that a file lacks are None.
+    A file written before decisions were kept has sentences alone, and the verdicts they were made of; numbers that a
+    file lacks are None.
 
     Args:
         arrays: The file's content.

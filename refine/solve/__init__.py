@@ -120,12 +120,12 @@ class Solution:
         """Return the undamped posterior covariance of a step.
 
         Directions that neither evidence nor prior observes have infinite variance: every column with a part in such a
-        direction gets an infinite variance and no covariance with others, instead of a silently small one. Columns that do not exist for
-        a body (`Unknowns.free`) have zero variance.
+        direction gets an infinite variance and no covariance with others, instead of a silently small one. Columns that
+        do not exist for a body (`Unknowns.free`) have zero variance.
 
         Args:
-            rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this times P are zero; where the matrix
-                was summed in float32, its rounding is the least tolerance.
+            rank_tolerance: Eigenvalues of the normal matrix, scaled to unit diagonal, below this times P are zero;
+                where the matrix was summed in float32, its rounding is the least tolerance.
 
         Returns:
             (B, P, P), in squared units of the columns (rad², unitless, m²), float64.

@@ -2,8 +2,8 @@
 
     (H + damping diag H) step = -gradient,    state <- retract(state, step)  where the robust cost falls
 
-The damping follows the gain ratio (true over predicted decrease). Terms are linearised once a step, at the state that is
-tried: if it is accepted, its normal equations are the next ones, if not, the old ones are kept.
+The damping follows the gain ratio (true over predicted decrease). Terms are linearised once a step, at the state that
+is tried: if it is accepted, its normal equations are the next ones, if not, the old ones are kept.
 
 Source: Marquardt, SIAM J. Appl. Math. 11(2), 1963 (diagonal scaling); Nielsen, Damping parameter in Marquardt's method,
 IMM-REP-1999-05 (update of the damping).
@@ -24,13 +24,16 @@ from refine.terms import Term, name_of
 
 RUNNING = -1
 ROUNDING = 32.0
-"""Of a cost, in units of the type's: what two costs of the same body may differ by in single precision, where pixels are rounded to 3e-5."""
+"""Of a cost, in units of the type's: what two costs of the same body may differ by in single precision, where pixels
+are rounded to 3e-5."""
 DIAGONAL_FLOOR = 1e-9
-"""Least diagonal entry over the largest one: damps directions that nothing observes, so that they stay where they are."""
+"""Least diagonal entry over the largest one: damps directions that nothing observes, so that they stay where they
+are."""
 
 
 ROUGH_TOLERANCE = 1e-3
-"""Share of the cost by which an accepted step must lower it in a round that is not the last: what is left is less than evidence changes by."""
+"""Share of the cost by which an accepted step must lower it in a round that is not the last: what is left is less than
+evidence changes by."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class LevenbergMarquardt:
     """At the start, relative to the diagonal."""
 
     cost_tolerance: float = 1e-5
-    """A body has converged when an accepted step promised to lower its cost by less than this share (Ceres: 1e-6 on larger problems)."""
+    """A body has converged when an accepted step promised to lower its cost by less than this share (Ceres: 1e-6 on
+    larger problems)."""
 
     least_damping: float = 1e-7
     """Keeps the matrix well conditioned in float32."""
@@ -80,7 +84,8 @@ class LevenbergMarquardt:
             unknowns: The columns of a step.
 
         Returns:
-            The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its start.
+            The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its
+            start.
         """
         unknowns.check_bodies(state.bodies)
         current = normal_equations(body, state, terms, unknowns)
@@ -138,7 +143,8 @@ def _damped_step(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Solve the damped equations: step (B, P), the decrease of the quadratic model (B,), and where they could be solved (B,).
 
-    Zero where they are singular: that step is rejected and the damping grows. Zero in columns that do not exist (`free (B, P)`).
+    Zero where they are singular: that step is rejected and the damping grows. Zero in columns that do not exist (`free
+    (B, P)`).
     """
     diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
     floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny

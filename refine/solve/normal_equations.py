@@ -4,8 +4,8 @@
 
 A row that is only the share a_n of an independent observation is judged as a whole one: a_n² ρ(‖r_n‖² / a_n²).
 
-Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4.3 (weights without the second-order correction, which can
-make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec. 9.4.
+Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4.3 (weights without the second-order correction,
+which can make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec. 9.4.
 """
 
 from collections.abc import Sequence

@@ -22,7 +22,8 @@ from refine.state import State, Unknowns, choose
 from refine.terms import Term, is_correlated
 
 EXTRA_SIGMA_RAD = 0.3
-"""Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see `priors.near_estimate`)."""
+"""Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see
+`priors.near_estimate`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Observed:
     """What the evidence says at a state.
 
     Attributes:
-        unknowns: The columns worth solving for: those that some body of the batch needs, with the mask of each body's own.
+        unknowns: The columns worth solving for: those that some body of the batch needs, with the mask of each body's
+            own.
         seen: (B,) whether some column has information; a body whose evidence is not finite counts as seen.
         whole: Equations of the evidence whose rows are independent, in these columns.
         shared: Of the evidence whose rows hang together (`correlated` terms).
@@ -45,7 +47,8 @@ class Observed:
 def observe(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns | None = None) -> Observed:
     """Linearise the evidence once, and say what it sees.
 
-    Without columns of the caller's: trunk, limbs, shape and translation are free, and those hands, jaws and eyes that the evidence sees.
+    Without columns of the caller's: trunk, limbs, shape and translation are free, and those hands, jaws and eyes that
+    the evidence sees.
 
     Args:
         body: The model.
@@ -119,7 +122,8 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
         estimate: B bodies and cameras.
 
     Returns:
-        For each body UNUSABLE, BEHIND_CAMERA, OUTSIDE_IMAGE, or None where it is seen (or is not finite, which the solver reports).
+        For each body UNUSABLE, BEHIND_CAMERA, OUTSIDE_IMAGE, or None where it is seen (or is not finite, which the
+        solver reports).
     """
     joints = estimate.joints
     behind = joints[:, 0, 2] <= NEAR_M  # the pelvis: a body that straddles the camera is seen by none

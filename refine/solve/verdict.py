@@ -31,8 +31,8 @@ class Decision(Enum):
 class Verdict:
     """Whether the update of one body is believed, and the numbers that decided it.
 
-    A number is None where it was not measured or is not finite; one that is added has None as its default, and is stored and shown as the
-    others are.
+    A number is None where it was not measured or is not finite; one that is added has None as its default, and is
+    stored and shown as the others are.
 
     Attributes:
         decision: What was decided.

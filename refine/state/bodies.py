@@ -1,7 +1,7 @@
 """Bodies: pose, shape, expression and translation of people on one model.
 
-Frames: `pose` is local to each joint's parent, the root's in the camera frame; `translation` is SMPL's `transl` in the camera
-frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodies, never images.
+Frames: `pose` is local to each joint's parent, the root's in the camera frame; `translation` is SMPL's `transl` in the
+camera frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodies, never images.
 """
 
 from dataclasses import dataclass

@@ -18,8 +18,9 @@ from refine.state.bodies import Bodies
 class Unknowns:
     """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
 
-    The columns are one layout for a whole batch; `free` says which of them exist for each body. A column that does not exist for a body has
-    no gradient and no variance there, and its body's numbers are those of a layout without it. Two layouts are equal whatever their masks.
+    The columns are one layout for a whole batch; `free` says which of them exist for each body. A column that does not
+    exist for a body has no gradient and no variance there, and its body's numbers are those of a layout without it. Two
+    layouts are equal whatever their masks.
 
     Attributes:
         joints: Indices of the free joints, ascending.

@@ -103,8 +103,8 @@ class Linearization:
         jacobian: (B, N, D, P), per unit step of the unknowns.
         kernel: The term's robust kernel.
         constant: (B,) added to the cost, or None (a mixture's component constant).
-        share: (B, N) root of how much of an independent observation each row is, already in residual and Jacobian; the kernel judges the
-            row as if it were whole: share² ρ(‖residual‖² / share²). None: all rows are whole.
+        share: (B, N) root of how much of an independent observation each row is, already in residual and Jacobian; the
+            kernel judges the row as if it were whole: share² ρ(‖residual‖² / share²). None: all rows are whole.
     """
 
     residual: Float[Tensor, "B N D"]
@@ -133,8 +133,8 @@ class AnalyticTerm(Protocol):
         Args:
             state: B bodies and cameras.
             posed: The same bodies, posed.
-            unknowns: The columns. Where one does not exist for a body (`unknowns.free`) its Jacobian is not used, whatever it says; a row
-                that speaks of such a column alone should have no residual.
+            unknowns: The columns. Where one does not exist for a body (`unknowns.free`) its Jacobian is not used,
+                whatever it says; a row that speaks of such a column alone should have no residual.
         """
         ...
 

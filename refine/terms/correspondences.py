@@ -18,9 +18,10 @@ class Correspondences:
         barycentric: (B, N, 3) weights of its corners.
         target: (B, N, 2) px of the photo; finite everywhere (zero where there is no information).
         sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
-        share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a robust kernel judges
-            the match by what it says itself, not by its share. None: each is one.
-        person: (B,) how likely the photo shows the person where the surface is said to be seen, 0..1, a mean over pixels; NaN: not known.
+        share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a
+            robust kernel judges the match by what it says itself, not by its share. None: each is one.
+        person: (B,) how likely the photo shows the person where the surface is said to be seen, 0..1, a mean over
+            pixels; NaN: not known.
 
     Raises:
         InputError: The parts disagree on the number of bodies or matches.

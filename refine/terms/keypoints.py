@@ -3,8 +3,8 @@
     residual[b, k] = (project(keypoint[b, k]) - target[b, k]) / sigma_px[b, k]
     sigma_px       = s max(sigma_floor, k sigma_OKS) / g(confidence),   s = √(area of the person's box)
 
-No information: confidence zero, or closer to the image's border than 2 % of its width or height, where detectors put the
-joints of people who are cut off.
+No information: confidence zero, or closer to the image's border than 2 % of its width or height, where detectors put
+the joints of people who are cut off.
 
 Source: COCO keypoint evaluation (per-joint constants of the object keypoint similarity, cocodataset.org); ViTPose and
 OpenPose report confidences g is applied to; SPIN and CamSMPLify drop hips and neck (their definition differs between
@@ -30,7 +30,8 @@ OKS_SIGMA = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
     "hip": 0.107, "knee": 0.087, "ankle": 0.089, "toe": 0.068, "heel": 0.066,
 }  # fmt: skip
-"""Standard deviation of annotators per joint over √(object area): COCO keypoint evaluation; toes and heels from COCO-WholeBody."""
+"""Standard deviation of annotators per joint over √(object area): COCO keypoint evaluation; toes and heels from
+COCO-WholeBody."""
 
 SMALL_PART_SIGMA = 0.035
 """For face, hand and other points without a constant of their own (COCO-WholeBody: 0.01-0.045 on hands and face)."""
@@ -55,8 +56,9 @@ class DetectorNoise:
     """How a detector errs."""
 
     oks_share: float = 0.25
-    """k: detectors' error in units of the annotators' spread, which includes clothing and definition. PCK@0.05 of 90 % and more
-    on visible joints means 0.02 of the box a coordinate, a quarter of the OKS constant of shoulders and hips."""
+    """k: detectors' error in units of the annotators' spread, which includes clothing and definition. PCK@0.05 of 90 %
+    and more on visible joints means 0.02 of the box a coordinate, a quarter of the OKS constant of shoulders and
+    hips."""
 
     sigma_floor: float = 0.008
     """Least sigma over √(box area): a 64-bin heatmap's pixel over the box, half of it."""
@@ -68,8 +70,8 @@ class DetectorNoise:
     """Points within this share of the image's width or height from its border carry no information."""
 
     part_points: float = 3.0
-    """The points of one face or one hand come from one small image region and err together: all of them count as this many
-    independent ones (position, size and turn of the part). Without, 68 face points outvote an arm."""
+    """The points of one face or one hand come from one small image region and err together: all of them count as this
+    many independent ones (position, size and turn of the part). Without, 68 face points outvote an arm."""
 
     least_confidence: float = 0.3
     """Below, a detection carries no information (MMPose draws none below its default `kpt_thr` of 0.3)."""
@@ -136,7 +138,8 @@ class Keypoints:
     target: Float[Tensor, "B K 2"]
     sqrt_information: Float[Tensor, "B K 2 2"]
     kernel: Kernel = GemanMcClure(scale=10.0)
-    """In standard deviations; SMPLify's 100 px on a 224-px crop is wider still. A swapped limb lies 20 sigmas and more away."""
+    """In standard deviations; SMPLify's 100 px on a 224-px crop is wider still. A swapped limb lies 20 sigmas and more
+    away."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
@@ -188,8 +191,8 @@ def keypoints_from_detections(
 ) -> Keypoints:
     """Build the term from a detector's output under its documented noise.
 
-    The person's box is the one around the estimate's projected points (the body's own, of a whole-body set) and the confident detections,
-    cut to the photo.
+    The person's box is the one around the estimate's projected points (the body's own, of a whole-body set) and the
+    confident detections, cut to the photo.
 
     Args:
         points: K named points of the body.

@@ -28,7 +28,8 @@ class Reprojection:
 
     matches: Correspondences
     kernel: Kernel = GemanMcClure(scale=10.0)
-    """Where a residual stops pulling, in standard deviations. Wide on purpose: the estimate itself starts several sigmas off."""
+    """Where a residual stops pulling, in standard deviations. Wide on purpose: the estimate itself starts several
+    sigmas off."""
 
     @property
     def correlated(self) -> bool:

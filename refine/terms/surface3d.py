@@ -4,7 +4,8 @@
 
 One row along the normal (D = 1) lets a point slide along the other surface, three rows (D = 3) hold it.
 
-Source: Chen and Medioni, Object modelling by registration of multiple range images, Image and Vision Computing 10(3), 1992 (point to plane).
+Source: Chen and Medioni, Object modelling by registration of multiple range images, Image and Vision Computing 10(3),
+1992 (point to plane).
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ class Surface3D:
     target: Float[Tensor, "B N 3"]
     sqrt_information: Float[Tensor, "B N D 3"]
     kernel: Kernel = GemanMcClure(scale=3.0)
-    """Where a point stops pulling, in standard deviations: what has no counterpart (hair, a thumb elsewhere) must not bend the body."""
+    """Where a point stops pulling, in standard deviations: what has no counterpart (hair, a thumb elsewhere) must not
+    bend the body."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("surface3d.target", self.target, "B N 3")

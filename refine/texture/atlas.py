@@ -3,11 +3,11 @@
     texel (row, column)  ->  triangle and barycentrics of  uv = ((column + ½) / W, (row + ½) / H)
     mirror(texel)         =  the texel whose rest point is nearest to (-x, y, z)
 
-Texels just outside the charts (the gutter) stand for the nearest texel inside, so that a bilinear look-up at a chart's rim never meets
-a texel that belongs to nothing.
+Texels just outside the charts (the gutter) stand for the nearest texel inside, so that a bilinear look-up at a chart's
+rim never meets a texel that belongs to nothing.
 
-Source: Piponi and Borshukov, Seamless Texture Mapping of Subdivision Surfaces by Model Pelting and Texture Blending, SIGGRAPH 2000,
-sec. 4 (texels as surface points); the rest-pose body is symmetric about x = 0.
+Source: Piponi and Borshukov, Seamless Texture Mapping of Subdivision Surfaces by Model Pelting and Texture Blending,
+SIGGRAPH 2000, sec. 4 (texels as surface points); the rest-pose body is symmetric about x = 0.
 """
 
 import hashlib
@@ -32,10 +32,12 @@ SMALLEST, LARGEST = 8, 8192
 """Sides of a texture map, texels."""
 
 MIRROR_M = 0.02
-"""No texel has an opposite farther than this from where it should be, m: several texels of a 256 map, less than a finger's girth."""
+"""No texel has an opposite farther than this from where it should be, m: several texels of a 256 map, less than a
+finger's girth."""
 
 _LAYOUTS: "WeakTensorKeyDictionary" = WeakTensorKeyDictionary()
-"""Fingerprints by `uv_faces` and then `uv`, so that a layout is read off its device once; a body's tensors are never changed in place."""
+"""Fingerprints by `uv_faces` and then `uv`, so that a layout is read off its device once; a body's tensors are never
+changed in place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,8 @@ class Atlas:
         height: H, texels.
         width: W, texels.
         index: (T,) row * W + column of each texel that is used, ascending; the gutter's come last.
-        source: (T,) position in `index` of the texel whose place it stands for: itself, or for the gutter the nearest one inside.
+        source: (T,) position in `index` of the texel whose place it stands for: itself, or for the gutter the nearest
+            one inside.
         triangle: (T,) index into faces.
         barycentric: (T, 3) weights of its corners.
         layout: Fingerprint of the body's UV layout.

@@ -5,13 +5,14 @@
     colour = argmin_c sum_f trust_f ||c - color_f||         (geometric median, by reweighting; one frame: its colour)
     confidence = (1 - prod_f (1 - trust_f)) * agreement,    agreement = sum_f trust_f / (1 + (r_f / SPREAD)²) / sum_f trust_f
 
-A texel is visible where its place on the body lies no deeper than what the rendering shows at its pixel. A pixel's size and the
-estimate's uncertainty sigma are lengths across the view, m; on a surface seen at an angle both cover more. Near outlines, the body's own
-included, a misaligned estimate shows the background or another limb: very close to one nothing is taken, and little near it.
+A texel is visible where its place on the body lies no deeper than what the rendering shows at its pixel. A pixel's size
+and the estimate's uncertainty sigma are lengths across the view, m; on a surface seen at an angle both cover more. Near
+outlines, the body's own included, a misaligned estimate shows the background or another limb: very close to one nothing
+is taken, and little near it.
 
-Source: Debevec, Taylor and Malik, Modeling and Rendering Architecture from Photographs, SIGGRAPH 1996, sec. 3 (view-dependent weights);
-Weiszfeld 1937, with the smoothing of Vardi and Zhang, PNAS 97(4), 2000 (geometric median); Williams, Casting Curved Shadows on Curved
-Surfaces, SIGGRAPH 1978 (visibility by depth).
+Source: Debevec, Taylor and Malik, Modeling and Rendering Architecture from Photographs, SIGGRAPH 1996, sec. 3
+(view-dependent weights); Weiszfeld 1937, with the smoothing of Vardi and Zhang, PNAS 97(4), 2000 (geometric median);
+Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978 (visibility by depth).
 """
 
 from dataclasses import dataclass, replace
@@ -34,10 +35,12 @@ DETAIL_M = 0.02
 """What a texture must tell apart, m: half a shirt's stripe. A blur of this size halves the trust."""
 
 RIM_M = 0.015
-"""Over this distance from an outline trust rises from zero to one, m: about what hair and folded cloth stand off a naked body."""
+"""Over this distance from an outline trust rises from zero to one, m: about what hair and folded cloth stand off a
+naked body."""
 
 CUT = 0.5
-"""Within so many sigmas of an outline nothing is taken: there the background is what the photo shows with more than 31 %."""
+"""Within so many sigmas of an outline nothing is taken: there the background is what the photo shows with more than 31
+%."""
 
 JUMP_M = 0.03
 """A step in depth between neighbouring pixels beyond this is an outline, m: a forearm before the trunk."""
@@ -55,7 +58,8 @@ SPREAD = 0.15
 """Distance of a frame's colour from the combined one at which it agrees by half: what light and cloth folds change."""
 
 MEDIAN_PASSES, MEDIAN_FLOOR = 10, 0.01
-"""Reweightings of the geometric median, and the distance below which a frame's weight grows no further: 2.5 steps of 8-bit colour."""
+"""Reweightings of the geometric median, and the distance below which a frame's weight grows no further: 2.5 steps of
+8-bit colour."""
 
 TEXELS_AT_ONCE = 1 << 19
 """Texels of all frames worked on together, about 300 bytes each: three frames of a 512 map, a hundred of a 96 map."""
@@ -70,7 +74,8 @@ class Frames:
         vertices: (B, V, 3) m, camera frame.
         camera: B cameras of the H x W pictures (`camera_from_world` is not applied).
         fragments: (B, H, W) the body rasterised into its picture.
-        trust: (B, H, W) 0..1, what the caller knows: zero outside a mask of the person, beyond the photo's border or behind someone else.
+        trust: (B, H, W) 0..1, what the caller knows: zero outside a mask of the person, beyond the photo's border or
+            behind someone else.
             None: one everywhere.
         sigma_m: (B, V) standard deviation of where each vertex lies across the view, m. None: zero.
 
@@ -115,8 +120,8 @@ def bake(frames: Frames, atlas: Atlas, person: Int[Tensor, "B"] | None = None) -
         person: (B,) whom each frame shows, 0..N-1; None: all show one person.
 
     Returns:
-        N maps of the atlas's size. Confidence is zero, and the mark `Fill.EMPTY`, where no frame saw the body. The order of a person's
-        frames does not matter, and people do not feel each other.
+        N maps of the atlas's size. Confidence is zero, and the mark `Fill.EMPTY`, where no frame saw the body. The
+        order of a person's frames does not matter, and people do not feel each other.
 
     Raises:
         InputError: The body's vertices or the people do not fit, or a colour or vertex is not finite.

@@ -67,7 +67,8 @@ def load_texture(path: str | Path, body: SkinnedBody) -> Texture:
         One map, on the body's device.
 
     Raises:
-        InputError: The file is missing, broken, of another kind or of a later version, or was made for another UV layout.
+        InputError: The file is missing, broken, of another kind or of a later version, or was made for another UV
+            layout.
     """
     path = Path(path).with_suffix(".npz")
     try:

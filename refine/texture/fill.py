@@ -5,7 +5,8 @@
 
 over the part's T_part texels, w being their confidence. Only empty texels are filled; what was seen stays as it was.
 
-Source: Alldieck et al., Video Based Reconstruction of 3D People Models, CVPR 2018, sec. 3.4 (texture completion); the rest is arithmetic.
+Source: Alldieck et al., Video Based Reconstruction of 3D People Models, CVPR 2018, sec. 3.4 (texture completion); the
+rest is arithmetic.
 """
 
 from dataclasses import replace
@@ -19,10 +20,12 @@ from refine.texture.atlas import Atlas
 from refine.texture.texture import Fill, Texture
 
 MIRROR_TRUST = 0.5
-"""Confidence of a mirrored colour over that of the seen one: clothes are mostly symmetric, prints, light and hair are not."""
+"""Confidence of a mirrored colour over that of the seen one: clothes are mostly symmetric, prints, light and hair are
+not."""
 
 MEAN_TRUST = 0.1
-"""Confidence of a mean colour over that of the colours it is the mean of: enough to tell skin from trousers, no detail."""
+"""Confidence of a mean colour over that of the colours it is the mean of: enough to tell skin from trousers, no
+detail."""
 
 
 def filled_by_symmetry(texture: Texture, atlas: Atlas) -> Texture:
@@ -91,7 +94,8 @@ def mean_texture(texture: Texture) -> Texture:
         texture: B maps, B at least 1.
 
     Returns:
-        One map; its confidence is the mean confidence, a texel's mark the surest kind anybody has there (seen before mirrored before mean).
+        One map; its confidence is the mean confidence, a texel's mark the surest kind anybody has there (seen before
+        mirrored before mean).
 
     Raises:
         InputError: There is no map.

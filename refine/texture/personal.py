@@ -27,7 +27,8 @@ CROP_PX = 512
 """Side of the crops colours are taken from, px: a person 430 px tall shows 4 mm a pixel, about a texel of a 512 map."""
 
 SIGMA_M = 0.02
-"""How far off an estimate lies across the view where nothing better is known, m: what refinement with keypoints leaves."""
+"""How far off an estimate lies across the view where nothing better is known, m: what refinement with keypoints
+leaves."""
 
 
 def bake_textures(

@@ -2,11 +2,12 @@
 
     colour(pixel) = (sum_i b_i k_i c_i) / (sum_i b_i k_i),    confidence(pixel) = sum_i b_i confidence_i
 
-over the four texels around the pixel's UV place, with bilinear weights b_i and k_i = 1 where a texel has a colour at all, so that empty
-texels do not darken their neighbours. Colours are code values of the photos they came from (sRGB, 0..1), light and all.
+over the four texels around the pixel's UV place, with bilinear weights b_i and k_i = 1 where a texel has a colour at
+all, so that empty texels do not darken their neighbours. Colours are code values of the photos they came from (sRGB,
+0..1), light and all.
 
-Source: Williams, Pyramidal Parametrics, SIGGRAPH 1983 (bilinear look-up); weighting by coverage as in Porter and Duff, Compositing
-Digital Images, SIGGRAPH 1984 (premultiplied colour).
+Source: Williams, Pyramidal Parametrics, SIGGRAPH 1983 (bilinear look-up); weighting by coverage as in Porter and Duff,
+Compositing Digital Images, SIGGRAPH 1984 (premultiplied colour).
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ class Texture:
 
     Attributes:
         pixels: (B, H, W, 3) RGB, code values of the photos, 0..1; zero where empty.
-        confidence: (B, H, W) 0..1, how sure it is that the person has this colour there; 0 where it was never seen or guessed.
+        confidence: (B, H, W) 0..1, how sure it is that the person has this colour there; 0 where it was never seen or
+            guessed.
         filled: (B, H, W) `Fill` of each texel.
         layout: Fingerprint of the UV layout the maps belong to (`refine.texture.atlas.uv_layout`).
 
@@ -154,8 +156,8 @@ def render_texture(
         texture: One map a body, or one for all.
 
     Returns:
-        rgb (B, H, W, 3), code values as in the maps, and confidence (B, H, W); zero on the background and where the map is empty.
-        Differentiable in the maps and, through the fragments, in the vertices.
+        rgb (B, H, W, 3), code values as in the maps, and confidence (B, H, W); zero on the background and where the map
+        is empty. Differentiable in the maps and, through the fragments, in the vertices.
 
     Raises:
         InputError: The texture belongs to another UV layout, or there are not as many maps as bodies.

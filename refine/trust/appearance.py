@@ -2,9 +2,11 @@
 
     unexplained = min over a, b of  Σ c |photo - (a texture + b)|² / Σ c |photo - mean(photo)|²        per channel, then their mean
 
-over the pixels whose texture is known, c its confidence; gain a >= 0 and offset b take up light and exposure. Zero: exactly so; one: the texture says nothing.
+over the pixels whose texture is known, c its confidence; gain a >= 0 and offset b take up light and exposure. Zero:
+exactly so; one: the texture says nothing.
 
-Source: the coefficient of determination (Wright, J. Agric. Res. 20, 1921), with gain and offset as in Baker et al., Lucas-Kanade 20 Years On: part 3, 2003.
+Source: the coefficient of determination (Wright, J. Agric. Res. 20, 1921), with gain and offset as in Baker et al.,
+Lucas-Kanade 20 Years On: part 3, 2003.
 """
 
 from collections.abc import Sequence

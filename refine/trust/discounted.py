@@ -32,7 +32,8 @@ class Discounted:
     noise: Float[Tensor, "B"]
     silent: Bool[Tensor, "B N"] | None = None
     kernel: Kernel = GemanMcClure(scale=5.0)
-    """In place of a Geman-McClure kernel of the term's own, which is wide so that a wrong estimate can be seen at all: by now what lies 5 sigmas off is an outlier."""
+    """In place of a Geman-McClure kernel of the term's own, which is wide so that a wrong estimate can be seen at all:
+    by now what lies 5 sigmas off is an outlier."""
 
     def __post_init__(self) -> None:
         check_shape("noise", self.noise, "B")

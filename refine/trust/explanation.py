@@ -3,10 +3,11 @@
     step = -A⁻¹ Σ_t g_t = Σ_t step_t         A: information of all terms at the result, g_t: gradient of term t at the estimate
     degrees[t, j] = step_t[j] · turn[j] / |turn[j]|,     turn: what the joint really turned by; the rows of a joint add up to about |turn|
 
-Priors around the estimate have no gradient there: they hold back, and ask for nothing. What the terms' linear models leave
-unexplained is a row of its own.
+Priors around the estimate have no gradient there: they hold back, and ask for nothing. What the terms' linear models
+leave unexplained is a row of its own.
 
-Source: Cook, Detection of influential observation, Technometrics 19(1), 1977 (the influence of parts of the data through the normal equations).
+Source: Cook, Detection of influential observation, Technometrics 19(1), 1977 (the influence of parts of the data
+through the normal equations).
 """
 
 from dataclasses import dataclass

@@ -7,15 +7,17 @@
 
     d      = Σ_i (H (N + H)⁻¹)_ii                         directions the evidence determines; a branch's own are those of its columns
 
-The first round takes evidence and estimate at their word: priors as wide as regressors usually err. How far it goes is the question put to
-the evidence, and the later rounds, whose priors are as wide as this estimate is wrong (`refine.trust.quality`), are the answer that is used.
+The first round takes evidence and estimate at their word: priors as wide as regressors usually err. How far it goes is
+the question put to the evidence, and the later rounds, whose priors are as wide as this estimate is wrong
+(`refine.trust.quality`), are the answer that is used.
 
-Cross-validation between parts of the body does not help against another person's evidence or a loose coat: both are consistent in
-themselves. What gives them away is that the estimate would have to be far more wrong than regressors are. One limb that would have to be is
-put back alone: a swapped or mistaken detection. What the evidence does not ask for is hardly done in the first place: the priors around a good estimate are narrow.
+Cross-validation between parts of the body does not help against another person's evidence or a loose coat: both are
+consistent in themselves. What gives them away is that the estimate would have to be far more wrong than regressors are.
+One limb that would have to be is put back alone: a swapped or mistaken detection. What the evidence does not ask for is
+hardly done in the first place: the priors around a good estimate are narrow.
 
-Source: MacKay, Neural Computation 4(3), 1992, sec. 4 (d, the number of well-determined parameters); Bar-Shalom, Estimation
-with Applications to Tracking and Navigation, 2001, sec. 5.4 (gating by the normalised squared innovation).
+Source: MacKay, Neural Computation 4(3), 1992, sec. 4 (d, the number of well-determined parameters); Bar-Shalom,
+Estimation with Applications to Tracking and Navigation, 2001, sec. 5.4 (gating by the normalised squared innovation).
 """
 
 from collections.abc import Sequence
@@ -58,7 +60,8 @@ class Statistics:
         worse: (B, T) nats by which each source of evidence is explained worse than before, zero where it is not.
         wrong: (B, K) branches that would have to be far more wrong than limbs are.
         names: Of the K branches.
-        unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and after; NaN: not known.
+        unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and after;
+            NaN: not known.
         place: Where in the picture they were moved, and whether that is believed.
         person: (B,) how likely the photo shows the person where the network puts him; NaN: not asked.
     """
@@ -110,19 +113,21 @@ class Gate:
     """Nats by which a source of evidence may be explained worse by what the others ask for."""
 
     most_stranger: float = 0.1
-    """Share of the photo's variation that the person's own texture, where one is known, may explain less than before. A judgement: light and
-    folds change by less."""
+    """Share of the photo's variation that the person's own texture, where one is known, may explain less than before. A
+    judgement: light and folds change by less."""
 
     least_person: float = 0.55
-    """How likely the photo must show the person where a network that nothing else speaks beside puts him, a mean over what it says is seen:
-    of 66 updates of people in real photos none has less than 0.69, of those of the same bodies in other photos half."""
+    """How likely the photo must show the person where a network that nothing else speaks beside puts him, a mean over
+    what it says is seen: of 66 updates of people in real photos none has less than 0.69, of those of the same bodies in
+    other photos half."""
 
     most_shift: float = 0.15
-    """Of the person's height, by which the evidence may move the body's trunk in the picture: of 300 weak estimates half are moved by 0.034,
-    one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A neighbour is 0.2 and more away (docs/trust.md)."""
+    """Of the person's height, by which the evidence may move the body's trunk in the picture: of 300 weak estimates
+    half are moved by 0.034, one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A neighbour
+    is 0.2 and more away (docs/trust.md)."""
     most_growth: float = 0.4
-    """Logarithm of the factor by which it may change the body's size in the picture: 1.5. Of 300 weak estimates half change by 0.05, one in a
-    hundred by 0.22, none by 0.34; a photo of half the size asks for 0.69."""
+    """Logarithm of the factor by which it may change the body's size in the picture: 1.5. Of 300 weak estimates half
+    change by 0.05, one in a hundred by 0.22, none by 0.34; a photo of half the size asks for 0.69."""
 
     def __post_init__(self) -> None:
         numbers = (
@@ -200,11 +205,14 @@ class Gate:
         Args:
             estimate: What the regressor said.
             rounds: All of them, each with its evidence and priors.
-            unexplained: (B, 2) how little the person's texture explains of the photo before and after (`refine.trust.appearance`), or None.
-            reported: Share of a displacement that the displacer reports (`Matching.reported`); what it alone asks for is judged by that.
+            unexplained: (B, 2) how little the person's texture explains of the photo before and after
+                (`refine.trust.appearance`), or None.
+            reported: Share of a displacement that the displacer reports (`Matching.reported`); what it alone asks for
+                is judged by that.
 
         Returns:
-            The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of what is left.
+            The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of
+            what is left.
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
         found = self.statistics(body, start, rounds, unexplained)

@@ -5,7 +5,8 @@
     shift   = |pixel of the trunk's middle, after - before| / (scale · stature, before)   heights of the person
     growth  = log (scale · stature, after) / (scale · stature, before)
 
-All from two states, before and after: it costs no solve, and it does not matter where the evidence came from. The trunk, since limbs turn.
+All from two states, before and after: it costs no solve, and it does not matter where the evidence came from. The
+trunk, since limbs turn.
 
 Causes, by what is left of (shift / most shift)² + (growth / most growth)² when each is undone:
 

@@ -2,8 +2,8 @@
 
     person = mean over the pixels that are said to be seen of how likely the photo shows the person there
 
-A network that compares a rendering with a photo finds something alike in many photos; whether a person is there it is asked apart, of the same
-pixels, and that answer does not depend on where the offsets point.
+A network that compares a rendering with a photo finds something alike in many photos; whether a person is there it is
+asked apart, of the same pixels, and that answer does not depend on where the offsets point.
 
 Source: the head for it is trained with the displacement network (`displacement_net.loss`).
 """

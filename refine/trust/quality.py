@@ -5,10 +5,12 @@
     log p(evidence | s, t) = -n log t - ½ |r|² / t² + Σ_i ( ½ s² q_i² / t⁴ / (1 + s² h_i / t²) - ½ log(1 + s² h_i / t²) )
     h, V: eigenvalues and vectors of L⁻¹ H L⁻ᵀ,  N = L Lᵀ,  q = Vᵀ L⁻¹ g;    log s, log t = their means under that and the priors, on a grid
 
-Good estimates hardly disagree with the evidence: their s is small, and the priors around them keep them where they are. Columns without a
-prior around the estimate (the translation) are integrated out: H, g and |r|² are their Schur complement.
+Good estimates hardly disagree with the evidence: their s is small, and the priors around them keep them where they are.
+Columns without a prior around the estimate (the translation) are integrated out: H, g and |r|² are their Schur
+complement.
 
-Source: MacKay, Bayesian Interpolation, Neural Computation 4(3), 1992, sec. 4 (the evidence for a prior's width and for the noise).
+Source: MacKay, Bayesian Interpolation, Neural Computation 4(3), 1992, sec. 4 (the evidence for a prior's width and for
+the noise).
 """
 
 import math
@@ -32,10 +34,12 @@ USUAL, SPREAD = 0.5, 1.0
 LEAST, MOST, GRID = 0.02, 2.0, 25
 """Ends and number of the s that are tried, evenly in the logarithm."""
 NOISE_SPREAD, LEAST_NOISE, MOST_NOISE, NOISE_GRID = 0.35, 0.6, 4.0, 13
-"""Standard deviation of log t, whose median is zero: detectors are as good as they say, give or take a third. Ends and number of the t that are tried."""
+"""Standard deviation of log t, whose median is zero: detectors are as good as they say, give or take a third. Ends and
+number of the t that are tried."""
 BEND_FACTOR, BEND_POWER = 1.37, 1.17
-"""s <- 1.37 s^1.17: large errors bend, and a linear model sees them smaller than they are. On the benchmark's first set of people with clean
-keypoints the model says 0.82, 0.55, 0.36 of weak, medium and strong estimates, which have 1.09, 0.68, 0.41."""
+"""s <- 1.37 s^1.17: large errors bend, and a linear model sees them smaller than they are. On the benchmark's first set
+of people with clean keypoints the model says 0.82, 0.55, 0.36 of weak, medium and strong estimates, which have 1.09,
+0.68, 0.41."""
 RIDGE = 1e-9
 """Added to what is integrated out, relative to its largest diagonal: a direction nobody knows."""
 
@@ -98,8 +102,8 @@ def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequenc
         priors: All priors at their usual width.
 
     Returns:
-        The multiples; one for a body whose evidence is not finite, and where no prior is around the estimate. Evidence whose rows
-        hang together has no say about the noise: how many numbers it is worth was settled when it was built.
+        The multiples; one for a body whose evidence is not finite, and where no prior is around the estimate. Evidence
+        whose rows hang together has no say about the noise: how many numbers it is worth was settled when it was built.
     """
     near, others = split(priors)
     around, rest = (normal_equations(body, state, part, observed.unknowns) for part in (near, others))
@@ -156,8 +160,9 @@ def _is_finite(matrix: Float[Tensor, "B P P"], vector: Float[Tensor, "B P"]) -> 
 def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEquations) -> Spectrum | None:
     """Return the evidence around the estimate in the directions of the priors around it; None where no body has such a prior.
 
-    Each body has its own columns: those with a prior around the estimate, and those that are integrated out. What is neither, or is another
-    body's alone, stands beside them with a unit diagonal and no evidence, and counts for nothing.
+    Each body has its own columns: those with a prior around the estimate, and those that are integrated out. What is
+    neither, or is another body's alone, stands beside them with a unit diagonal and no evidence, and counts for
+    nothing.
 
     Args:
         around: Of the priors around the estimate, at their usual width.

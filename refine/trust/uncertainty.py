@@ -4,12 +4,13 @@
     t² = max(1, median |r|² / median of χ²)        a body whose evidence is worse than it says
     s_k = Σ_{rows of part k} w J ᵀ r               the score of one part of the body
 
-N: information of the priors, as wide as the estimate is wrong; H: of the evidence, robust weights applied. Pixels of one part of a body err
-together, parts do not: the sandwich takes the parts, not the pixels, as its independent units, and the plain posterior stands beside it,
-since fifteen parts alone cannot span eighty unknowns. What was put back has no evidence, and priors as wide as regressors usually err.
+N: information of the priors, as wide as the estimate is wrong; H: of the evidence, robust weights applied. Pixels of
+one part of a body err together, parts do not: the sandwich takes the parts, not the pixels, as its independent units,
+and the plain posterior stands beside it, since fifteen parts alone cannot span eighty unknowns. What was put back has
+no evidence, and priors as wide as regressors usually err.
 
-Source: Huber, Proc. 5th Berkeley Symp. 1, 1967, and White, Econometrica 50(1), 1982 (sandwich); Liang and Zeger, Biometrika 73(1), 1986 (clusters as
-units); Rousseeuw and Croux, JASA 88, 1993 (scale from a median).
+Source: Huber, Proc. 5th Berkeley Symp. 1, 1967, and White, Econometrica 50(1), 1982 (sandwich); Liang and Zeger,
+Biometrika 73(1), 1986 (clusters as units); Rousseeuw and Croux, JASA 88, 1993 (scale from a median).
 """
 
 from collections.abc import Sequence
@@ -33,12 +34,15 @@ MM_PER_M = 1000.0
 PARTS_SHARE = 0.5
 """Of the sandwich, see above: it is not trusted alone."""
 PLAIN_SHARE = 0.8
-"""Of the plain posterior: more than a half, since at the minimum the score of a part that alone sees a joint is zero."""
+"""Of the plain posterior: more than a half, since at the minimum the score of a part that alone sees a joint is
+zero."""
 CORRELATED_SHARE = 3.0
-"""What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only noise but also a share of the
-displacement that is not seen. Found where the stated uncertainty of the benchmark's first set of people fits."""
+"""What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only
+noise but also a share of the displacement that is not seen. Found where the stated uncertainty of the benchmark's first
+set of people fits."""
 BEST_SCALE = 0.13
-"""No estimate is stated to be surer than one of 10 mm PA-MPJPE (`refine.evaluate.disturbance`, "near"): how good a good one is, evidence hardly says."""
+"""No estimate is stated to be surer than one of 10 mm PA-MPJPE (`refine.evaluate.disturbance`, "near"): how good a good
+one is, evidence hardly says."""
 CHUNK = 1024
 """Vertices whose Jacobians are held together."""
 
@@ -49,8 +53,8 @@ class Posterior:
 
     Attributes:
         unknowns: The columns.
-        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where nothing is known, zero in
-            columns that do not exist for a body.
+        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where nothing
+            is known, zero in columns that do not exist for a body.
         noise: (B,) t, how many of its own sigmas the evidence is off, one or more.
     """
 

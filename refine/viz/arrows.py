@@ -67,11 +67,12 @@ def arrows(
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
-        (H', W', 3) uint8 RGB: the darkened photo, the estimate's outline, arrows, and a strip that says what the colours mean.
+        (H', W', 3) uint8 RGB: the darkened photo, the estimate's outline, arrows, and a strip that says what the
+        colours mean.
 
     Raises:
-        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different people
-            or have different meshes.
+        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different
+            people or have different meshes.
     """
     check_photo(photo)
     check_same_people(before, after)

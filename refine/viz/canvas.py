@@ -1,7 +1,8 @@
 """Drawing on pictures: colours, text, lines that are seen on dark and on bright ground, legends, pages.
 
 Pictures are (H, W, 3) uint8 RGB arrays; functions here draw in place on a picture their caller has just made.
-Positions follow the corner convention of `refine.geometry.camera`; `draw_line` subtracts the half pixel that OpenCV's drawing counts from.
+Positions follow the corner convention of `refine.geometry.camera`; `draw_line` subtracts the half pixel that OpenCV's
+drawing counts from.
 
 Source: Okabe and Ito, Color Universal Design, 2008 (the palette); the text is OpenCV's.
 """
@@ -18,7 +19,8 @@ Picture = np.ndarray
 Color = tuple[int, int, int]
 
 BEFORE_COLOR: Color = (255, 149, 0)
-"""Outline of the estimate: Okabe-Ito's orange, more saturated; always dashed, so that it is told apart without colour too."""
+"""Outline of the estimate: Okabe-Ito's orange, more saturated; always dashed, so that it is told apart without colour
+too."""
 AFTER_COLOR: Color = (60, 190, 255)
 """Outline of the result: Okabe-Ito's sky blue, more saturated; always solid."""
 PERSON_COLORS: tuple[Color, ...] = (
@@ -29,7 +31,8 @@ PERSON_COLORS: tuple[Color, ...] = (
     (214, 214, 214),  # grey
     (186, 150, 110),  # brown
 )
-"""Mesh of person 1, 2, ...: tints of Okabe-Ito colours, none near the outlines' orange and blue; repeated after the last."""
+"""Mesh of person 1, 2, ...: tints of Okabe-Ito colours, none near the outlines' orange and blue; repeated after the
+last."""
 INK: Color = (28, 30, 34)
 SOFT_INK: Color = (96, 100, 108)
 PAPER: Color = (250, 250, 248)

@@ -22,7 +22,8 @@ from refine.render import Rasterizer
 from refine.viz.canvas import Picture
 
 AMBIENT = 0.5
-"""Share of light that reaches a surface turned away from the lamp: a mesh's far side stays readable over a dark photo."""
+"""Share of light that reaches a surface turned away from the lamp: a mesh's far side stays readable over a dark
+photo."""
 LIGHT = (-0.35, -0.55, -0.76)
 """Direction to the lamp in the camera frame, unit length: over the viewer's left shoulder, as drawings are lit."""
 

@@ -30,7 +30,8 @@ MIN_SIDE = 640
 MAX_SIDE = 1280
 """Larger photos are reduced to this longer side (px): two halves fit a 2560 px screen."""
 FAINT_CONFIDENCE = 0.5
-"""Detections below are drawn small, grey and without a line: most detectors' own drawings hide them at about this value."""
+"""Detections below are drawn small, grey and without a line: most detectors' own drawings hide them at about this
+value."""
 SPECK_PX = 12
 """Outlines with fewer points (px of the picture) are left out: one-pixel holes between fingers are noise to the eye."""
 SMOOTH_PX = 5
@@ -84,7 +85,8 @@ def overlay(
         visible are named in the legend.
 
     Raises:
-        InputError: The photo is no RGB array or has another size than the cameras, or before and after hold different people.
+        InputError: The photo is no RGB array or has another size than the cameras, or before and after hold different
+            people.
     """
     check_photo(photo)
     check_same_people(before, after)

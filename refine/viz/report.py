@@ -113,15 +113,16 @@ def report(
         page: The figures; one `ReportBody` for each body of this image.
         image: Which image of the estimate the photo is.
         detections: Keypoints to draw.
-        predictions: What a displacer said of all bodies of the estimate and of the result, drawn below each person; None: nobody was asked.
+        predictions: What a displacer said of all bodies of the estimate and of the result, drawn below each person;
+            None: nobody was asked.
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
         (H', W', 3) uint8 RGB, `PAGE_WIDTH` px wide.
 
     Raises:
-        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different people,
-            or the page has another number of people than the image.
+        InputError: The photo is no RGB array or has another size than the cameras, before and after hold different
+            people, or the page has another number of people than the image.
     """
     check_photo(photo)
     check_same_people(before, after)

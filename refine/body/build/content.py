@@ -27,7 +27,8 @@ def body_tensors(
         source: The mesh and its weights.
         space: The shape space of the full base mesh.
         landmarks: Points of the surface, their triangles counted in Anny's own mesh.
-        full: The full base mesh instead of Anny's own; its faces are the whole base mesh's, so keypoint sets are left out.
+        full: The full base mesh instead of Anny's own; its faces are the whole base mesh's, so keypoint sets are left
+            out.
 
     Returns:
         Tensors by name.

@@ -1,7 +1,8 @@
 """Where the 68 face points of iBUG, the pupils and the ears lie, in mm from the midpoint of the eyes.
 
-Picked on renders of the reference body (`anny_source.reference_phenotype`), left half and middle; the right half mirrors it. A point is looked up from the
-front (x left, y up) or from the person's left side (z front, y up), and lies on the outermost skin there.
+Picked on renders of the reference body (`anny_source.reference_phenotype`), left half and middle; the right half
+mirrors it. A point is looked up from the front (x left, y up) or from the person's left side (z front, y up), and lies
+on the outermost skin there.
 
 Source: Sagonas et al., 300 Faces in-the-Wild Challenge, ICCV-W 2013 (order and meaning of the 68 points).
 """

@@ -4,7 +4,8 @@
 
 Surface points are looked up on one reference body in the T pose and ride on its triangles from then on.
 
-Source: COCO-WholeBody (Jin et al., ECCV 2020) for toes, heels and finger tips; names and order: `refine.body.keypoint_names`.
+Source: COCO-WholeBody (Jin et al., ECCV 2020) for toes, heels and finger tips; names and order:
+`refine.body.keypoint_names`.
 """
 
 import torch
@@ -29,7 +30,8 @@ MIXES: dict[str, dict[str, float]] = {
     "left_hand": {"left_middle1": 1.0},
     "right_hand": {"right_middle1": 1.0},
 }
-"""Points made of joints that are not a joint of the same name. SMPL's hand joints (22, 23) are put at the knuckle of the middle finger."""
+"""Points made of joints that are not a joint of the same name. SMPL's hand joints (22, 23) are put at the knuckle of
+the middle finger."""
 
 DETECTOR_NECK = {"left_shoulder": 0.5, "right_shoulder": 0.5}
 """The neck of OpenPose lies between the shoulders; that of `smpl24` and `smplx55` is the joint."""

@@ -3,8 +3,8 @@
     (a, b, c, d)  ->  (a, b, c), (c, d, a)   if |a - c| < |b - d| by more than `TIE` of it
                   ->  (a, b, d), (d, b, c)   else
 
-Anny does the same without the tolerance. Of the quads of the eyeballs 56 have diagonals that are equal up to rounding: there one machine
-would split otherwise than another.
+Anny does the same without the tolerance. Of the quads of the eyeballs 56 have diagonals that are equal up to rounding:
+there one machine would split otherwise than another.
 
 Source: Anny's `utils/mesh_utils.py` (package anny 0.6.2), the shorter diagonal.
 """
@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 TIE = 1e-6
-"""Relative difference of two diagonals below which they are equal: rounding makes 1e-14, the nearest unequal ones of the mesh differ by 4e-5."""
+"""Relative difference of two diagonals below which they are equal: rounding makes 1e-14, the nearest unequal ones of
+the mesh differ by 4e-5."""
 
 
 def along_first(vertices: Float[Tensor, "V 3"], quads: Int[Tensor, "Q 4"]) -> Bool[Tensor, "Q"]:

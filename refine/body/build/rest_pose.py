@@ -40,14 +40,16 @@ DIRECTIONS: dict[str, tuple[str, tuple[float, float, float]]] = {
 }
 """Joint: the joint its bone ends at ("" for the tip of the finger) and where that bone points (x left, y up, z front).
 Body: SMPL's rest offsets, means of left and right over three stored results (in m; only the direction is used).
-Hands: fingers along the arm, the thumb 45 degrees forward in the plane of the palm, the knuckle line level: our choice, after SMPL-X's flat hand."""
+Hands: fingers along the arm, the thumb 45 degrees forward in the plane of the palm, the knuckle line level: our choice,
+after SMPL-X's flat hand."""
 
 UPRIGHT = ("head",)
 """Joints whose bones keep the way they stand in Anny's rest: the face looks straight ahead."""
 
 
 ROUNDS = 8
-"""Rounds of turning until the bone points right: joint and pivot lie apart by up to 0.1 of the bone, so each round gains a digit."""
+"""Rounds of turning until the bone points right: joint and pivot lie apart by up to 0.1 of the bone, so each round
+gains a digit."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,8 @@
 
     [vertices; joints] = mean + basis @ shape,    shape has unit variance over the drawn bodies
 
-The components come from the vertices that are shipped; every other point (helpers, joints, finger tips) follows by the same scores:
-basis = sum_n (x_n - mean) score_n / N.
+The components come from the vertices that are shipped; every other point (helpers, joints, finger tips) follows by the
+same scores: basis = sum_n (x_n - mean) score_n / N.
 
 Source: Loper et al., SMPL, ACM TOG 34(6), 2015, sec. 3 (shape blend shapes).
 """

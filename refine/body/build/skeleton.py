@@ -2,10 +2,10 @@
 
     joint at Anny's rest = sum of share * head of a bone          (linear in the phenotype's blend shapes)
 
-The shares put each joint where SMPL's lies relative to the skin: hips closer together and lower than Anny's, the head joint
-near the height of the chin, the collar below the clavicle. SMPL's places were read off stored SMPL results (rest offsets
-and distances to the skin). The hips stay 4 cm above SMPL's: each step down fits stored SMPL joints better and Anny's own
-bending worse (at this place 12-15 mm and 9 mm).
+The shares put each joint where SMPL's lies relative to the skin: hips closer together and lower than Anny's, the head
+joint near the height of the chin, the collar below the clavicle. SMPL's places were read off stored SMPL results (rest
+offsets and distances to the skin). The hips stay 4 cm above SMPL's: each step down fits stored SMPL joints better and
+Anny's own bending worse (at this place 12-15 mm and 9 mm).
 
 Source: order and tree: Pavlakos et al., Expressive Body Capture, CVPR 2019 (SMPL-X); bones: MakeHuman's default rig.
 """
@@ -33,8 +33,8 @@ STARTS = {
     "eye.L": "left_eye_smplhf",
     **{f"finger{m}-{n}.L": f"left_{finger}{n}" for finger, m in MAKEHUMAN_FINGER.items() for n in (1, 2, 3)},
 }  # fmt: skip
-"""The bone each joint begins with (left and middle; the right side follows by name). Every other bone belongs to its parent's
-joint: twist bones to the limb, metacarpals to the wrist, lips and lids to jaw and head."""
+"""The bone each joint begins with (left and middle; the right side follows by name). Every other bone belongs to its
+parent's joint: twist bones to the limb, metacarpals to the wrist, lips and lids to jaw and head."""
 
 POINTS: dict[str, dict[str, float]] = {
     "pelvis": {"spine05": 1.03, "spine03": 0.12, "root": -0.15},

@@ -38,7 +38,8 @@ def strongest(weights: Float[Tensor, "V 55"]) -> tuple[Int[Tensor, "V K"], Float
         weights: (V, 55).
 
     Returns:
-        joints (V, K) and values (V, K), largest first; each row of values sums to 1; unused slots are joint 0, weight 0.
+        joints (V, K) and values (V, K), largest first; each row of values sums to 1; unused slots are joint 0, weight
+        0.
     """
     # Of equal weights the first joint comes first, whatever the last bits of their sums say.
     joints = by_size(weights)[:, :INFLUENCES]
