@@ -1,1 +1,1 @@
-"""What the method does with whole estimates: several starts, and the best of them for each person."""
+"""Several starts of the method, and the best solution for each person."""

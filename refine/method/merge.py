@@ -1,4 +1,4 @@
-"""Two solutions of the same bodies put together row by row, with the terms they rest on."""
+"""Merges two solutions of the same bodies row by row, with their terms."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -30,7 +30,7 @@ def merged(first: Solution, second: Solution, take: Tensor, place: Tensor) -> So
 
 
 def _chosen(one: T, other: T, take: Tensor, place: Tensor) -> T:
-    """Return a term (or a part of one) whose tensors of one row a body are chosen row by row; the rest is the first's."""
+    """Return a term, or a part of one, with its per-body tensors chosen row by row; the rest is the first's."""
     if one is other:  # what both share, a body's keypoint set say, has no rows of its own, however many it has
         return one
     if isinstance(one, Tensor) and isinstance(other, Tensor):

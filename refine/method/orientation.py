@@ -1,4 +1,4 @@
-"""Seen from the side, a body may face either way: both are tried where the keypoints contradict the estimate.
+"""Front-back ambiguity of bodies seen from the side: both orientations are tried where keypoints contradict it.
 
     ambiguous:  detected shoulders closer than 25 px, and  Σ (left - right)_projected . (left - right)_detected < 0
     turned:     root <- root exp(pi y), y the body's own vertical axis at rest
@@ -24,7 +24,7 @@ SHOULDERS_PX = 25.0
 
 
 def ambiguous(estimate: Estimate, detections: Detections, informed: Bool[Tensor, "B K"]) -> Bool[Tensor, "B"]:
-    """Say whose orientation the keypoints put in doubt.
+    """Return the bodies whose orientation the keypoints contradict.
 
     Args:
         estimate: B bodies.
@@ -51,7 +51,7 @@ def ambiguous(estimate: Estimate, detections: Detections, informed: Bool[Tensor,
 
 
 def turned(estimate: Estimate) -> Estimate:
-    """Return the estimate with every body facing the other way, its pelvis where it was."""
+    """Return the estimate with every body turned by pi about its own vertical axis through the pelvis."""
     pose = estimate.bodies.pose
     half_turn = rotation.exp(pose.new_tensor([0.0, math.pi, 0.0]))
     pose = torch.cat((pose[:, :1] @ half_turn, pose[:, 1:]), 1)

@@ -1,1 +1,1 @@
-"""How far a refinement can be believed: how wrong the estimate was, whether the update is accepted, how sure the result is, and why it moved."""
+"""How far a refinement can be believed: the estimate's error, the gate, the posterior, and why bodies moved."""

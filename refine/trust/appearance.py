@@ -1,9 +1,9 @@
-"""Do people look like themselves where a result puts them? The photo against the result rendered in the person's own texture.
+"""Share of the photo's variation that a body rendered in the person's own texture does not explain.
 
-    unexplained = min over a, b of  Σ c |photo - (a texture + b)|² / Σ c |photo - mean(photo)|²        per channel, then their mean
+    unexplained = min over a, b of  Σ c |photo - (a texture + b)|² / Σ c |photo - mean(photo)|²
 
-over the pixels whose texture is known, c its confidence; gain a >= 0 and offset b take up light and exposure. Zero:
-exactly so; one: the texture says nothing.
+over the pixels whose texture is known, c its confidence, per channel, then their mean; gain a >= 0 and offset b take up
+light and exposure. Zero: the rendering equals the photo; one: it explains nothing of it.
 
 Source: the coefficient of determination (Wright, J. Agric. Res. 20, 1921), with gain and offset as in Baker et al.,
 Lucas-Kanade 20 Years On: part 3, 2003.
@@ -23,7 +23,7 @@ from refine.render.view import render_view
 from refine.state import State
 
 LEAST_PIXELS = 50.0
-"""Confident pixels below which nothing can be said: a patch of 7 x 7."""
+"""Least number of confident pixels: a patch of 7 x 7."""
 
 
 def unexplained(
@@ -33,7 +33,7 @@ def unexplained(
     rasterizer: Rasterizer | None = None,
     crop_px: int = 128,
 ) -> Float[Tensor, "B"]:
-    """Return how little the textures explain of the photos where bodies stand.
+    """Return the share of the photos' variation that the textures do not explain.
 
     Args:
         photos: The images `estimate.image_index` points into.
@@ -61,11 +61,11 @@ def unexplained(
 def unexplained_before_and_after(
     photos: Sequence[Photo], estimate: Estimate, state: State, displacer: object, rasterizer: Rasterizer | None = None
 ) -> Float[Tensor, "B 2"] | None:
-    """Return how little a displacer's texture explains of the photo before and after; None where it has none.
+    """Return `unexplained` (B, 2) of a displacer's texture before and after; None where it has none.
 
     Args:
         photos: The images.
-        estimate: B bodies as they came.
+        estimate: B bodies before refining.
         state: The same bodies, refined.
         displacer: May hold a `texture` (B, Y, X, 4).
         rasterizer: Finds the visible triangles.

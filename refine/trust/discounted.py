@@ -1,4 +1,4 @@
-"""Evidence that errs more than it says, or less: the same term with other sigmas, and a kernel for what is not believed at all.
+"""A term with scaled sigmas, silent rows, and a narrower robust kernel.
 
 residual[b, n] = residual of the term[b, n] / noise[b]
 """
@@ -17,23 +17,23 @@ from refine.terms import GemanMcClure, Kernel, Linearization, Term, is_correlate
 
 @dataclass(frozen=True, eq=False)
 class Discounted:
-    """A term whose standard deviations are a multiple of what it says.
+    """A term with scaled standard deviations.
 
     Attributes:
         term: The evidence.
-        noise: (B,) the multiple.
-        silent: (B, N) rows that have no say, or None.
+        noise: (B,) the factor.
+        silent: (B, N) rows without information, or None.
 
     Raises:
-        InputError: A multiple is not above zero.
+        InputError: A factor is not above zero.
     """
 
     term: Term
     noise: Float[Tensor, "B"]
     silent: Bool[Tensor, "B N"] | None = None
     kernel: Kernel = GemanMcClure(scale=5.0)
-    """In place of a Geman-McClure kernel of the term's own, which is wide so that a wrong estimate can be seen at all:
-    by now what lies 5 sigmas off is an outlier."""
+    """In place of the term's own Geman-McClure kernel, whose width allows for a wrong estimate: after the first round
+    what lies 5 sigmas off is an outlier."""
 
     def __post_init__(self) -> None:
         check_shape("noise", self.noise, "B")
@@ -41,16 +41,16 @@ class Discounted:
 
     @property
     def name(self) -> str:
-        """The term's own."""
+        """The term's class name."""
         return type(self.term).__name__
 
     @property
     def correlated(self) -> bool:
-        """Whether the term's rows hang together."""
+        """Whether the term's rows are correlated."""
         return is_correlated(self.term)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return the term's residual and Jacobian, both divided by the noise."""
+        """Return the term's residual (B, N, D) and Jacobian (B, N, D, P), both divided by the noise."""
         linear = linearize(self.term, state, posed, unknowns)
         share = (1 / self.noise).to(linear.residual)[:, None]
         if self.silent is not None:

@@ -1,10 +1,10 @@
 """Why a body moved: which term turned which joint by how many degrees.
 
-    step = -A⁻¹ Σ_t g_t = Σ_t step_t         A: information of all terms at the result, g_t: gradient of term t at the estimate
-    degrees[t, j] = step_t[j] · turn[j] / |turn[j]|,     turn: what the joint really turned by; the rows of a joint add up to about |turn|
+    step = -A⁻¹ Σ_t g_t = Σ_t step_t    A: information of all terms at the result, g_t: gradient of t at the estimate
+    degrees[t, j] = step_t[j] · turn[j] / |turn[j]|     turn: the joint's rotation from estimate to result
 
-Priors around the estimate have no gradient there: they hold back, and ask for nothing. What the terms' linear models
-leave unexplained is a row of its own.
+The parts of a joint add up to about |turn|; what the linear models leave unexplained is a row of its own. Priors around
+the estimate have no gradient there.
 
 Source: Cook, Detection of influential observation, Technometrics 19(1), 1977 (the influence of parts of the data
 through the normal equations).
@@ -37,7 +37,7 @@ class Explanation:
     Attributes:
         term_names: T names, the last one the remainder.
         joint_names: K names of the joints that were free for this body.
-        degrees: (T, K) by which each term turned each joint along the way it went; negative: it asked for the opposite.
+        degrees: (T, K) by which each term turned each joint along its rotation; negative: against it.
         turned: (K,) degrees in all.
     """
 
@@ -62,7 +62,7 @@ class Explanation:
 
 
 def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explanation, ...]:
-    """Say why B bodies moved.
+    """Split the rotations of B bodies' joints among the terms.
 
     Args:
         body: The model.
@@ -78,7 +78,7 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
     step = _step(start, solution.state, turn, solution)
     there = [normal_equations(body, solution.state, [term], unknowns) for term in terms]
     information = torch.stack([each.information for each in there], 1).double()  # (B, T, P, P)
-    # Each term's quadratic model around the result, looked at from the estimate.
+    # Each term's quadratic model around the result, evaluated at the estimate.
     gradient = (
         torch.stack([each.gradient for each in there], 1).double() - (information @ step[:, None, :, None])[..., 0]
     )
@@ -100,7 +100,7 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
     turned = torch.rad2deg(length)
     names = [name_of(term) for term in terms]
     free = unknowns.free_joints(joints)
-    said = []
+    explanations = []
     for row in range(len(solution.cost)):
         own = list(range(len(joints))) if free is None else free[row].nonzero()[:, 0].tolist()
         moving = (
@@ -115,12 +115,13 @@ def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explan
         parts = degrees[row, moving][:, own]
         table = torch.cat((parts, (turned[row, own] - parts.sum(0))[None]))
         labels = (*(names[index] for index in moving), REMAINDER)
-        said.append(Explanation(labels, tuple(body.joint_names[joints[slot]] for slot in own), table, turned[row, own]))
-    return tuple(said)
+        own_names = tuple(body.joint_names[joints[slot]] for slot in own)
+        explanations.append(Explanation(labels, own_names, table, turned[row, own]))
+    return tuple(explanations)
 
 
 def _step(start: State, state: State, turn: Tensor, solution: Solution) -> Float[Tensor, "B P"]:
-    """Return the whole way from the estimate to the result in columns of a step, float64."""
+    """Return the difference (B, P) of result and estimate in columns of a step, float64."""
     unknowns = solution.unknowns
     parts = [turn.flatten(1), (state.bodies.shape - start.bodies.shape)[:, : unknowns.shape]]
     parts.append((state.bodies.expression - start.bodies.expression)[:, : unknowns.expression])

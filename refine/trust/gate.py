@@ -1,20 +1,18 @@
-"""The gate: should this update be believed? Accept it, accept it but for some branches, or leave the estimate as it came.
+"""The gate: accepts an update, accepts it but for some limbs, or returns the estimate unchanged.
 
     gain   = E(estimate) - E(update)                      how much better the evidence is explained, nats
-    size²  = 2 N(first round) / d                         how wrong the evidence says the estimate is, in usual errors
-    misfit = (median |r|² / median of χ²)^½               what is left of the evidence, in its own sigmas; one row in two may be wrong
-    place  = shift and growth of the body in the picture  where the evidence puts the person (`refine.trust.place`), heights and a logarithm
+    size²  = 2 N(first round) / d                         cost of the priors: size of the update, in usual errors
+    misfit = (median |r|² / median of χ²)^½               residual of the evidence, sigmas; half of it may be wrong
+    place  = shift and growth of the body in the picture  heights and a logarithm (`refine.trust.place`)
 
-    d      = Σ_i (H (N + H)⁻¹)_ii                         directions the evidence determines; a branch's own are those of its columns
+    d      = Σ_i (H (N + H)⁻¹)_ii                         directions the evidence determines; of a limb: its columns
 
-The first round takes evidence and estimate at their word: priors as wide as regressors usually err. How far it goes is
-the question put to the evidence, and the later rounds, whose priors are as wide as this estimate is wrong
-(`refine.trust.quality`), are the answer that is used.
+The size is taken from the first round, whose priors are as wide as regressors usually err; the update is that of the
+last round, whose priors are as wide as this estimate is wrong (`refine.trust.quality`).
 
-Cross-validation between parts of the body does not help against another person's evidence or a loose coat: both are
-consistent in themselves. What gives them away is that the estimate would have to be far more wrong than regressors are.
-One limb that would have to be is put back alone: a swapped or mistaken detection. What the evidence does not ask for is
-hardly done in the first place: the priors around a good estimate are narrow.
+Cross-validation between parts of the body does not detect another person's evidence or a loose coat: both are
+consistent in themselves. The size does: the estimate would have to be far more wrong than regressors are. One limb that
+would have to be (a swapped or mistaken detection) is put back alone.
 
 Source: MacKay, Neural Computation 4(3), 1992, sec. 4 (d, the number of well-determined parameters); Bar-Shalom,
 Estimation with Applications to Tracking and Navigation, 2001, sec. 5.4 (gating by the normalised squared innovation).
@@ -45,25 +43,25 @@ from refine.trust.rows import joint_of_rows
 from refine.trust.sizes import NO_COLUMNS, Sizes, columns_of, costs_of, misfit, sizes_of
 
 LEAST_LOSS = 1.0
-"""Nats the evidence may be explained worse by: what nobody can tell from nothing."""
+"""Nats by which the evidence may be explained worse: a smaller difference is not significant."""
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What the verdict on B updates rests on.
+    """The statistics by which B updates are judged.
 
     Attributes:
         gain: (B,) nats.
-        size: (B,) usual errors, of all that is not a branch put back.
+        size: (B,) usual errors, limbs that are put back left out.
         misfit: (B,) sigmas, after the update.
         misfit_before: (B,) sigmas, before it.
         worse: (B, T) nats by which each source of evidence is explained worse than before, zero where it is not.
-        wrong: (B, K) branches that would have to be far more wrong than limbs are.
-        names: Of the K branches.
+        wrong: (B, K) limbs that would have to be far more wrong than limbs are.
+        names: Of the K limbs.
         unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and after;
             NaN: not known.
         place: Where in the picture they were moved, and whether that is believed.
-        person: (B,) how likely the photo shows the person where the network puts him; NaN: not asked.
+        person: (B,) probability that the photo shows the person where the network puts him; NaN: no network.
     """
 
     gain: Float[Tensor, "B"]
@@ -78,15 +76,16 @@ class Statistics:
     person: Float[Tensor, "B"]
 
     def verdict(self, row: int, decision: Decision) -> Verdict:
-        """Return a decision about one body with the numbers that are known of it; none where there was nothing to judge."""
+        """Return the verdict on one body: a decision and its finite numbers; no numbers where it was not solved."""
         if decision is Decision.UNSOLVED:
             return Verdict(decision)
         kept = tuple(name for name, wrong in zip(self.names, self.wrong[row].tolist(), strict=True) if wrong)
         worst = self.worse[row].max() if self.worse.shape[1] else self.worse[row].sum()
         before, after = self.unexplained[row]
         numbers = {
-            "gain": self.gain[row], "size": self.size[row], "misfit": self.misfit[row], "misfit_before": self.misfit_before[row],
-            "worse": worst, "unexplained": after, "unexplained_before": before, "person": self.person[row],
+            "gain": self.gain[row], "size": self.size[row], "misfit": self.misfit[row],
+            "misfit_before": self.misfit_before[row], "worse": worst, "unexplained": after,
+            "unexplained_before": before, "person": self.person[row],
             **{name: value[row] for name, value in self.place.numbers.items()},
         }  # fmt: skip
         known = {name: float(value) for name, value in numbers.items() if bool(value.isfinite())}
@@ -95,7 +94,9 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Gate:
-    """When an update is believed. The numbers were fixed on the benchmark's first set of people and are reported on its second (`tests.benchmarks.harm`).
+    """Bounds within which an update is accepted.
+
+    They were fixed on the benchmark's first set of people and are reported on its second (`tests.benchmarks.harm`).
 
     Raises:
         InputError: A number is not above zero.
@@ -104,27 +105,27 @@ class Gate:
     most_size: float = 1.2
     """Root mean square over the directions the evidence determines, in usual errors: weak estimates have about one."""
     most_branch_size: float = 2.0
-    """Of one limb or the head: a limb may be quite wrong where the rest is not."""
+    """The same of one limb or the head: a limb may be more wrong than the rest."""
     most_branches: int = 1
-    """If more limbs than these are that wrong, the evidence is somebody else's."""
+    """Most limbs beyond `most_branch_size` that are put back; with more, the whole update is judged."""
     most_misfit: float = 2.0
-    """What may be left of the evidence, sigmas; its own noise leaves one."""
+    """Largest misfit of the evidence after the update, sigmas; its own noise leaves one."""
     most_worse: float = 4.0
-    """Nats by which a source of evidence may be explained worse by what the others ask for."""
+    """Nats by which one source of evidence may be explained worse than before."""
 
     most_stranger: float = 0.1
     """Share of the photo's variation that the person's own texture, where one is known, may explain less than before. A
     judgement: light and folds change by less."""
 
     least_person: float = 0.55
-    """How likely the photo must show the person where a network that nothing else speaks beside puts him, a mean over
-    what it says is seen: of 66 updates of people in real photos none has less than 0.69, of those of the same bodies in
-    other photos half."""
+    """Least probability that the photo shows the person, a mean over visible pixels, where the network is the only
+    evidence: of 66 updates of people in real photos none has less than 0.69, of those of the same bodies in other
+    photos half."""
 
     most_shift: float = 0.15
-    """Of the person's height, by which the evidence may move the body's trunk in the picture: of 300 weak estimates
-    half are moved by 0.034, one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A neighbour
-    is 0.2 and more away (docs/trust.md)."""
+    """Share of the person's height by which the evidence may move the body's trunk in the picture: of 300 weak
+    estimates half are moved by 0.034, one in a hundred by 0.09, none by 0.12, and real regressors' by 0.03 to 0.09. A
+    neighbour is 0.2 and more away (docs/trust.md)."""
     most_growth: float = 0.4
     """Logarithm of the factor by which it may change the body's size in the picture: 1.5. Of 300 weak estimates half
     change by 0.05, one in a hundred by 0.22, none by 0.34; a photo of half the size asks for 0.69."""
@@ -144,26 +145,26 @@ class Gate:
             raise InputError("gate", "numbers above zero", repr(self), "gate=None turns it off.")
 
     def quality(self, priors: Sequence[Term], body: SkinnedBody, state: State, observed: Observed) -> Quality:
-        """Return how wrong estimates and evidence are.
+        """Return the error scales of B estimates and of their evidence.
 
         Args:
             priors: All of them, as wide as regressors usually err.
             body: The model.
-            state: Where the evidence was looked at.
-            observed: What it said.
+            state: B bodies and cameras at which the evidence was linearised.
+            observed: The linearised evidence.
         """
         return quality(body, state, observed, priors)
 
     def weighed(
         self, evidence: Sequence[Term], priors: Sequence[Term], found: Quality, first: Solution, body: SkinnedBody
     ) -> tuple[list[Term], tuple[Term, ...]]:
-        """Return evidence and priors as wide as they are wrong; evidence of limbs that will be put back is silent.
+        """Return evidence and priors with sigmas scaled by their error; evidence of limbs put back is silent.
 
         Args:
-            evidence: Terms; the noise of those whose rows hang together is taken at their word.
+            evidence: Terms; correlated ones keep their sigmas.
             priors: All of them, as wide as regressors usually err.
-            found: How wrong estimates and evidence are.
-            first: The first round.
+            found: The error scales of B bodies.
+            first: The first round's solution.
             body: The model.
         """
         wrong, _, joints = self.wrong_limbs(body, first)
@@ -171,18 +172,17 @@ class Gate:
         for term in evidence:
             noise = torch.ones_like(found.noise) if is_correlated(term) else found.noise
             silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else None
-            spoken = term if is_correlated(term) and silent is None else Discounted(term, noise, silent)
-            weighed.append(spoken)
+            weighed.append(term if is_correlated(term) and silent is None else Discounted(term, noise, silent))
         return weighed, tuple(scaled(priors, found.scale))
 
     def wrong_limbs(
         self, body: SkinnedBody, first: Solution
     ) -> tuple[Bool[Tensor, "B K"], Sizes, dict[str, list[int]]]:
-        """Return which limbs would have to be far more wrong than limbs are, all sizes, and the limbs' free joints.
+        """Return the limbs (B, K) that would have to be far too wrong, all sizes, and the limbs' free joints.
 
         Args:
             body: The model.
-            first: The first round.
+            first: The first round's solution.
         """
         sizes, limbs = sizes_of(body, first), free_limbs(body, first.unknowns)
         flags = [
@@ -190,7 +190,7 @@ class Gate:
             for joints in limbs.values()
         ]
         wrong = torch.stack(flags, 1) if flags else sizes.squared[:, :0] > 0
-        # More of them are not one limb's mistake: the whole is judged.
+        # More of them are no error of single limbs: the whole is judged.
         return wrong & (wrong.sum(1, keepdim=True) <= self.most_branches), sizes, limbs
 
     def judge(
@@ -200,24 +200,23 @@ class Gate:
         unexplained: Float[Tensor, "B 2"] | None = None,
         reported: float = 1.0,
     ) -> Solution:
-        """Decide about the updates of B bodies.
+        """Accept or reject the updates of B bodies.
 
         Args:
-            estimate: What the regressor said.
-            rounds: All of them, each with its evidence and priors.
-            unexplained: (B, 2) how little the person's texture explains of the photo before and after
-                (`refine.trust.appearance`), or None.
-            reported: Share of a displacement that the displacer reports (`Matching.reported`); what it alone asks for
-                is judged by that.
+            estimate: B bodies before refining.
+            rounds: All solutions, each with its evidence and priors.
+            unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and
+                after (`refine.trust.appearance`), or None.
+            reported: Share of a displacement that the displacer reports (`Matching.reported`): `most_size` times this
+                holds where it is the only evidence.
 
         Returns:
-            The last solution with the verdicts; what is not believed is the estimate's again, and costs are those of
-            what is left.
+            The last solution with the verdicts; rejected updates are the estimate again, with its costs.
         """
         body, start, last = estimate.body, estimate.state, rounds[-1]
         found = self.statistics(body, start, rounds, unexplained)
         others = [term for term in last.evidence if not is_correlated(term)]
-        alone = normal_equations(body, start, others, NO_COLUMNS).count == 0  # (B,) nothing else speaks of this body
+        alone = normal_equations(body, start, others, NO_COLUMNS).count == 0  # (B,) no other evidence of this body
         most = torch.where(alone, self.most_size * reported, self.most_size).tolist()
         nobody = (alone & (found.person < self.least_person)).tolist()
         decisions = [
@@ -232,7 +231,7 @@ class Gate:
             state = put_back(state, start, joints.get(name, []), found.wrong[:, number])
         verdict = tuple(found.verdict(row, decision) for row, decision in enumerate(decisions))
         changed = ~accepted | found.wrong.any(1)
-        of_priors = costs_of(body, state, last.priors, last.unknowns)  # priors speak of the free columns only
+        of_priors = costs_of(body, state, last.priors, last.unknowns)  # priors hold the free columns only
         costs = torch.cat((costs_of(body, state, last.evidence), of_priors), 1)
         by_term = torch.where(changed[:, None], costs, last.cost_by_term)
         cost = torch.where(changed, costs.sum(1), last.cost)
@@ -249,9 +248,9 @@ class Gate:
 
         Args:
             body: The model.
-            start: B estimates.
-            rounds: The first one at the priors' usual width, the last one with what is judged.
-            unexplained: As for `judge`.
+            start: B bodies before refining.
+            rounds: The first one at the priors' usual width, the last one is judged.
+            unexplained: (B, 2), as for `judge`.
         """
         first, last = rounds[0], rounds[-1]
         before, after = (costs_of(body, each, last.evidence) for each in (start, last.state))
@@ -268,14 +267,14 @@ class Gate:
         )  # fmt: skip
 
     def _decision(self, found: Statistics, row: int, most_size: float, nobody: bool) -> Decision:
-        """Decide about one update: the first question it fails, in the order of what weighs most."""
+        """Return the first criterion an update fails, in the order of their weight, or that it is accepted."""
         numbers = torch.stack((found.gain[row], found.size[row], found.misfit[row]))
         if not bool(numbers.isfinite().all()):
             return Decision.NOT_FINITE
         gain, size, left = numbers.tolist()
-        before, after = found.unexplained[row].tolist()  # NaN says nothing
+        before, after = found.unexplained[row].tolist()  # NaN fails no criterion
         place = found.place.cause[row]
-        questions = (
+        criteria = (
             (Decision.EXPLAINS_WORSE, gain < -LEAST_LOSS),
             (Decision.NOBODY, nobody),
             (place or Decision.ELSEWHERE, place is not None),
@@ -285,13 +284,13 @@ class Gate:
             (Decision.UNLIKE, after - before > self.most_stranger),
         )
         kept = Decision.PARTLY_ACCEPTED if bool(found.wrong[row].any()) else Decision.ACCEPTED
-        return next((decision for decision, failed in questions if failed), kept)
+        return next((decision for decision, failed in criteria if failed), kept)
 
 
 def _silent_rows(
     term: Term, body: SkinnedBody, first: Solution, wrong: Bool[Tensor, "B K"], limbs: dict[str, list[int]]
 ) -> Bool[Tensor, "B N"]:
-    """Return which rows of a term belong to a limb that is put back."""
+    """Return the rows (B, N) of a term that belong to a limb that is put back."""
     linear = linearize(term, first.state, pose_body(body, first.state.bodies), first.unknowns)
     joint = joint_of_rows(linear, first.unknowns)
     silent = torch.zeros_like(joint, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Limbs of a body (`refine.body.anatomy`), which can be believed by themselves: their free joints, and putting some of them back."""
+"""Limbs of a body (`refine.body.anatomy`), each accepted or put back by itself."""
 
 from dataclasses import replace
 
@@ -28,11 +28,11 @@ def free_limbs(body: SkinnedBody, unknowns: Unknowns) -> dict[str, list[int]]:
 
 
 def put_back(state: State, start: State, joints: list[int], rows: Tensor) -> State:
-    """Return the state with some joints of some bodies turned as they were.
+    """Return the state with the rotations of some joints of some bodies put back.
 
     Args:
         state: B bodies.
-        start: The same bodies as they were.
+        start: The same bodies before.
         joints: Indices.
         rows: (B,) true where they are put back.
     """

@@ -1,17 +1,16 @@
-"""How far the evidence asks to move a person in the picture, and to enlarge it there: by this another photo's evidence gives itself away.
+"""How far an update moves and enlarges a person in the picture: too far means evidence of another photo or person.
 
     stature = extent of the template · (Σ |bone|² / Σ |bone of the template|²)^½          m, in any pose
     scale   = focal / depth of the trunk                                                  px/m
     shift   = |pixel of the trunk's middle, after - before| / (scale · stature, before)   heights of the person
     growth  = log (scale · stature, after) / (scale · stature, before)
 
-All from two states, before and after: it costs no solve, and it does not matter where the evidence came from. The
-trunk, since limbs turn.
+All from two states, before and after, without a solve and whatever the evidence is. The trunk, since limbs turn.
 
-Causes, by what is left of (shift / most shift)² + (growth / most growth)² when each is undone:
+Causes, by what remains of (shift / most shift)² + (growth / most growth)² when each is undone:
 
-    a cut's corner that was forgotten, a neighbour     everything lies aside, as large as before:      growth is left
-    a photo resized by s about its corner              a pixel x comes to s x, growth to log s:         |s x - x'| and growth - log s are left
+    a crop's corner that was not added, a neighbour    a shift without growth:                growth
+    a photo resized by s about its corner              x comes to s x, growth to log s:       |s x - x'|, growth - log s
     anything else                                      both leave more than an estimate may err by
 
 s is the least squares solution for both, growth linearised where it was found.
@@ -38,8 +37,8 @@ class Move:
 
     Attributes:
         start: (B, 2) px, middle of the trunk before.
-        way: (B, 2) px, how far it went to the right and down.
-        height: (B,) px, how tall a person would stand in the picture, before.
+        way: (B, 2) px, its displacement to the right and down.
+        height: (B,) px, height of an upright person in the picture, before.
         growth: (B,) logarithm of the size in the picture, after over before.
         photo: (B, 2) px, height and width of the photo.
     """
@@ -52,11 +51,11 @@ class Move:
 
     @property
     def shift(self) -> Float[Tensor, "B"]:
-        """How far (B,), in heights of the person."""
+        """Length (B,) of the displacement in heights of the person."""
         return self.way.norm(dim=1) / self.height
 
     def excess(self, most_shift: float, most_growth: float) -> Float[Tensor, "B"]:
-        """Return by how many times (B,) the larger of the two passes its bound; zero where it is not known.
+        """Return the larger (B,) of shift and growth over their bounds; zero where it is not known.
 
         Args:
             most_shift: Heights of the person.
@@ -65,13 +64,13 @@ class Move:
         return torch.maximum(self.shift / most_shift, self.growth.abs() / most_growth).nan_to_num(0.0, posinf=0.0)
 
     def resized(self, most_shift: float, most_growth: float) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
-        """Return the factor (B,) by which the photo looks resized, and what is left (B,) when that is undone, 1: the bounds.
+        """Return the factor (B,) by which the photo seems resized, and what remains (B,) over the bounds without it.
 
         Args:
             most_shift: Heights of the person.
             most_growth: Of the logarithm.
         """
-        place, size = self.height * most_shift, self.growth.exp() * most_growth  # what the factor is measured by
+        place, size = self.height * most_shift, self.growth.exp() * most_growth  # scales of the two residuals
         end = self.start + self.way
         weight = self.start.square().sum(1) / place**2 + 1 / size**2
         factor = ((self.start * end).sum(1) / place**2 + self.growth.exp() / size**2) / weight
@@ -82,7 +81,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Whether B people are asked to be where estimates of this photo would not leave them.
+    """Whether the evidence moves B people farther in the picture than estimates err.
 
     Attributes:
         cause: B decisions, None where the place is believed.
@@ -97,7 +96,7 @@ def place_of(moves: Sequence[Move], most_shift: float, most_growth: float) -> Pl
     """Judge the places people were moved to.
 
     Args:
-        moves: Of the same B people, one or more; who was moved farthest counts.
+        moves: Of the same B people, one or more; the farthest one of each counts.
         most_shift: How far an estimate may err in the picture, heights of the person.
         most_growth: How much in size, of the logarithm.
     """
@@ -106,13 +105,11 @@ def place_of(moves: Sequence[Move], most_shift: float, most_growth: float) -> Pl
         farther = other.excess(most_shift, most_growth) > move.excess(most_shift, most_growth)
         move = batch.where(farther, other, move)
     factor, left = move.resized(most_shift, most_growth)
-    aside = move.growth.abs() / most_growth  # what is left where all lies aside
-    told = zip(move.excess(most_shift, most_growth).tolist(), left.tolist(), aside.tolist(), strict=True)
-    cause = tuple(_cause(*each) for each in told)
-    resized = torch.tensor([each is Decision.RESIZED for each in cause], dtype=torch.bool, device=factor.device)[
-        :, None
-    ]
-    photo = torch.where(resized, factor[:, None] * move.photo, torch.nan)
+    aside = move.growth.abs() / most_growth  # what remains of a pure shift
+    by_body = zip(move.excess(most_shift, most_growth).tolist(), left.tolist(), aside.tolist(), strict=True)
+    cause = tuple(_cause(*each) for each in by_body)
+    resized = torch.tensor([each is Decision.RESIZED for each in cause], dtype=torch.bool, device=factor.device)
+    photo = torch.where(resized[:, None], factor[:, None] * move.photo, torch.nan)
     numbers = {
         "shift": move.shift, "right": move.way[:, 0], "down": move.way[:, 1], "enlarged": move.growth.exp(),
         "photo_width": photo[:, 1], "photo_height": photo[:, 0],
@@ -121,7 +118,7 @@ def place_of(moves: Sequence[Move], most_shift: float, most_growth: float) -> Pl
 
 
 def _cause(excess: float, resized: float, aside: float) -> Decision | None:
-    """Return the likeliest cause by what each leaves; None where nothing is beyond its bound."""
+    """Return the likeliest cause by what remains of each; None where nothing is beyond its bound."""
     if excess <= 1:
         return None
     if resized <= 1 and resized < aside:
@@ -130,7 +127,7 @@ def _cause(excess: float, resized: float, aside: float) -> Decision | None:
 
 
 def move_of(body: SkinnedBody, before: State, after: State) -> Move:
-    """Measure how people were moved.
+    """Measure how people moved in the picture.
 
     Args:
         body: The model.
@@ -138,14 +135,14 @@ def move_of(body: SkinnedBody, before: State, after: State) -> Move:
         after: The same people, moved.
 
     Returns:
-        The moves; numbers of a body that is not before the camera are not finite.
+        The moves; numbers of a body that is not in front of the camera are not finite.
     """
     (start, tall), (end, grown) = (_seen(body, each) for each in (before, after))
     return Move(start, end - start, tall, (grown / tall).log(), before.camera.size)
 
 
 def _seen(body: SkinnedBody, state: State) -> tuple[Tensor, Tensor]:
-    """Return the pixel (B, 2) of the trunk's middle, and how tall (B,) people would stand there, px."""
+    """Return the pixel (B, 2) of the trunk's middle, and the height (B,) px of people who stand upright there."""
     joints = pose_body(body, state.bodies).joints
     middle = joints[:, body.anatomy.trunk].mean(1, keepdim=True)  # (B, 1, 3) m
     depth = state.camera.transform(middle)[:, 0, 2]

@@ -1,11 +1,11 @@
 """Presence: whether the photo shows anybody where a displacement network puts the person.
 
-    person = mean over the pixels that are said to be seen of how likely the photo shows the person there
+    person = mean of P(the photo shows the person at the pixel) over the pixels that are probably visible
 
-A network that compares a rendering with a photo finds something alike in many photos; whether a person is there it is
-asked apart, of the same pixels, and that answer does not depend on where the offsets point.
+A network that compares a rendering with a photo finds a match in many photos. Presence is a head of its own, which does
+not depend on the offsets.
 
-Source: the head for it is trained with the displacement network (`displacement_net.loss`).
+Source: the head is trained with the displacement network (`displacement_net.loss`).
 """
 
 import torch
@@ -19,7 +19,7 @@ from refine.trust.discounted import Discounted
 
 
 def presence(last: Solution) -> Float[Tensor, "B"]:
-    """Return how likely the photo shows each person (B,) where the last matches were sought; NaN where no network was asked.
+    """Return the probability (B,) that the photo shows each person; NaN without a network's matches.
 
     Args:
         last: The solution with its evidence.
@@ -30,5 +30,5 @@ def presence(last: Solution) -> Float[Tensor, "B"]:
 
 
 def _own(term: Term) -> Term:
-    """Return a term as it came, without what the gate makes of its noise."""
+    """Return a term without the gate's scaling."""
     return term.term if isinstance(term, Discounted) else term

@@ -1,13 +1,14 @@
-"""How wrong an estimate is, and its evidence, from the evidence itself: two numbers a body.
+"""Error scales of an estimate and of its evidence, from the evidence itself: two numbers a body.
 
-    s: errors of the estimate, a multiple of what regressors usually err by      t: errors of the evidence, a multiple of what it says
-    u = step from the estimate,   prior  u ~ N(0, s² inverse(N)),   evidence  |r + J u|² / t²,   n numbers,   H = J'J,  g = J'r
-    log p(evidence | s, t) = -n log t - ½ |r|² / t² + Σ_i ( ½ s² q_i² / t⁴ / (1 + s² h_i / t²) - ½ log(1 + s² h_i / t²) )
-    h, V: eigenvalues and vectors of L⁻¹ H L⁻ᵀ,  N = L Lᵀ,  q = Vᵀ L⁻¹ g;    log s, log t = their means under that and the priors, on a grid
+    s: error of the estimate over regressors' usual error      t: error of the evidence over its stated sigma
+    u = step from the estimate,   prior  u ~ N(0, s² inverse(N)),   evidence  |r + J u|² / t²
+    n numbers,   H = J'J,   g = J'r
+    log p(evidence | s, t) = -n log t - ½ |r|² / t² + Σ_i (½ s² q_i² / t⁴ / (1 + s² h_i / t²) - ½ log(1 + s² h_i / t²))
+    h, V: eigenvalues and vectors of L⁻¹ H L⁻ᵀ,   N = L Lᵀ,   q = Vᵀ L⁻¹ g
+    log s, log t: their means under that and the priors, on a grid
 
-Good estimates hardly disagree with the evidence: their s is small, and the priors around them keep them where they are.
-Columns without a prior around the estimate (the translation) are integrated out: H, g and |r|² are their Schur
-complement.
+Good estimates hardly disagree with the evidence: their s is small and the priors around them are narrow. Columns
+without a prior around the estimate (the translation) are integrated out: H, g and |r|² are their Schur complement.
 
 Source: MacKay, Bayesian Interpolation, Neural Computation 4(3), 1992, sec. 4 (the evidence for a prior's width and for
 the noise).
@@ -34,14 +35,13 @@ USUAL, SPREAD = 0.5, 1.0
 LEAST, MOST, GRID = 0.02, 2.0, 25
 """Ends and number of the s that are tried, evenly in the logarithm."""
 NOISE_SPREAD, LEAST_NOISE, MOST_NOISE, NOISE_GRID = 0.35, 0.6, 4.0, 13
-"""Standard deviation of log t, whose median is zero: detectors are as good as they say, give or take a third. Ends and
-number of the t that are tried."""
+"""Standard deviation of log t, whose median is zero: detectors' sigmas are right within a third. Ends and number of the
+t that are tried."""
 BEND_FACTOR, BEND_POWER = 1.37, 1.17
-"""s <- 1.37 s^1.17: large errors bend, and a linear model sees them smaller than they are. On the benchmark's first set
-of people with clean keypoints the model says 0.82, 0.55, 0.36 of weak, medium and strong estimates, which have 1.09,
-0.68, 0.41."""
+"""s <- 1.37 s^1.17: a linear model underestimates large errors. On the benchmark's first set of people with clean
+keypoints it finds 0.82, 0.55, 0.36 for weak, medium and strong estimates, which have 1.09, 0.68, 0.41."""
 RIDGE = 1e-9
-"""Added to what is integrated out, relative to its largest diagonal: a direction nobody knows."""
+"""Added to what is integrated out, relative to its largest diagonal: a direction may be unobserved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Spectrum:
         amount: (B, Q) q² of it.
         energy: (B,) |r|² at the estimate.
         count: (B,) n, less the columns that were integrated out.
-        around: (B,) whether some prior is around the body's estimate; where not, the other numbers mean nothing.
+        around: (B,) whether some prior is around the body's estimate; elsewhere the other numbers are undefined.
     """
 
     eigenvalue: Float[Tensor, "B Q"]
@@ -78,7 +78,7 @@ def scaled(priors: Sequence[Term], scale: Float[Tensor, "B"]) -> list[Term]:
 
     Args:
         priors: Terms that need no image.
-        scale: The numbers.
+        scale: (B,) the numbers.
     """
     return [prior.scaled(scale) if isinstance(prior, RelativePrior) else prior for prior in priors]
 
@@ -87,23 +87,23 @@ def usual_width(priors: Sequence[Term]) -> list[Term]:
     """Return the priors as wide as regressors usually err.
 
     Args:
-        priors: As wide as each estimate was taken to be wrong, or not.
+        priors: At any width.
     """
     return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in priors]  # type: ignore[type-var]
 
 
 def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequence[Term]) -> Quality:
-    """Say how wrong each body's estimate and evidence are.
+    """Estimate the error scales of B estimates and of their evidence.
 
     Args:
         body: The model.
-        state: Where the evidence was looked at; it need not be the estimate.
-        observed: What it said there.
+        state: B bodies and cameras at which the evidence was linearised; they need not be the estimate.
+        observed: The linearised evidence.
         priors: All priors at their usual width.
 
     Returns:
-        The multiples; one for a body whose evidence is not finite, and where no prior is around the estimate. Evidence
-        whose rows hang together has no say about the noise: how many numbers it is worth was settled when it was built.
+        The scales (B,); one for a body whose evidence is not finite, and where no prior is around the estimate.
+        Correlated evidence does not enter the noise: its effective number of rows was fixed when it was built.
     """
     near, others = split(priors)
     around, rest = (normal_equations(body, state, part, observed.unknowns) for part in (near, others))
@@ -112,21 +112,21 @@ def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequenc
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]
     grid = torch.logspace(math.log10(LEAST_NOISE), math.log10(MOST_NOISE), NOISE_GRID, **options)  # type: ignore[call-overload]
     usual = -0.5 * ((scale / USUAL).log() / SPREAD).square()
-    alone = spectrum(around, observed.whole, rest)
-    if alone is None:
+    independent = spectrum(around, observed.whole, rest)
+    if independent is None:
         return Quality(one, one)
-    honest = -0.5 * (grid.log() / NOISE_SPREAD).square()
-    joint = log_evidence(alone, scale, grid) + usual[:, None] + honest  # (B, G, T)
-    noise = torch.where(alone.around & (observed.whole.count > 0), _mean(joint.logsumexp(1), grid), 1.0)
-    sound, by_scale = alone.around & alone.energy.isfinite(), joint.logsumexp(2)
+    usual_noise = -0.5 * (grid.log() / NOISE_SPREAD).square()
+    joint = log_evidence(independent, scale, grid) + usual[:, None] + usual_noise  # (B, G, T)
+    noise = torch.where(independent.around & (observed.whole.count > 0), _mean(joint.logsumexp(1), grid), 1.0)
+    sound, by_scale = independent.around & independent.energy.isfinite(), joint.logsumexp(2)
     shared = observed.shared.count > 0
-    together = (
-        spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest) if bool(shared.any()) else None
-    )
-    if together is not None:  # a body without such evidence has its answer, where the noise is integrated out
-        told = log_evidence(together, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
-        by_scale = torch.where(shared[:, None], told, by_scale)
-        sound &= together.energy.isfinite() | ~shared
+    both = None
+    if bool(shared.any()):
+        both = spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest)
+    if both is not None:  # a body without correlated evidence keeps the density with the noise integrated out
+        density = log_evidence(both, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
+        by_scale = torch.where(shared[:, None], density, by_scale)
+        sound &= both.energy.isfinite() | ~shared
     bent = BEND_FACTOR * _mean(by_scale, scale) ** BEND_POWER
     return Quality(torch.where(sound, bent.clamp(LEAST, MOST), 1.0).to(one), noise.to(one))
 
@@ -138,10 +138,10 @@ def _mean(logarithm: Float[Tensor, "B G"], grid: Float[Tensor, "G"]) -> Float[Te
 
 
 def log_evidence(found: Spectrum, scale: Float[Tensor, "G"], noise: Float[Tensor, "T"]) -> Float[Tensor, "B G T"]:
-    """Return the logarithm of how likely the evidence is, up to a constant, float64.
+    """Return log p(evidence | s, t) (B, G, T), up to a constant, float64.
 
     Args:
-        found: What it says, for B bodies.
+        found: The evidence of B bodies.
         scale: (G,) errors of the estimate, s.
         noise: (T,) errors of the evidence, t.
     """
@@ -158,11 +158,10 @@ def _is_finite(matrix: Float[Tensor, "B P P"], vector: Float[Tensor, "B P"]) -> 
 
 
 def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEquations) -> Spectrum | None:
-    """Return the evidence around the estimate in the directions of the priors around it; None where no body has such a prior.
+    """Return the evidence around the estimate in the directions of the priors around it; None without such priors.
 
-    Each body has its own columns: those with a prior around the estimate, and those that are integrated out. What is
-    neither, or is another body's alone, stands beside them with a unit diagonal and no evidence, and counts for
-    nothing.
+    Each body has its own columns: those with a prior around the estimate, and those that are integrated out. Other
+    columns have a unit diagonal and no evidence, and do not count.
 
     Args:
         around: Of the priors around the estimate, at their usual width.
@@ -175,7 +174,7 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
     information = (evidence.information + rest.information).double()
     gradient, energy = (evidence.gradient + rest.gradient).double(), evidence.energy.double()
     finite = _is_finite(information, gradient) & energy.isfinite() & _is_finite(around.information, around.gradient)
-    # Such a body must not fail the decompositions of the others; its energy says that its numbers mean nothing.
+    # Such a body must not fail the decompositions of the others; its energy NaN marks its numbers as undefined.
     held, energy = held & finite[:, None], torch.where(finite, energy, torch.nan)
     loose = ~held & finite[:, None] & (information.diagonal(dim1=-2, dim2=-1) > 0)
     one, other = (each.any(0).nonzero()[:, 0] for each in (held, loose))
@@ -195,7 +194,7 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
     width = _block(around.information.double(), one, one, inside, inside) + torch.diag_embed((~inside).double())
     back = torch.where(inside, around.gradient[:, one].double(), 0.0)
     factor, _ = torch.linalg.cholesky_ex(width)
-    # The prior's gradient is N u at the state: what the evidence says at the estimate itself is one step -u away.
+    # The prior's gradient is N u at the state: the evidence at the estimate itself is one step -u away.
     away = torch.cholesky_solve(back[..., None], factor)
     bend = core @ away
     energy = energy - 2 * (pull[:, None] @ away)[:, 0, 0] + (away.mT @ bend)[:, 0, 0]

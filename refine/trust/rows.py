@@ -1,4 +1,4 @@
-"""Rows of a linearised term: how far off they typically are, and which part of the body each belongs to."""
+"""Rows of a linearised term: their typical residual, and the joint each belongs to."""
 
 import torch
 from jaxtyping import Float, Int
@@ -15,10 +15,10 @@ MOVES = 0.2
 
 
 def typical(linear: Linearization) -> Float[Tensor, "B"]:
-    """Return how far off the rows are (B,) in their own sigmas, by their median, each counting for its share; zero without rows that say anything.
+    """Return the typical residual of the rows (B,), sigmas: a weighted median, zero where all rows are silent.
 
     Args:
-        linear: A term at one state; its columns do not matter.
+        linear: A term at one state, N rows a body, each weighted by its share; the columns do not matter.
     """
     squared, whole = row_sizes(linear)
     count, width = squared.shape[1], linear.residual.shape[2]
@@ -38,7 +38,7 @@ def joint_of_rows(linear: Linearization, unknowns: Unknowns) -> Int[Tensor, "B N
     """Return the joint (B, N) each row belongs to: the last one down the chain that moves it; zero where none is free.
 
     Args:
-        linear: A term at one state.
+        linear: A term at one state, N rows a body.
         unknowns: Its columns.
     """
     count = len(unknowns.joints)

@@ -1,4 +1,4 @@
-"""How large an update is, in usual errors, and how far off the evidence is before and after it.
+"""Size of an update in usual errors, and misfit of the evidence before and after it.
 
     size² = Σ_i u_i² / usual_i² / Σ_i d_i        over some columns,     d_i = (H (N + H)⁻¹)_ii
 
@@ -22,17 +22,17 @@ from refine.trust.quality import split, usual_width
 from refine.trust.rows import typical
 
 NO_COLUMNS = Unknowns((), translation=0)
-"""No columns: only residuals are wanted."""
+"""No columns, for terms of which only residuals are needed."""
 LEAST_DIRECTIONS = 3.0
-"""A part of which the evidence determines less than one joint's three angles is measured against so many."""
+"""Least number of directions a size is divided by: one joint's three angles."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """How wrong the evidence says B estimates are.
+    """Sizes of B updates by column.
 
     Attributes:
-        squared: (B, P) by column, usual errors squared.
+        squared: (B, P) usual errors squared.
         determined: (B, P) how much of each column the evidence determines, 0..1.
     """
 
@@ -40,17 +40,17 @@ class Sizes:
     determined: Float[Tensor, "B P"]
 
     def of(self, columns: Bool[Tensor, "*B P"]) -> Float[Tensor, "B"]:
-        """Return the size (B,) of some columns together, usual errors."""
+        """Return the size (B,) over some columns (P,) or (B, P), usual errors."""
         known = (self.determined * columns).sum(1).clamp(min=LEAST_DIRECTIONS)
         return ((self.squared * columns).sum(1) / known).sqrt()
 
 
 def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
-    """Measure how wrong the evidence says the estimates are.
+    """Measure the update of the first round by column.
 
     Args:
         body: The model.
-        solution: Of the first round, its priors at their usual width.
+        solution: Of the first round, its priors at their usual width; B bodies.
     """
     near, _ = split(usual_width(solution.priors))
     around = normal_equations(body, solution.state, near, solution.unknowns)
@@ -70,7 +70,7 @@ def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
 
 
 def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[Tensor, "B"]:
-    """Return what is left of the evidence (B,), in its own sigmas: the worst source's median row; zero without any.
+    """Return the misfit (B,): the typical residual of the worst term, in its own sigmas; zero without evidence.
 
     Args:
         body: The model.
@@ -87,12 +87,12 @@ def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[T
 def costs_of(
     body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NO_COLUMNS
 ) -> Float[Tensor, "B T"]:
-    """Return the robust cost of each term; evidence needs no columns."""
+    """Return the robust cost (B, T) of each term; evidence needs no columns."""
     return normal_equations(body, state, terms, unknowns).cost_by_term
 
 
 def columns_of(joints: Sequence[int], unknowns: Unknowns, device: torch.device) -> Bool[Tensor, "P"]:
-    """Return which columns are some joints' rotations."""
+    """Return which columns (P,) are some joints' rotations."""
     chosen = torch.zeros(unknowns.size, dtype=torch.bool, device=device)
     chosen[unknowns.places_of(Unknowns(tuple(sorted(joints)), translation=0), device)] = True
     return chosen

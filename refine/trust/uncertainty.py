@@ -1,13 +1,14 @@
-"""How sure a result is: the posterior covariance of the free unknowns, and what it means for joints and vertices in millimetres.
+"""Posterior covariance of the free unknowns, and standard deviations of joints and vertices in millimetres.
 
-    A = N + H / t²,     covariance = A⁻¹ (N + 0.8 H / t² + ½ Σ_k s_k s_kᵀ / t⁴) A⁻¹        3 and 1 for evidence whose rows hang together
-    t² = max(1, median |r|² / median of χ²)        a body whose evidence is worse than it says
+    A = N + H / t²,     covariance = A⁻¹ (N + a H / t² + b Σ_k s_k s_kᵀ / t⁴) A⁻¹
+    a, b = 0.8, ½; of correlated evidence 3, 1
+    t² = max(1, median |r|² / median of χ²)        above one: the evidence is worse than its sigmas
     s_k = Σ_{rows of part k} w J ᵀ r               the score of one part of the body
 
-N: information of the priors, as wide as the estimate is wrong; H: of the evidence, robust weights applied. Pixels of
-one part of a body err together, parts do not: the sandwich takes the parts, not the pixels, as its independent units,
-and the plain posterior stands beside it, since fifteen parts alone cannot span eighty unknowns. What was put back has
-no evidence, and priors as wide as regressors usually err.
+N: information of the priors, as wide as the estimate is wrong; H: of the evidence, robust weights applied. Errors are
+correlated within a part of the body: the sandwich takes the parts, not the pixels, as its independent units. The plain
+posterior is added, since fifteen parts cannot span eighty unknowns. What was put back has no evidence, and priors as
+wide as regressors usually err.
 
 Source: Huber, Proc. 5th Berkeley Symp. 1, 1967, and White, Econometrica 50(1), 1982 (sandwich); Liang and Zeger,
 Biometrika 73(1), 1986 (clusters as units); Rousseeuw and Croux, JASA 88, 1993 (scale from a median).
@@ -32,30 +33,29 @@ from refine.trust.rows import joint_of_rows, typical
 
 MM_PER_M = 1000.0
 PARTS_SHARE = 0.5
-"""Of the sandwich, see above: it is not trusted alone."""
+"""b: weight of the sandwich, which is not trusted alone."""
 PLAIN_SHARE = 0.8
-"""Of the plain posterior: more than a half, since at the minimum the score of a part that alone sees a joint is
+"""a: weight of the plain posterior, more than a half: at the minimum the score of a part that alone sees a joint is
 zero."""
 CORRELATED_SHARE = 3.0
-"""What evidence whose rows hang together (a network's field) is worth less by than it says: its errors are not only
-noise but also a share of the displacement that is not seen. Found where the stated uncertainty of the benchmark's first
-set of people fits."""
+"""a of correlated evidence (a network's field), whose error is not only noise but also the share of the displacement
+that the network does not report. Fitted to the errors of the benchmark's first set of people."""
 BEST_SCALE = 0.13
-"""No estimate is stated to be surer than one of 10 mm PA-MPJPE (`refine.evaluate.disturbance`, "near"): how good a good
-one is, evidence hardly says."""
+"""Least error scale of an estimate, that of one of 10 mm PA-MPJPE (`refine.evaluate.disturbance`, "near"): evidence
+hardly determines smaller ones."""
 CHUNK = 1024
-"""Vertices whose Jacobians are held together."""
+"""Vertices whose Jacobians are in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """What is known of B bodies after refining.
+    """Posterior of B bodies after refining.
 
     Attributes:
         unknowns: The columns.
-        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where nothing
-            is known, zero in columns that do not exist for a body.
-        noise: (B,) t, how many of its own sigmas the evidence is off, one or more.
+        covariance: (B, P, P) of a step from the result: rad², unitless, m²; float64; infinite variances where neither
+            evidence nor prior determines a column, zero in columns that do not exist for a body.
+        noise: (B,) t, typical residual of the evidence in its own sigmas, one or more.
     """
 
     unknowns: Unknowns
@@ -64,11 +64,11 @@ class Posterior:
 
 
 def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
-    """Say how sure a result is.
+    """Return the posterior of a result.
 
     Args:
         body: The model.
-        solution: Of the last round, judged or not, with its evidence and priors.
+        solution: Of the last round, judged or not, with its evidence and priors; B bodies.
     """
     unknowns, state = solution.unknowns, solution.state
     posed, count = pose_body(body, state.bodies), len(state)
@@ -81,11 +81,11 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
     information, spread = torch.zeros_like(prior), torch.zeros_like(prior)
     for each in linear:
         squared, _ = row_sizes(each)
-        # Evidence that is not finite tells nothing.
+        # Evidence that is not finite has no information.
         sound = each.residual.isfinite().flatten(1).all(1) & each.jacobian.isfinite().flatten(1).all(1)
-        heard = (sound[:, None] & (believed > 0))[:, None, None]
+        used = (sound[:, None] & (believed > 0))[:, None, None]
         weight = torch.where(sound[:, None], each.kernel.weight(squared), 0.0).double()  # (B, N)
-        rows = torch.where(heard, each.jacobian, 0.0).double()  # (B, N, D, P)
+        rows = torch.where(used, each.jacobian, 0.0).double()  # (B, N, D, P)
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
         informed = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
@@ -93,7 +93,7 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         by_part.scatter_add_(1, joint_of_rows(each, unknowns).clamp(max=parts - 1)[..., None].expand_as(score), score)
         meat = by_part.mT @ by_part
         information += informed
-        # Errors that hang together reach from one part to the next: parts alone would not see that.
+        # Correlated errors reach from one part to the next, which the parts' scores alone do not show.
         spread += (
             CORRELATED_SHARE * informed + meat / variance
             if each.share is not None
@@ -108,12 +108,12 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
 
 
 def joint_sigma_mm(body: SkinnedBody, state: State, found: Posterior) -> Float[Tensor, "B J 3"]:
-    """Return the standard deviation of every joint relative to the pelvis, and in the pelvis' own row of its place.
+    """Return the standard deviation of every joint relative to the pelvis, and of the pelvis' own position.
 
     Args:
         body: The model.
         state: B bodies.
-        found: What is known of them.
+        found: Their posterior.
 
     Returns:
         (B, J, 3) mm along image-x, image-y and depth.
@@ -131,7 +131,7 @@ def vertex_sigma_mm(
     Args:
         body: The model.
         state: B bodies.
-        found: What is known of them.
+        found: Their posterior.
         vertices: (N,) indices.
 
     Returns:
@@ -151,18 +151,21 @@ def vertex_sigma_mm(
 
 
 def _deviation(by_step: Tensor, covariance: Tensor) -> Tensor:
-    """Return standard deviations (B, N, 3) mm from a Jacobian (B, N, 3, P) m and a covariance; infinite where a column that matters is."""
+    """Return standard deviations (B, N, 3) mm from a Jacobian (B, N, 3, P) m and a covariance (B, P, P).
+
+    They are infinite where the variance of a column that moves the point is.
+    """
     endless = covariance.diagonal(dim1=-2, dim2=-1).isinf()
     finite = torch.where(covariance.isfinite(), covariance, 0.0)
     rows = by_step.double().flatten(1, 2)
     variance = ((rows @ finite) * rows).sum(-1)
-    lost = ((rows != 0) & endless[:, None]).any(-1)
-    deviation = torch.where(lost, torch.inf, variance.clamp(min=0).sqrt() * MM_PER_M)
+    unobserved = ((rows != 0) & endless[:, None]).any(-1)
+    deviation = torch.where(unobserved, torch.inf, variance.clamp(min=0).sqrt() * MM_PER_M)
     return deviation.unflatten(1, (-1, 3))
 
 
 def _corner_of(body: SkinnedBody, vertices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each vertex a triangle it is a corner of, and which."""
+    """Return for each vertex (N,) a triangle it is a corner of, and which of its corners it is."""
     first = body.faces.new_zeros(len(body.template))
     flat = body.faces.flatten()
     first[flat] = torch.arange(len(flat), device=flat.device)
@@ -171,7 +174,7 @@ def _corner_of(body: SkinnedBody, vertices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
-    """Return one where the evidence has had its say, zero in the columns that were put back or do not exist for a body, float64."""
+    """Return zero in columns that were put back or do not exist for a body, one elsewhere; float64."""
     unknowns = solution.unknowns
     believed = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
     if unknowns.free is not None:
@@ -188,7 +191,7 @@ def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
 
 
 def _prior_information(body: SkinnedBody, solution: Solution, believed: Tensor) -> Float[Tensor, "B P P"]:
-    """Return the information of the priors, those around the estimate at their usual width where it was put back; float64."""
+    """Return the priors' information, float64; at their usual width where the estimate was put back."""
 
     def information(priors: Sequence[Term]) -> Tensor:
         found = normal_equations(body, solution.state, priors, solution.unknowns).information.double()
@@ -204,7 +207,7 @@ def _prior_information(body: SkinnedBody, solution: Solution, believed: Tensor) 
 
 
 def _noise(linear: Sequence[Linearization], solution: Solution) -> Float[Tensor, "B"]:
-    """Return t: how much more than it says (by now) the median of what is left of a source of evidence is, or one."""
+    """Return t: the largest typical residual of the terms in their own sigmas, at least one."""
     noise = torch.ones_like(solution.cost)
     for each in linear:
         noise = torch.maximum(noise, typical(each).nan_to_num(nan=1.0).to(noise))
