@@ -12,6 +12,7 @@ Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 2; Pavlak
 (VPoser). Derivative: the chain of `priors.layers` and `priors.six_numbers`, closed by the right Jacobian (Sola et al., arXiv 1812.01537, eq. 144).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,9 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priors.latent_file import JOINTS, LatentParts, find_latent, read_latent, write_latent
 from priors.layers import Layer, check_layers, input_to_output, output_by_input, run
-from priors.mixture_pose import TRUNK_AND_LIMBS
-from priors.prior_file import FOLDER
+from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from priors.six_numbers import rotation_of
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
@@ -30,8 +31,6 @@ from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-
-JOINTS = len(TRUNK_AND_LIMBS)
 
 AXIS_ANGLE, MATRIX = 3, 9
 """Numbers a joint an encoder may want: the axis-angle vector, or the rotation matrix row by row."""
@@ -86,9 +85,25 @@ class LatentPose:
         Raises:
             InputError: There is none, a tensor is missing or of another shape, or the file is damaged.
         """
-        from priors.latent_file import read_latent
+        path = find_latent(path)
+        parts = read_latent(path)
+        with naming(path.name):
+            return cls(*parts)
 
-        return read_latent(path)
+    def save(self, path: str | Path, words: Mapping[str, str]) -> int:
+        """Write the prior, its weights in half precision; `sigma_scale` and `kernel` are settings of a use, not of the file.
+
+        Args:
+            path: The file, .safetensors.
+            words: Provenance: trained_on, licence, command, figures.
+
+        Returns:
+            The size in bytes.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        return write_latent(path, LatentParts(self.encoder, self.decoder, self.sigma_rad), words)
 
     @classmethod
     def shipped(cls) -> "LatentPose":
