@@ -95,7 +95,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Gate:
-    """When an update is believed. The numbers were fixed on the benchmark's first set of people and are reported on its second (`tests.benchmarks.harm`).
+    """When an update is believed. The numbers were fixed on the benchmark's first set of people and are reported on its second (`refine.evaluate.harm`).
 
     Raises:
         InputError: A number is not above zero.
