@@ -12,7 +12,6 @@ Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 2; Pavlak
 (VPoser). Derivative: the chain of `priors.layers` and `priors.six_numbers`, closed by the right Jacobian (Sola et al., arXiv 1812.01537, eq. 144).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.latent_file import JOINTS, LatentParts, find_latent, read_latent, write_latent
+from priors.latent_file import JOINTS, LatentParts, find_latent, read_latent
 from priors.layers import Layer, check_layers, input_to_output, output_by_input, run
 from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from priors.six_numbers import rotation_of
@@ -90,20 +89,10 @@ class LatentPose:
         with naming(path.name):
             return cls(*parts)
 
-    def save(self, path: str | Path, words: Mapping[str, str]) -> int:
-        """Write the prior, its weights in half precision; `sigma_scale` and `kernel` are settings of a use, not of the file.
-
-        Args:
-            path: The file, .safetensors.
-            words: Provenance: trained_on, licence, command, figures.
-
-        Returns:
-            The size in bytes.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        return write_latent(path, LatentParts(self.encoder, self.decoder, self.sigma_rad), words)
+    @property
+    def parts(self) -> LatentParts:
+        """What a file holds; `sigma_scale` and `kernel` are settings of a use."""
+        return LatentParts(self.encoder, self.decoder, self.sigma_rad)
 
     @classmethod
     def shipped(cls) -> "LatentPose":

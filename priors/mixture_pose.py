@@ -13,7 +13,6 @@ Source: Olson and Agarwal, Inference on networks of mixtures for robust robot ma
 SMPLify, 2016, eq. 5 (over poses of SMPL).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.mixture_file import MixtureParts, read_mixture, write_mixture
+from priors.mixture_file import MixtureParts, read_mixture
 from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
@@ -101,20 +100,10 @@ class GaussianMixturePose:
         with naming(path.name):
             return cls(*parts)
 
-    def save(self, path: str | Path, words: Mapping[str, str]) -> int:
-        """Write the mixture in single precision; `sigma_scale` and `kernel` are settings of a use, not of the file.
-
-        Args:
-            path: The file, .safetensors.
-            words: Provenance: trained_on, licence, command, figures.
-
-        Returns:
-            The size in bytes.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        return write_mixture(path, MixtureParts(self.weight, self.mean, self.covariance, self.joint_names), words)
+    @property
+    def parts(self) -> MixtureParts:
+        """What a file holds; `sigma_scale` and `kernel` are settings of a use."""
+        return MixtureParts(self.weight, self.mean, self.covariance, self.joint_names)
 
     @classmethod
     def shipped(cls) -> "GaussianMixturePose":

@@ -30,6 +30,7 @@ from refine.body import SkinnedBody, pose_body
 from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.evaluate.disturbance import disturb
+from refine.evaluate.errors import Errors
 from refine.evaluate.strengths import STRENGTHS, InTurn
 from refine.refiner import Refiner
 from refine.render.view import View

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from displacement_net.training import camera_noise, casting
+from displacement_net.training import camera_noise
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.camera_noise import Limb, photographed
 from displacement_net.training.layers import Layer, compose, others_depth, slots
@@ -16,6 +16,7 @@ from displacement_net.training.sources import InTurns
 from displacement_net.training.turns import IN_TURN, in_turn
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate import casting
 from refine.evaluate.motion import shipped_recordings
 from tests.reference.displacement_net.test_synthetic_people import stand_in
 
