@@ -33,9 +33,9 @@ from priors.layers import Layer
 from priors.rest_measures import rest_measures
 from refine.body import SkinnedBody, surface_points
 from refine.body.keypoint_names import SMPL24, SMPLX55
-from refine.dense.correspondence import Correspondences
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, LeastSquares
+from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection

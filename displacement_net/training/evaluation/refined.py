@@ -18,6 +18,7 @@ from displacement_net.training.samples import Samples
 from priors.default import default_priors
 from refine import batch
 from refine.body import SkinnedBody
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.evaluate.disturbance import as_estimate
 from refine.evaluate.errors import WORSE_MM, Errors, errors_of
 from refine.geometry.camera import Camera

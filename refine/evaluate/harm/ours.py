@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.api import fit_bodies_of_photos
+from refine.body.smpl_joints import BODY_JOINTS
 from refine.evaluate.harm.evidence import CROP_PX, Evidence
 from refine.evaluate.harm.outcome import Outcome, everybody
 from refine.evaluate.harm.scene import Case
