@@ -14,16 +14,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from priors.latent_pose import JOINTS, LatentPose
 from priors.layers import Layer
-from priors.mixture_pose import TRUNK_AND_LIMBS
-from priors.prior_file import names_of, read_prior_file, take, write_prior_file
+from priors.prior_file import TRUNK_AND_LIMBS, names_of, read_prior_file, take, write_prior_file
 from refine.errors import InputError
 from refine.files.checkpoint import read_weights
+
+JOINTS = len(TRUNK_AND_LIMBS)
 
 FORMAT = "refine pose latent 1"
 """Name and version of the file format; another version is refused."""
@@ -37,16 +39,24 @@ VPOSER_SIGMA_RAD = 0.1
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")
 
 
-def read_latent(path: str | Path) -> LatentPose:
+class LatentParts(NamedTuple):
+    """What a file holds: the fields of `priors.LatentPose` by their names, in double precision."""
+
+    encoder: tuple[Layer, ...]
+    decoder: tuple[Layer, ...]
+    sigma_rad: Float[Tensor, "J"]
+
+
+def read_latent(path: str | Path) -> LatentParts:
     """Read a latent prior by what is in its file.
 
     Args:
-        path: A .safetensors of this library, a checkpoint of VPoser v1 or v2, or the folder it lies in (or whose `snapshots` it lies in).
+        path: A .safetensors of this library, or a checkpoint of VPoser v1 or v2.
 
     Raises:
-        InputError: There is none, a tensor is missing or of another shape, or the file is damaged.
+        InputError: A tensor is missing or of another shape, or the file is damaged or another kind of file.
     """
-    path = _file(Path(path).expanduser())
+    path = Path(path)
     if path.suffix == ".safetensors":
         return _own(path)
     tensors = read_weights(path)
@@ -59,15 +69,15 @@ def read_latent(path: str | Path) -> LatentPose:
         held = ", ".join(sorted(tensors)[:6])
         wanted = "a checkpoint of VPoser v1 (bodyprior_...) or v2 (vp_model.encoder_net...)"
         raise InputError(path.name, wanted, f"one with {held}")
-    return _checked(path.name, *layers, torch.full((JOINTS,), VPOSER_SIGMA_RAD, dtype=torch.float64))
+    return LatentParts(*layers, torch.full((JOINTS,), VPOSER_SIGMA_RAD, dtype=torch.float64))
 
 
-def save_latent(path: str | Path, prior: LatentPose, words: Mapping[str, str]) -> int:
+def write_latent(path: str | Path, prior: LatentParts, words: Mapping[str, str]) -> int:
     """Write a latent prior, its weights in half precision.
 
     Args:
         path: The file.
-        prior: What to write; `sigma_scale` and `kernel` are settings of a use, not of the file.
+        prior: What to write.
         words: Provenance: trained_on, licence, command, figures.
 
     Returns:
@@ -85,8 +95,16 @@ def save_latent(path: str | Path, prior: LatentPose, words: Mapping[str, str]) -
     return write_prior_file(path, FORMAT, tensors, {**words, **slopes, "joint_names": json.dumps(TRUNK_AND_LIMBS)})
 
 
-def _file(path: Path) -> Path:
-    """Return the file meant: of a folder's, the one with the highest epoch in its name."""
+def find_latent(path: str | Path) -> Path:
+    """Return the file meant: of a folder's, the one with the highest epoch in its name.
+
+    Args:
+        path: A file, the folder it lies in, or the folder whose `snapshots` it lies in.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = Path(path).expanduser()
     if path.is_file():
         return path
     wanted = "a latent pose prior (.safetensors, VPoser's .pt or .ckpt), or the folder it lies in"
@@ -106,7 +124,7 @@ def _epoch(file: Path) -> int:
     return int(stated[1]) if stated else -1
 
 
-def _own(path: Path) -> LatentPose:
+def _own(path: Path) -> LatentParts:
     """Read this library's file."""
     tensors, words = read_prior_file(path, FORMAT)
     names = names_of(path.name, words)
@@ -121,20 +139,20 @@ def _own(path: Path) -> LatentPose:
             raise InputError(f"{path.name}: {key}", "a JSON list of numbers", repr(words.get(key))[:80]) from error
         networks.append(_layers(path.name, tensors, [f"{network}.{index}" for index in range(len(slopes))], slopes))
     encoder, decoder = networks
-    return _checked(path.name, encoder, decoder, take(path.name, tensors, "sigma_rad", JOINTS))
+    return LatentParts(encoder, decoder, take(path.name, tensors, "sigma_rad", JOINTS))
 
 
-def _v1(name: str, tensors: Mapping[str, Tensor]) -> tuple[list[Layer], list[Layer]]:
+def _v1(name: str, tensors: Mapping[str, Tensor]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """Read v1's layers."""
     keys = [f"bodyprior_{key}" for key in ("enc_fc1", "enc_fc2", "enc_mu")]
-    encoder = _layers(name, tensors, keys, (V1_SLOPE, V1_SLOPE, 1.0))
-    encoder[0] = _after_normalisation(name, tensors, "bodyprior_enc_bn1", encoder[0])
-    encoder[1] = _after_normalisation(name, tensors, "bodyprior_enc_bn2", encoder[1])
+    first, second, mean = _layers(name, tensors, keys, (V1_SLOPE, V1_SLOPE, 1.0))
+    first = _after_normalisation(name, tensors, "bodyprior_enc_bn1", first)
+    second = _after_normalisation(name, tensors, "bodyprior_enc_bn2", second)
     keys = [f"bodyprior_{key}" for key in ("dec_fc1", "dec_fc2", "dec_out")]
-    return encoder, _layers(name, tensors, keys, (V1_SLOPE, V1_SLOPE, 1.0))
+    return (first, second, mean), _layers(name, tensors, keys, (V1_SLOPE, V1_SLOPE, 1.0))
 
 
-def _v2(name: str, tensors: Mapping[str, Tensor]) -> tuple[list[Layer], list[Layer]]:
+def _v2(name: str, tensors: Mapping[str, Tensor]) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
     """Read v2's layers; what follows each other without a rectifier is multiplied to one."""
     keys = [f"encoder_net.{key}" for key in ("2", "6", "7", "8.mu")]
     first, second, third, mean = _layers(name, tensors, keys, (V2_SLOPE, 1.0, 1.0, 1.0))
@@ -144,16 +162,18 @@ def _v2(name: str, tensors: Mapping[str, Tensor]) -> tuple[list[Layer], list[Lay
     for layer in (third, mean):
         weight, bias = layer.weight @ weight, layer.weight @ bias + layer.bias
     keys = [f"decoder_net.{key}" for key in ("0", "3", "5")]
-    return [first, Layer(weight, bias)], _layers(name, tensors, keys, (V2_SLOPE, V2_SLOPE, 1.0))
+    return (first, Layer(weight, bias)), _layers(name, tensors, keys, (V2_SLOPE, V2_SLOPE, 1.0))
 
 
-def _layers(name: str, tensors: Mapping[str, Tensor], keys: Sequence[str], slopes: Sequence[float]) -> list[Layer]:
+def _layers(
+    name: str, tensors: Mapping[str, Tensor], keys: Sequence[str], slopes: Sequence[float]
+) -> tuple[Layer, ...]:
     """Take layers that follow each other."""
     layers: list[Layer] = []
     for key, slope in zip(keys, slopes, strict=True):
         weight = take(name, tensors, f"{key}.weight", None, len(layers[-1].bias) if layers else None)
         layers.append(Layer(weight, take(name, tensors, f"{key}.bias", len(weight)), slope))
-    return layers
+    return tuple(layers)
 
 
 def _after_normalisation(name: str, tensors: Mapping[str, Tensor], key: str, layer: Layer) -> Layer:
@@ -165,11 +185,3 @@ def _after_normalisation(name: str, tensors: Mapping[str, Tensor], key: str, lay
         raise InputError(f"{name}: {key}.running_var", "variances", "negative ones", "Is the file complete?")
     scale = scale / (variance + EPSILON).sqrt()
     return Layer(layer.weight * scale, layer.bias + layer.weight @ (shift - scale * mean), layer.slope)
-
-
-def _checked(name: str, encoder: Sequence[Layer], decoder: Sequence[Layer], sigma_rad: Tensor) -> LatentPose:
-    """Make the prior; what is wrong with it is told with the file's name."""
-    try:
-        return LatentPose(tuple(encoder), tuple(decoder), sigma_rad)
-    except InputError as error:
-        raise InputError(f"{name}: {error.name}", error.expected, error.got, error.advice) from error

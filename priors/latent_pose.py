@@ -20,9 +20,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priors.latent_file import JOINTS, LatentParts, find_latent, read_latent
 from priors.layers import Layer, check_layers, input_to_output, output_by_input, run
-from priors.mixture_pose import TRUNK_AND_LIMBS
-from priors.prior_file import FOLDER
+from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from priors.six_numbers import rotation_of
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
@@ -30,8 +30,6 @@ from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-
-JOINTS = len(TRUNK_AND_LIMBS)
 
 AXIS_ANGLE, MATRIX = 3, 9
 """Numbers a joint an encoder may want: the axis-angle vector, or the rotation matrix row by row."""
@@ -86,9 +84,15 @@ class LatentPose:
         Raises:
             InputError: There is none, a tensor is missing or of another shape, or the file is damaged.
         """
-        from priors.latent_file import read_latent
+        path = find_latent(path)
+        parts = read_latent(path)
+        with naming(path.name):
+            return cls(*parts)
 
-        return read_latent(path)
+    @property
+    def parts(self) -> LatentParts:
+        """What a file holds; `sigma_scale` and `kernel` are settings of a use."""
+        return LatentParts(self.encoder, self.decoder, self.sigma_rad)
 
     @classmethod
     def shipped(cls) -> "LatentPose":

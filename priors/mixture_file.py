@@ -9,11 +9,13 @@ Source: the code that comes with SMPLify (smplify.is.tue.mpg.de) and SMPLify-X n
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
-from priors.prior_file import names_of, read_prior_file, take, write_prior_file
+from priors.prior_file import TRUNK_AND_LIMBS, names_of, read_prior_file, take, write_prior_file
 from refine.body.keypoint_names import SMPL24
 from refine.body.official_file import read_official_file
 from refine.errors import InputError
@@ -25,16 +27,25 @@ JOINTS_OF_A_PICKLE = {3 * 23: SMPL24[1:], 3 * 21: TRUNK_AND_LIMBS}
 """Joints by the width of the means: SMPLify's are over SMPL's 23."""
 
 
-def read_mixture(path: str | Path) -> GaussianMixturePose:
+class MixtureParts(NamedTuple):
+    """What a file holds: the fields of `priors.GaussianMixturePose` by their names, in double precision."""
+
+    weight: Float[Tensor, "K"]
+    mean: Float[Tensor, "K D"]
+    covariance: Float[Tensor, "K D D"]
+    joint_names: tuple[str, ...]
+
+
+def read_mixture(path: str | Path) -> MixtureParts:
     """Read a mixture by its file's ending.
 
     Args:
         path: A .safetensors of this library, or a .pkl (.npz) with means, covars and weights.
 
     Raises:
-        InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is none.
+        InputError: There is no such file, it is damaged or hostile, or is of another kind.
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     if not path.is_file():
         raise InputError("path", "a pose mixture (.safetensors, or SMPLify's gmm_08.pkl)", f"no file at {path}")
     if path.suffix in (".pkl", ".npz"):
@@ -44,15 +55,15 @@ def read_mixture(path: str | Path) -> GaussianMixturePose:
     width = 3 * len(names)
     mean = take(path.name, tensors, "mean", None, width)
     covariance = take(path.name, tensors, "covariance", len(mean), width, width)
-    return _checked(path.name, take(path.name, tensors, "weight", len(mean)), mean, covariance, names)
+    return MixtureParts(take(path.name, tensors, "weight", len(mean)), mean, covariance, names)
 
 
-def save_mixture(path: str | Path, mixture: GaussianMixturePose, words: Mapping[str, str]) -> int:
+def write_mixture(path: str | Path, mixture: MixtureParts, words: Mapping[str, str]) -> int:
     """Write a mixture in single precision.
 
     Args:
         path: The file.
-        mixture: What to write; `sigma_scale` and `kernel` are settings of a use, not of the file.
+        mixture: What to write.
         words: Provenance: trained_on, licence, command, figures.
 
     Returns:
@@ -61,12 +72,12 @@ def save_mixture(path: str | Path, mixture: GaussianMixturePose, words: Mapping[
     Raises:
         InputError: The file cannot be written.
     """
-    tensors = {"weight": mixture.weight, "mean": mixture.mean, "covariance": mixture.covariance}
-    single = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
-    return write_prior_file(path, FORMAT, single, {**words, "joint_names": json.dumps(mixture.joint_names)})
+    *tensors, names = mixture
+    single = {name: tensor.float() for name, tensor in zip(MixtureParts._fields[:3], tensors, strict=True)}
+    return write_prior_file(path, FORMAT, single, {**words, "joint_names": json.dumps(names)})
 
 
-def _official(path: Path) -> GaussianMixturePose:
+def _official(path: Path) -> MixtureParts:
     """Read SMPLify's file; nothing in it is executed."""
     arrays = read_official_file(path, ("means", "covars", "weights"))
     means = arrays.take("means", None, None)
@@ -78,16 +89,5 @@ def _official(path: Path) -> GaussianMixturePose:
         )
     covars = arrays.take("covars", count, width, width)
     weights = arrays.take("weights", count)
-    parts = (torch.tensor(part, dtype=torch.float64) for part in (weights, means, covars))
-    weight, mean, covariance = parts
-    return _checked(path.name, weight, mean, covariance, JOINTS_OF_A_PICKLE[width])
-
-
-def _checked(
-    name: str, weight: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor, joints: tuple[str, ...]
-) -> GaussianMixturePose:
-    """Make the mixture; what is wrong with it is told with the file's name."""
-    try:
-        return GaussianMixturePose(weight, mean, covariance, joints)
-    except InputError as error:
-        raise InputError(f"{name}: {error.name}", error.expected, error.got, error.advice) from error
+    weight, mean, covariance = (torch.tensor(part, dtype=torch.float64) for part in (weights, means, covars))
+    return MixtureParts(weight, mean, covariance, JOINTS_OF_A_PICKLE[width])

@@ -21,17 +21,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.prior_file import FOLDER
+from priors.mixture_file import MixtureParts, read_mixture
+from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from refine.body import PosedBody
-from refine.body.keypoint_names import SMPL22
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-
-TRUNK_AND_LIMBS = SMPL22[1:]
-"""The 21 joints every body of the SMPL kind has; a mixture is over these, in this order, and may have more behind them."""
 
 SUM_TOLERANCE = 1e-3
 """Of the weights around 1: what single precision and rounding in files leave. They are normalised."""
@@ -96,11 +93,17 @@ class GaussianMixturePose:
             path: The file.
 
         Raises:
-            InputError: There is no such file, or it holds no mixture over this many joints.
+            InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is none.
         """
-        from priors.mixture_file import read_mixture
+        path = Path(path).expanduser()
+        parts = read_mixture(path)
+        with naming(path.name):
+            return cls(*parts)
 
-        return read_mixture(path)
+    @property
+    def parts(self) -> MixtureParts:
+        """What a file holds; `sigma_scale` and `kernel` are settings of a use."""
+        return MixtureParts(self.weight, self.mean, self.covariance, self.joint_names)
 
     @classmethod
     def shipped(cls) -> "GaussianMixturePose":

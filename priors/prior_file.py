@@ -6,16 +6,20 @@ Source: the safetensors format (its header is JSON behind its length in eight by
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
 
+from refine.body.keypoint_names import SMPL22
 from refine.errors import InputError
 from refine.files.atomic import write_bytes
 
 FOLDER = Path(__file__).parent / "data"
 """Where the priors lie that ship with the library."""
+TRUNK_AND_LIMBS = SMPL22[1:]
+"""The 21 joints every body of the SMPL kind has; a prior on the pose is over these, in this order, and may have more behind them."""
 
 
 def write_prior_file(
@@ -113,6 +117,22 @@ def take(name: str, tensors: Mapping[str, Tensor], key: str, *shape: int | None)
     if not bool(tensor.isfinite().all()):
         raise InputError(f"{name}: {key}", "finite values", "NaN or infinite ones", "Is the file complete?")
     return tensor.double()
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put a file's name before that of the part which is refused inside the `with`.
+
+    Args:
+        name: The file's.
+
+    Raises:
+        InputError: A part is refused.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error.name}", error.expected, error.got, error.advice) from error
 
 
 def names_of(name: str, words: Mapping[str, str]) -> tuple[str, ...]:

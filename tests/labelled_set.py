@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import torch
 
-from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate.pelvis import REST_PELVIS_M
+from refine.evaluate.casting import ADULT_SHAPES
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.render import shade

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
 from displacement_net.training.training_body import BASE_VERTICES
 from refine.errors import InputError
+from refine.evaluate.motion import Recordings, load_recordings, shipped_recordings
 
 TEXTURE_PX = 256
 """Side of every texture, px; others are resized."""

@@ -11,85 +11,21 @@ synthetic people of this package, or a rendered or real set with ground truth.
 import itertools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from displacement_net.loss import Truth
 from displacement_net.preprocessing import CHANNELS, network_input
 from displacement_net.training import packed
+from displacement_net.training.shown import SampleSource, Shown
 from refine import batch
 from refine.errors import InputError
 
 HOLDOUT_SEED = 2**40
 """First seed of the hold-out, which no training reaches."""
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """What a sample must say to be learnt from; `displacement_net.training.samples.Samples` says it, and more."""
-
-    @property
-    def image(self) -> Float[Tensor, "B 3 S S"]:
-        """RGB in 0..1, black outside the photo."""
-        ...
-
-    @property
-    def normals(self) -> Float[Tensor, "B 3 S S"]:
-        """Unit normals of the rendered estimate, camera frame."""
-        ...
-
-    @property
-    def depth(self) -> Float[Tensor, "B 1 S S"]:
-        """Its depth, m; only differences matter."""
-        ...
-
-    @property
-    def colors(self) -> Float[Tensor, "B 3 S S"]:
-        """Its rest-pose colours, 0..1."""
-        ...
-
-    @property
-    def texture(self) -> Float[Tensor, "B 3 S S"]:
-        """Its textured rendering, RGB in 0..1."""
-        ...
-
-    @property
-    def confidence(self) -> Float[Tensor, "B 1 S S"]:
-        """What that is worth, 0..1; zero where no texture is known."""
-        ...
-
-    @property
-    def offset(self) -> Float[Tensor, "B S S 2"]:
-        """Px, from each rendered pixel to where its surface point lies in the crop."""
-        ...
-
-    @property
-    def foreground(self) -> Bool[Tensor, "B S S"]:
-        """Where the estimate is rendered."""
-        ...
-
-    @property
-    def visible(self) -> Bool[Tensor, "B S S"]:
-        """Where the surface point is seen in the photo: neither hidden nor outside."""
-        ...
-
-    @property
-    def person(self) -> Float[Tensor, "B 4 S S"] | None:
-        """One where the photo shows the person, and there the rest-pose colours, 0..1; None: not known."""
-        ...
-
-
-@runtime_checkable
-class SampleSource(Protocol):
-    """Where samples come from."""
-
-    def batch(self, seed: int, count: int) -> Shown:
-        """Return `count` samples, the same for the same seed and count."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

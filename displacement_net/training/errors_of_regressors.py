@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
+from refine.evaluate.casting import ADULT_SHAPES
 from refine.evaluate.disturbance import SIGMA_ACROSS_M, SIGMA_LOG_DEPTH, SIGMA_SHAPE, joint_sigma_rad
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

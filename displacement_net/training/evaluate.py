@@ -26,11 +26,11 @@ from displacement_net.training.evaluation.real_people import STRENGTHS as REAL_S
 from displacement_net.training.evaluation.real_people import in_photo, rows_of, try_people
 from displacement_net.training.evaluation.refined import Change, changes, refine_samples
 from displacement_net.training.evaluation.stored import BEV, ROMP, arms, moved, refine_bev, refine_romp
-from displacement_net.training.evaluation.strengths import STRENGTHS
 from displacement_net.training.samples import TEXTURE_CASES
 from refine.body import anny
 from refine.dense.network import NetworkDisplacer
 from refine.errors import InputError
+from refine.evaluate.strengths import STRENGTHS
 from refine.files.atomic import write_bytes
 from refine.refiner import Refiner
 from refine.trust.gate import Gate

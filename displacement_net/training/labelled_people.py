@@ -14,7 +14,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from displacement_net.training.labels import Labels
-from displacement_net.training.training_body import ADULT_SHAPES
 from priors import GaussianShape, NearTranslation
 from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.find_model import find_model
@@ -22,6 +21,7 @@ from refine.body.load import load_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.discover import modules
 from refine.errors import InputError
+from refine.evaluate.casting import ADULT_SHAPES
 from refine.geometry.camera import NEAR_M, Camera
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import State, Unknowns

@@ -11,31 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
-from displacement_net.training.batches import SampleSource, Shown
+from displacement_net.training.shown import Crops, SampleSource, Shown
 from refine.errors import InputError
 
-
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """B samples of several sources: what all of them say (`displacement_net.training.batches.Shown`)."""
-
-    image: Float[Tensor, "B 3 S S"]
-    normals: Float[Tensor, "B 3 S S"]
-    depth: Float[Tensor, "B 1 S S"]
-    colors: Float[Tensor, "B 3 S S"]
-    texture: Float[Tensor, "B 3 S S"]
-    confidence: Float[Tensor, "B 1 S S"]
-    offset: Float[Tensor, "B S S 2"]
-    foreground: Bool[Tensor, "B S S"]
-    visible: Bool[Tensor, "B S S"]
-    person: Float[Tensor, "B 4 S S"] | None
-    """None where one of the sources does not know it."""
-
-
-_ALWAYS = tuple(name for name in Mixture.__dataclass_fields__ if name != "person")
+_ALWAYS = tuple(name for name in Crops.__dataclass_fields__ if name != "person")
 
 
 @dataclass(frozen=True)
@@ -70,7 +50,7 @@ class Mixed:
             raise InputError("sources", "samples of one size", f"{' and '.join(map(str, sorted(sizes)))} px")
         known = {name: torch.cat([getattr(part, name) for part in parts]) for name in _ALWAYS}
         people = [part.person for part in parts if part.person is not None]
-        return Mixture(person=torch.cat(people) if len(people) == len(parts) else None, **known)
+        return Crops(person=torch.cat(people) if len(people) == len(parts) else None, **known)
 
     def counts(self, seed: int, count: int) -> list[int]:
         """Return how many samples of a batch come from each source, `count` in all."""

@@ -7,16 +7,13 @@ A worker makes samples where its device is, and hands on 31 bytes a pixel instea
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from displacement_net.training.shown import Crops, Shown
 from refine import batch
-
-if TYPE_CHECKING:
-    from displacement_net.training.batches import Shown
 
 BYTES = ("image", "texture", "confidence", "person")
 """What is stored in bytes: values 0..1."""
@@ -28,7 +25,7 @@ FARTHEST_PX = 60000.0
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """B samples (`displacement_net.training.batches.Shown`), packed."""
+    """B samples (`displacement_net.training.shown.Shown`), packed."""
 
     image: UInt8[Tensor, "B 3 S S"]
     normals: Float[Tensor, "B 3 S S"]
@@ -60,23 +57,7 @@ class Samples:
         return Samples(*(None if part is None else change(part) for part in _parts(self).values()))  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, eq=False)
-class Unpacked:
-    """B samples as they were, to the precision above."""
-
-    image: Float[Tensor, "B 3 S S"]
-    normals: Float[Tensor, "B 3 S S"]
-    depth: Float[Tensor, "B 1 S S"]
-    colors: Float[Tensor, "B 3 S S"]
-    texture: Float[Tensor, "B 3 S S"]
-    confidence: Float[Tensor, "B 1 S S"]
-    offset: Float[Tensor, "B S S 2"]
-    foreground: Bool[Tensor, "B S S"]
-    visible: Bool[Tensor, "B S S"]
-    person: Float[Tensor, "B 4 S S"] | None
-
-
-def pack(samples: "Shown") -> Samples:
+def pack(samples: Shown) -> Samples:
     """Return samples as they travel, in ordinary memory.
 
     Args:
@@ -97,7 +78,7 @@ def pack(samples: "Shown") -> Samples:
     return Samples(**parts)  # type: ignore[arg-type]
 
 
-def unpack(samples: Samples) -> Unpacked:
+def unpack(samples: Samples) -> Crops:
     """Return samples in single precision, where they are."""
     parts: dict[str, Tensor | None] = {}
     for name, part in _parts(samples).items():
@@ -107,7 +88,7 @@ def unpack(samples: Samples) -> Unpacked:
             parts[name] = part.float() / 255
         else:
             parts[name] = part.float() if name in HALVES else part
-    return Unpacked(**parts)  # type: ignore[arg-type]
+    return Crops(**parts)  # type: ignore[arg-type]
 
 
 def _parts(samples: Samples) -> dict[str, Tensor | None]:

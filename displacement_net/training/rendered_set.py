@@ -19,9 +19,9 @@ from displacement_net.training.errors_of_regressors import estimate_of
 from displacement_net.training.labelled_people import own_model, true_state
 from displacement_net.training.labels import Labels, read_labels
 from displacement_net.training.samples import TEXTURE_CASES, Samples
-from displacement_net.training.truth import OTHERS_SLACK_M, Truth, true_displacement
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate.truth import OTHERS_SLACK_M, Truth, true_displacement
 from refine.geometry.camera import NEAR_M
 from refine.geometry.crop import Crop, crop_around, sample_opencv, square_around
 from refine.photo import read_photo

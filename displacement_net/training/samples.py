@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from displacement_net.training import casting
 from displacement_net.training.assets import Assets
 from displacement_net.training.backgrounds import squares
 from displacement_net.training.borders import bordered, within
@@ -30,11 +29,12 @@ from displacement_net.training.objects import BEHIND, FRONT, WITH_BEHIND, WITH_F
 from displacement_net.training.scene import Light, render_people
 from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_cases, seen_texture, worn_by
 from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
-from displacement_net.training.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate import casting
+from refine.evaluate.truth import OTHERS_SLACK_M, body_normals, true_displacement
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import Crop, crop_around, square_around
 from refine.render import Fragments, Rasterizer, shade

@@ -11,10 +11,10 @@ import numpy as np
 
 from displacement_net.training.assets import load_assets
 from displacement_net.training.backgrounds import read_backgrounds
-from displacement_net.training.batches import SampleSource, Shown
 from displacement_net.training.mixed import mixed
 from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Sampler
+from displacement_net.training.shown import SampleSource, Shown
 from displacement_net.training.split import split
 from displacement_net.training.training_body import load_training_body
 from refine.body import anny

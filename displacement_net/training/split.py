@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from displacement_net.training.assets import Assets
-from displacement_net.training.motion import Recordings
+from refine.evaluate.motion import Recordings
 
 EVERY = 5
 """Of each kind, this many make one for the hold-out."""

@@ -16,11 +16,12 @@ import typer
 
 from displacement_net.catalog import load_trainable, save
 from displacement_net.model import DisplacementNet, Settings
-from displacement_net.training.batches import HOLDOUT_SEED, Batch, SampleSource, batch_of, batches
+from displacement_net.training.batches import HOLDOUT_SEED, Batch, batch_of, batches
 from displacement_net.training.checkpoints import Progress
 from displacement_net.training.holdout import Figures, calibrated, measure
 from displacement_net.training.labels import read_labels
 from displacement_net.training.loop import Schedule, Trained, engine, train
+from displacement_net.training.shown import SampleSource
 from displacement_net.training.sources import make_people, make_source
 from displacement_net.trunk import LITE0
 from refine.errors import InputError, MissingExtra

@@ -26,8 +26,6 @@ BASE_VERTICES = 19158
 """Vertices of MakeHuman's base mesh hm08, helpers included."""
 SAME_M = 1e-4
 """m by which template and shape basis may differ from the built-in body's: rounding makes 1e-7 (float32), one level of the basis 2e-6."""
-ADULT_SHAPES = 16
-"""Shape coefficients of the built-in body. People of the training have one more: 0 an adult, 1 the mean child."""
 TURNED_RAD = {
     "left_hip": (0.064, 0.007, -0.110), "left_knee": (0.022, 0.008, -0.136), "left_ankle": (0.089, 0.293, -0.032),
     "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0), "spine3": (-0.087, 0.0, 0.0),

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from priors.latent_pose import JOINTS, MATRIX
+from priors.latent_file import JOINTS
+from priors.latent_pose import MATRIX
 from priors.layers import Layer
 from priors.learning.gather import Gathered, mirrored
-from priors.mixture_pose import TRUNK_AND_LIMBS
+from priors.prior_file import TRUNK_AND_LIMBS
 from priors.six_numbers import rotation_of
 from refine.geometry import rotation
 

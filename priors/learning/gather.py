@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from priors.learning.motion_files import WIDTH, Poses, motion_files, read_motion
-from priors.mixture_pose import TRUNK_AND_LIMBS
+from priors.prior_file import TRUNK_AND_LIMBS
 from refine.errors import InputError
 from refine.files.atomic import write_bytes
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import typer
 
-from priors.latent_file import save_latent
+from priors.latent_file import write_latent
 from priors.latent_pose import LatentPose
 from priors.learning.autoencoder import Settings, Sitting, latent_rms, measure, train
 from priors.learning.checkpoint import Checkpoint
@@ -118,7 +118,7 @@ def main(
             "command": command("latent"),
             "figures": json.dumps(found),
         }
-        size = save_latent(out, learnt.prior, words)
+        size = write_latent(out, learnt.prior.parts, words)
         typer.echo(
             f"{out}: {latent} numbers, {size} bytes; recordings left out: unfolded within {learnt.degrees:.1f} degrees "
             f"a joint, loss {learnt.loss_nats:.2f} nats a pose",

@@ -13,7 +13,7 @@ import typer
 from priors.learning.command import bar, command, describe, told, work_folder
 from priors.learning.expectation_runs import Learnt, Settings, learn
 from priors.learning.gather import Gathered, LeftOut, gather
-from priors.mixture_file import save_mixture
+from priors.mixture_file import write_mixture
 from priors.mixture_pose import GaussianMixturePose
 
 DIGITS = 4
@@ -63,7 +63,7 @@ def main(
             "figures": json.dumps(found),
         }
         mixture = learnt.mixture
-        size = save_mixture(out, GaussianMixturePose(mixture.weight, mixture.mean, mixture.covariance), words)
+        size = write_mixture(out, GaussianMixturePose(mixture.weight, mixture.mean, mixture.covariance).parts, words)
         gain = found["held_out_nats_per_pose"] - found["one_gaussian_nats_per_pose"]
         typer.echo(
             f"{out}: {components} components, {size} bytes; recordings left out: {found['held_out_nats_per_pose']:.2f} "

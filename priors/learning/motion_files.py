@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from priors.joint_limits import JointLimits
-from priors.mixture_pose import TRUNK_AND_LIMBS
+from priors.prior_file import TRUNK_AND_LIMBS
 from refine.errors import InputError
 from refine.geometry import rotation
 

@@ -8,6 +8,7 @@ from refine.commands.convert import convert
 from refine.commands.demo import demo
 from refine.commands.diagnose import diagnose
 from refine.commands.fit import fit
+from refine.commands.harm import harm
 from refine.commands.inspect import inspect
 from refine.commands.one_sentence import in_one_sentence, prepare_streams
 from refine.commands.run import run
@@ -39,6 +40,7 @@ app.command()(in_one_sentence(convert))
 app.command()(in_one_sentence(demo))
 app.command()(in_one_sentence(diagnose))
 app.command()(in_one_sentence(fit))
+app.command()(in_one_sentence(harm))
 app.command()(in_one_sentence(inspect))
 app.command()(in_one_sentence(run))
 app.command()(in_one_sentence(watch))

@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.check import check_shape
 from refine.errors import InputError
+from refine.estimate import Estimate, Source
 from refine.evaluate import metrics
 from refine.geometry import rotation
 from refine.state import State
@@ -105,6 +106,20 @@ def disturb_by(body: SkinnedBody, state: State, scale: float, seeds: Sequence[in
     return State(
         replace(moved, translation=bodies.translation + pelvis - pose_body(body, moved).joints[:, 0]), state.camera
     )
+
+
+def as_estimate(body: SkinnedBody, state: State, image_index: Int[Tensor, "B"] | None = None) -> Estimate:
+    """Return bodies as if a regressor had said them.
+
+    Args:
+        body: The model.
+        state: B bodies.
+        image_index: (B,) which photo each is in; None: body b in photo b.
+    """
+    bodies = state.bodies
+    index = torch.arange(len(state)) if image_index is None else image_index
+    source = Source("memory", body.model, bodies.pose, bodies.shape, bodies.expression, bodies.translation)
+    return Estimate(body, state, index.to(bodies.pose.device), source)
 
 
 def joint_sigma_rad(joint_names: tuple[str, ...]) -> Float[Tensor, "J"]:

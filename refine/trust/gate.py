@@ -96,7 +96,7 @@ class Statistics:
 class Gate:
     """Bounds within which an update is accepted.
 
-    They were fixed on the benchmark's first set of people and are reported on its second (`tests.benchmarks.harm`).
+    They were fixed on the benchmark's first set of people and are reported on its second (`refine.evaluate.harm`).
 
     Raises:
         InputError: A number is not above zero.

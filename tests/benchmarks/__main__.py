@@ -3,16 +3,12 @@
 import argparse
 import importlib.util
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
+from refine.evaluate.machine import describe_machine
 from tests.benchmarks.measurement import Measurement, regressions
 
 HERE = Path(__file__).parent
@@ -109,27 +105,6 @@ def line(one: Measurement) -> str:
     verdict = {None: "", True: "  reaches", False: "  MISSES"}[one.reached]
     target = f"{verdict} {one.target:g}" if verdict else ""
     return f"{one.key:32} {one.value:10.4g} {one.unit:5}{target:16} {one.note}"
-
-
-def describe_machine() -> dict[str, str]:
-    """Return hardware and versions, in words."""
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        models = [
-            row.partition(":")[2].strip()
-            for row in Path("/proc/cpuinfo").read_text().splitlines()
-            if row.startswith("model name")
-        ]
-        cpu = models[0] if models else cpu
-    versions = [f"python {platform.python_version()}"]
-    for package in ("torch", "warp-lang", "numpy", "scipy", "opencv-python-headless"):
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            versions.append(f"{package} absent")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    cores = f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    return {"hardware": f"{cpu}; {cores}; GPU: {gpu}", "system": platform.platform(), "versions": ", ".join(versions)}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the solver is compared with: Adam and L-BFGS on the same unknowns, residuals and robust cost, by reverse-mode autograd.
 
-Written to be as fast as a careful user would have them (`tests.benchmarks._skin`); the rotations are steps from the estimate as in the solver.
+Written to be as fast as a careful user would have them (`refine.evaluate.harm.sampled_skin`); the rotations are steps from the estimate as in the solver.
 """
 
 import time
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from refine.evaluate.harm.sampled_skin import vertices_of
 from refine.geometry import rotation
 from refine.terms import Kernel
 from tests.benchmarks._problem import Problem
-from tests.benchmarks._skin import vertices_of
 
 ADAM_RATES = (3e-3, 1e-2, 3e-2)
 ADAM_STEPS = 300

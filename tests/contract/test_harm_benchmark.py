@@ -10,17 +10,17 @@ from refine.body.smpl_joints import BODY_JOINTS
 from refine.dense.correspondence import correspond
 from refine.errors import InputError
 from refine.evaluate import metrics
+from refine.evaluate.errors import errors_of
+from refine.evaluate.harm import dense
+from refine.evaluate.harm.estimates import ESTIMATES, estimates_of
+from refine.evaluate.harm.evidence import KINDS, LIMBS, Evidence, hidden_limbs, hidden_parts
+from refine.evaluate.harm.noise import ONE_SIGMA, TWO_SIGMA, Family, heavy, measured, normal_fields
+from refine.evaluate.harm.people import REPORT, TUNE, recordings_of, true_people
+from refine.evaluate.harm.scene import Case, Scene, make_scene
 from refine.render.view import View, render_view
 from refine.state import Unknowns
 from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
-from tests.benchmarks.harm import dense
-from tests.benchmarks.harm.estimates import ESTIMATES, estimates_of
-from tests.benchmarks.harm.evidence import KINDS, LIMBS, Evidence, hidden_limbs, hidden_parts
-from tests.benchmarks.harm.figures import errors_of
-from tests.benchmarks.harm.noise import ONE_SIGMA, TWO_SIGMA, Family, heavy, measured, normal_fields
-from tests.benchmarks.harm.people import REPORT, TUNE, recordings_of, true_people
-from tests.benchmarks.harm.scene import Case, Scene, make_scene
 
 COUNT = 6
 SIZE = 128

@@ -2,30 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from displacement_net.training.evaluation.refined import WORSE_MM
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.evaluate import metrics
-from tests.benchmarks._skin import points_of, vertices_of
-from tests.benchmarks.harm import rivals
-from tests.benchmarks.harm.__main__ import main
-from tests.benchmarks.harm.descend import adam, lbfgs
-from tests.benchmarks.harm.estimates import ESTIMATES
-from tests.benchmarks.harm.evidence import KINDS, SOURCES, Evidence
-from tests.benchmarks.harm.figures import errors_of, figures_of
-from tests.benchmarks.harm.outcome import Outcome, everybody
-from tests.benchmarks.harm.people import REPORT
+from refine.evaluate.errors import WORSE_MM, errors_of
+from refine.evaluate.harm import rivals
+from refine.evaluate.harm.descend import adam, lbfgs
+from refine.evaluate.harm.estimates import ESTIMATES
+from refine.evaluate.harm.evidence import KINDS, SOURCES, Evidence
+from refine.evaluate.harm.figures import figures_of
+from refine.evaluate.harm.outcome import Outcome, everybody
+from refine.evaluate.harm.people import REPORT
+from refine.evaluate.harm.run import CELLS, cells_like
+from refine.evaluate.harm.sampled_skin import points_of, vertices_of
+from refine.evaluate.harm.scene import Case, Scene, make_scene
+from refine.evaluate.harm.table import Cell, bootstrap, markdown, plain, row_of
 from tests.benchmarks.harm.real_network import cast
-from tests.benchmarks.harm.run import CELLS, cells_like
-from tests.benchmarks.harm.scene import Case, Scene, make_scene
-from tests.benchmarks.harm.table import Cell, bootstrap, markdown, plain, row_of
 
 COUNT = 6
 SKIN_M = 5e-6
@@ -164,14 +162,6 @@ def test_there_are_seven_estimates_five_kinds_and_three_sources() -> None:
     assert [cell.name for cell in cells_like(["near.clean.*"])] == [f"near.clean.{source}" for source in SOURCES]
     with pytest.raises(InputError, match="best"):
         cells_like(["best.clean.both"])
-
-
-def test_one_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cells, report = ["--cells", "near.clean.keypoints"], tmp_path / "harm.json"
-    assert main([*cells, "--bodies", "2", "--rivals", "--no-network", "--json", str(report)]) == 0
-    printed = capsys.readouterr().out
-    assert "| near.clean.keypoints | ours | 2 |" in printed and "| ours, no gate |" in printed
-    assert '"set": "report"' in report.read_text()
 
 
 def test_without_a_base_mesh_the_networks_rows_are_left_out_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from priors.learning.expectation import Widening, expectation, first_sums, maxim
 from priors.learning.expectation_runs import Settings, learn
 from priors.learning.gather import Gathered, LeftOut, fold_of, gather, mirrored
 from priors.learning.motion_files import WIDTH, read_motion
-from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
+from priors.mixture_pose import GaussianMixturePose
+from priors.prior_file import TRUNK_AND_LIMBS
 from refine.errors import InputError
 from tests.conftest import ROOT
 

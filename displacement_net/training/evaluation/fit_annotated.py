@@ -17,11 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from displacement_net.training.evaluation.annotated import BODY, FEET, Annotated
-from displacement_net.training.evaluation.refined import as_estimate
 from priors import GaussianShape, JointLimits, NearEstimate
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate
+from refine.evaluate.disturbance import as_estimate
 from refine.evaluate.people import poses
 from refine.geometry import rotation
 from refine.geometry.camera import Camera

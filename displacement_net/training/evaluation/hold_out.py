@@ -12,12 +12,12 @@ import torch
 
 from displacement_net.training.assets import Assets, load_assets
 from displacement_net.training.batches import HOLDOUT_SEED
-from displacement_net.training.evaluation.strengths import STRENGTHS, InTurn
 from displacement_net.training.samples import TEXTURE_CASES, Sampler, Samples
 from displacement_net.training.split import split
 from displacement_net.training.training_body import TrainingBody, load_training_body
 from refine.body import anny
 from refine.errors import InputError
+from refine.evaluate.strengths import STRENGTHS, InTurn
 
 TOGETHER = 8
 """Samples of each strength in a batch."""

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from displacement_net.training.evaluation.annotated import BODY, Annotated
 from displacement_net.training.evaluation.fit_annotated import SET
-from displacement_net.training.evaluation.strengths import joined
 from priors.default import default_priors
+from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.estimate import Estimate
 from refine.evaluate import metrics
@@ -120,7 +120,7 @@ def try_people(
         for number, strength in enumerate(strengths)
     ]
     everybody = person.repeat(len(strengths))
-    estimate = replace(fitted, state=joined(states), image_index=people.image_index[everybody])
+    estimate = replace(fitted, state=batch.cat(states), image_index=people.image_index[everybody])
     strength = torch.arange(len(strengths)).repeat_interleave(len(true))
     return Trial(everybody, strength, estimate, refine_all(people, estimate, refiner))
 
@@ -131,7 +131,7 @@ def refine_all(people: Annotated, estimate: Estimate, refiner: Refiner) -> Estim
     for rows in torch.arange(len(estimate)).split(TOGETHER):
         part = replace(estimate, state=estimate.state[rows], image_index=estimate.image_index[rows])
         states.append(refiner.refine(people.photos, part, (), default_priors(part, refiner.unknowns))[-1].state)
-    return replace(estimate, state=joined(states))
+    return replace(estimate, state=batch.cat(states))
 
 
 def rows_of(people: Annotated, trial: Trial, strengths: Sequence[str] = STRENGTHS) -> tuple[PersonRow, ...]:

@@ -11,33 +11,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from displacement_net.training.samples import Samples
 from priors.default import default_priors
-from refine.body import SkinnedBody, pose_body
+from refine import batch
+from refine.body import SkinnedBody
 from refine.body.smpl_joints import BODY_JOINTS
-from refine.estimate import Estimate, Source
-from refine.evaluate import metrics
+from refine.evaluate.disturbance import as_estimate
+from refine.evaluate.errors import WORSE_MM, Errors, errors_of
 from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.state import State, Unknowns
-
-WORSE_MM = 1.0
-"""PVE that may be gained without being called worse, mm."""
-
-
-@dataclass(frozen=True, eq=False)
-class Errors:
-    """Of N bodies: PVE, PA-MPJPE and MPJPE (mm), and the mean distance of joints that lie in the photo (px of a 256 crop; NaN if none)."""
-
-    pve: Float[Tensor, "N"]
-    pa_mpjpe: Float[Tensor, "N"]
-    mpjpe: Float[Tensor, "N"]
-    pixel: Float[Tensor, "N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,40 +76,18 @@ def refine_samples(
     for samples, strength in batches:
         photos = [Photo(pixels) for pixels in photo_of(samples)]
         true, estimate = (through(state, samples.crop) for state in (samples.true, samples.estimate))
-        asked = as_estimate(body, estimate, torch.arange(len(photos)))
+        asked = as_estimate(body, estimate)
         state = refiner.refine(photos, asked, (), default_priors(asked, unknowns))[-1].state
-        before.append(errors(body, estimate, true))
-        after.append(errors(body, state, true))
+        side = true.camera.size.amax(1)
+        before.append(errors_of(body, estimate, true, side))
+        after.append(errors_of(body, state, true, side))
         index.append(torch.from_numpy(strength))
-    return Refined(_joined(before), _joined(after), torch.cat(index))
+    return Refined(batch.cat(before), batch.cat(after), torch.cat(index))
 
 
 def photo_of(samples: Samples) -> np.ndarray:
     """Return the crops of the photos, (B, S, S, 3) uint8 RGB."""
     return np.asarray((255 * samples.image.clamp(0, 1)).round().byte().permute(0, 2, 3, 1).cpu().numpy())
-
-
-def as_estimate(body: SkinnedBody, state: State, image_index: Int[Tensor, "B"]) -> Estimate:
-    """Return bodies as if a regressor had said them."""
-    bodies = state.bodies
-    source = Source("memory", body.model, bodies.pose, bodies.shape, bodies.expression, bodies.translation)
-    return Estimate(body, state, image_index.to(bodies.pose.device), source)
-
-
-def errors(body: SkinnedBody, state: State, true: State) -> Errors:
-    """Measure bodies against the true ones, in one camera each."""
-    posed, right = pose_body(body, state.bodies), pose_body(body, true.bodies)
-    joints, true_joints = posed.joints[:, :BODY_JOINTS], right.joints[:, :BODY_JOINTS]
-    pixel, true_pixel = state.camera.project(joints), true.camera.project(true_joints)
-    inside = ((true_pixel >= 0) & (true_pixel <= true.camera.size.flip(1)[:, None])).all(-1)  # (B, J)
-    apart = torch.where(inside, (pixel - true_pixel).norm(dim=-1), 0.0).sum(1)
-    apart = apart / torch.where(inside.any(1), inside.sum(1), torch.nan) * 256 / true.camera.size.amax(1)
-    return Errors(
-        metrics.pve(posed.vertices, right.vertices, joints[:, 0], true_joints[:, 0]),
-        metrics.pa_mpjpe(joints, true_joints),
-        metrics.mpjpe(joints, true_joints),
-        apart,
-    )
 
 
 def changes(refined: Refined, strengths: Sequence[str]) -> dict[str, Change]:
@@ -154,7 +120,3 @@ def through(state: State, crop: Crop) -> State:
     """Return the bodies as the crops' cameras see them."""
     own = state.camera
     return State(state.bodies, crop.camera(Camera(own.focal, own.center, own.size)))
-
-
-def _joined(parts: Sequence[Errors]) -> Errors:
-    return Errors(*(torch.cat([getattr(part, name) for part in parts]).cpu() for name in Errors.__dataclass_fields__))

@@ -1,10 +1,13 @@
-"""Does refining help, and whom does it harm? Estimates of every strength, evidence of every kind, this library and the field's methods.
+"""The figures of `refine.evaluate.harm` that are watched (`gated`), and the rows of the shipped network itself (`real_network`).
 
-`python -m tests.benchmarks.harm` prints the table; `measure` is the part of it that `python -m tests.benchmarks` watches: the "report" set,
-with realistic ("noisy") evidence unless a key says otherwise.
-
-Source: the targets are those of the project's plan; everything else is said in the modules.
+The people are of the "report" set, the evidence is realistic ("noisy") unless a key says otherwise. The assets lie where REFINE_ASSETS says, by
+default in `../shared/assets` beside the checkout.
 """
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("REFINE_ASSETS", str(Path(__file__).parents[4] / "shared" / "assets"))
 
 from tests.benchmarks.harm.gated import measure
 

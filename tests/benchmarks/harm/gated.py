@@ -1,17 +1,17 @@
 """The figures of the harm benchmark that are watched, with their targets.
 
 Bodies are of the "report" set. Where a target speaks of every cell, the worst of the cells measured here counts; all of them are in the
-table of `python -m tests.benchmarks.harm --full`.
+table of `refine harm --full`.
 """
 
 import time
 from collections.abc import Sequence
 from functools import cache
 
-from tests.benchmarks.harm.people import REPORT
-from tests.benchmarks.harm.rivals import RIVALS
-from tests.benchmarks.harm.run import OURS, UNGATED, rows
-from tests.benchmarks.harm.table import Cell, Row
+from refine.evaluate.harm.people import REPORT
+from refine.evaluate.harm.rivals import RIVALS
+from refine.evaluate.harm.run import OURS, UNGATED, drawn_scenes, rows
+from refine.evaluate.harm.table import Cell, Row
 from tests.benchmarks.measurement import Measurement
 
 BODIES, FEW, RIVAL_BODIES = 50, 25, 5
@@ -47,7 +47,7 @@ def measure() -> list[Measurement]:
 
 @cache
 def _fit(cell: Cell, method: str = OURS, bodies: int = BODIES) -> Row:
-    (found,) = rows((cell,), (method,), REPORT, bodies, RIVAL_BODIES)
+    (found,) = rows((cell,), (method,), drawn_scenes(REPORT), bodies, RIVAL_BODIES)
     return found
 
 

@@ -1,6 +1,6 @@
 """Measures how our network errs on people it was not trained with: `python -m tests.benchmarks.harm.measure_noise [--each N]`.
 
-It writes `dense_noise.json`, from which the benchmark's dense evidence is made (`tests.benchmarks.harm.noise` holds the model that is fitted):
+It writes `dense_noise.json`, from which the benchmark's dense evidence is made (`refine.evaluate.harm.noise` holds the model that is fitted):
 
     keep_i(m)      = Σ said_i true_i / Σ true_i²             over visible points whose true displacement is about m
     w_i            = (said_i - keep_i true_i) / sigma_i      sigma_i the stated standard deviation along axis i
@@ -31,10 +31,10 @@ from displacement_net.training.samples import Samples
 from displacement_net.training.training_body import vertices_of
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate.errors import REFERENCE_PX
+from refine.evaluate.harm.dense import limb_axes
+from refine.evaluate.harm.noise import FILE, ONE_SIGMA, TWO_SIGMA, quantile_ratio
 from refine.render.rasterize import default_rasterizer, rasterize
-from tests.benchmarks.harm.dense import limb_axes
-from tests.benchmarks.harm.noise import FILE, ONE_SIGMA, REFERENCE_PX, TWO_SIGMA, quantile_ratio
-from tests.benchmarks.harm.people import assets
 
 STRENGTHS = ("weak", "medium", "strong", "near")
 BINS_PX = (0.0, 1.0, 3.0, 8.0, 16.0, 32.0, math.inf)
@@ -93,7 +93,7 @@ def points_of(network: DisplacementNet, body: SkinnedBody, samples: Samples) -> 
 
 
 def summarise(parts: Sequence[tuple[Points, Tensor]], network: DisplacementNet) -> dict[str, object]:
-    """Fit the model of `tests.benchmarks.harm.noise`.
+    """Fit the model of `refine.evaluate.harm.noise`.
 
     Args:
         parts: Points and their pixels, batch by batch.
@@ -221,7 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     body = os.environ.get("REFINE_TRAINING_BODY")
     if not body:
         raise InputError("REFINE_TRAINING_BODY", "the full base mesh", "nothing")
-    found = measure(catalog.load(catalog.DEFAULT), hold_out_of(Path(body), assets()), options.each)
+    found = measure(
+        catalog.load(catalog.DEFAULT), hold_out_of(Path(body), Path(os.environ["REFINE_ASSETS"])), options.each
+    )
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in found.items())
     options.out.write_text(f"{{\n{rows}\n}}\n")
     print(options.out.read_text(), end="")

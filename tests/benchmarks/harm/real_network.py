@@ -1,12 +1,14 @@
-"""The rows of the real thing: the shipped network on rendered photos of people it was not trained with, keypoints, and both, gate included.
+"""Rows of the shipped network on rendered photos of people it was not trained with: `python -m tests.benchmarks.harm.real_network [--json FILE]`.
 
-They need the full base mesh (REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS); absent, they are left out with a sentence. All three sources see
-the same people and estimates, so that what the network adds to keypoints, and keypoints to the network, can be read off.
+Network, keypoints and both see the same people and estimates; the gate is on. They need the full base mesh (REFINE_TRAINING_BODY) and the
+assets (REFINE_ASSETS); absent, they are left out with a sentence.
 
-Source: `displacement_net.training.evaluation`, which makes the photos; keypoints: `tests.benchmarks.harm.evidence`, kind "noisy".
+Source: `displacement_net.training.evaluation`, which makes the photos; keypoints: `refine.evaluate.harm.evidence`, kind "noisy".
 """
 
+import argparse
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,22 +20,27 @@ from displacement_net import catalog
 from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, known_shapes
 from displacement_net.training.evaluation.refined import photo_of, through
 from displacement_net.training.samples import Samples
+from refine import batch
 from refine.api import fit_bodies_of_photos
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.dense.network import shipped_displacer
 from refine.errors import InputError
+from refine.evaluate.disturbance import as_estimate
+from refine.evaluate.errors import errors_of
+from refine.evaluate.harm.evidence import Evidence
+from refine.evaluate.harm.figures import Figures, figures_of
+from refine.evaluate.harm.ours import accepted_of, mahalanobis
+from refine.evaluate.harm.outcome import Outcome
+from refine.evaluate.harm.people import REPORT
+from refine.evaluate.harm.report import report
+from refine.evaluate.harm.scene import Scene
+from refine.evaluate.harm.table import Cell, Row, row_of
+from refine.evaluate.machine import describe_machine
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.refiner import Refiner
 from refine.state import Unknowns
 from refine.trust.uncertainty import MM_PER_M, joint_sigma_mm, posterior
-from tests.benchmarks.harm.evidence import Evidence
-from tests.benchmarks.harm.figures import Figures, errors_of, figures_of, joined
-from tests.benchmarks.harm.ours import accepted_of, mahalanobis
-from tests.benchmarks.harm.outcome import Outcome
-from tests.benchmarks.harm.people import REPORT, assets
-from tests.benchmarks.harm.scene import Scene, as_estimate
-from tests.benchmarks.harm.table import Cell, Row, row_of
 
 PHOTO_PX = 256
 """Side of the photos, crops around a person."""
@@ -59,9 +66,10 @@ def cast() -> tuple[Cast | None, str]:
     body_file = os.environ.get("REFINE_TRAINING_BODY")
     if not body_file or not Path(body_file).is_file():
         return None, "The rows of the real network are left out: REFINE_TRAINING_BODY names no full base mesh."
-    if not assets().is_dir():
-        return None, f"The rows of the real network are left out: no assets at {assets()}."
-    return Cast(hold_out_of(Path(body_file), assets())), ""
+    assets = Path(os.environ["REFINE_ASSETS"])
+    if not assets.is_dir():
+        return None, f"The rows of the real network are left out: no assets at {assets}."
+    return Cast(hold_out_of(Path(body_file), assets)), ""
 
 
 def network_rows(
@@ -91,7 +99,7 @@ def network_rows(
             note = (
                 f"{catalog.DEFAULT} on rendered photos, looks unknown" if source != KEYPOINTS else "of rendered photos"
             )
-            yield row_of(Cell(strength, "photos", source), "ours", joined(parts), note)
+            yield row_of(Cell(strength, "photos", source), "ours", batch.cat(parts), note)
 
 
 @torch.no_grad()
@@ -117,3 +125,20 @@ def _refined(people: Cast, samples: Samples, first: int, source: str) -> Figures
         mahalanobis(true, solution.state, found),
     )
     return figures_of(body, true, errors_of(body, estimate, true), outcome)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the rows; exit status 1 where they are left out."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.harm.real_network", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE, after every row")
+    file = parser.parse_args(arguments).json
+    people, why = cast()
+    if people is None:
+        print(why, file=sys.stderr)
+        return 1
+    report(network_rows(people), {"machine": describe_machine(), "set": "hold-out"}, print, file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,14 +23,15 @@ from displacement_net.training.assets import procedural_assets
 from displacement_net.training.evaluation import tables
 from displacement_net.training.evaluation.field import Pixels, calibration, collect, field, row, sparsification
 from displacement_net.training.evaluation.hold_out import HoldOut
-from displacement_net.training.evaluation.refined import Errors, Refined, changes, refine_samples, through
-from displacement_net.training.evaluation.strengths import STRENGTHS, InTurn
+from displacement_net.training.evaluation.refined import Refined, changes, refine_samples, through
 from displacement_net.training.samples import TEXTURE_CASES, Samples
 from displacement_net.training.split import split
 from refine.body import SkinnedBody, pose_body
 from refine.dense.correspondence import Matching
 from refine.errors import InputError
 from refine.evaluate.disturbance import disturb
+from refine.evaluate.errors import Errors
+from refine.evaluate.strengths import STRENGTHS, InTurn
 from refine.refiner import Refiner
 from refine.render.view import View
 from refine.state import State

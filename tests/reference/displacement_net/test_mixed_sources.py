@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from displacement_net.training.backgrounds import read_backgrounds
-from displacement_net.training.batches import SampleSource, Shown, batch_of
-from displacement_net.training.mixed import Mixed, Mixture, mixed
+from displacement_net.training.batches import batch_of
+from displacement_net.training.mixed import Mixed, mixed
+from displacement_net.training.shown import Crops, SampleSource, Shown
 from refine.errors import InputError
 
 
@@ -22,14 +23,14 @@ class Plain:
     side: int = 16
     knows_person: bool = True
 
-    def batch(self, seed: int, count: int) -> Mixture:
+    def batch(self, seed: int, count: int) -> Crops:
         """Return samples."""
         side = self.side
         whole = torch.full((count, 3, side, side), self.value)
         depth = torch.full((count, 1, side, side), float(seed))
         mask = torch.ones(count, side, side, dtype=torch.bool)
         person = torch.full((count, 4, side, side), self.value) if self.knows_person else None
-        return Mixture(whole, whole, depth, whole, whole, depth, torch.zeros(count, side, side, 2), mask, mask, person)
+        return Crops(whole, whole, depth, whole, whole, depth, torch.zeros(count, side, side, 2), mask, mask, person)
 
 
 def test_each_batch_holds_each_sources_share() -> None:

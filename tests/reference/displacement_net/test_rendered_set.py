@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from displacement_net.training.batches import SampleSource, Shown, batch_of
+from displacement_net.training.batches import batch_of
 from displacement_net.training.labelled_people import mean_misfit_px, own_model, true_state
 from displacement_net.training.labels import read_labels
 from displacement_net.training.rendered_set import RenderedSet
 from displacement_net.training.samples import Samples
+from displacement_net.training.shown import SampleSource, Shown
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError

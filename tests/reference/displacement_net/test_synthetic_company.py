@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from displacement_net.training import camera_noise, casting
+from displacement_net.training import camera_noise
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.camera_noise import Limb, photographed
 from displacement_net.training.layers import Layer, compose, others_depth, slots
-from displacement_net.training.motion import shipped_recordings
 from displacement_net.training.objects import HOLDING, hold
 from displacement_net.training.samples import Sampler
 from displacement_net.training.sources import InTurns
 from displacement_net.training.turns import IN_TURN, in_turn
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate import casting
+from refine.evaluate.motion import shipped_recordings
 from tests.reference.displacement_net.test_synthetic_people import stand_in
 
 COUNT = 400

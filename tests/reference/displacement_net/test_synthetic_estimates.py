@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from displacement_net.training.assets import procedural_assets
-from displacement_net.training.casting import cast
 from displacement_net.training.errors_of_regressors import estimate_of
-from displacement_net.training.motion import Recordings
 from displacement_net.training.samples import Sampler
 from displacement_net.training.seen_textures import TEXTURE_CASES
 from displacement_net.training.split import split
-from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.evaluate.casting import ADULT_SHAPES, cast
+from refine.evaluate.motion import Recordings
 from refine.render import shade
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State

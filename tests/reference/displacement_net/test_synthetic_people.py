@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from displacement_net.training import casting
 from displacement_net.training.assets import load_assets, procedural_assets, read_garment
 from displacement_net.training.camera_noise import jpeg, photographed
 from displacement_net.training.colors import draw_colors, make_bank
 from displacement_net.training.errors_of_regressors import estimate_of
 from displacement_net.training.lighting import read_places, shaded
-from displacement_net.training.motion import draw_poses, shipped_recordings
 from displacement_net.training.samples import Sampler, Samples
 from displacement_net.training.scene import Light, render_people
 from displacement_net.training.sheet import sheet
@@ -31,11 +29,13 @@ from displacement_net.training.training_body import (
     posed_pieces,
     vertices_of,
 )
-from displacement_net.training.truth import body_normals, true_displacement
 from displacement_net.training.wardrobe import SKIRT_HELPER, bound_piece, draw_looks, skin_piece
 from refine.body import SkinnedBody, pose_body
 from refine.body.build.bake import quantised, write
 from refine.errors import InputError
+from refine.evaluate import casting
+from refine.evaluate.motion import draw_poses, shipped_recordings
+from refine.evaluate.truth import body_normals, true_displacement
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.crop import crop_around

@@ -21,11 +21,12 @@ from displacement_net.model import DisplacementNet, Prediction, Settings
 from displacement_net.training import train as command
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.average import follow
-from displacement_net.training.batches import Batch, Lots, SampleSource, batch_of, batches, mirrored
+from displacement_net.training.batches import Batch, Lots, batch_of, batches, mirrored
 from displacement_net.training.checkpoints import NAME, Progress
 from displacement_net.training.holdout import calibrated, measure
 from displacement_net.training.loop import Schedule, Trained, engine, train
 from displacement_net.training.packed import pack, unpack
+from displacement_net.training.shown import Crops, SampleSource
 from displacement_net.training.split import split
 from refine.body import SkinnedBody
 from refine.dense.network import view_channels
@@ -39,37 +40,21 @@ SETTINGS = Settings(widths=(8, 12, 16, 24), crop_px=SIDE)
 
 
 @dataclass(frozen=True)
-class Disc:
-    """The least a sample says, see `displacement_net.training.batches.Shown`."""
-
-    image: Tensor
-    normals: Tensor
-    depth: Tensor
-    colors: Tensor
-    texture: Tensor
-    confidence: Tensor
-    offset: Tensor
-    foreground: Tensor
-    visible: Tensor
-    person: Tensor | None = None
-
-
-@dataclass(frozen=True)
 class Shifted:
     """Spotted discs: the rendering is the photo's disc, moved by a few pixels; its left quarter is behind a black wall."""
 
     mean_px: tuple[float, float] = (0.0, 0.0)
     spread_px: float = 2.0
 
-    def batch(self, seed: int, count: int) -> Disc:
+    def batch(self, seed: int, count: int) -> Crops:
         """Return samples, each by a seed of its own."""
         parts = [self._one(seed + number) for number in range(count)]
         photo, known, offset, mask, visible = (torch.stack(each) for each in zip(*parts, strict=True))
         disc = mask[:, None].float()
-        return Disc(
+        return Crops(
             image=photo, normals=disc * torch.tensor([0.0, 0.0, -1.0])[:, None, None], depth=0 * disc,
             colors=disc.expand(-1, 3, -1, -1), texture=known * disc, confidence=disc,
-            offset=offset, foreground=mask, visible=visible,
+            offset=offset, foreground=mask, visible=visible, person=None,
         )  # fmt: skip
 
     def _one(self, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -355,7 +340,7 @@ def test_processes_share_the_seeds_without_overlap() -> None:
         def __init__(self) -> None:
             self.seeds: list[int] = []
 
-        def batch(self, seed: int, count: int) -> Disc:
+        def batch(self, seed: int, count: int) -> Crops:
             self.seeds.extend(range(seed, seed + count))
             return Shifted().batch(seed, count)
 

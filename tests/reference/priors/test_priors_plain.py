@@ -1,24 +1,16 @@
-"""Bending, a known shape, the ground, and what all plain priors have in common: against differences, and against sense."""
+"""Bending, a known shape and the ground: against sense."""
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
 import pytest
-import scipy.optimize
-import scipy.spatial
 import torch
 
 from priors.bending_limits import HINGES, BendingLimits
 from priors.fixed_shape import FixedShape
 from priors.gaussian_shape import GaussianShape
 from priors.ground_plane import GroundPlane
-from priors.ground_points import GroundPoints, ground_points
-from priors.hand_pose import HandPose
-from priors.known_measurements import DENSITY, KnownMeasurements
-from priors.rest_measures import rest_measures
-from priors.shared_shape import SharedShape
+from priors.ground_points import ground_points
 from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPLX55
 from refine.errors import InputError
@@ -26,117 +18,12 @@ from refine.geometry import rotation
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
+from tests.drawn_terms import PERSON, POINTS, SHAPES, UNKNOWNS
 from tests.synthetic import random_body, random_state
 
-EXACT = 1e-6
-"""Of a Jacobian, per unit step, in float64."""
-STEP = 1e-5
-"""Of a central difference: truncation and rounding are below 1e-9 of the residual's size."""
-SAME = 1e-12
-SHAPES = 5
-RADII_M = (0.135, 0.85, 0.135)
 
-
-def person_sized(vertices: int = 120) -> SkinnedBody:
-    """A random body with SMPL-X's joint names, whose mesh is an egg as tall and as heavy as a person."""
-    draw = torch.Generator().manual_seed(0)
-    ball = torch.nn.functional.normalize(torch.randn(vertices, 3, generator=draw, dtype=torch.float64), dim=1)
-    corner = torch.from_numpy(scipy.spatial.ConvexHull(ball.numpy()).simplices.astype(np.int64))
-    outward = torch.linalg.det(ball[corner]) > 0
-    faces = torch.where(outward[:, None], corner, corner.flip(1))
-    body = random_body(joints=55, vertices=vertices, shapes=SHAPES)
-    return replace(body, joint_names=SMPLX55, template=ball * ball.new_tensor(RADII_M), faces=faces, keypoint_sets={})
-
-
-BODY = person_sized()
-FINGERS = tuple(j for j, name in enumerate(SMPLX55) if name.endswith(("index1", "index2", "thumb1", "ring3")))
-UNKNOWNS = Unknowns(joints=(0, 2, 4, 5, 7, 18, 19, *FINGERS), shape=4, translation=3, focal=1)
-NOTHING = Unknowns(joints=(), translation=0)
-POINTS = GroundPoints(torch.arange(0, 60, 5), torch.full((12, 3), 1 / 3, dtype=torch.float64), ("body",) * 12)
-
-
-def linearize(term: Term, state: State, unknowns: Unknowns = UNKNOWNS, body: SkinnedBody = BODY) -> Linearization:
+def linearize(term: Term, state: State, unknowns: Unknowns = UNKNOWNS, body: SkinnedBody = PERSON) -> Linearization:
     return term.linearize(state, pose_body(body, state.bodies), unknowns)
-
-
-def by_differences(term: Term, state: State) -> torch.Tensor:
-    """d residual / d step at zero by central differences, a column of all bodies at a time."""
-
-    def walked(column: int, size: float) -> torch.Tensor:
-        step = torch.zeros(len(state), UNKNOWNS.size, dtype=torch.float64)
-        step[:, column] = size
-        return linearize(term, state.retract(UNKNOWNS, step)).residual
-
-    columns = [(walked(each, STEP) - walked(each, -STEP)) / (2 * STEP) for each in range(UNKNOWNS.size)]
-    return torch.stack(columns, -1)
-
-
-def ground(count: int) -> GroundPlane:
-    normal = torch.nn.functional.normalize(random_state(BODY, count, seed=7).bodies.translation - 1.0, dim=1)
-    contact = torch.zeros(count, 12, dtype=torch.bool)
-    contact[:, ::3] = True
-    return GroundPlane(POINTS, normal, -3.0 * normal[:, 2], contact)
-
-
-def spoken(count: int) -> SharedShape:
-    draw = torch.Generator().manual_seed(3)
-    root = torch.randn(count, 4, 4, generator=draw, dtype=torch.float64)
-    vector = torch.randn(count, 4, generator=draw, dtype=torch.float64)
-    information = root @ root.mT
-    return SharedShape(torch.zeros(count, dtype=torch.long), information, (information @ vector[..., None])[..., 0])
-
-
-def measurements(count: int) -> KnownMeasurements:
-    """What slightly other shapes measure; the second body's height and the third's weight are not known."""
-    measures = rest_measures(BODY)
-    shape = 0.8 * random_state(BODY, count, seed=4).bodies.shape
-    height, weight = measures.height(shape)[0], DENSITY * measures.volume(shape)[0]
-    height[1], weight[2] = math.nan, math.nan
-    return KnownMeasurements(BODY, height, weight)
-
-
-TERMS: dict[str, Callable[[int], Term]] = {
-    "BendingLimits": lambda count: BendingLimits(),
-    "FixedShape": lambda count: FixedShape(random_state(BODY, 1, seed=5).bodies.shape[0], sigma=0.1),
-    "FixedShape of each": lambda count: FixedShape(random_state(BODY, count, seed=5).bodies.shape, sigma=0.1),
-    "SharedShape": spoken,
-    "KnownMeasurements": measurements,
-    "HandPose": lambda count: HandPose(),
-    "GroundPlane": ground,
-}
-
-
-@pytest.mark.parametrize("name", TERMS)
-def test_a_jacobian_equals_central_differences(name: str) -> None:
-    state, term = random_state(BODY, 4, seed=1, angle=1.0), TERMS[name](4)
-    exact = linearize(term, state)
-    assert exact.residual.abs().max() > 0.1, "the test must look at residuals that are not zero"
-    scale = exact.jacobian.abs().max().clamp(min=1.0)
-    assert (exact.jacobian - by_differences(term, state)).abs().max() < EXACT * scale
-    assert exact.jacobian[..., UNKNOWNS.focal_column].abs().max() == 0
-
-
-@pytest.mark.parametrize("name", TERMS)
-def test_a_body_does_not_feel_its_batch(name: str) -> None:
-    state = random_state(BODY, 4, seed=1, angle=1.0)
-    term = TERMS[name](4)
-    together = linearize(term, state)
-    other = State(replace(state.bodies, shape=state.bodies.shape.clone()), state.camera)
-    other.bodies.shape[1:] += 1.0
-    other.bodies.pose[1:] = other.bodies.pose[1:].flip(0)
-    changed = linearize(term, other)
-    assert (together.residual[0] - changed.residual[0]).abs().max() < SAME
-    assert (together.jacobian[0] - changed.jacobian[0]).abs().max() < SAME
-
-
-@pytest.mark.parametrize("name", [name for name in TERMS if name != "SharedShape"])
-def test_without_unknowns_there_are_no_columns(name: str) -> None:
-    found = linearize(TERMS[name](3), random_state(BODY, 3), NOTHING)
-    assert found.jacobian.shape[-1] == 0 and len(found.residual) == 3
-
-
-def test_the_priors_are_terms() -> None:
-    assert all(isinstance(make(3), Term) for make in TERMS.values())
 
 
 # Bending
@@ -144,12 +31,12 @@ def test_the_priors_are_terms() -> None:
 
 def bent(name: str, axis: int, degrees: float) -> torch.Tensor:
     """The residual of one hinge of a T-pose, turned about one axis."""
-    bodies = BODY.rest_bodies(1)
+    bodies = PERSON.rest_bodies(1)
     turn = torch.zeros(3, dtype=torch.float64)
     turn[axis] = math.radians(degrees)
     bodies.pose[0, SMPLX55.index(name)] = rotation.exp(turn)
     only = Unknowns(joints=(SMPLX55.index(name),))
-    return linearize(BendingLimits(sigma=1.0), State(bodies, random_state(BODY, 1).camera), only).residual
+    return linearize(BendingLimits(sigma=1.0), State(bodies, random_state(PERSON, 1).camera), only).residual
 
 
 @pytest.mark.parametrize(
@@ -186,7 +73,7 @@ def _moved_by_bending(body: SkinnedBody, name: str, where: str) -> list[float]:
 
 
 def test_only_free_hinges_speak() -> None:
-    state = random_state(BODY, 2)
+    state = random_state(PERSON, 2)
     assert linearize(BendingLimits(), state, Unknowns(joints=(1, 4, 18))).residual.shape == (2, 2, 1)
     assert linearize(BendingLimits(), state, Unknowns(joints=(1, 2))).residual.shape == (2, 0, 1)
 
@@ -195,15 +82,15 @@ def test_only_free_hinges_speak() -> None:
 
 
 def test_a_fixed_shape_holds_against_evidence() -> None:
-    state, known = random_state(BODY, 2), torch.full((SHAPES,), 0.7, dtype=torch.float64)
+    state, known = random_state(PERSON, 2), torch.full((SHAPES,), 0.7, dtype=torch.float64)
     evidence = GaussianShape(sigma=0.1)
     unknowns = Unknowns(joints=(), shape=SHAPES)
-    solution = LevenbergMarquardt().solve(BODY, state, [FixedShape(known), evidence], unknowns)
+    solution = LevenbergMarquardt().solve(PERSON, state, [FixedShape(known), evidence], unknowns)
     assert (solution.state.bodies.shape - known).abs().max() < 1e-3
 
 
 def test_a_fixed_shape_must_be_the_models() -> None:
-    state = random_state(BODY, 2)
+    state = random_state(PERSON, 2)
     with pytest.raises(InputError, match=r"FixedShape\.shape: expected a tensor of shape \(S=5\)"):
         linearize(FixedShape(torch.zeros(10, dtype=torch.float64)), state)
     with pytest.raises(InputError, match=r"FixedShape\.shape: expected a tensor of shape \(B=2, S=5\)"):

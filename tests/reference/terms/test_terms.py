@@ -1,4 +1,4 @@
-"""Image terms: their Jacobians, silence without information, and the documented sigma of keypoints."""
+"""Image terms: silence without information, and the documented sigma of keypoints."""
 
 import math
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from refine.terms.keypoints import DetectorNoise, Keypoints, keypoints_from_dete
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection
 from refine.terms.whiten import isotropic
+from tests.drawn_terms import image_terms
 from tests.synthetic import random_body, random_state
 
 BODY = random_body()
@@ -27,36 +28,6 @@ STATE = random_state(BODY, 2)
 FIVE = BODY.keypoint_set("five")
 UNKNOWNS = Unknowns((0, 2, 7), 3, 0, 3, 1)
 EXACT = 1e-8
-
-
-def terms() -> list[Term]:
-    draw = torch.Generator().manual_seed(3)
-    triangle = torch.randint(0, len(BODY.faces), (2, 8), generator=draw)
-    barycentric = torch.full((2, 8, 3), 1 / 3, dtype=torch.float64)
-    root = torch.tensor([[0.5, 0.0], [0.2, 0.25]], dtype=torch.float64).repeat(2, 8, 1, 1)
-    pixel = 200 + 50 * torch.randn(2, 8, 2, generator=draw, dtype=torch.float64)
-    sigma = torch.tensor([[3.0, 4.0, 5.0, math.inf, 2.0]], dtype=torch.float64).repeat(2, 1)
-    return [
-        Reprojection(Correspondences(triangle, barycentric, pixel, root)),
-        keypoints_from_sigma(FIVE, pixel[:, :5], sigma),
-        Points3D(FIVE, torch.randn(2, 5, 3, generator=draw, dtype=torch.float64), sigma / 100),
-    ]
-
-
-@pytest.mark.parametrize("index", range(3), ids=["reprojection", "keypoints", "points3d"])
-def test_the_jacobian_is_the_derivative_of_the_residual(index: int) -> None:
-    term = terms()[index]
-    linear = term.linearize(STATE, pose_body(BODY, STATE.bodies), UNKNOWNS)
-    small = 1e-6
-    for column in range(UNKNOWNS.size):
-        step = torch.zeros(2, UNKNOWNS.size, dtype=torch.float64)
-        step[:, column] = small
-        plus, minus = STATE.retract(UNKNOWNS, step), STATE.retract(UNKNOWNS, -step)
-        slope = (
-            term.linearize(plus, pose_body(BODY, plus.bodies), UNKNOWNS).residual
-            - term.linearize(minus, pose_body(BODY, minus.bodies), UNKNOWNS).residual
-        ) / (2 * small)
-        assert (slope - linear.jacobian[..., column]).abs().max() < 1e-6 * max(1.0, float(slope.abs().max()))
 
 
 def test_zero_information_silences_a_match_even_with_a_target_that_is_not_a_number() -> None:
@@ -68,16 +39,6 @@ def test_zero_information_silences_a_match_even_with_a_target_that_is_not_a_numb
         STATE, pose_body(BODY, STATE.bodies), UNKNOWNS
     )
     assert (linear.residual == 0).all() and (linear.jacobian == 0).all()
-
-
-def test_a_term_does_not_feel_the_batch() -> None:
-    together = terms()[0].linearize(STATE, pose_body(BODY, STATE.bodies), UNKNOWNS)
-    matches = terms()[0].matches  # type: ignore[attr-defined]
-    own = Correspondences(
-        matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:]
-    )
-    alone = Reprojection(own).linearize(STATE[1:], pose_body(BODY, STATE[1:].bodies), UNKNOWNS)
-    assert (alone.jacobian[0] - together.jacobian[1]).abs().max() < EXACT
 
 
 @pytest.mark.parametrize("kernel", [LeastSquares(), Huber(1.3), GemanMcClure(2.5)], ids=["squares", "huber", "geman"])
@@ -140,9 +101,9 @@ def test_a_sigma_not_above_zero_is_refused(sigma: float) -> None:
 
 
 def test_a_term_is_a_term() -> None:
-    assert all(isinstance(term, Term) for term in terms())
+    assert all(isinstance(term, Term) for term in image_terms(BODY, 2))
     assert isinstance(pose_body(BODY, STATE.bodies), PosedBody)
-    assert isinstance(terms()[1], Keypoints) and isotropic(torch.tensor([2.0]))[0, 0, 0] == 0.5
+    assert isinstance(image_terms(BODY, 2)[1], Keypoints) and isotropic(torch.tensor([2.0]))[0, 0, 0] == 0.5
 
 
 @dataclass(frozen=True)
@@ -159,7 +120,7 @@ class PlainReprojection:
 
 
 def test_a_term_that_gives_only_its_residual_gets_the_same_jacobian_by_forward_mode() -> None:
-    matches = terms()[0].matches  # type: ignore[attr-defined]
+    matches = image_terms(BODY, 2)[0].matches
     posed = pose_body(BODY, STATE.bodies)
     with torch.no_grad():
         slow = linearize(PlainReprojection(matches), STATE, posed, UNKNOWNS)
@@ -171,7 +132,7 @@ def test_a_term_that_gives_only_its_residual_gets_the_same_jacobian_by_forward_m
 
 
 def test_one_persons_evidence_is_not_spread_over_others() -> None:
-    matches = terms()[0].matches  # type: ignore[attr-defined]
+    matches = image_terms(BODY, 2)[0].matches
     own = Correspondences(
         matches.triangle[1:], matches.barycentric[1:], matches.target[1:], matches.sqrt_information[1:]
     )

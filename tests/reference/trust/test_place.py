@@ -14,7 +14,7 @@ from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.estimate import Estimate
-from refine.evaluate.disturbance import disturb
+from refine.evaluate.disturbance import as_estimate, disturb
 from refine.evaluate.people import people
 from refine.geometry.camera import Camera
 from refine.refiner import Refiner
@@ -23,7 +23,6 @@ from refine.solve import Decision, StopReason, Verdict
 from refine.state import State
 from refine.trust.gate import Gate
 from refine.trust.place import Move, move_of, place_of
-from tests.benchmarks.harm.scene import as_estimate
 
 COUNT = 8
 ASIDE_PX = 300

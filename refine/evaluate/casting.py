@@ -16,9 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from displacement_net.training.motion import Recordings, draw_poses
-from displacement_net.training.training_body import ADULT_SHAPES
 from refine.body import SkinnedBody, pose_body
+from refine.evaluate.motion import Recordings, draw_poses
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import Bodies
@@ -42,6 +41,8 @@ TILT_RAD, ROLL_RAD = (0.10, 0.16), 0.05
 """Mean and standard deviation of how far the camera looks down, standard deviation of its roll."""
 NEAREST_M = 1.1
 """Nobody's middle is nearer to the camera than this."""
+ADULT_SHAPES = 16
+"""Shape coefficients of the built-in body. People of the training have one more: 0 an adult, 1 the mean child."""
 SHAPE_LIMIT = 2.5
 """Shape coefficients are normal, cut here."""
 CHILDREN = 0.1

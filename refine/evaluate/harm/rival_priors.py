@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.mixture_pose import TRUNK_AND_LIMBS, GaussianMixturePose
+from priors.mixture_pose import GaussianMixturePose
+from priors.prior_file import TRUNK_AND_LIMBS
 
 BENDS = (("left_elbow", 1, 1.0), ("right_elbow", 1, -1.0), ("left_knee", 0, -1.0), ("right_knee", 0, -1.0))
 """Joint, axis of its hinge in rest axes, and the sign of the angle that is the wrong way."""

@@ -1,24 +1,24 @@
 """Everything of a set of people that is drawn once: who they are, who else might stand there, and photos that show nothing.
 
 One person a photo, so that `image_index` says who a body is in any order and selection. The photos are black and take no memory: evidence
-comes from what is known of the people (`tests.benchmarks.harm.evidence`), not from pixels.
+comes from what is known of the people (`refine.evaluate.harm.evidence`), not from pixels.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
-from refine.estimate import Estimate, Source
+from refine.estimate import Estimate
+from refine.evaluate.disturbance import as_estimate
+from refine.evaluate.harm.estimates import OWN, estimates_of
+from refine.evaluate.harm.people import People, other_people, true_people
 from refine.photo import Photo
 from refine.render import shade
 from refine.state import State
-from tests.benchmarks.harm.estimates import estimates_of
-from tests.benchmarks.harm.people import People, other_people, true_people
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,16 @@ class Scene:
         people: Which set.
         true: The people as they are.
         first: Place of the first of them in the set: all that is drawn for a person goes by it, not by the batch.
+        own: Estimates that are given, B bodies of the same model; None: estimates are drawn.
+        own_other: With them, somebody else in everybody's place.
     """
 
     body: SkinnedBody
     people: People
     true: State
     first: int = 0
+    own: State | None = None
+    own_other: State | None = None
 
     @property
     def seed(self) -> int:
@@ -48,7 +52,7 @@ class Scene:
     @cached_property
     def other(self) -> State:
         """Somebody else in everybody's place."""
-        return other_people(self.body, self.people, self.true, self.first)
+        return self.own_other or other_people(self.body, self.people, self.true, self.first)
 
     @cached_property
     def vertices(self) -> Float[Tensor, "B V 3"]:
@@ -74,9 +78,15 @@ class Scene:
         """Return the people as a regressor saw them; the same for the same kind.
 
         Args:
-            kind: One of `tests.benchmarks.harm.estimates.ESTIMATES`.
+            kind: One of `refine.evaluate.harm.estimates.ESTIMATES`, or "own" where estimates are given.
+
+        Raises:
+            InputError: There is no such kind.
         """
-        state = estimates_of(self.body, self.true, kind, self.seed, self.first)
+        if kind == OWN and self.own is not None:
+            state = self.own
+        else:
+            state = estimates_of(self.body, self.true, kind, self.seed, self.first)
         return Case(self, kind, as_estimate(self.body, state), self.photos())
 
 
@@ -114,15 +124,3 @@ def make_scene(body: SkinnedBody, people: People, count: int) -> Scene:
         count: B; the first ones are the same however many are wanted.
     """
     return Scene(body, people, true_people(body, people, count))
-
-
-def as_estimate(body: SkinnedBody, state: State) -> Estimate:
-    """Return bodies as if a regressor had said them, body b in photo b.
-
-    Args:
-        body: The model.
-        state: B bodies.
-    """
-    bodies = state.bodies
-    source = Source("memory", body.model, bodies.pose, bodies.shape, bodies.expression, bodies.translation)
-    return Estimate(body, state, torch.arange(len(state)), source)

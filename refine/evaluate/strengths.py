@@ -3,17 +3,16 @@
 Source: the strengths are `refine.evaluate.disturbance`'s.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
-from refine.geometry.camera import Camera
-from refine.state import Bodies, State
+from refine.state import State
 
 STRENGTHS = tuple(PA_MPJPE_MM)
 """weak, medium, strong, near, perfect."""
@@ -58,7 +57,7 @@ class InTurn:
             if len(own)
         ]
         back = torch.from_numpy(np.concatenate(rows).argsort())
-        return self._restored(body, joined(parts)[back], true)
+        return self._restored(body, batch.cat(parts)[back], true)
 
     def _restored(self, body: SkinnedBody, estimate: State, true: State) -> State:
         """Put back the shape coefficients that nobody estimates; the pelvis stays where it is."""
@@ -70,14 +69,3 @@ class InTurn:
         other = replace(bodies, shape=shape)
         moved = pose_body(body, bodies).joints[:, 0] - pose_body(body, other).joints[:, 0]
         return State(replace(other, translation=other.translation + moved), estimate.camera)
-
-
-def joined(states: Sequence[State]) -> State:
-    """Return the bodies of several states as one; the cameras must see the bodies in the camera frame."""
-    bodies, cameras = [each.bodies for each in states], [each.camera for each in states]
-    whole = Bodies(
-        *(torch.cat([getattr(b, name) for b in bodies]) for name in ("pose", "shape", "expression", "translation"))
-    )
-    return State(
-        whole, Camera(*(torch.cat([getattr(c, name) for c in cameras]) for name in ("focal", "center", "size")))
-    )

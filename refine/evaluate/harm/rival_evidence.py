@@ -15,15 +15,15 @@ from torch import Tensor
 
 from refine.body import pose_body
 from refine.dense.correspondence import correspond
+from refine.evaluate.harm.evidence import CROP_PX, KEYPOINTS, Evidence
+from refine.evaluate.harm.sampled_skin import SampledSkin, points_of
+from refine.evaluate.harm.scene import Case
 from refine.geometry.camera import Camera
 from refine.geometry.crop import square_around
 from refine.refiner import Refiner
 from refine.render.view import render_view
 from refine.state import State
 from refine.terms.keypoints import DetectorNoise
-from tests.benchmarks._skin import SampledSkin, points_of
-from tests.benchmarks.harm.evidence import CROP_PX, KEYPOINTS, Evidence
-from tests.benchmarks.harm.scene import Case
 
 MATCHES = 138
 """Surface points of CamSMPLify."""

@@ -16,17 +16,19 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
-from refine.evaluate.disturbance import PA_MPJPE_MM, disturb
+from refine.evaluate.disturbance import disturb
+from refine.evaluate.strengths import STRENGTHS
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import square_around
 from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.state import State
 
-STRENGTHS = tuple(PA_MPJPE_MM)
 WRONG_CAMERAS = ("focal", "crop")
 ESTIMATES = (*STRENGTHS, *WRONG_CAMERAS)
 """weak, medium, strong, near, perfect, focal, crop."""
+OWN = "own"
+"""The kind of estimates that are not drawn but given."""
 UNDER_WRONG_CAMERAS = "medium"
 FOCAL_FACTOR = 2.0
 SPIN_CROP_PX = 224.0

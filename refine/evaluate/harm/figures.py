@@ -1,12 +1,11 @@
 """The harm benchmark's figures, body by body: how far bodies are from the truth before and after, and what their uncertainty was worth.
 
-    pixel     = mean distance of the projected body joints that lie in the photo, px of a 256 crop around the person
     covered_k = share of the body joints' coordinates (image x, image y, depth) with |error| <= k sigma;   error of joints after the
                 pelvis relative to it, of the pelvis in its place
 
 A body is improved or worse where its PVE changed by more than `WORSE_MM`.
 
-Source: `refine.evaluate.metrics`.
+Source: `refine.evaluate.errors`.
 """
 
 from dataclasses import dataclass
@@ -15,19 +14,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from displacement_net.training.evaluation.refined import Errors
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
-from refine.evaluate import metrics
-from refine.geometry.crop import square_around
+from refine.evaluate.errors import Errors, errors_of
+from refine.evaluate.harm.outcome import Outcome
 from refine.state import State
-from tests.benchmarks.harm.noise import REFERENCE_PX
-from tests.benchmarks.harm.outcome import Outcome
-
-NAMES = tuple(Errors.__dataclass_fields__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figures:
     """Of B bodies.
 
@@ -49,28 +43,6 @@ class Figures:
 
     def __len__(self) -> int:
         return len(self.accepted)
-
-
-def errors_of(body: SkinnedBody, state: State, true: State) -> Errors:
-    """Measure bodies against the true ones, each seen by its own camera.
-
-    Args:
-        body: The model.
-        state: B bodies.
-        true: The same, true.
-    """
-    posed, right = pose_body(body, state.bodies), pose_body(body, true.bodies)
-    joints, true_joints = posed.joints[:, :BODY_JOINTS], right.joints[:, :BODY_JOINTS]
-    place = true.camera.project(true_joints)
-    inside = ((place >= 0) & (place <= true.camera.size.flip(1)[:, None])).all(-1)  # (B, J)
-    apart = torch.where(inside, (state.camera.project(joints) - place).norm(dim=-1), 0.0).sum(1)
-    _, side = square_around(true.camera.project(right.vertices), within=true.camera.size)
-    return Errors(
-        metrics.pve(posed.vertices, right.vertices, joints[:, 0], true_joints[:, 0]),
-        metrics.pa_mpjpe(joints, true_joints),
-        metrics.mpjpe(joints, true_joints),
-        apart / torch.where(inside.any(1), inside.sum(1), torch.nan) * REFERENCE_PX / side,
-    )
 
 
 def figures_of(body: SkinnedBody, true: State, before: Errors, outcome: Outcome) -> Figures:
@@ -98,24 +70,4 @@ def figures_of(body: SkinnedBody, true: State, before: Errors, outcome: Outcome)
         covered,
         nothing if outcome.mahalanobis is None else outcome.mahalanobis.to(nothing),
         nothing.new_full((len(true),), outcome.seconds / len(true)),
-    )
-
-
-def joined(parts: list[Figures]) -> Figures:
-    """Return several batches as one.
-
-    Args:
-        parts: One or more.
-    """
-
-    def errors(side: str) -> Errors:
-        return Errors(*(torch.cat([getattr(getattr(part, side), name) for part in parts]) for name in NAMES))
-
-    return Figures(
-        errors("before"),
-        errors("after"),
-        torch.cat([part.accepted for part in parts]),
-        torch.cat([part.covered for part in parts]),
-        torch.cat([part.mahalanobis for part in parts]),
-        torch.cat([part.seconds for part in parts]),
     )

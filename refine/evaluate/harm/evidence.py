@@ -9,7 +9,7 @@
 Keypoints come as a detector's, with confidences, and go the way users' go (`keypoints_from_detections`); dense matches are a stand-in's for
 the displacement network that is asked about every rendering, as the network would be.
 
-Source: the keypoints' noise: `refine.terms.keypoints.DetectorNoise`; dense: `tests.benchmarks.harm.noise`.
+Source: the keypoints' noise: `refine.terms.keypoints.DetectorNoise`; dense: `refine.evaluate.harm.noise`.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ from refine.body import pose_body
 from refine.dense.correspondence import Matching
 from refine.dense.network import LIMB_PX, REPORTED
 from refine.errors import InputError
+from refine.evaluate.errors import REFERENCE_PX
+from refine.evaluate.harm.dense import DenseEvidence, clothed
+from refine.evaluate.harm.noise import measured
+from refine.evaluate.harm.scene import Scene
 from refine.keypoints.detections import Detections
 from refine.state import State
 from refine.terms.keypoints import DetectorNoise
-from tests.benchmarks.harm.dense import DenseEvidence, clothed
-from tests.benchmarks.harm.noise import REFERENCE_PX, measured
-from tests.benchmarks.harm.scene import Scene
 
 KINDS = ("clean", "noisy", "hidden", "clothing", "other")
 SOURCES = ("keypoints", "dense", "both")

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from displacement_net.training.evaluation.refined import WORSE_MM
-from tests.benchmarks.harm.figures import NAMES, Figures
+from refine.evaluate.errors import FIGURES, WORSE_MM
+from refine.evaluate.harm.figures import Figures
 
 DRAWS, SEED = 2000, 0
 """Of the bootstrap."""
@@ -104,7 +104,7 @@ def row_of(cell: Cell, method: str, figures: Figures, note: str = "") -> Row:
         note: What was chosen on the way.
     """
     before, after = (
-        {name: float(getattr(side, name).double().nanmean()) for name in NAMES}
+        {name: float(getattr(side, name).double().nanmean()) for name in FIGURES}
         for side in (figures.before, figures.after)
     )
     change = figures.after.pve - figures.before.pve

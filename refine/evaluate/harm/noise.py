@@ -23,10 +23,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.evaluate.errors import REFERENCE_PX
+
 Family = Literal["student", "mixed", "normal"]
 FILE = Path(__file__).parent / "dense_noise.json"
-REFERENCE_PX = 256
-"""Side of the crop the numbers belong to."""
 ONE_SIGMA, TWO_SIGMA = math.erf(1 / math.sqrt(2)), math.erf(2 / math.sqrt(2))
 """Shares of a Gaussian within one and two standard deviations."""
 

@@ -5,7 +5,7 @@
 Seen is what the photo shows: in front of the camera, inside photo and crop, not behind the own body; the stand-in is wrong about that as
 often as the network is. `Refiner` asks it about every rendering. Errors lie still in the crop while the body moves through them.
 
-Source: `tests.benchmarks.harm.noise`; `displacement_net.training.truth` (what can be seen).
+Source: `refine.evaluate.harm.noise`; `refine.evaluate.truth` (what can be seen).
 """
 
 from dataclasses import dataclass, field
@@ -15,12 +15,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
-from displacement_net.training.truth import true_displacement
 from refine.body import SkinnedBody
+from refine.evaluate.errors import REFERENCE_PX
+from refine.evaluate.harm.noise import Family, heavy, measured, normal_fields
+from refine.evaluate.truth import true_displacement
 from refine.geometry.camera import Camera
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.render.view import View
-from tests.benchmarks.harm.noise import REFERENCE_PX, Family, heavy, measured, normal_fields
 
 CLOTH_M = (0.01, 0.03)
 """How far cloth stands off the skin, along the surface's normal."""

@@ -30,16 +30,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body.smpl_joints import BODY_JOINTS
+from refine.evaluate.errors import errors_of
+from refine.evaluate.harm.descend import adam, lbfgs
+from refine.evaluate.harm.evidence import Evidence
+from refine.evaluate.harm.outcome import Outcome, everybody
+from refine.evaluate.harm.rival_evidence import RivalEvidence, look
+from refine.evaluate.harm.rival_priors import bending, pose_prior
+from refine.evaluate.harm.sampled_skin import vertices_of
+from refine.evaluate.harm.scene import Case
 from refine.geometry import rotation
 from refine.state import State
-from tests.benchmarks._skin import vertices_of
-from tests.benchmarks.harm.descend import adam, lbfgs
-from tests.benchmarks.harm.evidence import Evidence
-from tests.benchmarks.harm.figures import errors_of
-from tests.benchmarks.harm.outcome import Outcome, everybody
-from tests.benchmarks.harm.rival_evidence import RivalEvidence, look
-from tests.benchmarks.harm.rival_priors import bending, pose_prior
-from tests.benchmarks.harm.scene import Case
 
 GMOF_PX = 100.0
 DENSE_SHARE = 0.1

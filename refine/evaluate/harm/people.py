@@ -5,13 +5,15 @@
 Thresholds are fixed on "tune"; every figure that is quoted is of "report". Cameras are 24 to 100 mm on 36 mm film, a third of the people
 are cut off by the photo's border, and nobody else is in the way.
 
-Source: `displacement_net.training.casting` and `.motion` draw people for the network's training in the same way. Recordings: CMU Graphics
-Lab Motion Capture Database, where the assets are at hand (REFINE_ASSETS, by default `../shared/assets` beside the checkout), else the 64
-frames that ship with the library.
+Whose estimates are given (`refine.evaluate.harm.own`) is a third set, "own".
+
+Source: `refine.evaluate.casting` and `.motion`, as for the network's training. Recordings: CMU Graphics Lab Motion Capture Database, those
+in the folder REFINE_ASSETS names, else the 64 frames that ship with the library.
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,17 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from displacement_net.training import casting
-from displacement_net.training.motion import Recordings, load_recordings, shipped_recordings
+from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
-from refine.evaluate import metrics
+from refine.evaluate import casting, metrics
+from refine.evaluate.harm.noise import Family
+from refine.evaluate.motion import Recordings, load_recordings, shipped_recordings
 from refine.geometry.camera import Camera
-from refine.state import Bodies, State
-from tests.benchmarks.harm.noise import Family
+from refine.state import State
 
-Name = Literal["tune", "report"]
+Name = Literal["tune", "report", "own"]
 TOGETHER = 10
 """People are drawn so many at a time, so that the first ones do not depend on how many are wanted."""
 LEAST_IN_SIGHT = 0.3
@@ -45,10 +47,10 @@ CANDIDATES = 4
 
 @dataclass(frozen=True)
 class People:
-    """One of the two sets.
+    """One of the sets.
 
     Attributes:
-        name: "tune" or "report".
+        name: "tune", "report" or "own".
         seed: First of its seeds.
         part: 0 or 1: recordings whose place in the list is even or odd.
         family: The family of the dense noise.
@@ -65,18 +67,13 @@ REPORT = People("report", 9_000_000, 1, "mixed")
 SETS: dict[str, People] = {each.name: each for each in (TUNE, REPORT)}
 
 
-def assets() -> Path:
-    """Return the folder of assets, there or not."""
-    return Path(os.environ.get("REFINE_ASSETS", Path(__file__).parents[4] / "shared" / "assets"))
-
-
 def recordings_of(people: People) -> Recordings:
     """Return the recordings a set is drawn from: every other one of all there are.
 
     Args:
         people: The set.
     """
-    path = assets() / "motion" / "cmu_poses.npz"
+    path = Path(os.environ.get("REFINE_ASSETS", "")) / "motion" / "cmu_poses.npz"
     whole = load_recordings(path) if path.is_file() else shipped_recordings()
     names = np.unique(whole.sequence)
     own = np.isin(whole.sequence, names[people.part :: 2])
@@ -113,17 +110,40 @@ def other_people(body: SkinnedBody, people: People, true: State, first: int = 0)
         B other people, seen by the same cameras.
     """
     recordings = recordings_of(people)
+    seeds = (people.seed + 500_000 * (candidate + 1) for candidate in range(CANDIDATES))
+    drawn = (_drawn(body, first + len(true), recordings, seed)[slice(first, None)] for seed in seeds)
+    return _first_apart(body, drawn, true)
+
+
+def others_among(body: SkinnedBody, true: State) -> State:
+    """Return somebody else of the same set for everybody, at the same place, as tall in the photo.
+
+    Args:
+        body: The model.
+        true: B people.
+
+    Returns:
+        B other people, seen by the same cameras.
+
+    Raises:
+        InputError: There is one person only.
+    """
+    count = len(true)
+    if count < 2:
+        raise InputError("estimates", "two people or more, for another person's evidence", str(count))
+    turns = range(1, min(CANDIDATES, count - 1) + 1)
+    return _first_apart(body, (true[(torch.arange(count) + turn) % count] for turn in turns), true)
+
+
+def _first_apart(body: SkinnedBody, candidates: Iterable[State], true: State) -> State:
+    """Return, row by row, the first candidate that is far enough from the true person, else the farthest, put in the true one's place."""
     joints = pose_body(body, true.bodies).joints[:, :BODY_JOINTS]
-    best: State | None = None
-    apart = joints.new_full((len(true),), -1.0)
-    for candidate in range(CANDIDATES):
-        found = _drawn(body, first + len(true), recordings, people.seed + 500_000 * (candidate + 1))[slice(first, None)]
-        placed = in_place_of(body, found, true)
+    best, apart = true, joints.new_full((len(true),), -1.0)
+    for candidate in candidates:
+        placed = in_place_of(body, candidate, true)
         distance = metrics.mpjpe(pose_body(body, placed.bodies).joints[:, :BODY_JOINTS], joints)
         better = (apart < LEAST_APART_MM) & (distance > apart)
-        best = placed if best is None else State(_pick(better, placed.bodies, best.bodies), true.camera)
-        apart = torch.where(better, distance, apart)
-    assert best is not None
+        best, apart = batch.where(better, placed, best), torch.where(better, distance, apart)
     return best
 
 
@@ -145,9 +165,8 @@ def in_place_of(body: SkinnedBody, other: State, true: State) -> State:
         at = at * grow[:, None]
     nearest = NEAREST_M - rest[..., 2].amin(1)
     at = at * (nearest / at[:, 2]).clamp(min=1.0)[:, None]
-    moved = at - posed.joints[:, 0]
-    bodies = other.bodies
-    return State(Bodies(bodies.pose, bodies.shape, bodies.expression, bodies.translation + moved), true.camera)
+    moved = other.bodies.translation + at - posed.joints[:, 0]
+    return State(replace(other.bodies, translation=moved), true.camera)
 
 
 def _drawn(body: SkinnedBody, count: int, recordings: Recordings, seed: int) -> State:
@@ -162,7 +181,7 @@ def _drawn(body: SkinnedBody, count: int, recordings: Recordings, seed: int) -> 
         kept = state[_in_sight(body, state).nonzero()[:, 0]]
         found.append(kept)
         have, group = have + len(kept), group + 1
-    return joined(found)[slice(0, count)]
+    return batch.cat(found)[slice(0, count)]
 
 
 def _in_sight(body: SkinnedBody, state: State) -> Tensor:
@@ -177,34 +196,3 @@ def _in_sight(body: SkinnedBody, state: State) -> Tensor:
 def _height(joints: Tensor, camera: Camera) -> Tensor:
     row = camera.project(joints)[..., 1]
     return row.amax(1) - row.amin(1)
-
-
-def joined(states: list[State]) -> State:
-    """Return the bodies of several states as one.
-
-    Args:
-        states: Bodies of one model, camera frame.
-    """
-    bodies, cameras = [each.bodies for each in states], [each.camera for each in states]
-    whole = Bodies(
-        torch.cat([one.pose for one in bodies]),
-        torch.cat([one.shape for one in bodies]),
-        torch.cat([one.expression for one in bodies]),
-        torch.cat([one.translation for one in bodies]),
-    )
-    camera = Camera(
-        torch.cat([one.focal for one in cameras]),
-        torch.cat([one.center for one in cameras]),
-        torch.cat([one.size for one in cameras]),
-    )
-    return State(whole, camera)
-
-
-def _pick(take: Tensor, first: Bodies, second: Bodies) -> Bodies:
-    """Return, body by body, the first where `take` (B,) is true and the second elsewhere."""
-    pairs = zip(
-        (first.pose, first.shape, first.expression, first.translation),
-        (second.pose, second.shape, second.expression, second.translation),
-        strict=True,
-    )
-    return Bodies(*(torch.where(take.reshape(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))

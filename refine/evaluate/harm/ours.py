@@ -13,15 +13,15 @@ from torch import Tensor
 
 from refine.api import fit_bodies_of_photos
 from refine.body.smpl_joints import BODY_JOINTS
+from refine.evaluate.harm.evidence import CROP_PX, Evidence
+from refine.evaluate.harm.outcome import Outcome, everybody
+from refine.evaluate.harm.scene import Case
 from refine.geometry import rotation
 from refine.refiner import Refiner
 from refine.solve import Solution, cholesky
 from refine.state import State, Unknowns
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
-from tests.benchmarks.harm.evidence import CROP_PX, Evidence
-from tests.benchmarks.harm.outcome import Outcome, everybody
-from tests.benchmarks.harm.scene import Case
 
 
 @torch.no_grad()
