@@ -9,14 +9,15 @@ import torch
 
 from refine.errors import InputError
 from refine.estimate.usable import usable_rows
+from refine.folder.locate import Located
 from refine.folder.manifest import Item
 from refine.folder.outcome import UNCHANGED, Outcome, Summary, doubt_lines, reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.plan import check_settings, find_inputs, settle
-from refine.folder.read import Located, Reader
+from refine.folder.read import Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings
-from refine.inputs.camera_doubts import Doubt
+from refine.inputs.camera_doubts import Doubt, PhotoFacts
 from refine.inputs.suspicions import suspicions
 from refine.keypoints.detections import DetectedPeople
 
@@ -125,10 +126,11 @@ def _row(name: str, reader: Reader) -> tuple[tuple[str, ...], tuple[Doubt, ...]]
     try:
         located = reader.locate(Item(name))
         photos = list(located.photos.values())
-        files = [] if reader.keypoints is None else [reader.keypoints.of_photo(photo) for photo in photos]
+        detected = reader.detected
+        files = [] if detected is None else [detected.path_of(photo) for photo in photos]
         estimate = located.estimate
         people, problem = _keypoints(reader, photos) if all(files) else ({}, "no keypoints for a photo")
-        shown = [str(path.relative_to(reader.keypoints.root)) for path in files if path and reader.keypoints]
+        shown = [str(path.relative_to(detected.files.root)) for path in files if path and detected]
         doubts = _doubts(reader, located, people)
         return (
             estimate.source.format, str(len(estimate)), _few([photo.name for photo in photos]), _few(shown), problem
@@ -138,12 +140,12 @@ def _row(name: str, reader: Reader) -> tuple[tuple[str, ...], tuple[Doubt, ...]]
 
 
 def _keypoints(reader: Reader, photos: Sequence[PhotoFile]) -> tuple[dict[PhotoFile, DetectedPeople], str]:
-    """Return who was detected in each photo, and what is wrong with that, empty where nothing is; sizes come from the photos' headers."""
+    """Return who was detected in each photo, and what is wrong with that, "" where nothing is; sizes come from the photos' headers."""
     wrong: list[str] = []
     found: dict[PhotoFile, DetectedPeople] = {}
     for photo in photos:
         try:
-            people = reader.detected(photo, reader.size_of(photo))
+            people = reader.detected_in(photo)
         except InputError as error:
             wrong.append(f"keypoints of {photo.name}: {reason_of(error, photo.name)}")
             continue
@@ -160,8 +162,13 @@ def _doubts(reader: Reader, located: Located, people: Mapping[PhotoFile, Detecte
     index = estimate.image_index
     here = (torch.isin(index, torch.tensor(order)) & usable_rows(estimate)).nonzero()[:, 0]
     some = replace(estimate.rows(here), image_index=torch.searchsorted(torch.tensor(order), index[here]))
-    facts = [reader.facts_of(located.photos[photo], people.get(located.photos[photo])) for photo in order]
-    return suspicions(some, facts, asked_camera=reader.settings.camera is not None)
+    facts = []
+    for file in (located.photos[image] for image in order):
+        photo, seen = reader.locator.opener.open(file), people.get(file)
+        points = None if seen is None else seen.pixel[seen.confidence > 0]
+        facts.append(PhotoFacts(photo.size, photo.orientation, points))
+    numbers = [row + 1 for row in here.tolist()]
+    return suspicions(some, facts, asked_camera=reader.settings.camera is not None, numbers=numbers)
 
 
 def _few(names: list[str]) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
 from refine.folder.bodies import BodyShelf
+from refine.folder.locate import STAND_IN, Locator
 from refine.folder.manifest import Item, Manifest
 from refine.folder.photos import find_photos, first_frame, frame_number
-from refine.folder.read import STAND_IN, Reader
 from refine.folder.results import Results, find_results
 from refine.folder.settings import Settings, described
 from refine.folder.store import Store
 from refine.geometry.intrinsics import check_intrinsics_file
-from refine.inputs.cameras import asked_camera
+from refine.inputs.estimates import camera_of
 from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20
@@ -38,7 +38,7 @@ def check_settings(settings: Settings) -> None:
         raise InputError("--format", f"one of {', '.join(known)}", repr(settings.format), advice)
     camera = settings.camera
     if camera is not None and Path(camera).suffix.lower() != ".json":
-        asked_camera(camera, STAND_IN)
+        camera_of(camera, (STAND_IN,))
     elif camera is not None and not Path(camera).is_file():
         raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
     elif camera is not None:
@@ -102,7 +102,7 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
         InputError: There is neither evidence nor a network.
     """
     check_evidence(refiner, settings.keypoints)
-    reader: Reader | None = None
+    locator: Locator | None = None
     known: dict[tuple[str, int, int], list[Item]] = {}
     if old is not None and old.chunk_size == settings.chunk_size:
         for item in old.items:
@@ -116,8 +116,8 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
         elif stat.st_size < PEEK_BYTES:
             items.append(Item(*stamp))
         else:
-            reader = reader or Reader(settings)
-            items += _cut(Item(*stamp), reader, settings.chunk_size)
+            locator = locator or Locator(settings)
+            items += _cut(Item(*stamp), locator, settings.chunk_size)
     return Manifest(kind, described(settings, refiner), tuple(items), settings.chunk_size)
 
 
@@ -136,10 +136,10 @@ def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store)
                 raise InputError("--out", "a folder without files of the results' names", f"{store.out / name}", advice)
 
 
-def _cut(item: Item, reader: Reader, size: int) -> list[Item]:
+def _cut(item: Item, locator: Locator, size: int) -> list[Item]:
     """Return a long track file as its parts, any other file as it is; why a file cannot be read is told when its turn comes."""
     try:
-        index = reader.locate(item).estimate.image_index
+        index = locator.locate(item.result).estimate.image_index
     except Exception:
         return [item]
     count = int(index.max()) + 1 if len(index) else 0
@@ -151,6 +151,6 @@ def _cut(item: Item, reader: Reader, size: int) -> list[Item]:
 def _stored_images(settings: Settings, result: str) -> tuple[str, ...]:
     """Return the photo names that a result stores; none where it cannot be read, which is told when its turn comes."""
     try:
-        return Reader(settings).stored_images(result)
+        return Locator(settings).stored_images(result)
     except Exception:
         return ()
