@@ -19,7 +19,7 @@ from refine.transfer.source_body import body_for, suits
 class BodyShelf:
     """Loads and remembers body models."""
 
-    def __init__(self, body_model: str | None) -> None:
+    def __init__(self, body_model: str | Path | None) -> None:
         self._named = body_model
         self._kept: dict[tuple[object, ...], SkinnedBody] = {}
         self._moved: dict[tuple[object, ...], SkinnedBody] = {}

@@ -75,7 +75,7 @@ class Pipeline:
             InputError: A file cannot be written (a full disk), or folders cannot be read.
         """
         threads_before = torch.get_num_threads()
-        torch.set_num_threads(self.settings.threads)
+        torch.set_num_threads(self.settings.threads or 1)
         reader = Reader(self.settings, looked_at=self.refiner.displacer is not None)
         threads = [
             threading.Thread(target=self._guard, args=(self._read, reader, tasks), daemon=True),

@@ -25,42 +25,23 @@ HEAD = ("result", "format", "people", "photos", "keypoints", "problem", "doubts"
 PROBLEM = HEAD.index("problem")
 
 
-def list_pairs(
-    results: str | Path,
-    images: str | Path,
-    out: str | Path,
-    *,
-    keypoints: str | Path | None = None,
-    format: str | None = None,
-    camera: str | Path | None = None,
-    body_model: str | Path | None = None,
-    first_frame: int | None = None,
-    limit: int | None = None,
-    correct: Sequence[str] = (),
-) -> int:
-    """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, what is wrong, and kinds of doubts.
+def list_pairs(settings: Settings, out: Path, limit: int | None = None) -> int:
+    """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, what is wrong, kinds of doubts.
 
     Doubts (`refine.inputs.camera_doubts`) are said in words on standard error, each kind once, as a run says them.
 
     Args:
-        results: As for `refine.folder.run.run_folder`.
-        images: Likewise.
-        out: Likewise; nothing is written there.
-        keypoints: Likewise.
-        format: Likewise.
-        camera: Likewise.
-        body_model: Likewise.
-        first_frame: Likewise.
-        limit: Likewise.
-        correct: Likewise.
+        settings: What a run would read, and how.
+        out: Where it would write to; nothing is written there.
+        limit: Most results, the first ones.
 
     Returns:
         How many results have something wrong.
+
+    Raises:
+        InputError: An input is missing or a setting unknown.
     """
-    reader, names = reader_of(
-        results, images, out=Path(out), keypoints=keypoints, format=format, camera=camera, body_model=body_model,
-        first_frame=first_frame, limit=limit, correct=correct,
-    )  # fmt: skip
+    reader, names = reader_of(settings, out=out, limit=limit)
     print("\t".join(HEAD))
     wrong, doubtful = 0, list[Outcome]()
     for name in names.names:
@@ -76,49 +57,24 @@ def list_pairs(
 
 
 def reader_of(
-    results: str | Path,
-    images: str | Path,
-    *,
-    out: Path | None = None,
-    keypoints: str | Path | None = None,
-    format: str | None = None,
-    camera: str | Path | None = None,
-    body_model: str | Path | None = None,
-    first_frame: int | None = None,
-    limit: int | None = None,
-    correct: Sequence[str] = (),
-    judged: bool = True,
+    settings: Settings, *, out: Path | None = None, limit: int | None = None, judged: bool = True
 ) -> tuple[Reader, Results]:
     """Return what reads the results of a folder as a run would, and their names.
 
     Args:
-        results: As for `refine.folder.run.run_folder`, like all others.
-        images: Likewise.
+        settings: What a run would read, and how.
         out: Results below it are left out; None: there is no such folder.
-        keypoints: Likewise.
-        format: Likewise.
-        camera: Likewise.
-        body_model: Likewise.
-        first_frame: Likewise.
-        limit: Likewise.
-        correct: Likewise.
+        limit: Most results, the first ones.
         judged: As for `Reader`.
 
     Raises:
-        InputError: An input is missing or an option unknown.
+        InputError: An input is missing or a setting unknown.
     """
-    if out is None:
-        found = find_results(results)
-        found = replace(found, names=found.names[:limit])
-    else:
-        found = find_inputs(results, out, limit)
-    settings = Settings(
-        results=str(found.root), images=str(images), keypoints=None if keypoints is None else str(keypoints), format=format,
-        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
-        correct=tuple(correct),
-    )  # fmt: skip
+    found = find_results(settings.results) if out is None else find_inputs(settings.results, out)
+    found = replace(found, names=found.names[:limit])
+    settings = replace(settings, results=found.root)
     check_settings(settings)
-    return Reader(settle(settings, found, first_frame), judged), found
+    return Reader(settle(settings, found), judged=judged), found
 
 
 def _row(name: str, reader: Reader) -> tuple[tuple[str, ...], tuple[Doubt, ...]]:

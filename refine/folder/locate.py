@@ -53,7 +53,7 @@ class Locator:
     def __post_init__(self) -> None:
         settings = self.settings
         found = find_photos(settings.images)
-        self.photos = replace(found, first_frame=settings.first_frame, only_result=settings.only_result)
+        self.photos = replace(found, first_frame=settings.first_frame or 0, only_result=settings.only_result)
         self.shelf = BodyShelf(settings.body_model)
 
     def locate(self, result: str, used: Inputs | None = None) -> Located:
