@@ -19,9 +19,8 @@ from refine.dense.prediction import Prediction, predict
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.inputs.cameras import CameraLike
-from refine.inputs.estimates import camera_of, check_photos, estimate_of, estimate_of_file, unseen
-from refine.inputs.keypoints import detections_of
-from refine.inputs.suspicions import photo_facts, suspicions
+from refine.inputs.estimates import camera_of, estimate_of, estimate_of_file
+from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import DetectedPeople, Detections
 from refine.method.merge import merged
 from refine.method.orientation import ambiguous, turned
@@ -80,36 +79,21 @@ def fit(
         InputError: An argument is not what it should be; the message says which, what was expected, what came and what to do.
     """
     _check_arguments(evidence, priors, refiner, callback)
-    photos = read_photos(image)
-    given = camera_of(camera, photos)
-    photos = given.photos
+    given = camera_of(camera, read_photos(image))
     estimate = estimate_of(init, given, body_model)
-    check_photos(estimate, photos)
-    notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
-    notes += unseen(estimate, photos)
-    detections, said = detections_of(keypoints, estimate, given)
+    prepared = prepare(estimate, given, keypoints, asked_camera=camera is not None)
     refiner = refiner or usual_refiner(keypoints is not None or bool(evidence))
-    fitted = fit_bodies_of_photos(
-        photos, estimate, detections, evidence=evidence, priors=priors, refiner=refiner, callback=callback
-    )
-    notes += said + tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
-    doubts = tuple(
-        doubt.sentence
-        for doubt in suspicions(estimate, photo_facts(photos, estimate, detections), asked_camera=camera is not None)
-    )
-    for note in notes:
-        if note not in doubts:
-            LOGGER.info(note)
-    for doubt in doubts:
-        LOGGER.warning(doubt)
-    notes = tuple(dict.fromkeys((*notes, *doubts)))  # what the file says twice is both a note and a doubt
-    asking = _asking(refiner, photos)
-    return summarise(estimate, fitted.rounds, detections, fitted.informed, notes, photos, asking)
+    fitted = fit_prepared(prepared, refiner=refiner, evidence=evidence, priors=priors, callback=callback)
+    result = result_of(prepared, fitted, refiner)
+    doubts = tuple(doubt.sentence for doubt in prepared.doubts)
+    for note in result.notes:
+        LOGGER.log(logging.WARNING if note in doubts else logging.INFO, note)
+    return result
 
 
 @dataclass(frozen=True, eq=False)
-class FittedPhotos:
-    """What `fit` found.
+class Fitted:
+    """What was found of prepared bodies.
 
     Attributes:
         rounds: One solution a round, at least one.
@@ -122,8 +106,6 @@ class FittedPhotos:
     turned: tuple[int, ...] = ()
 
 
-@usual_torch()
-@torch.no_grad()
 def fit_bodies_of_photos(
     photos: tuple[Photo, ...],
     estimate: Estimate,
@@ -133,23 +115,40 @@ def fit_bodies_of_photos(
     evidence: Sequence[Term] = (),
     priors: Sequence[Term] | None = None,
     callback: Callback | None = None,
-) -> FittedPhotos:
-    """Refine bodies whose photos, cameras and keypoints are read already: what `fit` does after reading.
+) -> Fitted:
+    """Refine bodies by photos and keypoints that are given apart; the arguments are those of `Prepared` and `fit_prepared`."""
+    prepared = Prepared(estimate, photos, detections)
+    return fit_prepared(prepared, refiner=refiner, evidence=evidence, priors=priors, callback=callback)
+
+
+@usual_torch()
+@torch.no_grad()
+def fit_prepared(
+    prepared: Prepared,
+    *,
+    refiner: Refiner,
+    evidence: Sequence[Term] = (),
+    priors: Sequence[Term] | None = None,
+    callback: Callback | None = None,
+) -> Fitted:
+    """Refine prepared bodies: what `fit`, a folder's run and an attached model do alike.
 
     Args:
-        photos: The images `estimate.image_index` points into.
-        estimate: B bodies.
-        detections: The keypoints of the B bodies, or None.
-        evidence: Further terms with the estimate's batch axis.
-        priors: Terms in place of the default ones.
+        prepared: B bodies with their photos and keypoints.
         refiner: The method's parts and settings.
+        evidence: Further terms with the bodies' batch axis.
+        priors: Terms in place of the default ones.
         callback: Called after each round.
 
     Returns:
         The rounds, and what was decided on the way.
+
+    Raises:
+        InputError: The focal length is to be free and several people share a photo.
     """
     from priors.default import default_priors
 
+    photos, estimate, detections = prepared.photos, prepared.estimate, prepared.detections
     terms, informed = list(evidence), None
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)
@@ -161,10 +160,10 @@ def fit_bodies_of_photos(
     own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)
     rounds = refiner.refine(photos, estimate, terms, own, callback)
     if detections is None or informed is None:
-        return FittedPhotos(rounds, informed)
+        return Fitted(rounds, informed)
     doubtful = ambiguous(estimate, detections, informed)
     if not bool(doubtful.any()):
-        return FittedPhotos(rounds, informed)
+        return Fitted(rounds, informed)
     # Terms of the caller are known for the whole batch only; without any, only those in doubt are solved again.
     alone = not evidence and priors is None
     rows = doubtful.nonzero()[:, 0] if alone else torch.arange(len(estimate), device=doubtful.device)
@@ -184,7 +183,23 @@ def fit_bodies_of_photos(
         photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
     )
     rounds, taken = _cheaper(rounds, again, rows, doubtful)
-    return FittedPhotos(rounds, informed, tuple(taken))
+    return Fitted(rounds, informed, tuple(taken))
+
+
+@torch.no_grad()
+def result_of(prepared: Prepared, fitted: Fitted, refiner: Refiner) -> Result:
+    """Return what refining prepared bodies ended in.
+
+    Args:
+        prepared: What went in.
+        fitted: What `fit_prepared` found of it.
+        refiner: The method it was found by.
+    """
+    turned = tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
+    # What the file says twice is both a note and a doubt.
+    notes = tuple(dict.fromkeys((*prepared.notes, *turned, *(doubt.sentence for doubt in prepared.doubts))))
+    photos, asking = prepared.photos, _asking(refiner, prepared.photos)
+    return summarise(prepared.estimate, fitted.rounds, prepared.detections, fitted.informed, notes, photos, asking)
 
 
 def usual_refiner(evidence: bool) -> Refiner:

@@ -1,7 +1,7 @@
 """A folder as a regressor leaves it: results of the built-in body's people, small photos, and OpenPose's keypoints of where they really are."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import cv2
@@ -10,6 +10,9 @@ import torch
 
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
+from refine.folder.outcome import Summary
+from refine.folder.run import run_folder
+from refine.folder.settings import Settings
 from refine.geometry import rotation
 from tests.people import case
 
@@ -91,3 +94,14 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and ".refine" not in path.relative_to(folder).parts
     }
+
+
+def run_over(results: Path, images: Path, out: Path, **options: object) -> Summary:
+    """Refine a folder; options are fields of `Settings` and arguments of `run_folder`."""
+    return run_folder(settings_of(results, images, options), out, **options)  # type: ignore[arg-type]
+
+
+def settings_of(results: Path, images: Path, options: dict[str, object]) -> Settings:
+    """Return the settings among some options, which are taken out of them."""
+    named = {field.name for field in fields(Settings)} & options.keys()
+    return Settings(results, images, **{name: options.pop(name) for name in named})  # type: ignore[arg-type]

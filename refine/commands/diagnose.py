@@ -31,11 +31,13 @@ def diagnose(
     from refine.diagnosis.decide import diagnose as look
     from refine.diagnosis.gather import gather
     from refine.folder.dry_run import reader_of
+    from refine.folder.settings import Settings
 
-    reader, found_names = reader_of(
+    settings = Settings(
         results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model,
-        first_frame=first_frame, limit=limit, judged=False,
+        first_frame=first_frame,
     )  # fmt: skip
+    reader, found_names = reader_of(settings, limit=limit, judged=False)
     sample = gather(reader, found_names.names)
     for name, reason in sample.problems:
         typer.echo(f"{name}: {reason}", err=True)

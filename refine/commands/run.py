@@ -56,22 +56,22 @@ def run(
     """
     from refine.commands.progress import interruption_told, print_retry, print_summary, progress_bar
     from refine.folder.run import run_folder
+    from refine.folder.settings import Settings
     from refine.folder.store import LOG
 
+    settings = Settings(
+        results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
+        threads=threads, chunk_size=chunk_size, first_frame=first_frame, save_npz=save_npz, correct=correct or (),
+    )  # fmt: skip
     if dry_run:
         from refine.folder.dry_run import list_pairs
 
-        failures = list_pairs(
-            results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model,
-            first_frame=first_frame, limit=limit, correct=correct or (),
-        )  # fmt: skip
-        raise typer.Exit(3 if failures else 0)
+        raise typer.Exit(3 if list_pairs(settings, out, limit) else 0)
     check_folder(out)
     with interruption_told(), progress_bar("refine run") as progress:
         summary = run_folder(
-            results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
-            jobs=jobs, threads=threads, chunk_size=chunk_size, first_frame=first_frame, limit=limit, resume=resume,
-            retry_failed=retry_failed, save_npz=save_npz, correct=correct or (), engine=engine, address=address, progress=progress,
+            settings, out, jobs=jobs, limit=limit, resume=resume, retry_failed=retry_failed, engine=engine,
+            address=address, progress=progress,
         )  # fmt: skip
     print_summary(summary, str(out / LOG))
     print_retry(summary)

@@ -41,6 +41,7 @@ def watch(
     Exit status: 0 all well, 1 nobody refined, 2 wrong call, 3 some results failed.
     """
     from refine.commands.progress import print_doubts, print_failures
+    from refine.folder.settings import Settings
     from refine.folder.store import LOG
     from refine.folder.watch import watch_folder
 
@@ -52,10 +53,11 @@ def watch(
 
     check_folder(out)
     typer.echo(f"Watching {results}; Ctrl-C ends.", err=True)
-    summary = watch_folder(
-        results, images, out, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
-        threads=threads, save_npz=save_npz, correct=correct or (), every=every, once=once, idle=idle, told=told,
+    settings = Settings(
+        results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
+        threads=threads, save_npz=save_npz, correct=correct or (),
     )  # fmt: skip
+    summary = watch_folder(settings, out, every=every, once=once, idle=idle, told=told)
     print_doubts(summary)
     print_failures(summary, str(out / LOG))
     raise typer.Exit(summary.exit_status)

@@ -83,9 +83,9 @@ def _camera_is_free(reader: Reader, names: tuple[str, ...], estimate: Estimate) 
 
 def _frame(reader: Reader, photo: PhotoFile, order: int) -> Frame:
     """Return a photo's size and its people as they stand in the file, not held against its size."""
-    size = reader.size_of(photo)
+    size = reader.locator.opener.open(photo).size
     try:
-        people = reader.as_written(photo, size)
+        people = None if reader.detected is None else reader.detected.as_written(photo, size)
     except InputError:
         people = None
     sequence = photo.path.name if photo.frame is not None else str(PurePosixPath(photo.name).parent)

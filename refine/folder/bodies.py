@@ -11,6 +11,7 @@ from pathlib import Path
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.inputs.prepared import Prepared
 from refine.transfer import on_body
 from refine.transfer.source_body import body_for, suits
 
@@ -18,7 +19,7 @@ from refine.transfer.source_body import body_for, suits
 class BodyShelf:
     """Loads and remembers body models."""
 
-    def __init__(self, body_model: str | None) -> None:
+    def __init__(self, body_model: str | Path | None) -> None:
         self._named = body_model
         self._kept: dict[tuple[object, ...], SkinnedBody] = {}
         self._moved: dict[tuple[object, ...], SkinnedBody] = {}
@@ -38,17 +39,13 @@ class BodyShelf:
             estimate = on_body(estimate, body_for(estimate.source, self._named))
         return replace(estimate, body=self._keep(estimate.body))
 
-    def on_device(self, estimate: Estimate, device: str) -> Estimate:
-        """Return an estimate on another device, its model copied there once."""
-        key = (_key(estimate.body), device, estimate.bodies.pose.dtype)
+    def on_device(self, prepared: Prepared, device: str) -> Prepared:
+        """Return prepared bodies on another device, their model copied there once."""
+        body, dtype = prepared.estimate.body, prepared.estimate.bodies.pose.dtype
+        key = (_key(body), device, dtype)
         if key not in self._moved:
-            self._moved[key] = estimate.body.to(device, estimate.bodies.pose.dtype)
-        return replace(
-            estimate,
-            body=self._moved[key],
-            state=estimate.state.to(device),
-            image_index=estimate.image_index.to(device),
-        )
+            self._moved[key] = body.to(device, dtype)
+        return prepared.to(device, self._moved[key])
 
     def _keep(self, body: SkinnedBody) -> SkinnedBody:
         return self._kept.setdefault(_key(body), body)

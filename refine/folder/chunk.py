@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -16,7 +17,7 @@ from refine.folder.batch import Batcher, Solved, solve
 from refine.folder.inputs import INPUTS, Inputs, inputs_text
 from refine.folder.manifest import Task
 from refine.folder.outcome import Outcome, as_lines
-from refine.folder.read import Reader
+from refine.folder.read import Piece, Reader
 from refine.folder.settings import Settings
 from refine.folder.store import OUTCOMES, write_whole
 from refine.folder.write import failed, write_result
@@ -74,8 +75,8 @@ class Pipeline:
             InputError: A file cannot be written (a full disk), or folders cannot be read.
         """
         threads_before = torch.get_num_threads()
-        torch.set_num_threads(self.settings.threads)
-        reader = Reader(self.settings)
+        torch.set_num_threads(self.settings.threads or 1)
+        reader = Reader(self.settings, looked_at=self.refiner.displacer is not None)
         threads = [
             threading.Thread(target=self._guard, args=(self._read, reader, tasks), daemon=True),
             threading.Thread(target=self._guard, args=(self._write,), daemon=True),
@@ -158,7 +159,8 @@ class Pipeline:
             kind, content = self._get(self._batches)
             if kind == "batch":
                 start = time.perf_counter()
-                content = solve(content, self.refiner, reader.shelf, self.settings.device)  # type: ignore[arg-type]
+                settings, batch = self.settings, cast("list[Piece]", content)
+                content = solve(batch, self.refiner, reader.shelf, settings.device, sigmas=settings.save_npz)
                 self._seconds["solving"] += time.perf_counter() - start
             self._put(self._results, (kind, content))
 
@@ -181,9 +183,9 @@ class Pipeline:
                 outcomes[item.label] = failed(item, error)
             elif kind == "batch":
                 for one in content:  # type: ignore[attr-defined]
-                    label = one.prepared.item.label
+                    label = one.piece.item.label
                     pieces.setdefault(label, []).append(one)
-                    if len(pieces[label]) == one.prepared.pieces:
+                    if len(pieces[label]) == one.piece.pieces:
                         outcomes[label] = write_result(pieces.pop(label), folder, self.settings)
             else:
                 assert isinstance(content, tuple)

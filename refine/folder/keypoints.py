@@ -5,28 +5,21 @@ frame 12 of v.mp4    v_000000000012_keypoints.json (OpenPose), else the file who
 one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo: `keypoints/formats/_images.py`
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-import torch
-
 from refine.check import check_local
 from refine.errors import InputError
-from refine.estimate import Estimate
 from refine.folder.photos import PhotoFile, frame_number
 from refine.folder.results import files_below, match_pattern
-from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, nobody_said
+from refine.keypoints.detections import DetectedPeople
 
 ENDINGS = (
     "_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", "_result.json", ".predictions.json", ".json", ".npz", ".npy",
 )  # fmt: skip
 """What keypoint files add to their photo's name."""
-
-Said = tuple[int | None, str]
-"""A sentence, and the row of the body it is about."""
 
 
 @dataclass(frozen=True)
@@ -151,59 +144,3 @@ def _content(path: Path, size: int, modified_ns: int) -> tuple[object, ModuleTyp
 
     content = load_keypoints(path)
     return content, layout_of(content, path.name)
-
-
-def family(people: Sequence[DetectedPeople | None]) -> str:
-    """Return the body's keypoint set that all photos' keypoints are or begin with, "" where there are none.
-
-    Raises:
-        InputError: They are of different detectors.
-    """
-    names = {one.body_only().name for one in people if one is not None and len(one)}
-    if len(names) > 1:
-        raise InputError("keypoints", "photos with one detector's keypoints", f"sets {', '.join(sorted(names))}")
-    return next(iter(names), "")
-
-
-def match(
-    estimate: Estimate, people: Sequence[DetectedPeople | None]
-) -> tuple[Detections | None, dict[int, list[Said]]]:
-    """Match the people of photos to the bodies in them.
-
-    Args:
-        estimate: B bodies, `image_index` pointing into `people`.
-        people: One entry a photo, all of one `family`; None where nothing is known.
-
-    Returns:
-        The detections, or None where no photo has any; and what is to be said, by photo.
-    """
-    from refine.keypoints.matching import match_people
-
-    known = [one for one in people if one is not None]
-    notes: dict[int, list[Said]] = {}
-    if not known:
-        return None, notes
-    known = in_one_set(known)
-    if known[0].name not in estimate.body.keypoint_sets:
-        known = [one.body_only() for one in known]
-    name, whole = known[0].name, iter(known)
-    projected = estimate.keypoints_2d(name).cpu()
-    pixel, confidence = torch.zeros(projected.shape), torch.zeros(projected.shape[:2])
-    index = estimate.image_index.cpu()
-    for photo, given in enumerate(people):
-        if given is None:
-            continue
-        one = next(whole)
-        rows = (index == photo).nonzero()[:, 0]
-        person = match_people(projected[rows], one.pixel, one.confidence)
-        said = notes.setdefault(photo, [(None, note) for note in given.notes])
-        for row, chosen in zip(rows.tolist(), person.tolist(), strict=True):
-            if chosen >= 0:
-                pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
-            else:
-                said.append((row, nobody_said(one)))
-        spare = len(one) - int((person >= 0).sum())
-        if spare:
-            matches = "person matches" if spare == 1 else "people match"
-            said.append((None, f"{one.origin}: {spare} detected {matches} no body."))
-    return Detections(name, pixel.to(estimate.camera.focal), confidence.to(estimate.camera.focal)), notes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refine.errors import InputError
 from refine.folder.outcome import json_text
-from refine.folder.settings import CONTENT, Settings
+from refine.folder.settings import CONTENT
 
 VERSION = 1
 NAMED = 3
@@ -112,18 +112,11 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return found
 
 
-def with_stored_choices(settings: Settings, old: Manifest, asked: Sequence[str]) -> Settings:
-    """Return settings with thread count and chunk size of an earlier run, where the caller did not ask for others."""
-    from dataclasses import replace
-
-    stored = old.described.get("settings")
+def stored_choices(manifest: Manifest) -> dict[str, int]:
+    """Return the thread count and the chunk size that a manifest was made with."""
+    stored = manifest.described.get("settings")
     choices = stored if isinstance(stored, dict) else {}
-    kept = {
-        name: int(choices[name])
-        for name in ("threads", "chunk_size", "first_frame")
-        if name in choices and name not in asked
-    }
-    return replace(settings, **kept)  # type: ignore[arg-type]
+    return {name: int(choices[name]) for name in ("threads", "chunk_size") if name in choices}
 
 
 def _differing(old: Mapping[str, object], new: Mapping[str, object], prefix: str = "") -> list[str]:

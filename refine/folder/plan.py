@@ -7,14 +7,15 @@ from pathlib import Path
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
 from refine.folder.bodies import BodyShelf
-from refine.folder.manifest import Item, Manifest
-from refine.folder.photos import find_photos, first_frame, frame_number
-from refine.folder.read import STAND_IN, Reader
+from refine.folder.frames import Opener
+from refine.folder.locate import STAND_IN, Locator
+from refine.folder.manifest import Item, Manifest, stored_choices
+from refine.folder.photos import PhotoFile, Photos, find_photos, first_frame, frame_number
 from refine.folder.results import Results, find_results
-from refine.folder.settings import Settings, described
+from refine.folder.settings import CHUNK_SIZE, Settings, described
 from refine.folder.store import Store
 from refine.geometry.intrinsics import check_intrinsics_file
-from refine.inputs.cameras import asked_camera
+from refine.inputs.estimates import camera_of
 from refine.refiner import Refiner
 
 PEEK_BYTES = 2**20
@@ -38,13 +39,22 @@ def check_settings(settings: Settings) -> None:
         raise InputError("--format", f"one of {', '.join(known)}", repr(settings.format), advice)
     camera = settings.camera
     if camera is not None and Path(camera).suffix.lower() != ".json":
-        asked_camera(camera, STAND_IN)
+        camera_of(camera, (STAND_IN,))
     elif camera is not None and not Path(camera).is_file():
         raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
     elif camera is not None:
-        check_intrinsics_file(camera)
+        check_intrinsics_file(camera, *_some_size(settings))
     if settings.body_model is not None:
         _ = BodyShelf(settings.body_model).given  # loads it
+
+
+def _some_size(settings: Settings) -> list[tuple[int, int]]:
+    """Return the (height, width) px of the first photo, none where it cannot be opened: that is told when its turn comes."""
+    photos = find_photos(settings.images)
+    try:
+        return [Opener().open(PhotoFile(photos.root / name, name)).size for name in photos.images[:1]]
+    except InputError:
+        return []
 
 
 def find_inputs(results: str | Path, out: Path, limit: int | None = None) -> Results:
@@ -71,21 +81,30 @@ def find_inputs(results: str | Path, out: Path, limit: int | None = None) -> Res
     return replace(found, names=names[:limit])
 
 
-def settle(settings: Settings, found: Results, first: int | None) -> Settings:
-    """Return the settings with what only the inputs tell: which number a video's first frame has, and whether there is one result.
+def settle(settings: Settings, found: Results, old: Manifest | None = None) -> Settings:
+    """Return the settings with what was left open: by what an earlier run chose, and by what only the inputs tell.
+
+    Args:
+        settings: As asked for.
+        found: The results: one alone belongs to the only photo, and their numbers tell which a video's first frame has.
+        old: The manifest of an earlier run in the same folder, whose threads and chunk size are kept.
 
     Raises:
         InputError: The frame numbers may count from 0 or from 1.
     """
     photos = find_photos(settings.images)
     settings = replace(settings, only_result=len(found.names) == 1)
-    if photos.video is None or first is not None:
-        return replace(settings, first_frame=first or 0)
-    names: tuple[str, ...] = found.names
-    if settings.only_result:
-        names = _stored_images(settings, names[0])
+    known = {} if old is None else stored_choices(old)
+    return settings.settled(**known, **_first_frame(settings, found, photos))
+
+
+def _first_frame(settings: Settings, found: Results, photos: Photos) -> dict[str, int]:
+    """Return the number of a video's first frame as the results tell it; nothing where there is no video or it was said."""
+    if photos.video is None or settings.first_frame is not None:
+        return {}
+    names = _stored_images(settings, found.names[0]) if len(found.names) == 1 else found.names
     numbers = [number for number in map(frame_number, names) if number is not None]
-    return replace(settings, first_frame=first_frame(numbers, len(photos.frames(photos.video))))
+    return {"first_frame": first_frame(numbers, len(photos.frames(photos.video)))}
 
 
 def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Results, old: Manifest | None) -> Manifest:
@@ -93,7 +112,7 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
 
     Args:
         kind: "run" or "watch".
-        settings: How.
+        settings: How, settled.
         refiner: The method.
         found: The results.
         old: An earlier manifest: files that did not change since are cut as they were, without being read again.
@@ -102,9 +121,10 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
         InputError: There is neither evidence nor a network.
     """
     check_evidence(refiner, settings.keypoints)
-    reader: Reader | None = None
+    locator: Locator | None = None
     known: dict[tuple[str, int, int], list[Item]] = {}
-    if old is not None and old.chunk_size == settings.chunk_size:
+    size = settings.chunk_size or CHUNK_SIZE
+    if old is not None and old.chunk_size == size:
         for item in old.items:
             known.setdefault((item.result, item.size, item.modified_ns), []).append(item)
     items: list[Item] = []
@@ -116,9 +136,9 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
         elif stat.st_size < PEEK_BYTES:
             items.append(Item(*stamp))
         else:
-            reader = reader or Reader(settings)
-            items += _cut(Item(*stamp), reader, settings.chunk_size)
-    return Manifest(kind, described(settings, refiner), tuple(items), settings.chunk_size)
+            locator = locator or Locator(settings)
+            items += _cut(Item(*stamp), locator, size)
+    return Manifest(kind, described(settings, refiner), tuple(items), size)
 
 
 def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store) -> None:
@@ -136,10 +156,10 @@ def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store)
                 raise InputError("--out", "a folder without files of the results' names", f"{store.out / name}", advice)
 
 
-def _cut(item: Item, reader: Reader, size: int) -> list[Item]:
+def _cut(item: Item, locator: Locator, size: int) -> list[Item]:
     """Return a long track file as its parts, any other file as it is; why a file cannot be read is told when its turn comes."""
     try:
-        index = reader.locate(item).estimate.image_index
+        index = locator.locate(item.result).estimate.image_index
     except Exception:
         return [item]
     count = int(index.max()) + 1 if len(index) else 0
@@ -151,6 +171,6 @@ def _cut(item: Item, reader: Reader, size: int) -> list[Item]:
 def _stored_images(settings: Settings, result: str) -> tuple[str, ...]:
     """Return the photo names that a result stores; none where it cannot be read, which is told when its turn comes."""
     try:
-        return Reader(settings).stored_images(result)
+        return Locator(settings).stored_images(result)
     except Exception:
         return ()

@@ -62,8 +62,9 @@ def run_on_ray(
         except (ConnectionError, RuntimeError, ValueError) as error:
             advice = "Start it with `ray start --head`, or leave --address out for a cluster of this machine."
             raise InputError("--address", "a Ray cluster", f"{address} ({error})", advice) from error
+    threads = settings.threads or 1
     gpus = 1 if settings.device.startswith("cuda") else 0
-    chunk = ray.remote(num_cpus=settings.threads, num_gpus=gpus, max_retries=RETRIES)(make_chunk)
+    chunk = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=RETRIES)(make_chunk)
     waiting, running = list(tasks), dict[Any, Task]()
     looked, room = float("-inf"), 1
     shared = ray.put((settings, refiner))
@@ -71,7 +72,7 @@ def run_on_ray(
         while waiting or running:
             if time.monotonic() - looked > WAIT_SECONDS:
                 looked = time.monotonic()
-                room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)) // settings.threads)
+                room = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
             while waiting and len(running) < room:
                 task = waiting.pop(0)
                 running[chunk.remote(shared, task)] = task

@@ -20,11 +20,11 @@ from refine.folder.chunk import Finished
 from refine.folder.inputs import Changes
 from refine.folder.keypoints import check_keypoints, find_keypoints
 from refine.folder.local_engine import run_here, run_in_processes
-from refine.folder.manifest import Manifest, Task, differences, listed, read_manifest, with_stored_choices
+from refine.folder.manifest import Manifest, Task, differences, listed, read_manifest
 from refine.folder.outcome import Outcome, Summary, as_lines
 from refine.folder.photos import find_photos
 from refine.folder.plan import check_nothing_is_there, check_settings, find_inputs, make_manifest, settle
-from refine.folder.settings import CHUNK_SIZE, Settings
+from refine.folder.settings import Settings
 from refine.folder.store import Store, disk_error, write_whole
 from refine.folder.video_file import assemble, forget_assembled
 from refine.refiner import Refiner
@@ -40,25 +40,14 @@ ENGINES = ("local", "ray")
 
 @usual_torch()
 def run_folder(
-    results: str | Path,
-    images: str | Path,
+    settings: Settings,
     out: str | Path,
     *,
-    keypoints: str | Path | None = None,
-    format: str | None = None,
-    camera: str | Path | None = None,
-    body_model: str | Path | None = None,
     refiner: Refiner | None = None,
-    device: str = "cpu",
     jobs: int | None = None,
-    threads: int | None = None,
-    chunk_size: int | None = None,
-    first_frame: int | None = None,
     limit: int | None = None,
     resume: bool = True,
     retry_failed: bool = False,
-    save_npz: bool = False,
-    correct: Sequence[str] = (),
     engine: str = "local",
     address: str | None = None,
     progress: Progress | None = None,
@@ -66,24 +55,13 @@ def run_folder(
     """Refine a folder of regressors' results; write them under the same names, each in its own format.
 
     Args:
-        results: A file, a folder, or a pattern.
-        images: Folder, pattern, photo or video.
+        settings: What is read, and how.
         out: The output folder. What an earlier call has committed there is not done again.
-        keypoints: Folder or pattern of keypoint files, or one file about all photos.
-        format: The results' format; None: recognised file by file.
-        camera: A focal rule, a K.json file, or a focal length in px; None: what each result holds.
-        body_model: A model, its file or folder; None: as for `refine.fit`.
-        refiner: The method's parts and settings.
-        device: Where the solver works.
+        refiner: The method's parts and settings; None: as for `refine.fit`.
         jobs: Processes on this machine; None: one for every core, at most 8, and one where the device is a GPU.
-        threads: Threads of each process; None: 1, which wastes the least, or what the folder was begun with.
-        chunk_size: Results a chunk; None: 64, or what the folder was begun with.
-        first_frame: The number that results give a video's first frame; None: told by the numbers.
         limit: Most results, the first ones.
         resume: Go on where an earlier call was ended; False: forget what it did and begin anew.
         retry_failed: Do chunks again in which a result failed or lacked keypoints, say because its photo was missing.
-        save_npz: Write refine's own npz beside each result.
-        correct: Systematic faults of keypoints and estimates to undo on reading (`refine.inputs.corrections`; `refine diagnose` finds them).
         engine: "local" or "ray".
         address: The Ray cluster's address.
         progress: Told after each chunk.
@@ -98,27 +76,17 @@ def run_folder(
     begin = time.perf_counter()
     if engine not in ENGINES:
         raise InputError("--engine", f"one of {', '.join(ENGINES)}", repr(engine))
-    check_device(device)
-    refiner = refiner or usual_refiner(keypoints is not None)
-    settings = Settings(
-        results="", images=str(Path(images).expanduser().absolute()),
-        keypoints=None if keypoints is None else str(Path(keypoints).expanduser().absolute()), format=format,
-        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
-        device=device, threads=threads or 1, chunk_size=chunk_size or CHUNK_SIZE, save_npz=save_npz,
-        correct=tuple(correct),
-    )  # fmt: skip
-    found = find_inputs(results, Path(out), limit)
-    settings = replace(settings, results=str(found.root))
+    check_device(settings.device)
+    refiner = refiner or usual_refiner(settings.keypoints is not None)
+    found = find_inputs(settings.results, Path(out), limit)
+    settings = replace(settings, results=found.root)
     check_settings(settings)
     find_photos(settings.images)
     if settings.keypoints is not None:
         check_keypoints(find_keypoints(settings.keypoints))
     with Store(Path(out)) as store:
         old = read_manifest(store.manifest) if resume and store.manifest.is_file() else None
-        asked = [name for name, value in (("threads", threads), ("chunk_size", chunk_size)) if value is not None]
-        if old is not None:
-            settings = with_stored_choices(settings, old, asked)
-        settings = settle(settings, found, first_frame)
+        settings = settle(settings, found, old)
         manifest = make_manifest("run", settings, refiner, found, old)
         if old is None:
             store.forget()

@@ -1,7 +1,8 @@
 """What decides a run's bytes, beside its inputs: settings and versions. A run is continued only under the same ones."""
 
 import hashlib
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -20,37 +21,44 @@ VERSIONED = ("torch", "numpy", "opencv-python-headless")
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's settings. Paths are strings, absolute, so that they can be written down and sent to another machine."""
+    """What is read in a folder, and how. Paths become absolute text, which can be written down and sent to another machine."""
 
-    results: str
-    """The folder that the results' names are relative to."""
-    images: str
-    """Folder, pattern, photo or video, as the caller named it."""
-    keypoints: str | None = None
-    """Folder, pattern or file; None: the refiner's own eyes are all the evidence."""
+    results: str | Path
+    """A result file, a folder, or a pattern; once they are listed, the folder that the results' names are relative to."""
+    images: str | Path
+    """Folder, pattern, photo or video."""
+    keypoints: str | Path | None = None
+    """Folder or pattern of keypoint files, or one file about all photos; None: the network that ships with the library looks."""
     format: str | None = None
     """The results' format; None: recognised file by file."""
-    camera: str | None = None
+    camera: str | Path | None = None
     """A focal rule, a K.json file, or a focal length in px; None: the camera each result holds."""
-    body_model: str | None = None
+    body_model: str | Path | None = None
     """A model, its file or folder; None: the source's own where it is found, else the built-in."""
     device: str = "cpu"
     """Where the solver works ("cpu", "cuda", "cuda:1")."""
-    threads: int = 1
-    """Threads a process computes with; results depend on it in the last digits."""
-    chunk_size: int = CHUNK_SIZE
-    """Results a chunk, and photos a part of a long track file."""
-    first_frame: int = 0
-    """The number that results give a video's first frame."""
+    threads: int | None = None
+    """Threads a process computes with, on which results depend in the last digits; None: 1, which wastes the least, or what the
+    output folder was begun with."""
+    chunk_size: int | None = None
+    """Results a chunk, and photos a part of a long track file; None: 64, or what the output folder was begun with."""
+    first_frame: int | None = None
+    """The number that results give a video's first frame; None: told by the numbers."""
     only_result: bool = False
     """Whether there is one result; it belongs to the only photo whatever both are called."""
     save_npz: bool = False
     """Whether refine's own npz is written beside each result."""
-    correct: tuple[str, ...] = ()
+    correct: Sequence[str] = ()
     """Systematic faults of keypoints and estimates that are undone on reading, as `refine.inputs.corrections` has them."""
 
     def __post_init__(self) -> None:
-        if self.chunk_size < 1 or self.threads < 1:
+        for name in ("results", "images", "keypoints", "camera", "body_model"):
+            given = getattr(self, name)
+            if given is not None:
+                path = name in ("results", "images", "keypoints")
+                object.__setattr__(self, name, str(Path(given).expanduser().absolute() if path else given))
+        object.__setattr__(self, "correct", tuple(self.correct))
+        if not all(count is None or count >= 1 for count in (self.chunk_size, self.threads)):
             raise InputError("--chunk-size, --threads", "at least 1", f"{self.chunk_size}, {self.threads}")
         _ = self.corrections
 
@@ -62,6 +70,15 @@ class Settings:
             InputError: One of `correct` is not known.
         """
         return parse_corrections(self.correct)
+
+    def settled(self, threads: int = 1, chunk_size: int = CHUNK_SIZE, first_frame: int = 0) -> "Settings":
+        """Return the settings with numbers for what was left open: those given here, by default the usual ones."""
+        return replace(
+            self,
+            threads=threads if self.threads is None else self.threads,
+            chunk_size=chunk_size if self.chunk_size is None else self.chunk_size,
+            first_frame=first_frame if self.first_frame is None else self.first_frame,
+        )
 
 
 def described(settings: Settings, refiner: Refiner) -> dict[str, object]:

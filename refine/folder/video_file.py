@@ -11,9 +11,9 @@ import torch
 
 from refine.errors import InputError
 from refine.estimate.arrays import read_state
+from refine.folder.locate import Locator
 from refine.folder.manifest import Item, Manifest
 from refine.folder.outcome import FAILED, Outcome, whole_file
-from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.store import Store
 from refine.folder.write import failed, file_names, is_disk_error, part_name
@@ -52,7 +52,7 @@ def assemble(manifest: Manifest, settings: Settings, store: Store) -> list[Outco
 def _write(items: Sequence[Item], folders: Sequence[Path], settings: Settings, store: Store, name: str) -> None:
     from refine.formats.find import write
 
-    estimate = Reader(settings).locate(replace(items[0], first=0, last=-1)).estimate
+    estimate = Locator(settings).locate(items[0].result).estimate
     for item, folder in zip(items, folders, strict=True):
         path = folder / part_name(item)
         if not path.is_file():  # it failed; its bodies stay as they came

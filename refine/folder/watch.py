@@ -5,7 +5,7 @@ committed survives the end of the watch: it is not done again by the next one.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from refine.folder.outcome import Outcome, Summary, as_lines
 from refine.folder.plan import check_settings
 from refine.folder.results import files_below, may_be_result
 from refine.folder.run import check_device, check_same
-from refine.folder.settings import Settings, described
+from refine.folder.settings import CHUNK_SIZE, Settings, described
 from refine.folder.store import Store, write_whole
 from refine.refiner import Refiner
 
@@ -33,19 +33,10 @@ Stamp = tuple[int, int]
 
 @usual_torch()
 def watch_folder(
-    results: str | Path,
-    images: str | Path,
+    settings: Settings,
     out: str | Path,
     *,
-    keypoints: str | Path | None = None,
-    format: str | None = None,
-    camera: str | Path | None = None,
-    body_model: str | Path | None = None,
     refiner: Refiner | None = None,
-    device: str = "cpu",
-    threads: int = 1,
-    save_npz: bool = False,
-    correct: Sequence[str] = (),
     every: float = 1.0,
     once: bool = False,
     idle: float | None = None,
@@ -54,18 +45,10 @@ def watch_folder(
     """Refine result files as they appear in a folder.
 
     Args:
-        results: The folder the regressor writes to.
-        images: Folder or pattern of photos, or a video whose frames are counted from 0 in the results' names.
+        settings: What is read, and how. `results` is the folder that the regressor writes to; a video's frames are counted from
+            `first_frame`, 0 where it is not said.
         out: The output folder.
-        keypoints: Folder or pattern of keypoint files.
-        format: The results' format; None: recognised file by file.
-        camera: A focal rule, a K.json file, or a focal length in px.
-        body_model: A model, its file or folder.
-        refiner: The method's parts and settings.
-        device: Where the solver works.
-        threads: Threads to compute with.
-        save_npz: Write refine's own npz beside each result.
-        correct: Systematic faults to undo on reading, as for `refine.folder.run.run_folder`.
+        refiner: The method's parts and settings; None: as for `refine.fit`.
         every: Seconds between two looks.
         once: Refine what is there and end.
         idle: End when nothing new has come for so many seconds; None: go on until interrupted.
@@ -77,26 +60,20 @@ def watch_folder(
     Raises:
         InputError: The folder cannot be read, or the output folder was begun with other settings or is in use.
     """
-    folder = Path(results).expanduser().absolute()
+    folder = Path(settings.results)
     if not folder.is_dir():
-        raise InputError(
-            "RESULTS", "the folder the regressor writes to", f"{folder}, which is no folder", "Make it first."
-        )
+        got = f"{folder}, which is no folder"
+        raise InputError("RESULTS", "the folder the regressor writes to", got, "Make it first.")
     if Path(out).resolve() == folder.resolve():
         raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
-    refiner = refiner or usual_refiner(keypoints is not None)
-    named = None if keypoints is None else str(Path(keypoints).expanduser().absolute())
-    check_evidence(refiner, named)
-    check_device(device)
-    settings = Settings(
-        results=str(folder), images=str(Path(images).expanduser().absolute()), keypoints=named, format=format,
-        camera=None if camera is None else str(camera), body_model=None if body_model is None else str(body_model),
-        device=device, threads=threads, save_npz=save_npz, correct=tuple(correct),
-    )  # fmt: skip
+    refiner = refiner or usual_refiner(settings.keypoints is not None)
+    check_evidence(refiner, settings.keypoints)
+    check_device(settings.device)
+    settings = settings.settled()
     check_settings(settings)
     begin = time.perf_counter()
     with Store(Path(out)) as store:
-        manifest = Manifest("watch", described(settings, refiner), (), settings.chunk_size)
+        manifest = Manifest("watch", described(settings, refiner), (), settings.chunk_size or CHUNK_SIZE)
         if store.manifest.is_file() and store.chunk_numbers():
             check_same(read_manifest(store.manifest), manifest, store)
         else:
@@ -125,8 +102,9 @@ class _Watch:
                 now = self._look()
                 new = {name: stamp for name, stamp in now.items() if self._seen.get(name) != stamp}
                 ready = sorted(name for name, stamp in new.items() if once or before.get(name) == stamp)
-                for start in range(0, len(ready), self._settings.chunk_size):
-                    chunk = ready[start : start + self._settings.chunk_size]
+                size = self._settings.chunk_size or CHUNK_SIZE
+                for start in range(0, len(ready), size):
+                    chunk = ready[start : start + size]
                     self._do([Item(name, *new[name]) for name in chunk], patient=not once)
                 if new:
                     quiet_since = time.monotonic()

@@ -13,7 +13,7 @@ from refine.estimate.arrays import state_arrays
 from refine.folder.batch import Solved, joined
 from refine.folder.manifest import Item
 from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, reason_of, rounded
-from refine.folder.read import KEYPOINTS_OF, Prepared
+from refine.folder.read import KEYPOINTS_OF, Piece
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
 
@@ -27,12 +27,12 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
     Raises:
         InputError: The disk is full, or cannot be written to for another reason: nothing else could be written either.
     """
-    item = pieces[0].prepared.item
+    item = pieces[0].piece.item
     broken = [one.error for one in pieces if one.error is not None]
-    missing = [text for one in pieces for text in one.prepared.missing] + [
+    missing = [text for one in pieces for text in one.piece.missing] + [
         reason_of(error, item.result) for error in broken
     ]
-    left = [text for one in pieces for text in one.prepared.left]
+    left = [text for one in pieces for text in one.piece.left]
     solved = [one for one in pieces if one.result is not None]
     if not solved and missing:
         points = missing[0].startswith(KEYPOINTS_OF)
@@ -43,7 +43,7 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
         if item.is_part:
             _write_part(folder / PARTS / part_name(item), solved)
         else:
-            written = _write_files(folder / FILES, pieces[0].prepared, solved, settings)
+            written = _write_files(folder / FILES, pieces[0].piece, solved, settings)
     except Exception as error:
         if is_disk_error(error):
             raise
@@ -79,7 +79,7 @@ def _outcome(
     pieces: Sequence[Solved], missing: Sequence[str], left: Sequence[str], written: tuple[str, ...], *, keypoints: bool
 ) -> Outcome:
     """Return what became of a result: `left` are people who were never there or cannot be placed, `missing` what was not found."""
-    first = pieces[0].prepared
+    first = pieces[0].piece
     item, results = first.item, [one.result for one in pieces if one.result is not None]
     part = (item.first, item.last) if item.is_part else None
     refined = sum(int(result.accepted.sum()) for result in results)
@@ -87,7 +87,7 @@ def _outcome(
     if not results:
         reasons += [] if left else ["nobody in it"]
     elif not refined:
-        blind = keypoints and all(people is None for one in pieces for people in one.prepared.people)
+        blind = keypoints and not any(one.piece.detected for one in pieces)
         stops = dict.fromkeys(
             said for result in results for said in result.verdict or (stop.value for stop in result.stop)
         )
@@ -97,8 +97,8 @@ def _outcome(
         PARTLY if missing or (left and refined) else REFINED if refined else UNCHANGED,
         "; ".join(reasons),
         first.estimate.source.format,
-        tuple(name for one in pieces for name in one.prepared.names),
-        sum(len(one.prepared.rows) for one in pieces) if part else len(first.estimate),
+        tuple(name for one in pieces for name in one.piece.names),
+        sum(len(one.piece.rows) for one in pieces) if part else len(first.estimate),
         refined,
         tuple(stop.name for result in results for stop in result.stop),
         tuple(verdict.decision.name for result in results for verdict in result.judgement),
@@ -106,7 +106,7 @@ def _outcome(
         tuple(rounded(value) for result in results for value in result.misfit.tolist()),
         tuple(dict.fromkeys(note for result in results for note in result.notes)),
         written,
-        {doubt.kind: doubt.sentence for one in reversed(pieces) for doubt in reversed(one.prepared.doubts)},
+        {doubt.kind: doubt.sentence for one in reversed(pieces) for doubt in reversed(one.piece.prepared.doubts)},
         part,
     )
 
@@ -117,7 +117,7 @@ def file_names(item: Item, settings: Settings) -> tuple[str, ...]:
     return (item.result, str(place.with_name(f"{place.stem}_refine.npz")))[: 1 + settings.save_npz]
 
 
-def _write_files(folder: Path, first: Prepared, solved: Sequence[Solved], settings: Settings) -> tuple[str, ...]:
+def _write_files(folder: Path, first: Piece, solved: Sequence[Solved], settings: Settings) -> tuple[str, ...]:
     from refine.formats.find import write
 
     names = file_names(first.item, settings)

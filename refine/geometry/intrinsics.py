@@ -49,8 +49,8 @@ ADVICE = (
 SHARE_FOCAL, SHARE_CENTER = 10.0, 2.0
 """Intrinsics below both are shares of the photo: no photo has its middle two pixels from its corner."""
 
-SOME_PHOTO = (1000.0, 1000.0)
-"""(height, width), px, of a photo where a file is only looked at."""
+SOME_PHOTO = (1000, 1000)
+"""(height, width), px, of a photo where a file is only looked at and no photo is at hand."""
 
 
 def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Lens | None]:
@@ -86,11 +86,12 @@ def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, s
     return intrinsics_of(_parsed(path, name), size, name)
 
 
-def check_intrinsics_file(path: str | Path) -> None:
+def check_intrinsics_file(path: str | Path, size: tuple[int, int] = SOME_PHOTO) -> None:
     """Refuse a file that holds no photo's intrinsics, before any photo is read.
 
     Args:
         path: The file.
+        size: (height, width), px, of some photo it may be of, for the advice where the file states none.
 
     Raises:
         InputError: As `read_intrinsics`, but for the size of the photo.
@@ -98,7 +99,7 @@ def check_intrinsics_file(path: str | Path) -> None:
     name = f"camera file {path}"
     data = _parsed(path, name)
     stated = _stated_size(name, data) if isinstance(data, Mapping) else None
-    height, width = SOME_PHOTO if stated is None else stated
+    height, width = size if stated is None else stated
     intrinsics_of(data, (round(height), round(width)), name)
 
 

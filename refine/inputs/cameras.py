@@ -50,7 +50,7 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
         sizes: (I, 2) px, height and width of the photos.
 
     Raises:
-        InputError: It is none of these, or not of such photos.
+        InputError: It is none of these, or not of such photos; or it is one calibrated camera's and the photos are of several sizes.
     """
     if isinstance(camera, str):
         if camera in RULES:
@@ -69,6 +69,10 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
         each = _one_a_photo(camera, len(photos))
         found = [intrinsics_of(one, size) for one, size in zip(each, photos, strict=True)]
         name, calibrated = "", not (found and found[0][1].startswith("a focal"))
+        calibrated = calibrated and all(one is each[0] for one in each)
+    if calibrated and len(set(photos)) > 1:
+        expected = "photos of one size with one camera's intrinsics"
+        raise InputError("camera", expected, "photos of several sizes", "Refine them separately.")
     lenses = tuple(lens if lens.distortion.any() else None for lens, _ in found)
     said = found[0][1] if found else "intrinsics"
     note = f"Camera: {name}, {said}" if name else f"Camera: {said}, as given by the caller"

@@ -28,8 +28,8 @@ from refine.estimate.usable import check_places, places_unjudged
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
+from refine.inputs.checks import checked
 from refine.inputs.corrections import UNITS, Corrections
-from refine.inputs.estimates import checked
 from refine.transfer import to_body
 
 FLIP = (1.0, -1.0, -1.0)

@@ -1,6 +1,5 @@
 """From what a caller gives to what the method needs: cameras, estimates and keypoints in all the forms people have them in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,17 +7,15 @@ import torch
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.check import check_finite
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.geometry.lens import Lens
-from refine.inputs.camera_doubts import SIZE_TOLERANCE_PX
 from refine.inputs.cameras import CameraLike, asked_camera
+from refine.inputs.checks import checked
+from refine.inputs.corrected import read_corrected
+from refine.inputs.corrections import Corrections
 from refine.photo import Photo
-
-ROTATION_TOLERANCE = 1e-2
-"""How far R R^T may be from the identity (float16 and hand-rounded numbers stay below)."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,13 @@ class Given:
     Attributes:
         photos: I photos, undistorted where the camera's lens distorts.
         camera: One camera, one a body, or one a photo; None: the caller gave none.
-        lens: The lens that was taken out of the photos, or None.
+        lenses: The lens that was taken out of each photo, or None; empty where none was.
         notes: One sentence for each thing that was decided.
     """
 
     photos: tuple[Photo, ...] = ()
     camera: Camera | None = None
-    lens: Lens | None = None
+    lenses: tuple[Lens | None, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,22 +85,19 @@ def camera_of(camera: CameraLike | None, photos: tuple[Photo, ...]) -> Given:
         return Given(photos, camera.checked(), notes=("Camera: as given by the caller.",))
     sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float32)
     asked = asked_camera(camera, sizes)
-    if asked.calibrated and len({photo.size for photo in photos}) > 1:
-        raise InputError(
-            "camera",
-            "photos of one size with one camera's intrinsics",
-            "photos of several sizes",
-            "Refine them separately.",
-        )
     pairs = zip(photos, asked.lenses, strict=True)
-    straight = tuple(
-        photo if lens is None else replace(photo, pixels=lens.undistort(photo.pixels)) for photo, lens in pairs
-    )
-    return Given(straight, asked.camera, asked.lenses[0] if asked.lenses else None, (asked.note,))
+    straight = tuple(photo if lens is None else photo.changed(lens.undistort) for photo, lens in pairs)
+    return Given(straight, asked.camera, asked.lenses, (asked.note,))
 
 
 def estimate_of(
-    init: object, given: Given, body_model: SkinnedBody | str | Path | None, format: str | None = None
+    init: object,
+    given: Given,
+    body_model: SkinnedBody | str | Path | None,
+    format: str | None = None,
+    corrections: Corrections | None = None,
+    *,
+    judged: bool = True,
 ) -> Estimate:
     """Resolve the `init` argument.
 
@@ -112,6 +106,8 @@ def estimate_of(
         given: The caller's camera, or none.
         body_model: A model, its file, a folder with models, or None.
         format: The format of a result file; None: recognised.
+        corrections: Systematic faults of a result file that are undone; None: none.
+        judged: Whether a file is refused in which no camera can see anybody where they are said to be.
 
     Returns:
         The estimate, on the asked model, through the asked camera.
@@ -119,7 +115,7 @@ def estimate_of(
     Raises:
         InputError: It is none of these, its numbers cannot be used, or no camera is known.
     """
-    from refine.formats import find, parameters
+    from refine.formats import parameters
     from refine.transfer import on_body, with_camera
     from refine.transfer.source_body import body_for, suits
 
@@ -133,11 +129,12 @@ def estimate_of(
         return estimate if camera is None else with_camera(estimate, given.for_bodies(estimate.image_index))
     if isinstance(init, str | Path):
         first = None if camera is None else camera[:1]
-        estimate = find.read(init, model_of(body_model), camera=first, format=format, sizes=given.sizes)
+        undone, model = corrections or Corrections(), model_of(body_model)
+        estimate = read_corrected(Path(init), undone, model, first, format=format, sizes=given.sizes, judged=judged)
         if named is not None and not suits(estimate.source, estimate.body):
             estimate = on_body(estimate, body_for(estimate.source, named))
-        several = camera is not None and len(camera) > 1
-        return with_camera(estimate, given.for_bodies(estimate.image_index)) if several else estimate
+        other = camera is not None and len(estimate) > 0 and (len(camera) > 1 or bool(undone.focal))
+        return with_camera(estimate, given.for_bodies(estimate.image_index)) if other else estimate
     if isinstance(getattr(init, "refined", None), Estimate):
         raise InputError("init", "an estimate", "a Result", "To refine it further give result.refined.")
     if parameters.nobody_in(init):
@@ -148,7 +145,7 @@ def estimate_of(
     if camera is not None:
         index = parameters.image_index_of(source)
         camera = given.for_bodies(torch.zeros(len(source), dtype=torch.long) if index is None else index)
-    return parameters.read_parameters(init, body, camera, sizes=given.sizes)
+    return checked(parameters.read_parameters(init, body, camera, sizes=given.sizes))
 
 
 def estimate_of_file(
@@ -188,35 +185,7 @@ def estimate_of_file(
             "image", f"the photo, whose size {asked} needs", "none, and the file does not hold it", advice
         ) from error
     asked_for = asked_camera(camera, estimate.camera.size)
-    if asked_for.calibrated and len(estimate.camera.size.unique(dim=0)) > 1:
-        expected = "photos of one size with one camera's intrinsics"
-        raise InputError("camera", expected, "photos of several sizes", "Read them apart.")
     return replace(with_camera(estimate, asked_for.camera), notes=(*estimate.notes, asked_for.note))
-
-
-def checked(estimate: Estimate) -> Estimate:
-    """Return the estimate after looking at its numbers.
-
-    Raises:
-        InputError: A number is not finite, a pose is no rotation, or the camera cannot be one.
-    """
-    bodies = estimate.bodies
-    for name in ("pose", "shape", "expression", "translation"):
-        check_finite(f"estimate.bodies.{name}", getattr(bodies, name))
-    error = (bodies.pose @ bodies.pose.mT - torch.eye(3).to(bodies.pose)).abs().flatten(1).amax(1)
-    if bool((torch.linalg.det(bodies.pose) < 0).any()):
-        raise InputError("estimate.bodies.pose", "rotation matrices", "a reflection (determinant -1)")
-    if bool((error > ROTATION_TOLERANCE).any()):
-        worst = int(error.argmax())
-        raise InputError(
-            "estimate.bodies.pose",
-            "rotation matrices",
-            f"R R^T off the identity by {float(error[worst]):.2g} in body {worst}",
-        )
-    estimate.camera.checked()
-    dtype = bodies.pose.dtype if bodies.pose.dtype in (torch.float32, torch.float64) else torch.float32
-    same = all(part.dtype == dtype for part in (bodies.pose, bodies.shape, bodies.translation, estimate.body.template))
-    return estimate if same else estimate.to(dtype=dtype)
 
 
 def model_of(body_model: SkinnedBody | str | Path | None) -> SkinnedBody | None:
@@ -226,40 +195,6 @@ def model_of(body_model: SkinnedBody | str | Path | None) -> SkinnedBody | None:
     from refine.body.load import load_body
 
     return load_body(body_model)
-
-
-def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
-    """Hold the estimate's cameras against the photos they belong to.
-
-    Raises:
-        InputError: A body points to a photo that was not given, or its camera is of a photo of another size.
-    """
-    most = int(estimate.image_index.max()) if len(estimate) else -1
-    if most >= len(photos) or (len(estimate) and int(estimate.image_index.min()) < 0):
-        raise InputError(
-            "image", f"{most + 1} photos or more: the estimate's image_index points to them", str(len(photos)),
-            "Give the photos as a list, in the order of image_index.",
-        )  # fmt: skip
-    sizes = torch.tensor([photo.size for photo in photos])[estimate.image_index.cpu()].to(estimate.camera.size)
-    wrong = ((sizes - estimate.camera.size).abs() > SIZE_TOLERANCE_PX).any(1)
-    if bool(wrong.any()):
-        row = int(wrong.nonzero()[0, 0])
-        height, width = (round(float(side)) for side in estimate.camera.size[row])
-        raise InputError(
-            "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
-            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", _other_photo(photos[int(estimate.image_index[row])], (height, width)),
-        )  # fmt: skip
-
-
-def unseen(estimate: Estimate, photos: Sequence[Photo]) -> tuple[str, ...]:
-    """Return a sentence about photos that show nobody of the estimate, where others do."""
-    seen = set(estimate.image_index.tolist())
-    empty = [str(number + 1) for number in range(len(photos)) if number not in seen]
-    if not empty or not seen:
-        return ()
-    return (
-        f"Photo {', '.join(empty)} of {len(photos)}: nobody of the estimate is in it; image_index says who is in which photo.",
-    )
 
 
 def _check_photos_are_told_apart(source: Source, given: Given) -> None:
@@ -275,15 +210,3 @@ def _check_photos_are_told_apart(source: Source, given: Given) -> None:
         raise InputError(
             "init", f"image_index (B,) of {len(source)} bodies in {len(given.photos)} photos", "none", advice
         )
-
-
-def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:
-    """Return what to do about an estimate that was made on a photo of another size (height, width)."""
-    if made_on != photo.size[::-1] or photo.size[0] == photo.size[1]:
-        return "Give that photo, or a camera for this one."
-    if photo.orientation > 4:
-        return (
-            "That is the photo as stored, before its EXIF turn, which the estimate's tool ignored: save the photo upright and run it again,"
-            " or give the stored pixels as an array."
-        )
-    return "Its sides are swapped: the estimate is of the photo turned by a quarter. Give that one, or run the estimate's tool on this one."

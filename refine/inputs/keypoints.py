@@ -1,12 +1,13 @@
 """From the keypoints a caller gives to detections of the estimate's bodies: files, what detectors return, arrays, distorted photos."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from refine.ambient import ordinary
 from refine.check import check_finite, check_shape
@@ -18,40 +19,81 @@ from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, 
 from refine.photo import Photo
 
 
+@dataclass(frozen=True, eq=False)
+class MatchedKeypoints:
+    """What was detected in some photos, by body and by photo.
+
+    Attributes:
+        detections: The keypoints of B bodies, in px of the photos as they are used; None where nothing was asked for or is known.
+        notes: What was decided, a sentence each.
+        points: For each photo (N, 2) px, all points that were detected in it, as it was taken; None where nothing is known.
+    """
+
+    detections: Detections | None
+    notes: tuple[str, ...] = ()
+    points: tuple[Tensor | None, ...] = ()
+
+
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
+    """Return the detections and the notes of `matched_keypoints`, whose arguments it takes.
+
+    Raises:
+        InputError: As there.
+    """
+    found = matched_keypoints(keypoints, estimate, given)
+    return found.detections, found.notes
+
+
+def matched_keypoints(
+    keypoints: object, estimate: Estimate, given: Given, numbers: Sequence[int] | None = None
+) -> MatchedKeypoints:
     """Resolve the `keypoints` argument.
 
     Args:
-        keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople`, `Detections`,
-            an array (B, K, 3) or (B, K, 2) with a row a body (or nested lists), or None.
+        keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople` (a list of
+            them may hold None for a photo of which nothing is known), `Detections`, an array (B, K, 3) or (B, K, 2) with a row a body
+            (or nested lists), or None.
         estimate: B bodies; detected people are matched to them.
-        given: The photos and the lens that was taken out of them.
-
-    Returns:
-        The detections of the bodies, or None; and what was decided.
+        given: The photos and the lenses that were taken out of them.
+        numbers: What each body is called in notes; None: its row, counted from 1.
 
     Raises:
         InputError: It is none of these, or of another photo or number of bodies.
     """
+    index = estimate.image_index.cpu()
+    photos = len(given.photos) or (int(index.max()) + 1 if len(index) else 0)
     if keypoints is None:
-        return None, ()
-    found, notes = _detections(keypoints, estimate, given)
+        return MatchedKeypoints(None, (), (None,) * photos)
+    people, found, notes = _detections(keypoints, estimate, given, numbers or range(1, len(estimate) + 1))
     found, cut = _on_body(found, estimate)
     notes += cut
     check_shape("keypoints", found.pixel, "B K 2", B=len(estimate))
     check_finite("keypoints.confidence", found.confidence)
     check_shape("keypoints", found.confidence, "B K", K=len(estimate.body.keypoint_set(found.name).names))
     _check_extent(found, estimate, given.photos)
-    found = Detections(found.name, found.pixel.to(estimate.camera.focal), found.confidence.to(estimate.camera.focal))
-    lost = without_numbers(estimate.source).to(found.confidence.device)
-    found = replace(
-        found, confidence=found.confidence.masked_fill(lost[:, None], 0.0)
-    )  # there is no body to hold them against
-    if given.lens is not None:
-        known = found.confidence > 0
-        straight = given.lens.undistort_points(found.pixel.nan_to_num(0.0))
-        found = replace(found, pixel=torch.where(known[..., None], straight.to(found.pixel), 0.0))
-    return found, notes
+    if people is None:
+        groups: list[tuple[Tensor, Tensor] | None] = [
+            (found.pixel[rows], found.confidence[rows]) for rows in (index == at for at in range(photos))
+        ]
+    else:
+        groups = [None if one is None else (one.pixel, one.confidence) for one in people]
+    points = tuple(None if group is None else group[0][group[1] > 0].cpu() for group in groups)
+    # There is no body to hold them against.
+    confidence = found.confidence.masked_fill(without_numbers(estimate.source).to(found.confidence.device)[:, None], 0)
+    pixel = _straight(found.pixel, confidence, index, given)
+    like = estimate.camera.focal
+    return MatchedKeypoints(Detections(found.name, pixel.to(like), confidence.to(like)), notes, points)
+
+
+def _straight(pixel: Tensor, confidence: Tensor, index: Tensor, given: Given) -> Tensor:
+    """Return points (B, K, 2) in the photos without their lenses' distortion."""
+    for photo, lens in enumerate(given.lenses):
+        rows = (index == photo).nonzero()[:, 0].to(pixel.device)
+        if lens is not None and len(rows):
+            known = (confidence[rows] > 0)[..., None]
+            straight = lens.undistort_points(pixel[rows].nan_to_num(0.0)).to(pixel)
+            pixel = pixel.index_copy(0, rows, torch.where(known, straight, 0.0))
+    return pixel
 
 
 def _on_body(found: Detections, estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:
@@ -74,21 +116,26 @@ def _check_extent(found: Detections, estimate: Estimate, photos: Sequence[Photo]
         DetectedPeople(found.name, found.pixel[rows].nan_to_num(0.0), found.confidence[rows]).checked(photo.size)
 
 
-def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
+def _detections(
+    keypoints: object, estimate: Estimate, given: Given, numbers: Sequence[int]
+) -> tuple[Sequence[DetectedPeople | None] | None, Detections, tuple[str, ...]]:
+    """Return the people of each photo, None where rows are bodies; the bodies' keypoints; and what was decided."""
     from refine.keypoints.formats.arrays import is_points
     from refine.keypoints.formats.find import load_keypoints
 
     if isinstance(keypoints, Detections):
-        return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
+        return None, Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
     if is_points(keypoints):
-        if not len(keypoints) and len(estimate):  # type: ignore[arg-type]  # nobody was detected, as in a detector's empty file
-            return _matched([_nobody(keypoints)] * (int(estimate.image_index.max()) + 1), estimate)
-        return _by_row(keypoints, "the call", estimate, given.photos)
+        if len(keypoints) or not len(estimate):  # type: ignore[arg-type]
+            return None, *_by_row(keypoints, "the call", estimate, given.photos)
+        nobody = [_nobody(keypoints)] * (int(estimate.image_index.max()) + 1)  # as in a detector's empty file
+        return nobody, *_matched(nobody, estimate, numbers)
     if isinstance(keypoints, str | Path) and len(given.photos) > 1:
         content = load_keypoints(keypoints)
         if is_points(content):  # of several photos: only the estimate's rows can say whose they are
-            return _by_row(content, Path(keypoints).name, estimate, given.photos)
-    return _matched(_people(keypoints, given.photos), estimate)
+            return None, *_by_row(content, Path(keypoints).name, estimate, given.photos)
+    people = _people(keypoints, given.photos)
+    return people, *_matched(people, estimate, numbers)
 
 
 def _nobody(keypoints: object) -> DetectedPeople:
@@ -122,13 +169,16 @@ def _by_row(
     return Detections(people.name, people.pixel, people.confidence), people.notes
 
 
-def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
-    """Read the people of each photo."""
+def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople | None]:
+    """Read the people of each photo; None stays None."""
     from refine.keypoints.formats import Wanted
     from refine.keypoints.formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
 
-    one = isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None
+    several = isinstance(keypoints, Sequence) and any(isinstance(one, DetectedPeople) for one in keypoints)
+    one = not several and (isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None)
     sources = [keypoints] if one or not isinstance(keypoints, Sequence) else list(keypoints)
+    if any(part is None for part in sources) and not any(part is not None for part in sources):
+        raise InputError("keypoints", "what was detected in the photos", "nothing but None", ADVICE)
     expected = f"{len(photos)} of them, a file or a detector's result for each photo, or one file that is about all"
     if len(sources) not in (1, len(photos)):
         _check_scores(sources)
@@ -140,9 +190,12 @@ def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
         if about is None or about.images(contents[0]) == 1:
             raise InputError("keypoints", expected, "1")
     layouts: dict[int, ModuleType] = {}
-    people = []
+    people: list[DetectedPeople | None] = []
     for index, photo in enumerate(photos):
         source, content = (part[0 if shared else index] for part in (sources, contents))
+        if content is None and len(photos) > 1:
+            people.append(None)
+            continue
         origin = Path(source).name if isinstance(source, str | Path) else "the call"
         place = (index, len(photos)) if shared else (0, 1)
         wanted = Wanted(origin, None if photo.path is None else str(photo.path), photo.size, place)
@@ -177,23 +230,26 @@ def _check_scores(sources: Sequence[object]) -> None:
         raise InputError("keypoints: scores", f"shape {shapes[0][:-1]}", f"shape {shapes[1]}", advice)
 
 
-def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:
+def _matched(
+    people: Sequence[DetectedPeople | None], estimate: Estimate, numbers: Sequence[int]
+) -> tuple[Detections, tuple[str, ...]]:
     """Match the people of each photo to the bodies in it."""
     from refine.keypoints.matching import match_people
 
-    people = in_one_set(people)
-    name = people[0].name
-    notes = [note for one in people for note in one.notes]
-    if name not in estimate.body.keypoint_sets and people[0].body_only().name != name:
+    known = in_one_set([one for one in people if one is not None])
+    name = known[0].name
+    notes = [note for one in known for note in one.notes]
+    if name not in estimate.body.keypoint_sets and known[0].body_only().name != name:
         notes.append(_left_out(estimate, name))
-        people = [one.body_only() for one in people]
-        name = people[0].name
+        known = [one.body_only() for one in known]
+        name = known[0].name
     projected = estimate.keypoints_2d(name).cpu()
     gone = ~usable_rows(estimate)  # who is not there is nobody in the photo
     projected = projected.masked_fill(gone[:, None, None], torch.nan)
     pixel = torch.zeros(projected.shape)
     confidence = torch.zeros(projected.shape[:2])
-    for index, one in enumerate(people):
+    places = [index for index, one in enumerate(people) if one is not None]
+    for index, one in zip(places, known, strict=True):
         rows = (estimate.image_index.cpu() == index).nonzero()[:, 0]
         person = match_people(projected[rows], one.pixel, one.confidence)
         for row, chosen in zip(rows.tolist(), person.tolist(), strict=True):
@@ -201,10 +257,9 @@ def _matched(people: list[DetectedPeople], estimate: Estimate) -> tuple[Detectio
                 pixel[row], confidence[row] = one.pixel[chosen], one.confidence[chosen]
             elif not gone[row]:
                 asked = " Are they of this photo at this size?" if len(one) else ""
-                notes.append(f"Person {row + 1}: {nobody_said(one)}{asked}")
+                notes.append(f"Person {numbers[row]}: {nobody_said(one)}{asked}")
         spare = len(one) - int((person >= 0).sum())
         if spare:
-            notes.append(
-                f"{one.origin}: {spare} detected {'person matches' if spare == 1 else 'people match'} no body."
-            )
+            matches = "person matches" if spare == 1 else "people match"
+            notes.append(f"{one.origin}: {spare} detected {matches} no body.")
     return Detections(name, pixel, confidence), tuple(dict.fromkeys(notes))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from refine.body.smpl_joints import BODY_JOINTS
@@ -12,8 +12,6 @@ from refine.estimate.usable import said_without_numbers, without_numbers
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
 from refine.inputs.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
-from refine.keypoints.detections import Detections
-from refine.photo import Photo
 
 WILD_BETA = 5.0
 """Shape coefficients are standard deviations: one in two million people is beyond five."""
@@ -32,7 +30,11 @@ SHOWN = 5
 
 
 def suspicions(
-    estimate: Estimate, photos: Sequence[PhotoFacts] = (), *, asked_camera: bool = False
+    estimate: Estimate,
+    photos: Sequence[PhotoFacts] = (),
+    *,
+    asked_camera: bool = False,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[Doubt, ...]:
     """Return what looks wrong.
 
@@ -40,6 +42,7 @@ def suspicions(
         estimate: B people.
         photos: The photos `image_index` points into, where they are at hand.
         asked_camera: Whether the caller gave the camera, and not the file.
+        numbers: What each person is called; None: the row, counted from 1.
     """
     if not len(estimate):
         return ()
@@ -47,6 +50,7 @@ def suspicions(
     known = (~without_numbers(estimate.source)).nonzero()[:, 0]  # of a stand-in nothing may be said
     if not len(known):
         return tuple(found)
+    called = [row + 1 if numbers is None else numbers[row] for row in known.tolist()]
     if len(known) < len(estimate):
         estimate = estimate.rows(known.to(estimate.image_index.device))
     source, camera = estimate.source, estimate.camera.to("cpu")
@@ -56,7 +60,7 @@ def suspicions(
 
     def told(rows: Bool[Tensor, "B"], words: str) -> None:
         if bool(rows.any()):
-            chosen = [str(row + 1) for row in known[rows.nonzero()[:, 0]].tolist()]
+            chosen = [str(called[row]) for row in rows.nonzero()[:, 0].tolist()]
             more = f" and {len(chosen) - SHOWN} more" if len(chosen) > SHOWN else ""
             found.append(Doubt(f"{PEOPLE}: {words}", f"Person {', '.join(chosen[:SHOWN])}{more}: {words}"))
 
@@ -80,38 +84,8 @@ def suspicions(
     told(front & (tall < SMALL_PX), f"less than {SMALL_PX:.0f} px tall.")
     twins = _twins(joints, index)
     same = "are the same body in the same place."
-    found += [
-        Doubt(f"{PEOPLE}: two {same}", f"Persons {int(known[one]) + 1} and {int(known[two]) + 1} {same}")
-        for one, two in twins
-    ]
+    found += [Doubt(f"{PEOPLE}: two {same}", f"Persons {called[one]} and {called[two]} {same}") for one, two in twins]
     return tuple(found)
-
-
-def photo_facts(photos: Sequence[Photo], estimate: Estimate, detections: Detections | None) -> tuple[PhotoFacts, ...]:
-    """Return the photos as doubts look at them, with the points of the bodies that were detected in each."""
-    return tuple(
-        PhotoFacts(photo.size, photo.orientation, _points_in(index, estimate, detections))
-        for index, photo in enumerate(photos)
-    )
-
-
-def cameras_facts(estimate: Estimate, detections: Detections | None) -> tuple[PhotoFacts, ...]:
-    """Return photos that are known by their cameras alone, as doubts look at them: their size, taken for upright, and the points in each."""
-    index, facts = estimate.image_index.cpu(), []
-    for image in range(int(index.max()) + 1 if len(index) else 0):
-        rows = (index == image).nonzero()[:, 0]
-        row = rows[0] if len(rows) else torch.tensor(0)  # nobody is in it, and nothing will be said of it
-        height, width = estimate.camera.size[row.to(estimate.camera.size.device)].round().int().tolist()
-        facts.append(PhotoFacts((height, width), points=_points_in(image, estimate, detections)))
-    return tuple(facts)
-
-
-def _points_in(image: int, estimate: Estimate, detections: Detections | None) -> Float[Tensor, "N 2"] | None:
-    """Return the points of an image's bodies, px; None where there are no detections."""
-    if detections is None:
-        return None
-    rows = (estimate.image_index.cpu() == image).nonzero()[:, 0].to(detections.pixel.device)
-    return detections.pixel[rows][detections.confidence[rows] > 0].cpu()
 
 
 def _height(source: Source, joints: Tensor) -> Tensor:

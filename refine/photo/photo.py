@@ -9,8 +9,9 @@ Source: OpenCV documentation, module imgcodecs.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -21,17 +22,28 @@ from torch import Tensor
 from refine.batch import in_one_line
 from refine.check import check_local
 from refine.errors import InputError
-from refine.photo.header import KINDS, orient, read_header, why_incomplete
-from refine.photo.memory import CHANNELS, as_array_of_photo, split_batch
+from refine.photo.header import KINDS, header_of, orient, read_header, why_incomplete
+from refine.photo.memory import as_array_of_photo, split_batch
+from refine.photo.pixels import check_array, to_bytes, to_rgb
 
 if TYPE_CHECKING:
     import PIL.Image
 
-UNIT_TOLERANCE = 1e-3
-"""How far beyond 0..1 a float photo may reach, as resampling and rounding leave it; a quarter of an 8-bit step."""
-
 RESULTS = frozenset(".npz .npy .pkl .pk .pt .pth .json .joblib".split())
 """Endings of files that regressors write."""
+
+
+@dataclass(frozen=True, eq=False)
+class Undecoded:
+    """Pixels that are decoded when they are first asked for.
+
+    Attributes:
+        size: (height, width) px, upright, from the file's header.
+        decode: Returns the photo with its pixels, of this size.
+    """
+
+    size: tuple[int, int]
+    decode: Callable[[], "Photo"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,23 +51,51 @@ class Photo:
     """One photo, upright.
 
     Attributes:
-        pixels: (H, W, 3) uint8, RGB. Not to be written to.
+        content: (H, W, 3) uint8, RGB, not to be written to; or pixels that are still to be decoded.
         path: The file it came from, None for an array.
         notes: What was done to it on reading, a sentence each.
         orientation: 1..8, as Exif counts them: the turn that was undone on reading; 1: none.
     """
 
-    pixels: UInt8[np.ndarray, "H W 3"]
+    content: UInt8[np.ndarray, "H W 3"] | Undecoded
     path: Path | None = None
     notes: tuple[str, ...] = ()
     orientation: int = 1
 
     __repr__ = in_one_line
 
+    @cached_property
+    def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
+        """(H, W, 3) uint8, RGB. Not to be written to.
+
+        Raises:
+            InputError: The file is not an image that can be decoded.
+        """
+        return self.content if isinstance(self.content, np.ndarray) else self.decoded.pixels
+
+    @cached_property
+    def decoded(self) -> "Photo":
+        """The photo with its pixels decoded, and the notes of what was done to them; itself where it is.
+
+        Raises:
+            InputError: The file is not an image that can be decoded.
+        """
+        return self.content.decode() if isinstance(self.content, Undecoded) else self
+
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) px."""
-        return self.pixels.shape[0], self.pixels.shape[1]
+        return self.content.size if isinstance(self.content, Undecoded) else self.content.shape[:2]
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "Photo":
+        """Return the photo with other pixels of the same size; where they are not decoded yet, changed once they are.
+
+        Args:
+            change: From pixels (H, W, 3) to pixels (H, W, 3), uint8 RGB.
+        """
+        if isinstance(self.content, Undecoded):
+            return replace(self, content=Undecoded(self.size, lambda: self.decoded.changed(change)))
+        return replace(self, content=change(self.content))
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -87,8 +127,36 @@ def read_photo(image: ImageLike, name: str = "image") -> Photo:
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), name)
     array, said = as_array_of_photo(image, name)
-    pixels, notes = _to_rgb(_to_bytes(_check_array(array, name), name), name)
+    pixels, notes = to_rgb(to_bytes(check_array(array, name), name), name)
     return Photo(pixels, None, said + notes)
+
+
+def open_photo(path: Path, name: str = "photo") -> Photo:
+    """Read the header of a photo file; its pixels are decoded when they are first asked for.
+
+    Args:
+        path: The file.
+        name: For messages.
+
+    Raises:
+        InputError: There is no such file, its size cannot be told, or it is too large.
+    """
+    header = header_of(path)
+    notes = _said_of_turn(f"{name} {path}", header.size, header.orientation)
+    return Photo(Undecoded(header.upright, lambda: read_photo(path, name)), path, notes, header.orientation)
+
+
+def check_complete(path: Path, name: str = "photo") -> None:
+    """Refuse a photo file that breaks off, without decoding it.
+
+    Args:
+        path: The file.
+        name: For messages.
+
+    Raises:
+        InputError: It cannot be read, or its end is missing.
+    """
+    _complete(_bytes_of(path, name), f"{name} {path}")
 
 
 def read_photos(image: ImageLike | Sequence[ImageLike]) -> tuple[Photo, ...]:
@@ -120,19 +188,10 @@ def _read_file(path: Path, name: str) -> Photo:
     import cv2
 
     where = f"{name} {path}"
+    data = _bytes_of(path, name)
     formats = "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first, or open it with PIL and give the image."
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise InputError(where, "an image file", "a folder", "Give the files in it, as a list of paths.") from error
-    except OSError as error:
-        check_local(name, path)
-        raise InputError(where, "an image file", error.strerror or str(error), "Check the path.") from error
-    if not data:
-        raise InputError(where, "an image file", "an empty file (0 bytes)", "Fetch or export it again.")
     header = read_header(io.BytesIO(data), where)
-    if missing := why_incomplete(data):
-        raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
+    _complete(data, where)
     if header is None and path.suffix.lower() in RESULTS:
         advice = "Is it the result? The photo comes first: refine.fit(PHOTO, RESULT)."
         raise InputError(where, f"a {KINDS} file", f"a {path.suffix} file", advice)
@@ -149,85 +208,41 @@ def _read_file(path: Path, name: str) -> Photo:
     pixels: np.ndarray = np.asarray(decoded)
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         pixels = pixels[..., (2, 1, 0, 3)[: pixels.shape[2]]]  # OpenCV decodes to BGR(A)
-    bytes_, notes = _to_rgb(_to_bytes(_check_array(pixels, where), where), where)
-    if header.orientation != 1:
-        turned = orient(bytes_, header.orientation)
-        before, after = (f"{one.shape[1]} x {one.shape[0]}" for one in (bytes_, turned))
-        notes += (
-            f"{where}: EXIF orientation {header.orientation} was applied; {before} (w x h) as stored is {after} upright.",
-        )
-        bytes_ = turned
+    bytes_, notes = to_rgb(to_bytes(check_array(pixels, where), where), where)
+    notes += _said_of_turn(where, bytes_.shape[:2], header.orientation)
+    bytes_ = orient(bytes_, header.orientation)
     return Photo(np.ascontiguousarray(bytes_), path, notes, header.orientation)
 
 
-def _check_array(image: np.ndarray, name: str) -> np.ndarray:
-    """Return the image as (H, W, C), or say what its shape looks like."""
-    got = f"shape {image.shape}"
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.ndim != 3:
-        advice = {
-            1: "Decode the file's bytes first, or give its path.",
-            4: "Give several photos as a list of arrays.",
-        }.get(image.ndim, "")
-        raise InputError(name, "an array (H, W, 3)", got, advice)
-    if 0 in image.shape:
-        raise InputError(
-            name, "an array (H, W, 3)", f"an empty image, {got}", "Check the crop or the reader it came from."
-        )
-    if image.shape[2] not in CHANNELS:
-        first = image.shape[0] in CHANNELS
-        advice = "Channels come last: image.transpose(1, 2, 0)." if first else "Give RGB, RGBA or gray."
-        raise InputError(name, "an array (H, W, 3)", got, advice)
-    return image
+def _bytes_of(path: Path, name: str) -> bytes:
+    """Return the content of an image file.
+
+    Raises:
+        InputError: It cannot be read, or is empty.
+    """
+    where = f"{name} {path}"
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise InputError(where, "an image file", "a folder", "Give the files in it, as a list of paths.") from error
+    except OSError as error:
+        check_local(name, path)
+        raise InputError(where, "an image file", error.strerror or str(error), "Check the path.") from error
+    if not data:
+        raise InputError(where, "an image file", "an empty file (0 bytes)", "Fetch or export it again.")
+    return data
 
 
-def _to_bytes(image: np.ndarray, name: str) -> tuple[UInt8[np.ndarray, "H W C"], tuple[str, ...]]:
-    """Return the image in 8 bit, and what was done."""
-    kind = image.dtype
-    if kind == np.uint8:
-        return image, ()
-    if kind == np.bool_:
-        return image.astype(np.uint8) * np.uint8(255), (f"{name}: false and true became black and white.",)
-    if kind == np.uint16:
-        scaled = np.rint(image / 257.0).astype(np.uint8)  # 65535 = 255 * 257
-        return scaled, (f"{name}: 16 bit a channel were scaled to 8, full range 0..65535.",)
-    if np.issubdtype(kind, np.integer):
-        low, high = int(image.min()), int(image.max())
-        if low < 0 or high > 255:
-            raise InputError(
-                name, "integers in 0..255", f"{kind} from {low} to {high}", "Scale them to 0..255 and give uint8."
-            )
-        return image.astype(np.uint8), (f"{name}: {kind} values in 0..255 became uint8.",)
-    if np.issubdtype(kind, np.floating):
-        if not np.isfinite(image).all():
-            bad = int((~np.isfinite(image)).sum())
-            raise InputError(
-                name, "finite values", f"{bad} NaN or infinite value(s)", "Repair the image before the call."
-            )
-        least, most = float(image.min()), float(image.max())
-        if least < -UNIT_TOLERANCE or most > 1 + UNIT_TOLERANCE:
-            advice = "Undo a network's normalisation, or give 0..255 as uint8: image.astype(numpy.uint8)."
-            raise InputError(name, "floats in 0..1", f"{kind} from {least:g} to {most:g}", advice)
-        bytes_ = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
-        return bytes_, (f"{name}: {kind} values in 0..1 were scaled to 0..255.",)
-    raise InputError(name, "numbers", f"dtype {kind}", "Give an RGB array of uint8.")
+def _complete(data: bytes, where: str) -> None:
+    if missing := why_incomplete(data):
+        raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
 
 
-def _to_rgb(
-    converted: tuple[np.ndarray, tuple[str, ...]], name: str
-) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[str, ...]]:
-    """Return the 8-bit image with three channels, and what was done so far."""
-    image, notes = converted
-    if image.shape[2] == 1:
-        return image.repeat(3, axis=2), (*notes, f"{name}: gray became RGB, the same value in each channel.")
-    if image.shape[2] == 4:
-        alpha = image[..., 3:].astype(np.float32) / 255
-        if alpha.min() == 1:
-            return np.ascontiguousarray(image[..., :3]), (
-                *notes,
-                f"{name}: an alpha channel, opaque everywhere, was dropped.",
-            )
-        over_white = np.rint(alpha * image[..., :3] + (1 - alpha) * 255).astype(np.uint8)
-        return over_white, (*notes, f"{name}: transparent parts were laid over white.")
-    return np.ascontiguousarray(image), notes
+def _said_of_turn(where: str, stored: tuple[int, ...], orientation: int) -> tuple[str, ...]:
+    """Return the sentence about a photo of (height, width) px that was turned upright; none where it was not."""
+    if orientation == 1:
+        return ()
+    height, width = stored
+    upright = f"{height} x {width}" if orientation > 4 else f"{width} x {height}"
+    said = f"{width} x {height} (w x h) as stored is {upright} upright."
+    return (f"{where}: EXIF orientation {orientation} was applied; {said}",)

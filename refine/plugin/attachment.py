@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from refine.ambient import usual_torch
-from refine.api import fit_bodies_of_photos, usual_refiner
+from refine.api import fit_prepared, usual_refiner
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, as_tensor
-from refine.inputs.estimates import Given, check_photos, checked
-from refine.inputs.keypoints import detections_of
-from refine.inputs.suspicions import cameras_facts, photo_facts, suspicions
+from refine.inputs.checks import checked
+from refine.inputs.estimates import Given
+from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import Detections
 from refine.photo import Photo, read_photos
 from refine.plugin.adapters import Regressor
@@ -110,53 +110,36 @@ class Attachment:
 
     def _refined(self, batch: Mapping[str, Any], estimate: Estimate, device: torch.device) -> Estimate:
         """Return the estimate refined, its own camera kept."""
-        photos: tuple[Photo, ...] = ()
-        seen, new_from_old = estimate, None
-        if self.images is not None:
-            photos = read_photos(list(self.images(batch)))
-            check_photos(estimate, photos)
-        elif self.refiner.displacer is not None:
-            photos, seen, new_from_old = _in_the_crops(self.adapter, batch, estimate)
-        detections = self._detections(batch, estimate)
-        self._voice_doubts(estimate, photos if new_from_old is None else (), detections)
-        if detections is not None and new_from_old is not None:
-            scale, shift = new_from_old[:, None, [0, 1], [0, 1]], new_from_old[:, None, :, 2]
-            detections = replace(
-                detections, pixel=detections.pixel * scale.to(detections.pixel) + shift.to(detections.pixel)
-            )
-        if detections is not None:
-            detections = Detections(detections.name, detections.pixel.to(device), detections.confidence.to(device))
-        fitted = fit_bodies_of_photos(photos, self._moved(seen, device), detections, refiner=self.refiner)
+        photos = () if self.images is None else read_photos(list(self.images(batch)))
+        prepared = prepare(estimate, Given(photos), self._keypoints(batch, estimate))
+        self._voice_doubts(prepared)
+        crops = self.images is None and self.refiner.displacer is not None
+        if crops:
+            prepared = _in_the_crops(self.adapter, batch, prepared)
+        fitted = fit_prepared(prepared.to(device, self._body_on(estimate.body, device)), refiner=self.refiner)
         state = fitted.rounds[-1].state.to("cpu")
-        camera = estimate.camera if new_from_old is not None else state.camera
-        return replace(estimate, state=State(state.bodies, camera))
+        return replace(estimate, state=State(state.bodies, estimate.camera if crops else state.camera))
 
-    def _voice_doubts(self, estimate: Estimate, photos: tuple[Photo, ...], detections: Detections | None) -> None:
+    def _voice_doubts(self, prepared: Prepared) -> None:
         """Warn of what looks wrong in camera, keypoints and people, each kind at the first call that has it."""
-        known = photo_facts(photos, estimate, detections) if photos else cameras_facts(estimate, detections)
-        for doubt in suspicions(estimate, known):
+        for doubt in prepared.doubts:
             if doubt.kind not in self.doubted:
                 self.doubted.add(doubt.kind)
                 LOGGER.warning("%s", doubt.sentence)
 
-    def _moved(self, estimate: Estimate, device: torch.device) -> Estimate:
-        """Return the estimate on a device; the body, by far the largest part, is moved once."""
+    def _body_on(self, body: SkinnedBody, device: torch.device) -> SkinnedBody:
+        """Return the body on a device; it is by far the largest part, and moved once."""
         like = self.there.template if self.there is not None else None
-        if like is None or like.device != device or like.dtype != estimate.body.template.dtype:
-            self.there = estimate.body.to(device)
-        assert self.there is not None
-        index = estimate.image_index.to(device)
-        return replace(estimate, body=self.there, state=estimate.state.to(device), image_index=index)
+        if self.there is None or like is None or (like.device, like.dtype) != (device, body.template.dtype):
+            self.there = body.to(device)
+        return self.there
 
-    def _detections(self, batch: Mapping[str, Any], estimate: Estimate) -> Detections | None:
+    def _keypoints(self, batch: Mapping[str, Any], estimate: Estimate) -> object:
         """Return the keypoints of the bodies, in px of the photo; None where there are none."""
         if self.keypoints is None:
             return None
         found = batch.get(self.keypoints) if isinstance(self.keypoints, str) else self.keypoints(batch, estimate)
-        if found is None:
-            return None
-        found = found if isinstance(found, Detections | np.ndarray) else as_tensor(found)
-        return detections_of(found, estimate, Given())[0]
+        return found if found is None or isinstance(found, Detections | np.ndarray) else as_tensor(found)
 
 
 def attach(
@@ -235,10 +218,13 @@ def _attachments(model: nn.Module) -> list[int]:
     return [key for key, hook in model._forward_hooks.items() if isinstance(hook, Attachment)]
 
 
-def _in_the_crops(
-    adapter: Any, batch: Mapping[str, Any], estimate: Estimate
-) -> tuple[tuple[Photo, ...], Estimate, Tensor]:
-    """Return what the network was shown as photos, the estimate in their cameras, and the map (B, 2, 3) from px of the photo."""
+def _in_the_crops(adapter: Any, batch: Mapping[str, Any], prepared: Prepared) -> Prepared:
+    """Return prepared bodies in what the network was shown: its pictures as photos, cameras and keypoints in their px.
+
+    Raises:
+        InputError: The adapter has no pictures, or not as many as bodies.
+    """
+    estimate, found = prepared.estimate, prepared.detections
     pictures = getattr(adapter, "pictures", None)
     if pictures is None or "box" not in estimate.source.arrays:
         raise InputError(
@@ -256,7 +242,11 @@ def _in_the_crops(
     scale = size.flip(-1) / box[:, 2:]
     new_from_old = torch.cat((torch.diag_embed(scale), (-box[:, :2] * scale)[..., None]), 2)
     camera = estimate.camera.transformed(new_from_old.to(estimate.camera.focal), size.to(estimate.camera.focal))
-    return shown, replace(estimate, state=State(estimate.bodies, camera), image_index=index), new_from_old
+    if found is not None:
+        to_crop = new_from_old.to(found.pixel)
+        found = replace(found, pixel=found.pixel * to_crop[:, None, [0, 1], [0, 1]] + to_crop[:, None, :, 2])
+    moved = replace(estimate, state=State(estimate.bodies, camera), image_index=index)
+    return replace(prepared, estimate=moved, photos=shown, detections=found)
 
 
 def _device_of(output: Any) -> torch.device:

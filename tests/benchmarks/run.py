@@ -26,8 +26,10 @@ GIB = 2**30
 PROGRAM = """
 import sys
 from refine.folder.run import run_folder
+from refine.folder.settings import Settings
 root, out = sys.argv[1:3]
-summary = run_folder(f"{root}/results", f"{root}/images", out, keypoints=f"{root}/keypoints", jobs=1, limit=int(sys.argv[3]))
+settings = Settings(f"{root}/results", f"{root}/images", f"{root}/keypoints")
+summary = run_folder(settings, out, jobs=1, limit=int(sys.argv[3]))
 rows = open("/proc/self/status").read().splitlines()
 peak = 1024 * next(int(row.split()[1]) for row in rows if row.startswith("VmHWM"))
 seconds = summary.seconds

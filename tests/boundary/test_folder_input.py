@@ -18,11 +18,10 @@ from refine.errors import InputError
 from refine.folder.keypoints import find_keypoints
 from refine.folder.photos import PhotoFile, Photos, find_photos, first_frame
 from refine.folder.results import find_results
-from refine.folder.run import run_folder
 from refine.photo import read_photo
 from refine.photo.header import Header, read_header, upright_size
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from tests.folders import Folder, contents, make_folder
+from tests.folders import Folder, contents, make_folder, run_over
 
 QUICK = refine.Refiner(solver=LevenbergMarquardt(steps=2))
 
@@ -80,7 +79,7 @@ def test_folders_that_hold_nothing_of_use_are_refused(
     people: Folder, tmp_path: Path, images: str, keypoints: str, word: str
 ) -> None:
     with pytest.raises(InputError, match=word):
-        run_folder(people.results, people.root / images, tmp_path / "out", keypoints=people.root / keypoints, jobs=1)
+        run_over(people.results, people.root / images, tmp_path / "out", keypoints=people.root / keypoints, jobs=1)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_options_that_cannot_be_are_refused_or_fail_every_result(
     people: Folder, tmp_path: Path, options: dict[str, object], word: str
 ) -> None:
     try:
-        summary = run_folder(
+        summary = run_over(
             people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK, **options  # type: ignore[arg-type]
         )  # fmt: skip
         said = summary.failed[0].reason
@@ -233,7 +232,7 @@ def test_a_huge_photo_fails_alone(people: Folder, tmp_path: Path) -> None:
         (images / f"{name}.jpg").write_bytes((people.images / f"{name}.jpg").read_bytes())
     (images / f"{people.names[0]}.jpg").unlink()
     (images / f"{people.names[0]}.png").write_bytes(png(100_000, 100))
-    summary = run_folder(people.results, images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK)
+    summary = run_over(people.results, images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK)
     assert summary.exit_status == 3 and len(summary.failed) == 1 and "100000 x 100" in summary.failed[0].reason
 
 
@@ -266,14 +265,14 @@ def test_a_full_disk_ends_the_run_and_leaves_nothing_half_written(
 
     try:
         with pytest.raises(InputError, match="a place that can be written to"):
-            run_folder(people.results, people.images, out, progress=fill, **settings)  # type: ignore[arg-type]
+            run_over(people.results, people.images, out, progress=fill, **settings)  # type: ignore[arg-type]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
         monkeypatch.setattr(os, "fsync", whole)
     assert sorted(name for name in contents(out) if name.endswith(".npz")) == ["person_00000.npz", "person_00001.npz"]
     assert not list((out / ".refine" / "work").iterdir())
-    assert run_folder(people.results, people.images, out, **settings).done_now == 2  # type: ignore[arg-type]
-    run_folder(people.results, people.images, tmp_path / "never", **settings)  # type: ignore[arg-type]
+    assert run_over(people.results, people.images, out, **settings).done_now == 2  # type: ignore[arg-type]
+    run_over(people.results, people.images, tmp_path / "never", **settings)  # type: ignore[arg-type]
     assert contents(out) == contents(tmp_path / "never")
 
 
@@ -281,7 +280,7 @@ def test_a_damaged_manifest_is_told(people: Folder, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "refine_manifest.json").write_text('{"version": 1, "kind"')
     with pytest.raises(InputError, match="--no-resume"):
-        run_folder(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1)
+        run_over(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1)
 
 
 def test_frames_are_read_in_order_and_counted(tmp_path: Path) -> None:

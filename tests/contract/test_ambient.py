@@ -16,8 +16,7 @@ from refine.ambient import usual_torch
 from refine.body import SkinnedBody
 from refine.conversion.as_parameters import body_words
 from refine.files.npz import write_arrays
-from refine.folder.run import run_folder
-from tests.folders import Folder, make_folder
+from tests.folders import Folder, make_folder, run_over
 from tests.people import Case, case
 
 NEAR_M, NEAR_PX = 1e-5, 1e-2
@@ -103,7 +102,7 @@ def everything(people: Case, file: Path, folder: Folder, out: Path) -> dict[str,
     loaded = refine.load(out / "result.npz")
     pictures = [result.overlay(), result.report()]
     result.write_obj(out / "result.obj")
-    summary = run_folder(folder.results, folder.images, out / "run", keypoints=folder.keypoints, jobs=1)
+    summary = run_over(folder.results, folder.images, out / "run", keypoints=folder.keypoints, jobs=1)
     assert summary.exit_status == 0
     again = refine.read(next(path for path in (out / "run").rglob("person_*.npz") if ".refine" not in path.parts))
     converted = refine.convert(people.estimate, "anny")

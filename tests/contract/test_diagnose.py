@@ -17,6 +17,7 @@ from refine.diagnosis.gather import gather
 from refine.diagnosis.sample import Sample
 from refine.errors import InputError
 from refine.folder.dry_run import reader_of
+from refine.folder.settings import Settings
 from refine.inputs.corrected import corrected
 from refine.inputs.corrections import H36M17, KeypointCorrection, parse_corrections
 from refine.state import State
@@ -71,7 +72,8 @@ KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
 
 
 def look(root: Path, **options: object) -> tuple[Sample, tuple[Finding, ...]]:
-    reader, names = reader_of(root / "results", root / "images", keypoints=root / "keypoints", judged=False, **options)  # type: ignore[arg-type]
+    settings = Settings(root / "results", root / "images", root / "keypoints", **options)  # type: ignore[arg-type]
+    reader, names = reader_of(settings, judged=False)
     sample = gather(reader, names.names)
     return sample, diagnose(sample)
 
@@ -189,9 +191,8 @@ def test_fingers_on_another_hand_than_they_are_read_with_are_noticed(
         names = write_photos(tmp_path / str(at), len(crowd.estimate))
         write_hands(tmp_path / str(at), crowd.estimate, names, format, right)
         write_keypoints(tmp_path / str(at), crowd.points["coco17"], 0)
-        reader, found = reader_of(
-            tmp_path / str(at) / "results", tmp_path / str(at) / "images", judged=False, **camera(format)
-        )
+        settings = Settings(tmp_path / str(at) / "results", tmp_path / str(at) / "images", **camera(format))
+        reader, found = reader_of(settings, judged=False)
         told = [one.flag for one in diagnose(gather(reader, found.names))]
         assert told == wanted, (format, right)
 
@@ -255,9 +256,10 @@ def test_what_was_found_is_undone_by_the_option_named(crowd: People, tmp_path: P
     flag = told.stdout.strip().split("\t")[2]
     done = runner.invoke(app, ["run", *given, "--out", str(tmp_path / "out"), "--jobs", "1", *flag.split()])
     assert done.exit_code == 0, done.stderr
-    after = reader_of(
-        tmp_path / "out", root / "images", keypoints=root / "keypoints", camera="diagonal", correct=flag.split()[1:]
+    settings = Settings(
+        tmp_path / "out", root / "images", root / "keypoints", camera="diagonal", correct=flag.split()[1:]
     )
+    after = reader_of(settings)
     sample = gather(after[0], after[1].names)
     clean = CliRunner().invoke(app, ["diagnose", *given, "--limit", "1"])
     assert clean.exit_code == 0  # one person is no folder
@@ -313,7 +315,7 @@ def test_a_correction_that_is_none_is_refused(wrong: str) -> None:
 
 def test_nothing_to_correct_is_nothing_done(crowd: People, tmp_path: Path) -> None:
     root = made(tmp_path, "cliff", crowd)
-    reader, names = reader_of(root / "results", root / "images")
+    reader, names = reader_of(Settings(root / "results", root / "images"))
     from refine.folder.manifest import Item
 
     estimate = reader.locate(Item(names.names[0])).estimate

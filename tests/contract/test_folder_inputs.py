@@ -16,9 +16,8 @@ from refine.body import SkinnedBody
 from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder.outcome import Summary
-from refine.folder.run import run_folder
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from tests.folders import HEIGHT, WIDTH, Folder, contents, make_folder
+from tests.folders import HEIGHT, WIDTH, Folder, contents, make_folder, run_over
 
 COUNT = 3
 QUICK = refine.Refiner(solver=LevenbergMarquardt(steps=2))
@@ -45,7 +44,7 @@ def folder(finished: Folder, tmp_path: Path) -> Folder:
 def run(tmp_path: Path) -> Callable[..., Summary]:
     def call(folder: Folder, **options: object) -> Summary:
         settings = {"keypoints": folder.keypoints, "jobs": 1, "chunk_size": 1, "refiner": QUICK, **options}
-        return run_folder(folder.results, folder.images, tmp_path / "out", **settings)  # type: ignore[arg-type]
+        return run_over(folder.results, folder.images, tmp_path / "out", **settings)  # type: ignore[arg-type]
 
     return call
 

@@ -13,10 +13,10 @@ import refine
 from refine.body import SkinnedBody
 from refine.commands.cli import app
 from refine.folder.outcome import Summary
-from refine.folder.run import run_folder
 from refine.formats import find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.detector_outputs import alphapose, controlnet, mmpose, openpose, poseflow
+from tests.folders import run_over
 from tests.layouts.gvhmr import write as write_gvhmr
 from tests.regressor_files import HEIGHT, WIDTH
 
@@ -47,7 +47,7 @@ def drawn(track: Path, name: str, body: SkinnedBody) -> np.ndarray:
 
 def run(track: Path, content: object, images: str = "walk.avi") -> Summary:
     (track / "all.json").write_text(json.dumps(content))
-    return run_folder(
+    return run_over(
         track / "results",
         track / images,
         track / "out",

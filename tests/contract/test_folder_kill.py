@@ -20,6 +20,7 @@ import os, random, signal, sys, time
 import torch
 import refine
 from refine.folder.run import run_folder
+from refine.folder.settings import Settings
 from refine.body import anny
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 import scipy.optimize, cv2, refine.keypoints.formats.find, priors.default
@@ -29,8 +30,8 @@ how, root, kills, SOME = sys.argv[1], sys.argv[2], int(sys.argv[3]), 3
 quick = refine.Refiner(solver=LevenbergMarquardt(steps=2))
 
 def run(out, limit=None):
-    run_folder(f"{root}/results", f"{root}/images", f"{root}/{out}", keypoints=f"{root}/keypoints", jobs=1, chunk_size=2,
-               refiner=quick, save_npz=True, limit=limit)
+    settings = Settings(f"{root}/results", f"{root}/images", f"{root}/keypoints", chunk_size=2, save_npz=True)
+    run_folder(settings, f"{root}/{out}", jobs=1, refiner=quick, limit=limit)
 
 def child(work):
     pid = os.fork()

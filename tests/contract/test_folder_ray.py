@@ -11,6 +11,7 @@ import pytest
 from refine.body import SkinnedBody
 from refine.errors import MissingExtra
 from refine.folder.run import run_folder
+from refine.folder.settings import Settings
 from tests.conftest import ROOT
 from tests.folders import contents, make_folder
 
@@ -22,6 +23,7 @@ import os, signal, sys, time
 import ray
 from ray.cluster_utils import Cluster
 from refine.folder.run import run_folder
+from refine.folder.settings import Settings
 
 root, kill = sys.argv[1], sys.argv[2] == "kill"
 # Two machines, as far as Ray knows, with one CPU each; the driver's has none.
@@ -53,13 +55,13 @@ def told(done, total):
     if kill and len(seen) == 2:  # after the first chunk: whoever makes the next one dies
         kill_one()
 
-settings = dict(keypoints=f"{root}/keypoints", chunk_size=1, save_npz=True)
-summary = run_folder(f"{root}/results", f"{root}/images", f"{root}/ray", engine="ray", progress=told, **settings)
+settings = Settings(f"{root}/results", f"{root}/images", f"{root}/keypoints", chunk_size=1, save_npz=True)
+summary = run_folder(settings, f"{root}/ray", engine="ray", progress=told)
 assert summary.exit_status == 0 and seen[-1] == summary.done_now == len(summary.files), (summary, seen)
 assert len(killed) == kill, killed
 ray.shutdown()
 cluster.shutdown()
-local = run_folder(f"{root}/results", f"{root}/images", f"{root}/local", jobs=1, **settings)
+local = run_folder(settings, f"{root}/local", jobs=1)
 # The cluster says of each result what one process says: refined, or left as it came because the gate did not believe it, and why.
 said = [{one.result: (one.status, one.reason) for one in run.files} for run in (summary, local)]
 assert said[0] == said[1] and summary.counts == local.counts, said
@@ -91,4 +93,4 @@ def test_without_ray_the_way_to_install_it_is_named(
     monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     people = make_folder(builtin_body, tmp_path, 1)
     with pytest.raises(MissingExtra, match=r"refine\[ray\]"):
-        run_folder(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, engine="ray")
+        run_folder(Settings(people.results, people.images, people.keypoints), tmp_path / "out", engine="ray")

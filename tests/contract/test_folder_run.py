@@ -16,10 +16,9 @@ from refine.body import SkinnedBody
 from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder.outcome import Summary, reason_of
-from refine.folder.run import run_folder
 from refine.formats import find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from tests.folders import Folder, contents, make_folder
+from tests.folders import Folder, contents, make_folder, run_over
 from tests.layouts.bev import write as write_bev
 from tests.layouts.romp import write as write_romp
 
@@ -44,7 +43,7 @@ def folder(people: Folder, tmp_path: Path) -> Folder:
 def run(tmp_path: Path) -> Callable[..., Summary]:
     def call(folder: Folder, out: str = "out", **options: object) -> Summary:
         settings = {"keypoints": folder.keypoints, "jobs": 1, "chunk_size": 2, "refiner": QUICK, **options}
-        return run_folder(folder.results, folder.images, tmp_path / out, **settings)  # type: ignore[arg-type]
+        return run_over(folder.results, folder.images, tmp_path / out, **settings)  # type: ignore[arg-type]
 
     return call
 
@@ -198,9 +197,7 @@ def test_chunk_size_and_threads_are_those_the_folder_was_begun_with(
     people: Folder, run: Callable[..., Summary], tmp_path: Path
 ) -> None:
     run(people, chunk_size=3)
-    again = run_folder(
-        people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK
-    )
+    again = run_over(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK)
     assert again.done_now == 0
 
 
@@ -220,13 +217,13 @@ def test_nobody_elses_file_is_written_over(people: Folder, run: Callable[..., Su
         run(people)
     assert (tmp_path / "out" / "person_00001.npz").read_text() == "mine"
     with pytest.raises(InputError, match="another folder"):
-        run_folder(people.results, people.images, people.results, keypoints=people.keypoints)
+        run_over(people.results, people.images, people.results, keypoints=people.keypoints)
 
 
 def test_results_of_an_earlier_run_below_the_input_are_not_inputs(folder: Folder, run: Callable[..., Summary]) -> None:
     settings = {"keypoints": folder.keypoints, "jobs": 1, "refiner": QUICK}
     for _ in range(2):
-        summary = run_folder(folder.results, folder.images, folder.results / "refined", **settings)  # type: ignore[arg-type]
+        summary = run_over(folder.results, folder.images, folder.results / "refined", **settings)  # type: ignore[arg-type]
         assert len(summary.files) == COUNT
 
 
@@ -322,7 +319,7 @@ def test_a_refiner_with_a_network_needs_no_keypoints(builtin_body: SkinnedBody, 
 
     people = make_folder(builtin_body, tmp_path / "people", 2)
     refiner = refine.Refiner(displacer=Silent(), rounds=1, crop_px=32)
-    summary = run_folder(people.results, people.images, tmp_path / "out", refiner=refiner, jobs=1)
+    summary = run_over(people.results, people.images, tmp_path / "out", refiner=refiner, jobs=1)
     assert summary.counts == {"unchanged": 2}
     assert json.loads((tmp_path / "out" / "refine_manifest.json").read_text())["refiner"]["displacer"].endswith(
         "silent"
@@ -362,10 +359,10 @@ def test_a_single_file_and_a_pattern_are_folders_too(people: Folder, tmp_path: P
     shutil.copy(photo, tmp_path / "another name.jpg")
     keypoints = people.keypoints / "person_00001_keypoints.json"
     refiner = refine.Refiner(gate=None)
-    single = run_folder(
+    single = run_over(
         one, tmp_path / "another name.jpg", tmp_path / "one", keypoints=keypoints, jobs=1, refiner=refiner
     )
-    several = run_folder(
+    several = run_over(
         people.results / "*.npz", people.images / "**/*.jpg", tmp_path / "many", keypoints=people.keypoints, jobs=1
     )
     assert single.counts == {"refined": 1} and len(several.files) == 4  # those of sub/ are not in the pattern

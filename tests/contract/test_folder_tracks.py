@@ -1,6 +1,7 @@
 """Track files of videos: one file, many frames, refined part by part and put together."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,10 +14,9 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.folder import plan
-from refine.folder.run import run_folder
 from refine.formats import find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from tests.folders import contents
+from tests.folders import contents, run_over
 from tests.layouts.gvhmr import write as write_gvhmr
 from tests.regressor_files import HEIGHT, WIDTH
 
@@ -43,7 +43,7 @@ def track(builtin_body: SkinnedBody, tmp_path: Path) -> Path:
 
 def run(track: Path, out: str, **options: object) -> refine.folder.outcome.Summary:  # type: ignore[name-defined]
     settings = {"keypoints": track / "keypoints", "jobs": 1, "refiner": QUICK, **options}
-    return run_folder(track / "results", track / "walk.avi", track / out, **settings)  # type: ignore[arg-type]
+    return run_over(track / "results", track / "walk.avi", track / out, **settings)  # type: ignore[arg-type]
 
 
 def test_a_track_is_read_frame_by_frame_and_written_in_one_file(track: Path) -> None:
@@ -111,7 +111,7 @@ def test_photos_of_another_number_are_refused(track: Path) -> None:
     for number in range(FRAMES - 1):
         cv2.imwrite(str(frames / f"{number:06d}.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     settings = {"keypoints": track / "keypoints", "jobs": 1, "refiner": QUICK}
-    summary = run_folder(track / "results", track / "images", track / "out", **settings)  # type: ignore[arg-type]
+    summary = run_over(track / "results", track / "images", track / "out", **settings)  # type: ignore[arg-type]
     assert summary.exit_status == 1 and f"expected {FRAMES} photos" in summary.failed[0].reason
 
 
@@ -139,5 +139,5 @@ def test_a_video_needs_to_know_its_first_frame(track: Path) -> None:
     found = find_inputs(track / "results" / "*.npz", track / "out")
     settings = Settings(str(found.root), str(track / "walk.avi"))
     with pytest.raises(InputError, match="--first-frame"):
-        settle(settings, found, None)
-    assert settle(settings, found, 1).first_frame == 1
+        settle(settings, found)
+    assert settle(replace(settings, first_frame=1), found).first_frame == 1

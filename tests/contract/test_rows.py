@@ -16,13 +16,12 @@ from refine.body import SkinnedBody
 from refine.demo.known import KnownDisplacement
 from refine.demo.scene import make_scene
 from refine.estimate import Estimate
-from refine.folder.run import run_folder
 from refine.geometry import rotation
 from refine.solve import Verdict
 from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, Term
 from refine.trust.gate import Gate
-from tests.folders import make_folder
+from tests.folders import make_folder, run_over
 from tests.people import Case, case
 
 WHOLE, BODY_ONLY, ONE_HAND, NOTHING, BROKEN, AWAY, WRONG, STRANGER, KICK = range(9)
@@ -228,7 +227,7 @@ def test_a_folder_gives_the_same_whatever_the_size_of_its_chunks(builtin_body: S
     found = {}
     for size in (1, 4, 64):
         options = {"keypoints": people.keypoints, "jobs": 1, "chunk_size": size, "save_npz": True}
-        run_folder(people.results, people.images, tmp_path / f"out{size}", **options)  # type: ignore[arg-type]
+        run_over(people.results, people.images, tmp_path / f"out{size}", **options)  # type: ignore[arg-type]
         found[size] = [refine.load(tmp_path / f"out{size}" / f"{name}_refine.npz") for name in people.names]
     assert sum(bool(one.accepted) for one in found[1]) >= 4
     for size in (4, 64):

@@ -13,11 +13,10 @@ from refine.body import SkinnedBody
 from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder import keypoints as folder_keypoints
-from refine.folder.run import run_folder
 from refine.formats.find import read
 from refine.keypoints.formats import find as keypoint_find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from tests.folders import Folder, make_folder
+from tests.folders import Folder, make_folder, run_over
 from tests.people import HEIGHT, WIDTH, Case, case
 
 QUICK = refine.Refiner(solver=LevenbergMarquardt(steps=2))
@@ -93,9 +92,7 @@ def test_a_single_result_is_not_put_on_some_photo_of_many(people: Folder, tmp_pa
     call = ["run", str(people.results), "--images", str(people.images), "--keypoints", str(people.keypoints)]
     dry = CliRunner().invoke(app, [*call, "--out", str(tmp_path / "no"), "--dry-run"])
     assert dry.exit_code == 3 and "a photo named somebody" in dry.stdout
-    done = run_folder(
-        people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK
-    )
+    done = run_over(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK)
     (outcome,) = done.files
     assert outcome.status == "failed" and "a photo named somebody" in outcome.reason and "--images" in outcome.reason
 
@@ -118,7 +115,7 @@ def test_a_keypoint_file_about_all_photos_is_parsed_once(
 
     folder_keypoints._content.cache_clear()
     monkeypatch.setattr(keypoint_find, "load_keypoints", counted)
-    done = run_folder(people.results, people.images, tmp_path / "out", keypoints=path, jobs=1, refiner=QUICK)
+    done = run_over(people.results, people.images, tmp_path / "out", keypoints=path, jobs=1, refiner=QUICK)
     assert {one.status for one in done.files} <= {"refined", "unchanged"} and len(parsed) == 1
 
 

@@ -22,7 +22,7 @@ from refine.folder.pipe import fit_bytes
 from refine.folder.watch import watch_folder
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.conftest import ROOT
-from tests.folders import Folder, make_folder, smplx_translation
+from tests.folders import Folder, make_folder, settings_of, smplx_translation
 from tests.people import case
 
 QUICK = refine.Refiner(solver=LevenbergMarquardt(steps=2))
@@ -34,8 +34,8 @@ def people(builtin_body: SkinnedBody, tmp_path: Path) -> Folder:
 
 
 def watch(people: Folder, out: Path, **options: object) -> refine.folder.outcome.Summary:  # type: ignore[name-defined]
-    settings = {"keypoints": people.keypoints, "refiner": QUICK, **options}
-    return watch_folder(people.results, people.images, out, **settings)  # type: ignore[arg-type]
+    options = {"keypoints": people.keypoints, "refiner": QUICK, **options}
+    return watch_folder(settings_of(people.results, people.images, options), out, **options)  # type: ignore[arg-type]
 
 
 def test_files_are_refined_as_they_appear(people: Folder, tmp_path: Path) -> None:

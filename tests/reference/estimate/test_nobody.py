@@ -13,10 +13,10 @@ from PIL import Image
 
 import refine
 from refine.estimate import Estimate
-from refine.folder.run import run_folder
 from refine.formats.find import formats, read, write
 from refine.inspection.result_file import inspect
 from tests import joblib_layout
+from tests.folders import run_over
 from tests.layouts import phalp, romp_video
 from tests.layouts.parameters import smpl_parameters
 
@@ -153,7 +153,7 @@ def test_a_run_copies_results_of_nobody(tmp_path: Path) -> None:
     for number, (name, save, content) in enumerate(FILES.values()):
         save(tmp_path / "res" / f"{number:06d}{Path(name).suffix}", content)
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / "img" / "000000.png")
-    summary = run_folder(tmp_path / "res", images=tmp_path / "img", out=tmp_path / "out")
+    summary = run_over(tmp_path / "res", images=tmp_path / "img", out=tmp_path / "out")
     assert {one.status for one in summary.files} == {"unchanged"}
     for one in summary.files:
         assert (one.people, one.reason) == (0, "nobody in it"), one

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 import refine
-from refine.folder.run import run_folder
 from refine.formats.find import read, write
 from tests import joblib_layout
+from tests.folders import run_over
 from tests.layouts import romp, vibe, wham
 from tests.layouts.parameters import smpl_parameters
 from tests.regressor_files import HEIGHT, WIDTH
@@ -130,7 +130,7 @@ def test_a_run_with_a_frame_of_nan_is_partly_done(tmp_path: Path) -> None:
         flat = np.concatenate((seen[n].numpy() + 2.0, np.ones((25, 1))), 1).reshape(-1)
         person = f'{{"people": [{{"pose_keypoints_2d": {flat.tolist() if n != 1 else [0.0] * 75}}}]}}'
         (tmp_path / "kp" / f"{n:06d}_keypoints.json").write_text(person)
-    summary = run_folder(tmp_path / "res", images=tmp_path / "img", keypoints=tmp_path / "kp", out=tmp_path / "out")
+    summary = run_over(tmp_path / "res", images=tmp_path / "img", keypoints=tmp_path / "kp", out=tmp_path / "out")
     (one,) = summary.files
     assert (one.status, one.people, one.refined) == ("partly", 3, 2) and "1 of 3 people" in one.reason
     stored: Any = read(tmp_path / "out" / "wham_output.pkl", sizes=sizes).source.arrays["content"]

@@ -15,11 +15,11 @@ import refine
 from refine.conversion.as_parameters import body_words
 from refine.conversion.converted import convert
 from refine.export.files import write_ply
-from refine.folder.run import run_folder
 from refine.formats.parameters import read_parameters
 from refine.inspection.result_file import inspect
 from refine.result.page import page_of
 from refine.solve import SOLVED, UNSOLVED, Decision, StopReason
+from tests.folders import run_over
 from tests.layouts import bev
 from tests.layouts.parameters import smpl_parameters
 from tests.regressor_files import HEIGHT, WIDTH
@@ -167,7 +167,7 @@ def test_a_folder_of_nothing_but_nan_is_unchanged(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     np.savez(tmp_path / "results" / "a.npz", **damaged("one angle", 0, people=1))
     Image.fromarray(PHOTO).save(tmp_path / "images" / "a.png")
-    summary = run_folder(tmp_path / "results", images=tmp_path / "images", out=tmp_path / "out")
+    summary = run_over(tmp_path / "results", images=tmp_path / "images", out=tmp_path / "out")
     (one,) = summary.files
     assert (one.status, one.refined) == ("unchanged", 0) and "without usable numbers" in one.reason
     with np.load(tmp_path / "out" / "a.npz") as written, np.load(tmp_path / "results" / "a.npz") as stored:
