@@ -13,6 +13,7 @@ from typing import Any
 from refine.errors import InputError
 from refine.files.npz import member_names, read_object
 from refine.files.pickled import kind, read_json, read_pickled
+from refine.keypoints.formats.find import content_of, recognised
 
 ENOUGH = 0.7
 """Share of a format's names from which a file is said to look like it."""
@@ -150,10 +151,8 @@ def _inside(value: Any) -> list[Any]:
 
 def _keypoints(path: Path) -> str:
     """Return the name of the detector's layout a JSON file is in, empty where it is none."""
-    from refine.keypoints.formats.find import load_keypoints, recognised
-
     try:
-        found = recognised(load_keypoints(path))
+        found = recognised(content_of(path))
     except InputError:
         return ""
     return "" if found is None else found.__name__.rsplit(".", 1)[-1]

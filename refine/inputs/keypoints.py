@@ -75,8 +75,8 @@ def _check_extent(found: Detections, estimate: Estimate, photos: Sequence[Photo]
 
 
 def _detections(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections, tuple[str, ...]]:
+    from refine.inputs.keypoint_files import load_keypoints
     from refine.keypoints.formats.arrays import is_points
-    from refine.keypoints.formats.find import load_keypoints
 
     if isinstance(keypoints, Detections):
         return Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
@@ -124,8 +124,9 @@ def _by_row(
 
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople]:
     """Read the people of each photo."""
+    from refine.inputs.keypoint_files import load_keypoints
     from refine.keypoints.formats import Wanted
-    from refine.keypoints.formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
+    from refine.keypoints.formats.find import ADVICE, layout_of, recognised, what_it_is
 
     one = isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None
     sources = [keypoints] if one or not isinstance(keypoints, Sequence) else list(keypoints)

@@ -14,7 +14,7 @@ from refine.files.json_file import read_json
 from refine.files.json_head import begins_with
 from refine.formats.find import read
 from refine.geometry.intrinsics import read_intrinsics
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from tests.layouts import easymocap, eft, hand4whole
 
 ENCODINGS: dict[str, Callable[[str], bytes]] = {

@@ -14,8 +14,9 @@ import torch
 
 from refine.body.keypoint_names import SETS
 from refine.errors import InputError
+from refine.inputs.keypoint_files import read_keypoints
 from refine.keypoints.formats import KeypointFormat
-from refine.keypoints.formats.find import keypoint_formats, read_keypoints
+from refine.keypoints.formats.find import keypoint_formats
 from tests.detector_outputs import ASKED, NOBODY, OUTPUTS, SIZE, Results, points
 
 REFUSED = ("movenet",)

@@ -15,7 +15,7 @@ from refine.errors import InputError
 from refine.folder import keypoints as folder_keypoints
 from refine.folder.run import run_folder
 from refine.formats.find import read
-from refine.keypoints.formats import find as keypoint_find
+from refine.inputs import keypoint_files as keypoint_find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.folders import Folder, make_folder
 from tests.people import HEIGHT, WIDTH, Case, case

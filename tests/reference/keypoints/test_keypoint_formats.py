@@ -16,9 +16,10 @@ from refine.body import SkinnedBody
 from refine.body.keypoint_names import COCO17, SETS
 from refine.errors import InputError
 from refine.inputs.estimates import Given
+from refine.inputs.keypoint_files import load_keypoints, read_keypoints
 from refine.inputs.keypoints import detections_of
 from refine.keypoints.formats import KeypointFormat
-from refine.keypoints.formats.find import keypoint_formats, load_keypoints, read_keypoints
+from refine.keypoints.formats.find import keypoint_formats
 from refine.photo import Photo
 from tests.people import Case, case
 

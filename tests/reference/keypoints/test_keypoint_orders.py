@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refine.body.keypoint_names import SETS
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from tests.detector_outputs import (
     SIZE,
     alphapose,
