@@ -17,12 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import PosedBody, SkinnedBody, pose_body
-from refine.conversion.converted import Converted
-from refine.conversion.known_meshes import BY_COUNT
-from refine.conversion.surface import nearest_on_surface
+from refine.body.known_meshes import BY_COUNT
 from refine.estimate import Estimate, Source
+from refine.geometry.surface import nearest_on_surface
 from refine.state import Bodies
 from refine.transfer.source_fit import fit_bodies
+from refine.transfer.surface import Converted
 
 
 def carried(

@@ -23,8 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.conversion import Converted, convert
-from refine.conversion.known_meshes import SMPLX_MESH
+from refine.body.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY, found_by_words, texts
@@ -46,6 +45,7 @@ from refine.geometry.focal import camera_from_rule
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.source_body import own_body
+from refine.transfer.surface import Converted, bodies_of_points
 
 ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."
 NEAR_M = 0.1
@@ -161,7 +161,7 @@ def _fit(vertices: Tensor) -> Converted:
     none = torch.zeros(1, 0)
     placeless = Source("multihmr", "smplx", torch.eye(3).expand(1, 55, 3, 3), none, none, translation=torch.zeros(1, 3))
     body = own_body(replace(placeless, hand_mean="flat"))
-    done = [convert(one[None], body) for one in vertices]
+    done = [bodies_of_points(body, one[None]) for one in vertices]
     parts = ("pose", "shape", "expression", "translation")
     bodies = Bodies(*(torch.cat([getattr(one.bodies, name) for one in done]) for name in parts))
     distance, scale = (torch.cat([getattr(one, name) for one in done]) for name in ("distance_m", "scale"))

@@ -25,9 +25,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.known_meshes import named_joints
 from refine.body.size import unit_of
-from refine.conversion.converted import Converted, surface_on_points
-from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
@@ -47,6 +46,7 @@ from refine.formats._smpl_parts import kept
 from refine.geometry.camera import Camera
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.surface import Converted, surface_on_points
 
 KEYPOINTS = 70
 SHAPES = {"pred_keypoints_3d": (KEYPOINTS, 3), "pred_keypoints_2d": (KEYPOINTS, 2), "pred_cam_t": (3,)}

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
-from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.geometry import rotation
 from refine.state import Bodies, Unknowns
+from refine.transfer.surface.closed_form import local_rotations, rotation_between
 
 Points = Mapping[str, Float[Tensor, "B 3"]]
 

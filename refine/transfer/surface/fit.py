@@ -18,15 +18,15 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, SurfacePoints, pose_body, surface_points
 from refine.body.smpl_joints import BODY_JOINTS
-from refine.conversion.closed_form import part_vertices, pose_from_vertices
-from refine.conversion.match import Neighbourhood, neighbourhood, thinned
-from refine.conversion.surface import incident_triangles
 from refine.geometry.camera import Camera
+from refine.geometry.surface import incident_triangles
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import Bodies, State, Unknowns
 from refine.terms import LeastSquares, Term
 from refine.terms.points3d import Points3D
 from refine.terms.surface3d import Surface3D
+from refine.transfer.surface.closed_form import part_vertices, pose_from_vertices
+from refine.transfer.surface.match import Neighbourhood, neighbourhood, thinned
 
 # `priors` is imported where it is used: it imports nouns of refine, whose public names include this module's.
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import PosedBody, SkinnedBody, pose_body
-from refine.conversion.surface import closest_on_triangles, incident_triangles
+from refine.geometry.surface import closest_on_triangles, incident_triangles
 
 CELL_M = 0.08
 """Side of the grid a mesh is thinned by: about 400 of a body's vertices, even over its surface."""
