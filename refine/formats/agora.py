@@ -31,6 +31,7 @@ from refine.body.smpl_joints import BODY_JOINTS, joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -70,23 +71,10 @@ def recognises(path: Path) -> bool:
     return isinstance(params, dict) and set(params) >= {"global_orient", "body_pose", "betas", "transl"}
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a submission's file of one person.
 
-    Args:
-        path: The pickle.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The photo's camera; needed where the file's translation does not fit AiOS's. The photo's size is taken from it where
-            `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of the person.
+    `camera` is the photo's; it is needed where the file's translation does not fit AiOS's.
 
     Raises:
         InputError: The file is broken, holds vertices, or neither AiOS's camera nor a given one is known.
@@ -135,10 +123,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, `transl` and the first 24 `joints` are refined, `betas` and `expression` on the model's own file too; unknown keys stay. Joints
     move in the photo as the refined body's do, those beyond its 22 with the nearest of them.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -24,6 +23,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._simple_romp import (
@@ -71,22 +71,8 @@ def is_photo(content: Results | None) -> bool:
     return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read BEV's result of one photo.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -131,10 +117,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts`
     is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -35,6 +35,7 @@ from refine.estimate.found import KEY
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
@@ -55,22 +56,10 @@ def recognises(path: Path) -> bool:
     return begins_with(path, "[", ("Rh", "Th", "poses"))
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one frame.
 
-    Args:
-        path: The JSON file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The frame's camera, with `camera_from_world` where the calibration's world is not the camera's frame.
-        sizes: (1, 2) px, of the photo, where no camera is known.
-
-    Returns:
-        The estimate of all people, in the camera's frame.
+    `camera` is the frame's, with `camera_from_world` where the calibration's world is not the camera's frame.
 
     Raises:
         InputError: The file is broken, neither camera nor photo is given, or the bodies lie behind the camera.
@@ -118,10 +107,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `Rh`, `Th` and the joints of `poses` are refined, `shapes` and `expression` on the model's own file too; hands stored as coefficients and
     unknown keys stay. People who did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -28,6 +28,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -49,22 +50,8 @@ def recognises(path: Path) -> bool:
     return begins_with(path, "{", KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the fits of a dataset.
-
-    Args:
-        path: The JSON file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (I, 2) px, by the order in which the file names the photos; needed.
-
-    Returns:
-        The estimate of all people.
 
     Raises:
         InputError: The file is broken, or nobody told the photos' sizes.
@@ -103,10 +90,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `parm_pose` and `parm_cam` (in the same box) are refined, `parm_shape` on SMPL's own file too; annotations and unknown keys stay. People
     who did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

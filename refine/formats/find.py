@@ -6,9 +6,6 @@ read(path) = the one format that recognises the file . read(path)
 from pathlib import Path
 from types import ModuleType
 
-from jaxtyping import Float
-from torch import Tensor
-
 from refine.body import SkinnedBody
 from refine.check import check_local
 from refine.discover import modules
@@ -16,6 +13,7 @@ from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.estimate.nobody import Nobody, holds_nobody
 from refine.files.unpacked import TRUNCATED_ADVICE
+from refine.formats import Sizes
 from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._renames import renames, without_root
@@ -44,7 +42,7 @@ def read(
     *,
     camera: Camera | None = None,
     format: str | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
+    sizes: Sizes = None,
 ) -> Estimate:
     """Read what a regressor stored.
 
@@ -97,12 +95,7 @@ def written_note(refined: Estimate) -> str:
 
 
 def _read(
-    name: str,
-    module: ModuleType,
-    path: Path,
-    body: SkinnedBody | None,
-    camera: Camera | None,
-    sizes: Float[Tensor, "I 2"] | None,
+    name: str, module: ModuleType, path: Path, body: SkinnedBody | None, camera: Camera | None, sizes: Sizes
 ) -> Estimate:
     """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
     try:

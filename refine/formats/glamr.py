@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -28,6 +27,7 @@ from refine.estimate import Estimate, Source
 from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import REST_PELVIS_M, source_pelvis
 from refine.files.pickled import read_pickled, write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
@@ -66,22 +66,8 @@ def recognises(path: Path) -> bool:
     return all(isinstance(person, dict) and set(person) >= KEYS for person in people.values())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read GLAMR's result of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of all people in the frames they exist in.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -117,10 +103,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     The body's pose and its place in the camera are refined, its place in the world follows; `kp_2d_pred` is left out of a refined file.
     What the pose estimator said before, frames that did not change and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

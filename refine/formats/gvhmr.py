@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_torch
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
@@ -53,22 +52,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("torch",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read GVHMR's result of a video.
-
-    Args:
-        path: The pt file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of the person in all frames.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -102,10 +87,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `smpl_params_incam` is refined and `smpl_params_global` follows it; `K_fullimg`, `net_outputs` and unknown keys stay. Frames that did
     not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -27,6 +27,7 @@ from refine.estimate import Estimate, Source
 from refine.files.atomic import write_bytes
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
@@ -56,22 +57,8 @@ def recognises(path: Path) -> bool:
     return begins_with(path, "{", KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read Hand4Whole's result of one person.
-
-    Args:
-        path: The JSON file; `output.obj`, or an obj of the JSON's own name, is looked for beside it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The person's own camera by the formula above; needed.
-        sizes: Not looked at: the camera knows the size.
-
-    Returns:
-        The estimate of the person.
 
     Raises:
         InputError: The file is broken, no camera is given, or nothing tells where the person is.
@@ -110,10 +97,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations are refined, `shape` and `expr` on SMPL-X's own file too, unknown keys stay. A refined file gets a key `transl`, for the
     format has no other place for it, and `refine_note` says so; beside one that is as it was the obj is put again.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -34,6 +34,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_object, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -67,22 +68,10 @@ def recognises(path: Path) -> bool:
     return bool(names & set(MODELS)) and bool(names & MARKS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a HumanData.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; where the file has places and no camera, it is theirs.
-        sizes: (I, 2) px, by the order in which `image_path` first names the photos, where the file does not say them.
-
-    Returns:
-        The estimate of all rows.
+    `sizes` go by the order in which `image_path` first names the photos. Where the file has places and no camera, `camera` is theirs.
 
     Raises:
         InputError: The file is broken, nothing says where the bodies are, or no camera or size is known.
@@ -125,10 +114,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, `transl` and `pred_cams` (in the same boxes) are refined, `betas` and `expression` on the model's own file too; annotations and unknown
     keys stay, what the model's file made of the body is left out. Rows that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import write_content
@@ -71,22 +71,8 @@ def recognises(path: Path) -> bool:
     return len(shape) > 1 and int(np.prod(shape[1:])) == JOINTS * MATRIX
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read HybrIK's result of a video.
-
-    Args:
-        path: The pk file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the box's lens.
-        sizes: Not looked at: the file tells.
-
-    Returns:
-        The estimate, one person a frame.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -121,10 +107,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, places, crop camera and joints are refined, `pred_betas` on SMPL's own file too; `pred_phi` is left out of a refined file.
     Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

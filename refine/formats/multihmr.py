@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -30,6 +29,7 @@ from refine.estimate.found import KEY, found_by_words, texts
 from refine.files.atomic import write_bytes
 from refine.files.pickled import kind, read_pickled
 from refine.files.unpacked import READ_ERRORS
+from refine.formats import Sizes
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -58,22 +58,8 @@ def recognises(path: Path) -> bool:
     return shape is not None and len(shape) == 3 and shape[1:] == (SMPLX_MESH, 3)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
-
-    Args:
-        path: The npy file.
-        body: The model to put the estimate on; None: SMPL-X where its file is found, else the built-in body.
-        camera: Replaces the demo's; its size is the photo's where no other is given.
-        sizes: Height and width of the photo.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else, or neither the photo's size nor a camera is given.
@@ -100,10 +86,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as Multi-HMR's npy: the vertices of the people that changed carried along, the others' as they were.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import kind
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -55,22 +54,8 @@ def recognises(path: Path) -> bool:
     return holds_people(path, KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: SMPL-X where its file is found, else the built-in body.
-        camera: Replaces the demo's; its size is the photo's where no other is given.
-        sizes: (1, 2) px, the photo's; needed.
-
-    Returns:
-        The estimate of all people of the list.
 
     Raises:
         InputError: The file is broken or holds something else, or nobody told the photo's size.
@@ -114,10 +99,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `rotvec`, `transl_pelvis`, `transl` (the head) and the joints are refined, `shape` and `expression` on SMPL-X's own file too; surface and
     pixels are left out of a person who changed. Who did not keeps every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -28,6 +28,7 @@ from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names
 from refine.files.pickled import kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes, photo_sizes
 from refine.formats._image_rows import ImageRows
@@ -86,22 +87,8 @@ def recognises(path: Path) -> bool:
     return names >= KEYS and bool(names & TELLING) and not names & OTHERS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read what NLF returned of one image or several.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the source's own where its file is found, else the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: (I, 2) px; needed where the file has no `joints2d`.
-
-    Returns:
-        The estimate of all people of all images.
 
     Raises:
         InputError: The file is broken or holds something else, or its joints are in a world.
@@ -141,10 +128,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pose`, `trans`, `joints3d` and `joints2d` are refined, `betas` on the model's own file too; vertices and nonparametric points are left
     out of a refined file. People who did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -28,6 +28,7 @@ from refine.estimate import Estimate, Source, as_array, as_tensor
 from refine.estimate.nobody import is_empty
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
 from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
@@ -70,22 +71,8 @@ def recognises(path: Path) -> bool:
     return not any(module.recognises(path) for name, module in formats().items() if name != "parameters")
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a file of SMPL(-X) parameters.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The camera, where the file holds none; replaces the file's.
-        sizes: (1, 2) px, the photo's, for files that hold a focal length alone.
-
-    Returns:
-        The estimate.
 
     Raises:
         InputError: The file is broken, an array is missing or of another shape, or there is no camera.
@@ -255,10 +242,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are carried along
     (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so. Where nothing was refined all is as it was read.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

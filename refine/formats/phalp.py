@@ -33,6 +33,7 @@ from refine.estimate.found import KEY
 from refine.estimate.nobody import Nobody
 from refine.files.pickled import read_pickled, write_joblib
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._own_source import own_source
@@ -89,22 +90,8 @@ def recognises(path: Path) -> bool:
     return bool(filled) and all(isinstance(frame, dict) and set(frame) >= KEYS for frame in filled)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PHALP's tracks of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the file stores them.
-
-    Returns:
-        The estimate of everybody who was seen, frame by frame; its notes say how many ghosts there are.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -154,10 +141,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and the tracker's `loca`
     and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_torch
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._intrinsics import camera_of, focal_words
@@ -64,22 +65,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("torch",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PromptHMR's result of a photo.
-
-    Args:
-        path: The pt file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of all people.
 
     Raises:
         InputError: The file is broken, or nobody told the photo's size.
@@ -121,10 +108,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pose`, `rotmat` and `transl` are refined, `betas` on SMPL-X's own file too; `vertices` and `body_joints` are left out of a refined
     file. People who did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
@@ -62,22 +63,10 @@ def recognises(path: Path) -> bool:
     return all(isinstance(person, dict) and CAMERA in person for person in people.values())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PromptHMR's result of a video.
 
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: (1, 2) px of the frames at hand, or (I, 2) by frame, where they were not scaled as PromptHMR did; None: as it did.
-
-    Returns:
-        The estimate of all people in all frames.
+    `sizes` are those of the frames at hand, where these were not scaled as PromptHMR scales them.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -112,10 +101,6 @@ def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PromptHMR's pkl of a video.
 
     `smplx_cam` is refined and `smplx_world` follows it. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

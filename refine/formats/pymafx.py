@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -26,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_joblib
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
@@ -75,22 +75,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("joblib", "pickle"), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PyMAF-X's result of a video or folder.
-
-    Args:
-        path: The joblib file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of all frames; `image_index` is `frame_ids`.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -138,10 +124,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations in both places, the three cameras and `joints3d` are refined, `betas` on SMPL-X's own file too; unknown keys stay. `verts` and
     `smplx_verts` are left out of a refined file, and `refine_note` says so. Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

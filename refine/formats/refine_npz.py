@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.check import check_finite
@@ -26,6 +24,7 @@ from refine.estimate.arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, 
 from refine.files.atomic import write_bytes
 from refine.files.npz import member_names, read_arrays
 from refine.files.unpacked import TRUNCATED_ADVICE
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
@@ -41,22 +40,8 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the refined bodies of a result.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the result's own.
-        camera: Replaces the file's.
-        sizes: Not looked at: the file knows.
-
-    Returns:
-        The estimate.
 
     Raises:
         InputError: The file is broken or of a later version, or its model is not found.
@@ -98,10 +83,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as a result npz: refined bodies in place of those that were read.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -24,6 +24,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import rest_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._simple_romp import (
     Results,
@@ -64,22 +65,8 @@ def is_photo(content: Results | None) -> bool:
     return content is not None and {"cam", "pj2d_org", "global_orient", "body_pose"} <= set(content)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read ROMP's result of one photo.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -125,10 +112,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, `cam`, `cam_trans`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts` is left
     out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

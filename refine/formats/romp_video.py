@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.files.npz import member_names, read_object, write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._romp_photos import joined, photo_of, system_of
 from refine.formats._simple_romp import results_of
@@ -39,22 +38,10 @@ def recognises(path: Path) -> bool:
     return bool(filled) and system_of(filled[0]) is not None
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of all frames.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the cameras recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate; `image_index` counts the frames as the file does, `persons` are its tracks.
+    `image_index` counts the frames as the file does, `persons` are its tracks.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -90,10 +77,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back: each frame as `romp` or `bev` refine a photo, and the tracks made of the frames again.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

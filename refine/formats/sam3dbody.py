@@ -32,6 +32,7 @@ from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object, write_arrays
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -87,22 +88,10 @@ def recognises(path: Path) -> bool:
     return {*SHAPES, "pred_vertices"} <= set(member_names(path))
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read one person's result.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: The photo's, where its middle is not the camera's (SAM 3D Body was given intrinsics); else the file tells.
-
-    Returns:
-        The estimate of one person.
+    `sizes` are looked at where the photo's middle is not the camera's (SAM 3D Body was given intrinsics).
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -149,10 +138,6 @@ def source_of(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SAM 3D Body's npz of one person.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

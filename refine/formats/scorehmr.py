@@ -25,6 +25,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -43,22 +44,8 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the cache of a dataset.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (I, 2) px, one a row, or one for all; needed.
-
-    Returns:
-        The estimate of all rows, each in a photo of its own.
 
     Raises:
         InputError: The file is broken, or nobody told the photos' sizes.
@@ -97,10 +84,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations, `pred_cam_t` and `pred_cam` (in the same box) are refined, `pred_betas` on SMPL's own file too; unknown keys stay. Rows
     that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

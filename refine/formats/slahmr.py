@@ -28,6 +28,7 @@ from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words
@@ -58,22 +59,10 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SLAHMR's result of a video, in the camera's frame.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: SMPL-H where its file is found, else the built-in body.
-        camera: Replaces the file's.
-        sizes: (I, 2) px of the frames; None: twice the principal point.
-
-    Returns:
-        The estimate of all people in the frames of their tracks.
+    Without `sizes` a frame's size is twice the principal point.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -114,10 +103,6 @@ def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SLAHMR's npz, people in the world again.
 
     Body, root and place are refined; `betas` are one person's of all frames and stay. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

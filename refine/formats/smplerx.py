@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -28,6 +27,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._own_source import own_source
@@ -58,22 +58,11 @@ def recognises(path: Path) -> bool:
     return all(content[name].shape == shape for name, shape in SHAPES.items())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SMPLer-X's result of one person.
 
-    Args:
-        path: The npz file; its meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the meta file's camera; without a meta file it must be the person's own, as the formula above has it.
-        sizes: (1, 2) px, the photo's; without it the photo is taken to end where the box does.
-
-    Returns:
-        The estimate of the person.
+    The meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz; without one `camera` must be the
+    person's own, as the formula above has it. Without `sizes` the photo is taken to end where the box does.
 
     Raises:
         InputError: The file is broken, or there is neither a meta file nor a camera.
@@ -116,10 +105,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     Rotations and `transl` are refined, `betas` and `expression` on SMPL-X's own file too; unknown keys stay. The meta file goes into the
     folder `meta` beside a folder named `smplx`, else beside the npz.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -55,22 +54,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("pickle",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SMPLify-X's result of one person.
-
-    Args:
-        path: The pickle; `conf.yaml` is looked for two folders up, where SMPLify-X puts it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of the person.
 
     Raises:
         InputError: The file is broken, its pose is VPoser's code, or nobody told the photo's size.
@@ -115,10 +100,6 @@ def write(refined: Estimate, path: Path) -> None:
     Rotations and `camera_translation` are refined, `betas` and `expression` on the model's own file too. Hands stored as coefficients stay,
     and so do unknown keys. A `pose_embedding` (PROX keeps VPoser's code beside the pose) is left out of a refined file, and
     `refine_note` says so.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -25,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
@@ -51,22 +52,8 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the result of a test set.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the crops' camera.
-        sizes: Not looked at: the crops are 224 x 224 px.
-
-    Returns:
-        The estimate of all samples, each in a crop of its own.
 
     Raises:
         InputError: The file is broken, or a scale is not above zero.
@@ -105,10 +92,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pose` and `camera` are refined, `betas` on SMPL's own file too, `pred_joints` are carried along; unknown keys stay. Samples that did
     not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

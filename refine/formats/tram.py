@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import read_pickled, write_object_npy
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
@@ -46,22 +45,10 @@ def recognises(path: Path) -> bool:
     return holds(path, ("npy",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read one person's track.
 
-    Args:
-        path: `hps_track_<k>.npy`, with `camera.npy` in the folder above it or beside it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; needed where `camera.npy` is missing, and is then taken to be TRAM's own.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of the person in all frames.
+    `camera.npy` is looked for in the folder above the track's and beside it; where it is missing, `camera` is taken to be TRAM's own.
 
     Raises:
         InputError: The file is broken, or there is no camera.
@@ -104,10 +91,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pred_rotmat`, `pred_pose`, `pred_trans` and `pred_cam` are refined, `pred_shape` on SMPL's own file too. Frames that did not change
     keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

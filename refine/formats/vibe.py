@@ -24,6 +24,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
@@ -59,22 +60,8 @@ def recognises(path: Path) -> bool:
     return bool(people) and all(isinstance(person, dict) and set(person) >= KEYS for person in people)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read VIBE's result of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people in all frames.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -111,10 +98,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pose`, `orig_cam`, `pred_cam` and `joints3d` are refined, `betas` on SMPL's own file too; `verts` and `joints2d_img_coord` are left out
     of a refined file. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

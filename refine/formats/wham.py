@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
@@ -24,6 +22,7 @@ from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -52,22 +51,8 @@ def recognises(path: Path) -> bool:
     return bool(people) and all(isinstance(person, dict) and set(person) >= KEYS for person in people)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read WHAM's result of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the frames' size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px of the video's frames, or (I, 2) by frame; needed.
-
-    Returns:
-        The estimate of all people in all frames.
 
     Raises:
         InputError: The file is broken, or nobody told the frames' size.
@@ -105,10 +90,6 @@ def write(refined: Estimate, path: Path) -> None:
 
     `pose` and `trans` are refined, `pose_world` and `trans_world` follow them, `betas` on SMPL's own file too; `verts` is left out of a
     refined file. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

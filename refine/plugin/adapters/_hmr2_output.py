@@ -21,7 +21,7 @@ from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
     put_rotations,
     put_rows,
@@ -40,17 +40,29 @@ def people(output: Mapping[str, Any]) -> int:
     return len(output["pred_cam"])
 
 
-def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], body: SkinnedBody | None) -> Estimate:
-    """Turn an output into an estimate; `name` is the regressor's."""
+def estimate(
+    name: str, output: Mapping[str, Any], batch: Mapping[str, Any], *, body: SkinnedBody | None = None
+) -> Estimate:
+    """Turn an output into an estimate in the photo's full-perspective camera.
+
+    Args:
+        name: The regressor's.
+        output: `model(batch)`.
+        batch: The demo's: `box_center` (B, 2), `box_size` (B,) px, `img_size` (B, 2) (W, H) px; optional `image_index` (B,), 0 without.
+        body: The model to put the estimate on.
+
+    Raises:
+        InputError: A tensor is missing, of another shape or not finite.
+    """
     weak = tensor(name, output, "pred_cam", None, 3)
     count = len(weak)
-    size = rows_of(name, tensor(name, batch, "img_size", advice=BOX_ADVICE), "img_size", count, 2).flip(-1)
+    size = rows_of(name, batch, "img_size", count, 2, BOX_ADVICE).flip(-1)
     crop = tensor(name, output, "pred_cam_t", count, 3)
     ratio = float((crop[:, 2].double() * weak[:, 0].double() / 2).median()) if count else 0.0
     focal = ratio * size.amax(1)
     crops = Crops(
-        rows_of(name, tensor(name, batch, "box_center", advice=BOX_ADVICE), "box_center", count, 2),
-        rows_of(name, tensor(name, batch, "box_size", advice=BOX_ADVICE), "box_size", count, 1)[:, 0],
+        rows_of(name, batch, "box_center", count, 2, BOX_ADVICE),
+        rows_of(name, batch, "box_size", count, 1, BOX_ADVICE)[:, 0],
         Camera(focal[:, None].expand(-1, 2), size.flip(-1) / 2, size),
     )
     parts = output["pred_smpl_params"]
@@ -70,11 +82,15 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
         focal_rule=f"{float(focal[0]) if count else 0:.0f} px, {ratio:.2f} max(W, H) ({name})",
         persons=tuple(str(int(who)) for who in batch["personid"]) if "personid" in batch else (),
     )
-    return placed(source, weak, crops, image_index_of(name, batch, count), body)
+    return placed(source, weak, crops, images_of(name, batch, count), body)
 
 
-def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Module | None) -> dict[str, Any]:
-    """Put refined numbers into a copy of the output."""
+def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
+    """Put refined numbers into a copy of the output.
+
+    New: `pred_smpl_params` (betas on SMPL's own file only), `pred_cam`, `pred_cam_t`, `pred_keypoints_3d` and `pred_keypoints_2d`.
+    `pred_vertices` is made by `model.smpl`, and left out where no model is given. Everything else is the output's.
+    """
     listed = tensor(refined.source.format, output, "pred_keypoints_3d", len(refined), None, 3)
     result, fresh = dict(output), fresh_of(refined, listed)
     if not bool(fresh.changed.any()):

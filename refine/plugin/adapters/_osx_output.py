@@ -14,6 +14,7 @@ MotrixLab/SMPLest-X@fdebd887a3 `main/inference.py` lines 115-165, `models/SMPLes
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,13 +25,14 @@ from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
+    unnormalised,
 )
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
@@ -64,15 +66,26 @@ def people(output: Mapping[str, Any]) -> int:
     return len(output["cam_trans"])
 
 
-def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], body: SkinnedBody | None) -> Estimate:
-    """Turn an output into an estimate; `name` is the regressor's."""
+def estimate(
+    name: str, output: Mapping[str, Any], batch: Mapping[str, Any], *, body: SkinnedBody | None = None
+) -> Estimate:
+    """Turn an output into an estimate in the person's own off-centre camera.
+
+    Args:
+        name: The regressor's.
+        output: `model(inputs, targets, meta_info, 'test')`.
+        batch: `bbox` (4,) or (B, 4), the processed (x, y, w, h) px; `img_shape` (2,) or (B, 2), height and width of the photo in px, without
+            which the photo is taken to end where the box does; optional `image_index` (B,).
+        body: The model to put the estimate on.
+
+    Raises:
+        InputError: A tensor is missing, of another shape or not finite.
+    """
     place = tensor(name, output, "cam_trans", None, 3)
     count = len(place)
-    box = rows_of(name, tensor(name, batch, "bbox", advice=ADVICE), "bbox", count, 4)
+    box = rows_of(name, batch, "bbox", count, 4, ADVICE)
     known = batch.get("img_shape") is not None
-    size = (
-        rows_of(name, batch["img_shape"], "img_shape", count, 2) if known else (box[:, :2] + box[:, 2:]).flip(1).ceil()
-    )
+    size = rows_of(name, batch, "img_shape", count, 2) if known else (box[:, :2] + box[:, 2:]).flip(1).ceil()
     focal = FOCAL_PX * box[:, 2:] / box.new_tensor(BODY_SHAPE[::-1])
     pose, slices = torch.eye(3).repeat(count, 55, 1, 1), joint_slices("smplx")
     for part, public in PARTS.items():
@@ -94,11 +107,15 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
         + ("" if known else "; the photo is taken to end where the box does (no img_shape in the batch)"),
         hand_mean="mean",
     )
-    return to_body(source, _camera(box, focal, size), body, image_index_of(name, batch, count))
+    return to_body(source, _camera(box, focal, size), body, images_of(name, batch, count))
 
 
-def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Module | None) -> dict[str, Any]:
-    """Put refined numbers into a copy of the output."""
+def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
+    """Put refined numbers into a copy of the output.
+
+    New: rotations and `cam_trans` (shape and expression on SMPL-X's own file). Mesh and joints are made by `model.get_coord`; without a model
+    the mesh is left out, and joints move along where 3D joints came. Everything else is the output's.
+    """
     source = refined.source
     box, focal = (as_tensor(source.arrays[part]) for part in ("box", "focal"))
     refined = with_camera(refined, _camera(box, focal, refined.camera.size.detach().cpu().float()))
@@ -120,6 +137,11 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Modul
             del result[part]
             result["refine_note"] = NOTE
     return result
+
+
+def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the crops the network was shown, (512, 384, 3) uint8 each; they are not normalised."""
+    return unnormalised(batch, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def _camera(box: Tensor, focal: Tensor, size: Tensor) -> Camera:

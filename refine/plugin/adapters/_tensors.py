@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.errors import InputError
@@ -71,9 +71,21 @@ def matrices(where: str, value: object, name: str, count: int, joints: int | Non
     return found.reshape(count, -1, 3, 3)
 
 
-def rows_of(where: str, value: object, name: str, count: int, width: int, advice: str = "") -> Tensor:
-    """Return (B, width) numbers; one row, or one for all bodies, is repeated."""
-    found = plain(where, value, name, advice=advice)
+def rows_of(where: str, values: object, name: str, count: int, width: int, advice: str = "") -> Tensor:
+    """Return one entry of a mapping as (B, width) numbers; one row, or one for all bodies, is repeated.
+
+    Args:
+        where: The regressor's name, for the message.
+        values: An output or batch.
+        name: The entry's name.
+        count: Number of bodies B.
+        width: Numbers a body.
+        advice: What to do where it is missing.
+
+    Raises:
+        InputError: It is missing, no numbers, or other numbers of them.
+    """
+    found = tensor(where, values, name, advice=advice)
     if found.numel() == width:
         return found.reshape(1, width).expand(count, width)
     if found.numel() != count * width:
@@ -81,11 +93,11 @@ def rows_of(where: str, value: object, name: str, count: int, width: int, advice
     return found.reshape(count, width)
 
 
-def image_index_of(where: str, batch: Mapping[str, Any], count: int) -> Tensor:
-    """Return which photo each body is in: the batch's `image_index`, else all in the first."""
+def images_of(where: str, batch: Mapping[str, Any], count: int) -> Int[Tensor, "B"]:
+    """Return which photo each body is in (B,): the batch's `image_index`, else all in the first."""
     if batch.get("image_index") is None:
         return torch.zeros(count, dtype=torch.long)
-    return rows_of(where, batch["image_index"], "image_index", count, 1)[:, 0].round().long()
+    return rows_of(where, batch, "image_index", count, 1)[:, 0].round().long()
 
 
 def put_rows(changed: Bool[Tensor, "B"], fresh: Tensor, stored: Tensor) -> Tensor:
@@ -142,3 +154,8 @@ def unnormalised(
     picture = (shown * shown.new_tensor(std)[:, None, None] + shown.new_tensor(mean)[:, None, None]).clamp(0, 1)
     bytes_ = (255 * picture + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     return tuple(one.numpy() for one in bytes_)
+
+
+def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the crops a network was shown under "img", normalised as most are: (h, w, 3) uint8 each."""
+    return unnormalised(batch)

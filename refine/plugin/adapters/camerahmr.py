@@ -13,7 +13,6 @@ Source: pixelite1201/CameraHMR@65d11a0640 `mesh_estimator.py` lines 90-181, `cor
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,21 +22,23 @@ from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, fresh_of, placed
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
+    pictures,
     plain,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
-    unnormalised,
 )
 
 Three = tuple[Mapping[str, Tensor], Tensor, Tensor]
 """Parameters, crop camera (B, 3), focal length (B,) px."""
 
 ADVICE = "The batch is the one of the demo's Dataset: box_center, box_size, img_size (H, W), cam_int."
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Three) -> int:
@@ -59,8 +60,8 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
     parts, camera, _ = output
     weak = plain("camerahmr", camera, "out_cam", None, 3)
     count = len(weak)
-    size = rows_of("camerahmr", tensor("camerahmr", batch, "img_size", advice=ADVICE), "img_size", count, 2)
-    intrinsics = rows_of("camerahmr", tensor("camerahmr", batch, "cam_int", advice=ADVICE), "cam_int", count, 9)
+    size = rows_of("camerahmr", batch, "img_size", count, 2, ADVICE)
+    intrinsics = rows_of("camerahmr", batch, "cam_int", count, 9, ADVICE)
     model = "smplx" if "left_hand_pose" in parts else "smpl"
     slices = joint_slices(model)
     pose = torch.eye(3).repeat(count, max(part.stop for part in slices.values()), 1, 1)
@@ -68,8 +69,8 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
         if name in parts:
             pose[:, joints] = matrices("camerahmr", parts[name], name, count, joints.stop - joints.start)
     crops = Crops(
-        rows_of("camerahmr", tensor("camerahmr", batch, "box_center", advice=ADVICE), "box_center", count, 2),
-        rows_of("camerahmr", tensor("camerahmr", batch, "box_size", advice=ADVICE), "box_size", count, 1)[:, 0],
+        rows_of("camerahmr", batch, "box_center", count, 2, ADVICE),
+        rows_of("camerahmr", batch, "box_size", count, 1, ADVICE)[:, 0],
         Camera(intrinsics[:, :1].expand(-1, 2), size.flip(-1) / 2, size),
     )
     source = Source(
@@ -81,7 +82,7 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
         focal_rule=f"{float(intrinsics[0, 0]) if count else 0:.0f} px, from the predicted field of view (CameraHMR)",
         hand_mean="flat" if model == "smplx" else "",
     )
-    return placed(source, weak, crops, image_index_of("camerahmr", batch, count), body)
+    return placed(source, weak, crops, images_of("camerahmr", batch, count), body)
 
 
 def refined_output(output: Three, refined: Estimate, *, model: nn.Module | None = None) -> Three:
@@ -95,8 +96,3 @@ def refined_output(output: Three, refined: Estimate, *, model: nn.Module | None 
     turned = {name: put_rotations(parts[name], before[:, part], after[:, part]) for name, part in slices.items()}
     betas = put_shape(refined, fresh.changed, parts["betas"])
     return dict(parts) | turned | {"betas": betas}, put_rows(fresh.changed, fresh.weak, camera), focal
-
-
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the crops the network was shown, (256, 256, 3) uint8 each."""
-    return unnormalised(batch)

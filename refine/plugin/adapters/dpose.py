@@ -16,7 +16,6 @@ Source: nvasilik/D-PoSE@7cedf7435f `train/models/hmr.py` (forward), `train/model
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,15 +24,15 @@ from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, fresh_of, placed
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
+    pictures,
     plain,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
-    unnormalised,
 )
 
 ADVICE = "The batch is what the model was called with: bbox_center (B, 2), bbox_scale (B,), img_w and img_h (B,)."
@@ -41,6 +40,8 @@ NOTE = "Refined: rotations, cameras and joints are new; joints beyond SMPL-X's 5
 
 JOINTS = 22
 """Rotations the network predicts."""
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Any) -> int:
@@ -63,13 +64,12 @@ def estimate(output: Any, batch: Mapping[str, Any], *, body: SkinnedBody | None 
     weak = tensor("dpose", parts, "pred_cam", None, 3)
     count = len(weak)
     height, width, scale = (
-        rows_of("dpose", tensor("dpose", batch, name, advice=ADVICE), name, count, 1)
-        for name in ("img_h", "img_w", "bbox_scale")
+        rows_of("dpose", batch, name, count, 1, ADVICE) for name in ("img_h", "img_w", "bbox_scale")
     )
     size = torch.cat((height, width), 1)
     given = batch.get("fl") is not None
-    focal = rows_of("dpose", batch["fl"], "fl", count, 2) if given else size.norm(dim=1, keepdim=True).expand(-1, 2)
-    center = rows_of("dpose", tensor("dpose", batch, "bbox_center", advice=ADVICE), "bbox_center", count, 2)
+    focal = rows_of("dpose", batch, "fl", count, 2) if given else size.norm(dim=1, keepdim=True).expand(-1, 2)
+    center = rows_of("dpose", batch, "bbox_center", count, 2, ADVICE)
     crops = Crops(center, 200 * scale[:, 0], Camera(focal, size.flip(-1) / 2, size))
     pose = torch.eye(3).repeat(count, 55, 1, 1)
     pose[:, :JOINTS] = matrices("dpose", parts["pred_pose"], "pred_pose", count, JOINTS)
@@ -87,7 +87,7 @@ def estimate(output: Any, batch: Mapping[str, Any], *, body: SkinnedBody | None 
         hand_mean="flat",
         evidence=_evidence(output, count),
     )
-    return placed(source, weak, crops, image_index_of("dpose", batch, count), body)
+    return placed(source, weak, crops, images_of("dpose", batch, count), body)
 
 
 def refined_output(output: Any, refined: Estimate, *, model: nn.Module | None = None) -> Any:
@@ -128,11 +128,6 @@ def refined_output(output: Any, refined: Estimate, *, model: nn.Module | None = 
             pixel = refined.camera.to("cpu", torch.float32).project(joints + fresh.back.translation[:, None])
             result["joints2d"] = put_rows(fresh.changed, pixel, parts["joints2d"])
     return result if isinstance(output, Mapping) else type(output)((result, *output[1:]))
-
-
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the crops the network was shown, (224, 224, 3) uint8 each."""
-    return unnormalised(batch)
 
 
 def _parameters(output: Any) -> Mapping[str, Any]:

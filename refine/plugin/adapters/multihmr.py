@@ -12,7 +12,6 @@ Source: naver/multi-hmr@651fb411e1 `demo.py` lines 30-70 and 325-360, `model.py`
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,12 +22,12 @@ from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
     matrices,
+    pictures,
     plain,
     put_rotations,
     put_shape,
     rows_of,
     tensor,
-    unnormalised,
 )
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
@@ -49,6 +48,8 @@ NAMES = {"j3d": "j3d_smplx", "j2d": "j2d_smplx", "v3d": "verts_smplx"}
 
 ADVICE = "Give the model's call: img (1, 3, S, S) and K (1, 3, 3); and img_size, height and width of the photo, to come out in it."
 NOTE = "Refined: rotations, translations and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of these. Vertices are left out: give the model to make them anew."
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Humans) -> int:
@@ -138,11 +139,6 @@ def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None
     return people
 
 
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the padded square the network was shown, (S, S, 3) uint8, one for all bodies."""
-    return unnormalised(batch)
-
-
 def _vertices(
     output: Humans, refined: Estimate, back: RefinedSource, joints: Tensor, model: nn.Module | None
 ) -> Tensor | None:
@@ -193,7 +189,7 @@ def _cameras(batch: Mapping[str, Any], count: int) -> tuple[Camera, Tensor, floa
     side = float(shown.shape[-1])
     matrix = plain("multihmr", batch.get("K"), "K", advice=ADVICE).reshape(-1, 9)[:1]
     size = (
-        rows_of("multihmr", batch["img_size"], "img_size", 1, 2)
+        rows_of("multihmr", batch, "img_size", 1, 2)
         if batch.get("img_size") is not None
         else torch.tensor([[side, side]])
     )

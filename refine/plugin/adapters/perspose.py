@@ -14,7 +14,6 @@ Source: KenAdamsJoseph/PersPose@1863de7a45 `src_PersPose/inference.py` lines 60-
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,17 +24,19 @@ from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
     matrices,
+    pictures,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
-    unnormalised,
 )
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 
 ADVICE = "The batch is what the model was called with: img (B, 3, 256, 256) and cam_intrinsics (B, 3, 3)."
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Mapping[str, Any]) -> int:
@@ -103,11 +104,6 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
     return result
 
 
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the turned crops the network was shown, (256, 256, 3) uint8 each."""
-    return unnormalised(batch)
-
-
 def _listed(output: Mapping[str, Any], count: int) -> Tensor:
     """Return the joints in the camera's frame."""
     return tensor("perspose", output, "xyz", count, None, 3) + tensor("perspose", output, "xyz0", count, 1, 3)
@@ -118,6 +114,6 @@ def _camera(batch: Mapping[str, Any], count: int) -> Camera:
     shown = batch.get("img")
     if not isinstance(shown, Tensor) or shown.dim() != 4:
         raise InputError("perspose: img", "the network's input (B, 3, h, w)", "none", ADVICE)
-    matrix = rows_of("perspose", tensor("perspose", batch, "cam_intrinsics", advice=ADVICE), "cam_intrinsics", count, 9)
+    matrix = rows_of("perspose", batch, "cam_intrinsics", count, 9, ADVICE)
     size = torch.tensor([list(shown.shape[2:])], dtype=torch.float32).expand(count, 2)
     return Camera(matrix[:, [0, 4]], matrix[:, [2, 5]], size)

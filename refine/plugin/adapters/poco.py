@@ -23,7 +23,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,14 +32,14 @@ from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
 from refine.plugin.adapters._hmr2_output import crop_cameras
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
+    pictures,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
-    unnormalised,
 )
 from refine.transfer.joint_orders import SPIN49
 
@@ -52,6 +51,8 @@ RAD_PER_ENTRY = math.sqrt(1.5)
 
 ADVICE = "The batch is the demo's: center (B, 2), scale (B,), orig_shape (B, 2) and focal_length (B,)."
 NOTE = "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of these. smpl_vertices is left out: it cannot be made anew without the SMPL model file."
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Mapping[str, Any]) -> int:
@@ -72,11 +73,11 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
     """
     weak = tensor("poco", output, "pred_cam", None, 3)
     count = len(weak)
-    size = rows_of("poco", tensor("poco", batch, "orig_shape", advice=ADVICE), "orig_shape", count, 2)
-    focal = rows_of("poco", tensor("poco", batch, "focal_length", advice=ADVICE), "focal_length", count, 1)
-    scale = rows_of("poco", tensor("poco", batch, "scale", advice=ADVICE), "scale", count, 1)[:, 0]
+    size = rows_of("poco", batch, "orig_shape", count, 2, ADVICE)
+    focal = rows_of("poco", batch, "focal_length", count, 1, ADVICE)
+    scale = rows_of("poco", batch, "scale", count, 1, ADVICE)[:, 0]
     crops = Crops(
-        rows_of("poco", tensor("poco", batch, "center", advice=ADVICE), "center", count, 2),
+        rows_of("poco", batch, "center", count, 2, ADVICE),
         200 * scale,
         Camera(focal.expand(-1, 2), size.flip(-1) / 2, size),
     )
@@ -97,7 +98,7 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
         sigma_rad=sigma,
         evidence={} if spread is None else {"var_pose": spread},
     )
-    return placed(source, weak, crops, image_index_of("poco", batch, count), body)
+    return placed(source, weak, crops, images_of("poco", batch, count), body)
 
 
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
@@ -141,8 +142,3 @@ def _joints(result: Mapping[str, Any], output: Mapping[str, Any], refined: Estim
         seen = listed + place[:, None]
         pixel = (place[:, 2] * weak[:, 0])[:, None, None] * seen[..., :2] / seen[..., 2:]
     return made | {"smpl_joints2d": put_rows(fresh.changed, pixel, output["smpl_joints2d"])}
-
-
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the crops the network was shown, (224, 224, 3) uint8 each."""
-    return unnormalised(batch)
