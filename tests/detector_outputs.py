@@ -1,4 +1,4 @@
-"""What 2D detectors return and save, made from points (P, K, 3) of x, y and score as each of them counts: one function a layout."""
+"""What 2D detectors return and save, made from points (P, K, 3) of x, y and score: one function a layout."""
 
 import json
 from collections.abc import Callable

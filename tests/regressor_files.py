@@ -1,7 +1,7 @@
-"""What the generated regressors' files of `tests/layouts` are made of: numbers that were drawn, no model file, no real person.
+"""What the generated files of `tests/layouts` are made of: drawn numbers, no model file, no real person.
 
-The skeleton is SMPL's rest skeleton rounded to centimetres; points on it stand for the joints and vertices a regressor makes from its
-surface.
+The skeleton is SMPL's rest skeleton rounded to centimetres; points on it stand for the joints and vertices a regressor
+makes from its surface.
 """
 
 import numpy as np
@@ -19,7 +19,8 @@ BONES = np.array(
 )  # fmt: skip
 """Offset of each of SMPL's 24 joints from its parent at rest, m; the first is the pelvis."""
 
-# Points of the surface, and points regressed from it: the joint that carries each, and its offset at rest (m), guessed to the centimetre on a
+# Points of the surface, and points regressed from it: the joint that carries each, and its offset at rest (m), guessed
+# to the centimetre on a
 # mannequin: x left, y up, z front.
 RIDERS = {
     "nose": (15, (0.0, 0.05, 0.11)), "neck_lsp": (12, (0.0, 0.01, 0.01)), "head_top": (15, (0.0, 0.2, -0.03)), "pelvis_mpii": (0, (0.0, 0.03, -0.02)),
@@ -74,7 +75,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def random_pose(people: int, seed: int = 0) -> np.ndarray:
-    """Axis-angle (N, 24, 3) rad of people who stand upright in a camera frame (y down) and face it, hands without rotation."""
+    """Axis-angle (N, 24, 3) rad of people who stand upright in a camera frame (y down) and face it."""
     pose = 0.25 * np.random.default_rng(seed).standard_normal((people, 24, 3))
     upright = Rotation.from_rotvec([np.pi, 0.0, 0.0])
     pose[:, 0] = (upright * Rotation.from_rotvec(pose[:, 0])).as_rotvec()
@@ -95,7 +96,7 @@ def skeleton(pose: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarr
 
 
 def dressed(pose: np.ndarray, seed: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """71 joints and some vertices (m, without translation): the 24, the 47 that ROMP has behind them, and points that ride on them."""
+    """71 joints (m, without translation) as ROMP has them, and some vertices that ride on them."""
     draw = np.random.default_rng(seed)
     joints, turned = skeleton(pose, scale)
     riding = riders(joints, turned, tuple(RIDERS[name] for name in BEHIND), scale)

@@ -1,6 +1,7 @@
 """What regressors return in memory, in their exact layouts, generated: drawn numbers, no model file, no real person.
 
-Each example holds the output, the batch it was made of, and points with the pixels the system's own formula gives them, written here a second time in float64.
+Each example holds the output, the batch it was made of, and points with the pixels the system's own formula gives them,
+written here a second time in float64.
 """
 
 from collections.abc import Callable
@@ -34,7 +35,8 @@ class Example:
         pixels: (B, N, 2) px of the photo, where the system sees them.
         in_camera: Whether the points are in the camera frame.
         own: (B, 22, 3) m, SMPL's body joints in the frame of the points.
-        check: Compares what a (refined) output derives with the system's formulas; returns pairs of arrays that must agree.
+        check: Compares what a (refined) output derives with the system's formulas; returns pairs of arrays that must
+            agree.
     """
 
     output: Any
@@ -48,7 +50,7 @@ class Example:
 
 @dataclass(frozen=True)
 class People:
-    """Drawn people: matrices, betas, joints in the body's frame, points that ride on them, and crop cameras in square boxes."""
+    """Drawn people: matrices, betas, joints in the body's frame, points that ride on them, and crop cameras."""
 
     rotations: np.ndarray
     betas: np.ndarray
@@ -237,9 +239,10 @@ def poco(count: int = 2) -> Example:
 
 
 def smplx_joints(drawn: People, total: int, fingers: np.ndarray | None = None) -> np.ndarray:
-    """SMPL-X's 55 joints, the 21 points and the face that the package smplx picks: the drawn body's 22, and the built-in body's hands, feet and head on it.
+    """SMPL-X's joints and the points and face that smplx picks: drawn body, the built-in body's hands, feet, head.
 
-    `fingers` are the turns (N, 30, 3) rad of the left hand and the right; the jaw line, which the package has last, is the built-in body's too.
+    `fingers` are the turns (N, 30, 3) rad of the left hand and the right; the jaw line, which the package has last, is
+    the built-in body's too.
     """
     body, count = anny.load(), len(drawn.joints)
     rest = body.rest_bodies(count)
@@ -303,7 +306,7 @@ JOINT_IDX = [
 
 
 def smplestx(count: int = 2) -> Example:
-    """SMPLest-X's test output: axis-angle parts, cam_trans, 137 joints relative to the pelvis and their heatmap positions, in the box's own camera."""
+    """SMPLest-X's test output: parts, cam_trans, 137 joints and their heatmap places, in the box's camera."""
     drawn = people(count, 44)
     aa = Rotation.from_matrix(drawn.rotations.reshape(-1, 3, 3)).as_rotvec().reshape(count, 24, 3)
     draw = np.random.default_rng(4)

@@ -22,7 +22,7 @@ from refine.transfer import refined_source, source_parameters
 
 
 def source_words(estimate: Estimate) -> dict[str, np.ndarray]:
-    """Return what the source said, refined where it was refined, with the camera; on its own body model, whose file need not be here.
+    """Return what the source stored, refined where it was refined, on its own body model, with the camera.
 
     Args:
         estimate: An estimate whose source is of the SMPL family.

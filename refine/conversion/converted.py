@@ -41,15 +41,16 @@ def convert(
 ) -> Converted:
     """Find the bodies of a model that fill the same surface.
 
-    Which vertices correspond is a matter of the two meshes, not of a body: it is found in a few bodies of the batch and used for all, so
-    that other bodies in the batch move a body by some millimetres along its surface.
+    Which vertices correspond is a matter of the two meshes, not of a body: it is found in a few bodies of the batch and
+    used for all, so that other bodies in the batch move a body by some millimetres along its surface.
 
     Args:
-        source: An estimate; or vertices (B, W, 3) m, all of one mesh; or joints alone, (B, 22 | 24 | 52 | 55 | 70, 3) m in the order of
-            SMPL's, SMPL-H's, SMPL-X's skeleton or MHR's keypoints. Centimetres and millimetres are noticed, and noted.
+        source: An estimate; or vertices (B, W, 3) m, all of one mesh; or joints alone, (B, 22 | 24 | 52 | 55 | 70, 3) m
+            in the order of SMPL's, SMPL-H's, SMPL-X's skeleton or MHR's keypoints. Centimetres and millimetres are
+            noticed, and noted.
         to: The model, its name, its file or a folder; None: the built-in body.
-        joints: Beside vertices of a mesh that is not the model's: its joints, in one of those orders or by name. SMPL-X's 10,475 vertices
-            need none.
+        joints: Beside vertices of a mesh that is not the model's: its joints, in one of those orders or by name.
+            SMPL-X's 10,475 vertices need none.
 
     Returns:
         The bodies and, for each, how far the two surfaces lie apart.

@@ -4,10 +4,11 @@
     BODY_MODELS   numpy's arrays, scipy's sparse matrices, chumpy's expressions                 ->  records
     both          OrderedDict, defaultdict                                                      ->  dictionaries
 
-Everything else is refused, and so are keys that are slow or deep to hash. Checkpoints are read by the first list; what else they name
-becomes a record that forgets (`refine.files.checkpoint`).
+Everything else is refused, and so are keys that are slow or deep to hash. Checkpoints are read by the first list; what
+else they name becomes a record that forgets (`refine.files.checkpoint`).
 
-Source: class paths as numpy 1 and 2, scipy 0.7 to 1.17, chumpy 0.70, torch 1 and 2, joblib 1 and Python 2 and 3 write them.
+Source: class paths as numpy 1 and 2, scipy 0.7 to 1.17, chumpy 0.70, torch 1 and 2, joblib 1 and Python 2 and 3 write
+them.
 """
 
 from collections.abc import Callable

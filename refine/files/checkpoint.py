@@ -3,8 +3,9 @@
     read_checkpoint(path) = the file's dictionaries, numbers and text, its tensors on the CPU; anything else in it is refused
     read_weights(path)    = its floating-point tensors by name, whatever else its trainer put beside them
 
-Trainers keep settings, callbacks and schedules in the file, as objects of their own classes (Lightning before 1.5, and so VPoser v2's files).
-The machine reads each of them as a record that forgets (`Forgotten`): nothing a file names is imported, called or run.
+Trainers keep settings, callbacks and schedules in the file, as objects of their own classes (Lightning before 1.5, and
+so VPoser v2's files). The machine reads each of them as a record that forgets (`Forgotten`): nothing a file names is
+imported, called or run.
 
 Source: the layouts of `torch.save` (`refine.files.torch_file`).
 """

@@ -4,7 +4,8 @@
 
 Arrays of objects follow as a whole pickle of their own. What a file may grow to is limited (`unpacked`).
 
-Source: joblib/joblib, `joblib/numpy_pickle.py` (NumpyArrayWrapper.read_array, NumpyUnpickler.load_build), `numpy_pickle_utils.py`.
+Source: joblib/joblib, `joblib/numpy_pickle.py` (NumpyArrayWrapper.read_array, NumpyUnpickler.load_build),
+`numpy_pickle_utils.py`.
 """
 
 import bz2

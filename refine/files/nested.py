@@ -31,7 +31,8 @@ def packed(content: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     """Return a dictionary of nested plain data as arrays that need no pickle.
 
     Args:
-        content: A dictionary of dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they like.
+        content: A dictionary of dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they
+            like.
 
     Returns:
         `content` and `numbers/<n>`.
@@ -176,5 +177,5 @@ def _is_lost(described: Any) -> bool:
 
 
 def _name(dtype: np.dtype[Any]) -> str:
-    """Return what two arrays have in common that may stand in one: byte order, and names, places and types of a record's fields."""
+    """Return what two arrays that may be stored as one have in common: byte order, and the fields of a record."""
     return repr(dtype)

@@ -3,9 +3,10 @@
     GLOBAL module name  ->  a record class if (module, name) is on the file's list (`allow_lists`), else InputError
     REDUCE, NEWOBJ      ->  StandIn(arguments);    BUILD  ->  StandIn.state, or what a reader of that class returns
 
-The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the middle of a stream, as
-torch's legacy files need. Here `pickletools` only decodes each opcode's argument; nothing of it, or of the machine below, calls
-anything a file names. Extension codes and out-of-band buffers are refused; keys that would be slow or deep to hash too.
+The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the
+middle of a stream, as torch's legacy files need. Here `pickletools` only decodes each opcode's argument; nothing of it,
+or of the machine below, calls anything a file names. Extension codes and out-of-band buffers are refused; keys that
+would be slow or deep to hash too.
 
 Source: the pickle machine as `pickletools` documents it (protocols 0 to 5).
 """
@@ -72,7 +73,8 @@ class Machine:
         """Read one pickle, to its STOP.
 
         Returns:
-            Dictionaries, lists, tuples, sets, text and numbers as they are, everything else a `StandIn` or what a reader made of it.
+            Dictionaries, lists, tuples, sets, text and numbers as they are, everything else a `StandIn` or what a
+            reader made of it.
 
         Raises:
             InputError: It asks for something that is not on the list.
@@ -279,7 +281,7 @@ _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine,
 
 
 def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
-    """Read a pickle of protocol 0 to 5 (Python 2's included, whose strings are read as latin1) as plain data and records.
+    """Read a pickle of protocol 0 to 5 as plain data and records; Python 2's strings are read as latin1.
 
     Args:
         data: The whole pickle.
@@ -290,7 +292,8 @@ def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
         What was pickled: dictionaries, lists, tuples, text and numbers as they are, everything else a `StandIn`.
 
     Raises:
-        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the machine.
+        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the
+            machine.
     """
     try:
         return Machine(io.BytesIO(data), name, allowed).load()

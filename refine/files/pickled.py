@@ -1,9 +1,10 @@
-"""The door to everything pickled: plain pickles, joblib's and torch's files, numpy's object files, read without executing anything.
+"""Reads everything pickled without executing it: pickles, joblib's and torch's files, numpy's object files.
 
-read_pickled(path) = plain data (`refine.files.plain_data`) of the records (`refine.files.pickle_machine`) of the file's bytes
+read_pickled(path) = plain data (`refine.files.plain_data`) of the records (`refine.files.pickle_machine`) of the file's
+bytes
 
-What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it one after the
-other: nobody changes it in place.
+What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it
+one after the other: nobody changes it in place.
 
 Source: the modules named above.
 """
@@ -38,7 +39,7 @@ HEAD = 2**20
 
 
 def kind(path: Path) -> str:
-    """Say what a file is, by its content: "pickle", "joblib", "torch", "npy", "npz", "json", or "" for anything else."""
+    """Return "pickle", "joblib", "torch", "npy", "npz" or "json" by a file's content, "" for anything else."""
     path = Path(path)
     known = stamp(path)
     return _kind(path) if known is None else _remembered_kind(path, *known)
@@ -78,8 +79,8 @@ def read_pickled(path: Path) -> Any:
         path: The file.
 
     Returns:
-        Dictionaries, lists, tuples, text, numbers and numpy arrays; torch's tensors as `TensorArray`. A numpy file of one object
-        is that object. Not to be changed in place.
+        Dictionaries, lists, tuples, text, numbers and numpy arrays; torch's tensors as `TensorArray`. A numpy file of
+        one object is that object. Not to be changed in place.
 
     Raises:
         InputError: The file is something else, damaged, too large, or asks for anything but plain data.

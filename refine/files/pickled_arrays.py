@@ -22,7 +22,8 @@ from refine.files.pickled_chumpy import OPERATIONS, Reader
 from refine.files.records import StandIn
 
 MAX_ELEMENTS = 2**28
-"""Of all arrays of a file together: 2 GiB of doubles. SMPL-X with 400 components has 3 * 10475 * (400 + 486), a tenth."""
+"""Of all arrays of a file together: 2 GiB of doubles. SMPL-X with 400 components has 3 * 10475 * (400 + 486), a
+tenth."""
 
 Array = NDArray[np.generic]
 

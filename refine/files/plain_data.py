@@ -5,8 +5,8 @@
     pathlib's paths, torch's devices and types                 ->  text
     OrderedDict, defaultdict                                   ->  dict
 
-A tensor is a strided window on a storage: entry i of it is storage[offset + sum(i * stride)]. Windows beyond their storage are refused,
-shared parts are read once, and what they would come to if they were not shared has a limit.
+A tensor is a strided window on a storage: entry i of it is storage[offset + sum(i * stride)]. Windows beyond their
+storage are refused, shared parts are read once, and what they would come to if they were not shared has a limit.
 
 Source: `torch._utils._rebuild_tensor_v2`, `ndarray.__reduce__`, `PurePath.__reduce__`.
 """

@@ -1,8 +1,8 @@
 """Regressors' files, one file one format: read as an `Estimate`, and written back in the regressor's own layout.
 
-A format is a module of this folder (or of an entry point in the group `refine.formats`) with the three functions of `Format`, which
-says their arguments once for all; its file name is the format's name. It states its camera habits in its docstring and converts them
-there and nowhere else.
+A format is a module of this folder (or of an entry point in the group `refine.formats`) with the three functions of
+`Format`, which says their arguments once for all; its file name is the format's name. It states its camera habits in
+its docstring and converts them there and nowhere else.
 """
 
 from pathlib import Path
@@ -40,21 +40,23 @@ class Format(Protocol):
 
         Args:
             path: The file.
-            body: The model to put the estimate on; None: the source's own where its file is found, else the built-in body.
-            camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay. It tells the
-                photo's size where `sizes` does not.
+            body: The model to put the estimate on; None: the source's own where its file is found, else the built-in
+                body.
+            camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay. It tells
+                the photo's size where `sizes` does not.
             sizes: (I, 2) px; only looked at where the file does not know them and its camera depends on them.
 
         Returns:
             All people of the file, in its order, in the photo's camera frame: m, px.
 
         Raises:
-            InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is given.
+            InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is
+                given.
         """
         ...
 
     def write(self, refined: Estimate, path: Path) -> None:
-        """Write `refined` in the layout of `refined.source`: same keys, shapes, dtypes and units, unknown keys untouched.
+        """Write `refined` in the layout of `refined.source`: same keys, shapes, dtypes and units, unknown keys kept.
 
         Where nothing was refined, what is written equals what was read.
 

@@ -3,8 +3,8 @@
     poses     joints three numbers each, and coefficients of hands, by the length: the table `LAYOUTS`
     handl, handr     45 axis-angles or coefficients, beside poses of 63
 
-Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/smplmodel/body_model.py` (NUM_POSES, extend_pose), `easymocap/bodymodel/smpl.py` lines 352-363,
-`easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`.
+Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/smplmodel/body_model.py` (NUM_POSES, extend_pose),
+`easymocap/bodymodel/smpl.py` lines 352-363, `easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`.
 """
 
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def coefficients_of(where: str, people: list[dict[str, Any]], layout: Layout) ->
 
 
 def posed(person: dict[str, Any], before: Tensor, after: Tensor, layout: Layout) -> dict[str, Any]:
-    """Return a person with the turned joints of `poses`, `handl` and `handr` renewed; the root's rotation stays in `Rh`."""
+    """Return a person with the turned joints of `poses`, `handl` and `handr` renewed; the root stays in `Rh`."""
     turned = [joint for joint in (before != after).flatten(1).any(1).nonzero()[:, 0].tolist() if joint]
     angles, places = rotation.log(after).numpy(), dict(layout.joints)
     poses = np.array(person["poses"], np.float64).reshape(-1)

@@ -1,4 +1,4 @@
-"""Mappings in memory that are a system's own output and no SMPL(-X) parameters by their public names: whose they are, and what to do.
+"""Mappings in memory that are a system's own output and no SMPL(-X) parameters: whose they are, what to do.
 
 Source: `_renames` (systems), the formats' `KEYS` (their files), isarandi/nlf@6f7ba6d `demo.ipynb` (NLF's dictionary).
 """
@@ -36,7 +36,7 @@ def refuse_places_that_are_none(where: str, content: object) -> None:
 
 
 def advice_on(content: object) -> str:
-    """Return what to do with a mapping that lacks SMPL's names: whose it is and what to rename, or which file to give; "" where nothing tells.
+    """Return whose a mapping without SMPL's names is and what to rename, or which file to give; "" where unknown.
 
     Args:
         content: The mapping, nested as it likes.

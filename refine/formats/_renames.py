@@ -1,9 +1,10 @@
-"""Systems whose files hold SMPL's parameters in a frame or camera that this file alone does not settle: what to rename to what.
+"""Systems whose files leave the frame or the camera of their parameters open: what to rename to what.
 
     a system is named where all of its telling names stand on one level of the file
 
-Source: isarandi/nlf `README.md` (predictions); Jeff-sjtu/HybrIK@9b8681d `scripts/demo_video.py` lines 96-347, `hybrik/models/HRNetWithCam.py` line 446; vye16/slahmr@58518fe
-`slahmr/optim/base_scene.py` lines 105-165; yohanshin/WHAM@2b54f77973 `lib/models/wham.py` (network's output); shubham-goel/4D-Humans@6ec79656a2 `demo.py`.
+Source: isarandi/nlf `README.md` (predictions); Jeff-sjtu/HybrIK@9b8681d `scripts/demo_video.py` lines 96-347,
+`hybrik/models/HRNetWithCam.py` line 446; vye16/slahmr@58518fe `slahmr/optim/base_scene.py` lines 105-165;
+yohanshin/WHAM@2b54f77973 `lib/models/wham.py` (network's output); shubham-goel/4D-Humans@6ec79656a2 `demo.py`.
 """
 
 from collections.abc import Sequence

@@ -53,7 +53,8 @@ class Tracks:
             advice: What to do where it is not.
 
         Raises:
-            InputError: Somebody lacks it, or has it in another shape or with other numbers of rows, or it is not finite.
+            InputError: Somebody lacks it, or has it in another shape or with other numbers of rows, or it is not
+                finite.
         """
         parts = []
         for key, pick in zip(self.keys, self.picks, strict=True):

@@ -3,10 +3,10 @@
     u = f (X + T_x) / (Z + T_z) + W/2,   f = max(W, H) / (2 tan 30°),   T = cam_trans
     T_z = 1 / (s tan 30° + 0.001),   (T_x, T_y) = (c_x, c_y) T_z tan 30°,   cam = (s, c_y, c_x)
 
-`joints` and `verts` have the middle of the hips (joints 45 and 46) at their origin, so SMPL's pelvis lies at joint 0 + T and `transl` is
-not known without the model. `params_pred` is cam, 22 rotations as their first two columns, and betas. Betas are 11, the last one SMPL+A's
-age. The file does not hold the photo's size: centre and focal length follow exactly from the stored joints and pixels. Pixels count from
-the image's corner.
+`joints` and `verts` have the middle of the hips (joints 45 and 46) at their origin, so SMPL's pelvis lies at joint 0 +
+T and `transl` is not known without the model. `params_pred` is cam, 22 rotations as their first two columns, and betas.
+Betas are 11, the last one SMPL+A's age. The file does not hold the photo's size: centre and focal length follow exactly
+from the stored joints and pixels. Pixels count from the image's corner.
 
 Source: Arthur151/ROMP, `simple_romp/bev/post_parser.py`, `simple_romp/bev/main.py`; checked on real files.
 """
@@ -115,8 +115,9 @@ def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as BEV's npz.
 
-    Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts`
-    is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
+    Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and
+    `verts` is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep
+    every number.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -163,7 +164,7 @@ def _cam(translation: Tensor) -> np.ndarray:
 
 
 def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: Tensor) -> np.ndarray:
-    """Return the network's raw vector (B, 146) with refined camera and rotations; unturned joints keep their six numbers."""
+    """Return the network's raw vector (B, 146) with refined camera and rotations; unturned joints keep theirs."""
     turned = (back.pose != pose).flatten(2).any(2)[:, :ROTATIONS, None].numpy()
     six = back.pose[:, :ROTATIONS, :, :2].reshape(len(stored), ROTATIONS, 6).numpy()
     last = 3 + 6 * ROTATIONS
@@ -173,7 +174,7 @@ def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: 
 
 
 def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
-    """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
+    """Recover centre and focal length from joints and pixels: one camera a body, all the same; and the rule."""
     known = known_rows(content, ("joints", "cam_trans", "pj2d_org"))
     advice = "The file was changed after BEV wrote it, or is another program's."
     found = recover(str(path), known["joints"] + known["cam_trans"][:, None], known["pj2d_org"], advice)

@@ -2,16 +2,17 @@
 
     u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = global_t (m),   f = focal_l = sqrt(W² + H²) px
 
-`global_t` is SMPL's `transl`; `pred_joints` (24 of SMPL's own, 21 picked vertices) have it added already, which is the trap. `pose` is
-axis-angle (N, 72) or matrices (N, 24, 3, 3) (`--pose_format`); SMPL has no hand mean. `imgname` names images, `detection_all[:, 0]` says which
-image each person is in. The photo's size is not stored, and the principal point depends on it: W² + H² = f² alone does not tell. Pixels
-count from the image's corner.
+`global_t` is SMPL's `transl`; `pred_joints` (24 of SMPL's own, 21 picked vertices) have it added already, which is the
+trap. `pose` is axis-angle (N, 72) or matrices (N, 24, 3, 3) (`--pose_format`); SMPL has no hand mean. `imgname` names
+images, `detection_all[:, 0]` says which image each person is in. The photo's size is not stored, and the principal
+point depends on it: W² + H² = f² alone does not tell. Pixels count from the image's corner.
 
-haofanwang/CLIFF writes the same keys; the eighth column of its detections is a person's identity where the seventh is 0.99, and a file of
-`--infill` has more rows of `pred_joints` and `detection_all` than poses: those are interpolated joints, and are kept as they are.
+haofanwang/CLIFF writes the same keys; the eighth column of its detections is a person's identity where the seventh is
+0.99, and a file of `--infill` has more rows of `pred_joints` and `detection_all` than poses: those are interpolated
+joints, and are kept as they are.
 
-Source: huawei-noah/noah-research@0f51e31195 `CLIFF/demo.py`, @7956f49b22 `CLIFF/common/utils.py` (cam_crop2full, estimate_focal_length);
-haofanwang/CLIFF@f38cad87cb `demo.py` lines 120-180 and 260-445.
+Source: huawei-noah/noah-research@0f51e31195 `CLIFF/demo.py`, @7956f49b22 `CLIFF/common/utils.py` (cam_crop2full,
+estimate_focal_length); haofanwang/CLIFF@f38cad87cb `demo.py` lines 120-180 and 260-445.
 """
 
 from pathlib import Path
@@ -95,8 +96,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as CLIFF's npz.
 
-    Rotations, `global_t` and `pred_joints` are refined (`_carry` says how joints are carried), `shape` on SMPL's own file too; `focal_l`,
-    detections and unknown keys stay. Bodies that did not change keep every number.
+    Rotations, `global_t` and `pred_joints` are refined (`_carry` says how joints are carried), `shape` on SMPL's own
+    file too; `focal_l`, detections and unknown keys stay. Bodies that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

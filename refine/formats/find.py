@@ -1,4 +1,4 @@
-"""The door to all formats: which of them a file is, reading it, and writing a refined estimate back in its source's own.
+"""Finds the format of a file, reads it, and writes a refined estimate back in its source's own.
 
 read(path) = the one format that recognises the file . read(path)
 """
@@ -51,10 +51,12 @@ def read(
         body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
         camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
         format: The format's name, where the file should not be asked.
-        sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not know them.
+        sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not
+            know them.
 
     Returns:
-        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format (`nobody`).
+        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format
+        (`nobody`).
 
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
@@ -90,7 +92,7 @@ def write(refined: Estimate, path: str | Path) -> None:
 
 
 def written_note(refined: Estimate) -> str:
-    """Return what reading a written estimate on its source's own model costs, in mm and px a person; empty where nothing (`_beside`)."""
+    """Return what reading a written estimate on its source's own model costs, in mm and px; empty where nothing."""
     return absence_note(refined, refined_source(refined))
 
 

@@ -1,14 +1,15 @@
-"""GVHMR's `hmr4d_results.pt` of a video: one person's track, SMPL-X's body in the camera's frame and in a gravity-aligned world.
+"""GVHMR's `hmr4d_results.pt` of a video: one person's SMPL-X track in the camera's frame and in a world.
 
     u = f (X + T_x) / (Z + T_z) + c_x,   v = f (Y + T_y) / (Z + T_z) + c_y,   f and c from K_fullimg, T = transl (m)
 
-`K_fullimg` is of the full frame (the demo's: f = sqrt(W² + H²), c = (W/2, H/2)), so twice its centre is the frame's size and pixels count
-from the image's corner. `smpl_params_incam` is SMPL-X without hands and face, in spite of its name: the trap; it is drawn with the mean
-hand of SMPL-X (flat_hand_mean=False), which the file does not hold. `smpl_params_global` is the same body in a world with y up.
-`net_outputs` are the network's, before anybody touched them, and stay.
+`K_fullimg` is of the full frame (the demo's: f = sqrt(W² + H²), c = (W/2, H/2)), so twice its centre is the frame's
+size and pixels count from the image's corner. `smpl_params_incam` is SMPL-X without hands and face, in spite of its
+name: the trap; it is drawn with the mean hand of SMPL-X (flat_hand_mean=False), which the file does not hold.
+`smpl_params_global` is the same body in a world with y up. `net_outputs` are the network's, before anybody touched
+them, and stay.
 
-Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`, `hmr4d/utils/geo/hmr_cam.py`
-lines 6-17, `hmr4d/utils/smplx_utils.py` (make_smplx).
+Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`,
+`hmr4d/utils/geo/hmr_cam.py` lines 6-17, `hmr4d/utils/smplx_utils.py` (make_smplx).
 """
 
 from collections.abc import Mapping
@@ -85,8 +86,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as GVHMR's pt.
 
-    `smpl_params_incam` is refined and `smpl_params_global` follows it; `K_fullimg`, `net_outputs` and unknown keys stay. Frames that did
-    not change keep every number.
+    `smpl_params_incam` is refined and `smpl_params_global` follows it; `K_fullimg`, `net_outputs` and unknown keys
+    stay. Frames that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

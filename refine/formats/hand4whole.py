@@ -2,14 +2,17 @@
 
     u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   box (x, y, w, h)
 
-The file holds neither T (m) nor the box (px), both of which the demo knows and drops. T is in the vertices of `output.obj` (camera frame, y
-down, not turned), which the demo writes beside it; the box is nowhere, so the camera must be given. Pixels count from the image's corner.
-Hand poses are axis-angle on top of the model's mean hand: the layer has `use_pca=False` and smplx's default, no `flat_hand_mean`.
+The file holds neither T (m) nor the box (px), both of which the demo knows and drops. T is in the vertices of
+`output.obj` (camera frame, y down, not turned), which the demo writes beside it; the box is nowhere, so the camera must
+be given. Pixels count from the image's corner. Hand poses are axis-angle on top of the model's mean hand: the layer has
+`use_pca=False` and smplx's default, no `flat_hand_mean`.
 
-The model's file is not at hand to say where the pelvis is in those vertices: a body in the same pose is laid into their bounding box,
-which is right to two centimetres or three. A key `transl` (3 numbers, m) in the file is taken before the obj; a refined file has one.
+The model's file is not at hand to say where the pelvis is in those vertices: a body in the same pose is laid into their
+bounding box, which is right to two centimetres or three. A key `transl` (3 numbers, m) in the file is taken before the
+obj; a refined file has one.
 
-Source: mks0601/Hand4Whole_RELEASE@c94908654b `demo/demo.py` lines 75-140, `main/config.py` lines 22-34, `common/utils/human_models.py` lines 10-14.
+Source: mks0601/Hand4Whole_RELEASE@c94908654b `demo/demo.py` lines 75-140, `main/config.py` lines 22-34,
+`common/utils/human_models.py` lines 10-14.
 """
 
 from collections.abc import Mapping
@@ -53,7 +56,7 @@ ADVICE = "Run Hand4Whole's demo.py again."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, `rhand_pose`, `shape` and `expr`."""
+    """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, ... (`KEYS`)."""
     return begins_with(path, "{", KEYS)
 
 
@@ -95,8 +98,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as Hand4Whole's JSON.
 
-    Rotations are refined, `shape` and `expr` on SMPL-X's own file too, unknown keys stay. A refined file gets a key `transl`, for the
-    format has no other place for it, and `refine_note` says so; beside one that is as it was the obj is put again.
+    Rotations are refined, `shape` and `expr` on SMPL-X's own file too, unknown keys stay. A refined file gets a key
+    `transl`, for the format has no other place for it, and `refine_note` says so; beside one that is as it was the obj
+    is put again.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -2,15 +2,18 @@
 
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
-The network sees the photo scaled into a padded square of S pixels with f = S / (2 tan 30°) and c = (S/2, S/2): the same camera. Its
-pixels count from the corner. The file holds neither the photo's size nor a `--fov` other than the demo's 60°.
-There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else the built-in body is fitted
-to the surface, from vertices with names. A zero hand pose is a flat hand (`flat_hand_mean=True`).
+The network sees the photo scaled into a padded square of S pixels with f = S / (2 tan 30°) and c = (S/2, S/2): the same
+camera. Its pixels count from the corner. The file holds neither the photo's size nor a `--fov` other than the demo's
+60°. There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else
+the built-in body is fitted to the surface, from vertices with names. A zero hand pose is a flat hand
+(`flat_hand_mean=True`).
 
-A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where readers of one array do
-not look, stands a second one with the refined bodies (`refine/estimate/found.py`); where the vertices were changed since, one is fitted anew.
+A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where
+readers of one array do not look, stands a second one with the refined bodies (`refine/estimate/found.py`); where the
+vertices were changed since, one is fitted anew.
 
-Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411 `blocks/smpl_layer.py` (hand mean).
+Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411
+`blocks/smpl_layer.py` (hand mean).
 """
 
 import io
@@ -85,7 +88,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 
 
 def write(refined: Estimate, path: Path) -> None:
-    """Write an estimate back as Multi-HMR's npy: the vertices of the people that changed carried along, the others' as they were.
+    """Write an estimate back as Multi-HMR's npy, the vertices of the people that changed carried along.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -121,7 +124,7 @@ def _behind(path: Path) -> list[str]:
 
 
 def _refined_before(vertices: Tensor, behind: list[str]) -> Converted | None:
-    """Return the refined bodies behind the vertices, None where there are none or somebody's vertices were changed since."""
+    """Return the refined bodies behind the vertices; None: there are none, or vertices were changed since."""
     from refine.body.load import load_body
 
     found = found_by_words({KEY: behind}, vertices.flatten(1))

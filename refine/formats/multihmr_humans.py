@@ -1,13 +1,16 @@
-"""Multi-HMR's list of people as its model returns it, saved whole: SMPL-X's parameters of one photo (torch, pickle or numpy file).
+"""Multi-HMR's list of people as its model returns it, saved whole: SMPL-X of one photo (torch, pickle, numpy).
 
     rotvec (53, 3) = root, 21 of the body, 15 + 15 of the hands, jaw, on a flat hand        transl_pelvis (1, 3): the pelvis, m, camera frame
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
-The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the padded square the network saw, whose side is not stored.
-Eyes are at rest. `j3d` are the package smplx's first 127 joints in the camera's frame. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`, `j2d_smplx`.
+The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the
+padded square the network saw, whose side is not stored. Eyes are at rest. `j3d` are the package smplx's first 127
+joints in the camera's frame. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`,
+`j2d_smplx`.
 
-Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py` (j3d: the layer's own list),
-`utils/humans.py` (get_smplx_joint_names: smplx's JOINT_NAMES[:127]). Its later `multi_hmr_anny` lists 163 rotations of Anny and no expression, and is not read.
+Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py` (j3d: the
+layer's own list), `utils/humans.py` (get_smplx_joint_names: smplx's JOINT_NAMES[:127]). Its later `multi_hmr_anny`
+lists 163 rotations of Anny and no expression, and is not read.
 """
 
 from pathlib import Path
@@ -97,8 +100,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as the same list.
 
-    `rotvec`, `transl_pelvis`, `transl` (the head) and the joints are refined, `shape` and `expression` on SMPL-X's own file too; surface and
-    pixels are left out of a person who changed. Who did not keeps every number.
+    `rotvec`, `transl_pelvis`, `transl` (the head) and the joints are refined, `shape` and `expression` on SMPL-X's own
+    file too; surface and pixels are left out of a person who changed. Who did not keeps every number.
 
     Raises:
         InputError: The estimate was read from another format.

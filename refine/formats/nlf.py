@@ -1,16 +1,18 @@
-"""NLF's dictionary `detect_smpl_batched` returned, saved: people of some images, SMPL or SMPL-X, joints in mm, seen through a lens it does not say.
+"""NLF's dictionary of `detect_smpl_batched`, saved: SMPL or SMPL-X of some images, joints in mm, no lens.
 
     joints3d = 1000 (pose, betas, trans)  mm;      joints2d = f (X / Z, Y / Z) + c  px of the image;     f, c by least squares over all points
     (u - c) Z = f X  for both axes:   [X, Z, 0; Y, 0, Z] (f, c_x, c_y) = (u Z, v Z)
 
-Values are a list of one (people, ...) a image, one array of one image's people, or (images, people, ...). The camera is what the call was given; its default is 55°
-across the longer side, which stands in where the file has no `joints2d` (the photo's size must be given then). Where the points do not
-project so, the call had extrinsics or distortion, and the file is refused: joints are in a world then. Whether joints are m or mm, the
-rotations tell by the skeleton's size. `trans` lacks the people's place in some releases (fixed in 0.2.2): joints say the place. Rotations are
-axis-angle, of SMPL-X with a flat hand (whole rotations). Pixels count from the image's corner (c = half the image).
+Values are a list of one (people, ...) a image, one array of one image's people, or (images, people, ...). The camera is
+what the call was given; its default is 55° across the longer side, which stands in where the file has no `joints2d`
+(the photo's size must be given then). Where the points do not project so, the call had extrinsics or distortion, and
+the file is refused: joints are in a world then. Whether joints are m or mm, the rotations tell by the skeleton's size.
+`trans` lacks the people's place in some releases (fixed in 0.2.2): joints say the place. Rotations are axis-angle, of
+SMPL-X with a flat hand (whole rotations). Pixels count from the image's corner (c = half the image).
 
-Source: isarandi/nlf@6f7ba6d `demo.ipynb` (names), as in its releases' `nlf/pt/multiperson/multiperson_model.py` (`_estimate_parametric_batched`: units, trans;
-`detect_parametric_batched`: default_fov_degrees=55), isarandi/smplfitter (`pose_rotvecs`: whole rotations). Source only, never held against a real file.
+Source: isarandi/nlf@6f7ba6d `demo.ipynb` (names), as in its releases' `nlf/pt/multiperson/multiperson_model.py`
+(`_estimate_parametric_batched`: units, trans; `detect_parametric_batched`: default_fov_degrees=55), isarandi/smplfitter
+(`pose_rotvecs`: whole rotations). Source only, never held against a real file.
 """
 
 from pathlib import Path
@@ -73,7 +75,7 @@ NOTE = (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a dictionary with `pose`, `betas`, `trans` and `joints3d`, and NLF's further names beside."""
+    """Say whether a file is a dictionary with `pose`, `betas`, `trans`, `joints3d` and further names of NLF's."""
     what = kind(path)
     if what not in ("torch", "pickle", "joblib", "npy", "npz") or (
         what == "npz" and not set(member_names(path)) >= KEYS
@@ -126,8 +128,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as NLF's dictionary.
 
-    `pose`, `trans`, `joints3d` and `joints2d` are refined, `betas` on the model's own file too; vertices and nonparametric points are left
-    out of a refined file. People who did not change keep every number, and unknown keys stay.
+    `pose`, `trans`, `joints3d` and `joints2d` are refined, `betas` on the model's own file too; vertices and
+    nonparametric points are left out of a refined file. People who did not change keep every number, and unknown keys
+    stay.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -231,7 +234,8 @@ def _camera(
     """Return one camera a body, and how it was found.
 
     Raises:
-        InputError: Stored points are not those of a camera in whose frame the joints are, or nobody told the photo's size.
+        InputError: Stored points are not those of a camera in whose frame the joints are, or nobody told the photo's
+            size.
     """
     if "joints2d" not in content:
         size = needed_sizes(where, rows.index, sizes, camera)

@@ -25,7 +25,7 @@ NOTE = "Nobody is in this result."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file holds nobody; other formats recognise the empty files that have their names too, and give them here."""
+    """Say whether a file holds nobody; other formats give empty files that have their names here."""
     return holds_nobody(path)
 
 

@@ -1,13 +1,14 @@
-"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or a file with these arrays, of any container.
+"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or a file of any container.
 
     pelvis = rest pelvis + transl,   pose = exp(axis-angle) or the matrix itself
 
-Names: global_orient, body_pose, betas, transl, left_hand_pose, right_hand_pose, jaw_pose, leye_pose, reye_pose, expression; also
-understood: joints and vertices (camera frame, m, `transl` included), full_pose, gender, and a camera as focal, center, size (px; size is
-(height, width)). Rotations are axis-angle or matrices, flat or per joint, with or without a batch axis, each name for itself: the number
-of values tells. Body poses of 23 joints are SMPL's; of 21, SMPL-X's, or SMPL-H's where there are hands and no face. Where the
-principal point is (W/2, H/2) pixels already count from the image's corner. The names other systems publish the same numbers under are
-understood too, and written again (`_spelling`); places that are none in the camera's frame are refused.
+Names: global_orient, body_pose, betas, transl, left_hand_pose, right_hand_pose, jaw_pose, leye_pose, reye_pose,
+expression; also understood: joints and vertices (camera frame, m, `transl` included), full_pose, gender, and a camera
+as focal, center, size (px; size is (height, width)). Rotations are axis-angle or matrices, flat or per joint, with or
+without a batch axis, each name for itself: the number of values tells. Body poses of 23 joints are SMPL's; of 21,
+SMPL-X's, or SMPL-H's where there are hands and no face. Where the principal point is (W/2, H/2) pixels already count
+from the image's corner. The names other systems publish the same numbers under are understood too, and written again
+(`_spelling`); places that are none in the camera's frame are refused.
 
 Source: the package smplx, `body_models.py` (names and shapes of the `forward` arguments and outputs).
 """
@@ -51,10 +52,12 @@ DERIVED = ("vertices", "full_pose")
 """What the regressor's model made of its parameters: left out of a refined file, for they are not refined."""
 
 FAR_M = 1.0
-"""Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within 0.4 m)."""
+"""Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within
+0.4 m)."""
 
 UPRIGHT = -0.3
-"""y of the up axis of people in a recorded motion, in the mean: -1 in a camera's frame, 1 or 0 in a world with y or z up."""
+"""y of the up axis of people in a recorded motion, in the mean: -1 in a camera's frame, 1 or 0 in a world with y or z
+up."""
 
 NOTE = (
     "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and the source's "
@@ -63,7 +66,7 @@ NOTE = (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file holds `global_orient` and `body_pose`, under these or other published names, and is no other format's."""
+    """Say whether a file holds `global_orient` and `body_pose`, in any spelling, and is no other format's."""
     from refine.formats.find import formats
 
     if not holds_parameters(path):
@@ -203,7 +206,7 @@ def nobody_in(init: object) -> bool:
 
 
 def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Camera | None:
-    """Return the camera that stands beside the parameters (focal, size and perhaps center, or K), None if there is none.
+    """Return the camera beside the parameters (focal, size and perhaps center, or K), None if there is none.
 
     Args:
         source: The parameters.
@@ -240,8 +243,9 @@ def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Came
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate as an npz file of the same names, shapes and dtypes.
 
-    Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are carried along
-    (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so. Where nothing was refined all is as it was read.
+    Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are
+    carried along (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so.
+    Where nothing was refined all is as it was read.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -287,7 +291,7 @@ def _arrays(init: Mapping[str, object] | object) -> dict[str, object]:
 
 
 def _check_upright(source: Source) -> None:
-    """Refuse a recorded motion whose people stand upright in a world instead of in the camera's frame, whose y points down.
+    """Refuse a recorded motion whose people stand upright in a world and not in the camera's frame (y down).
 
     Raises:
         InputError: They do.

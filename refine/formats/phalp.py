@@ -1,19 +1,23 @@
-"""PHALP's tracks of a video (4D-Humans, TokenHMR): a joblib file of frames, in each of them lists with an entry a person.
+"""PHALP's tracks of a video (4D-Humans, TokenHMR): a joblib file of frames, lists with an entry a person in each.
 
     u = f (X + T_x) / (Z + T_z) + M/2 - left,   v likewise with top,   T = camera (m),   f = 5000 / 256 M,   M = max(W, H)
     2d_joints = (u + left, v + top) / M,   left = floor((M - W) / 2),   top = floor((M - H) / 2),   size = [H, W]
 
-`camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the trap. `3d_joints` are
-without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first,
-fourteen of them SMPL's own joints, then 19 regressed from the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
-and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from the image's corner.
+`camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the
+trap. `3d_joints` are without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL
+wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first, fourteen of them SMPL's own joints, then 19 regressed from
+the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat
+joints, camera and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from
+the image's corner.
 
-An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what was seen last. One
-of -1 was filled in by PHALP's postprocessor. Neither belongs to its frame's photo: they are no bodies, and stay as they are in the file.
+An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what
+was seen last. One of -1 was filled in by PHALP's postprocessor. Neither belongs to its frame's photo: they are no
+bodies, and stay as they are in the file.
 
-Source: brjathu/PHALP@96f7e6c09f `phalp/trackers/PHALP.py` lines 139-290 and 386-475, `phalp/models/hmar/hmar.py` lines 104-136,
-`phalp/utils/smpl_utils.py` lines 28-56 (SMPL, smpl_to_openpose), `phalp/visualize/postprocessor.py` lines 25-75, `phalp/utils/utils.py` lines 114-122;
-shubham-goel/4D-Humans@6ec79656a2 `track.py`; saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
+Source: brjathu/PHALP@96f7e6c09f `phalp/trackers/PHALP.py` lines 139-290 and 386-475, `phalp/models/hmar/hmar.py` lines
+104-136, `phalp/utils/smpl_utils.py` lines 28-56 (SMPL, smpl_to_openpose), `phalp/visualize/postprocessor.py` lines
+25-75, `phalp/utils/utils.py` lines 114-122; shubham-goel/4D-Humans@6ec79656a2 `track.py`;
+saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
 """
 
 from collections.abc import Mapping
@@ -139,8 +143,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PHALP's pkl.
 
-    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and the tracker's `loca`
-    and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
+    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and
+    the tracker's `loca` and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

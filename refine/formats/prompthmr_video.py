@@ -1,14 +1,14 @@
-"""PromptHMR's `results.pkl` of a video: each person's track, SMPL-X's body in the camera's frame and in a gravity-aligned world.
+"""PromptHMR's `results.pkl` of a video: people's SMPL-X tracks in the camera's frame and in a world.
 
     u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = camera["img_focal"], c = camera["img_center"] (px), T = trans (m)
 
-One camera for all frames, of the video as it was processed (scaled to a height of at most 896 px): twice its centre is that size. `trans`
-is SMPL-X's `transl`. The last 30 matrices of `smplx_cam["rotmat"]`, the fingers', are zeros and no rotations, which is the trap: they are
-left alone, and fingers do not turn. `smplx_cam["pose"]` (N, 75) is the same body as axis-angles. `smplx_world` is it in the world,
-through a moving camera. Pixels count from the image's corner.
+One camera for all frames, of the video as it was processed (scaled to a height of at most 896 px): twice its centre is
+that size. `trans` is SMPL-X's `transl`. The last 30 matrices of `smplx_cam["rotmat"]`, the fingers', are zeros and no
+rotations, which is the trap: they are left alone, and fingers do not turn. `smplx_cam["pose"]` (N, 75) is the same body
+as axis-angles. `smplx_world` is it in the world, through a moving camera. Pixels count from the image's corner.
 
-Source: yufu-wang/PromptHMR@ea85d0abc7 `pipeline/pipeline.py` lines 60-400, `pipeline/phmr_vid.py` lines 84-115, `pipeline/world.py`
-(transform_smpl_params), `pipeline/tools.py` (est_camera, est_calib).
+Source: yufu-wang/PromptHMR@ea85d0abc7 `pipeline/pipeline.py` lines 60-400, `pipeline/phmr_vid.py` lines 84-115,
+`pipeline/world.py` (transform_smpl_params), `pipeline/tools.py` (est_camera, est_calib).
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ JOINTS = 22
 """The root and 21 body joints; jaw, eyes and fingers are not estimated."""
 
 SCALED = 0.02
-"""Frames whose size differs from twice the centre by more than this, relatively, are not the ones that were processed."""
+"""Frames whose size differs from twice the centre by more than this, relatively, are not the ones that were
+processed."""
 
 ADVICE = "Write the file again with PromptHMR's own scripts/demo_video.py."
 
@@ -100,7 +101,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PromptHMR's pkl of a video.
 
-    `smplx_cam` is refined and `smplx_world` follows it. Rows that did not change keep every number, and unknown keys stay.
+    `smplx_cam` is refined and `smplx_world` follows it. Rows that did not change keep every number, and unknown keys
+    stay.
 
     Raises:
         InputError: The estimate was read from another format.

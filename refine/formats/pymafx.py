@@ -3,14 +3,16 @@
     orig_cam_t = (tx + 2 (cx - W/2)/(b s), ty + 2 (cy - H/2)/(b s), 2 f/(b s)),   f = 5000 px,   pred_cam = (s, tx, ty),   box (cx, cy, b px)
     orig_cam   = (s h/W, s h/H, tx + 2 (cx - W/2)/(s h), ty + 2 (cy - H/2)/(s h)),   h = bboxes[:, 2] (px), a pixel or two from b
 
-`orig_cam_t` (m) is SMPL-X's `transl` in the photo, whose principal point is (W/2, H/2); its size is not stored, but W = s h / orig_cam[0] and
-H = s h / orig_cam[1] exactly. Pixels count from the image's corner. Rotations stand twice: `smplx_params` is a list of batches of matrices, `body_pose`
-with the root first and SMPL's two hand joints last, which SMPL-X does not use; `pose` (N, 72) is the same as axis-angle. Matrices go into
-smplx's `SMPLXLayer`, which adds no mean hand: they are whole rotations. `joints3d` are SPIN's 49 in the model's frame, the ninth the pelvis.
-`frame_ids` count the video's frames, or the folder's images by name.
+`orig_cam_t` (m) is SMPL-X's `transl` in the photo, whose principal point is (W/2, H/2); its size is not stored, but W =
+s h / orig_cam[0] and H = s h / orig_cam[1] exactly. Pixels count from the image's corner. Rotations stand twice:
+`smplx_params` is a list of batches of matrices, `body_pose` with the root first and SMPL's two hand joints last, which
+SMPL-X does not use; `pose` (N, 72) is the same as axis-angle. Matrices go into smplx's `SMPLXLayer`, which adds no mean
+hand: they are whole rotations. `joints3d` are SPIN's 49 in the model's frame, the ninth the pelvis. `frame_ids` count
+the video's frames, or the folder's images by name.
 
-Source: HongwenZhang/PyMAF-X@a6fef4deb7 `apps/demo_smplx.py` lines 67-88 and 285-400, `models/pymaf_net.py` lines 486-620, `models/smpl.py` lines 218
-and 359-520, `utils/geometry.py` lines 462-482, `utils/demo_utils.py` lines 251-268, `core/constants.py` lines 16-113.
+Source: HongwenZhang/PyMAF-X@a6fef4deb7 `apps/demo_smplx.py` lines 67-88 and 285-400, `models/pymaf_net.py` lines
+486-620, `models/smpl.py` lines 218 and 359-520, `utils/geometry.py` lines 462-482, `utils/demo_utils.py` lines 251-268,
+`core/constants.py` lines 16-113.
 """
 
 from pathlib import Path
@@ -122,8 +124,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PyMAF-X's joblib file.
 
-    Rotations in both places, the three cameras and `joints3d` are refined, `betas` on SMPL-X's own file too; unknown keys stay. `verts` and
-    `smplx_verts` are left out of a refined file, and `refine_note` says so. Bodies that did not change keep every number.
+    Rotations in both places, the three cameras and `joints3d` are refined, `betas` on SMPL-X's own file too; unknown
+    keys stay. `verts` and `smplx_verts` are left out of a refined file, and `refine_note` says so. Bodies that did not
+    change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

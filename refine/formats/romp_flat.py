@@ -1,7 +1,7 @@
 """ROMP's or BEV's dictionary of one photo saved again with its names at the top: `np.savez(path, **results)`.
 
-The same numbers as in `results` (`romp`, `bev`): `joints` and `verts` are relative to the body's own origin, the place is in `cam` and `cam_trans`. Whoever takes
-these joints for the camera's puts every pelvis into the lens.
+The same numbers as in `results` (`romp`, `bev`): `joints` and `verts` are relative to the body's own origin, the place
+is in `cam` and `cam_trans`. Whoever takes these joints for the camera's puts every pelvis into the lens.
 
 Source: apple/ml-neuman issue 77 (who saves it so); the numbers as in `romp` and `bev`.
 """

@@ -1,9 +1,10 @@
-"""ROMP's and BEV's `video_results.npz`: one dictionary of each frame's people, and the same again by track where people were tracked.
+"""ROMP's and BEV's `video_results.npz`: one dictionary of each frame's people, and the same by track.
 
     results = {frame: {cam, joints, pj2d_org, ...}}      sequence_results = {track: {frame_id: [...], cam: [...], joints: [...], ...}}
 
-Every frame is what `romp` or `bev` read of a photo. Frames are named after the pictures that were written, in the video's order; a frame without people
-is an empty dictionary or None, and stays. Entry n of a track is the person of that track in frame `frame_id[n]`.
+Every frame is what `romp` or `bev` read of a photo. Frames are named after the pictures that were written, in the
+video's order; a frame without people is an empty dictionary or None, and stays. Entry n of a track is the person of
+that track in frame `frame_id[n]`.
 
 Source: Arthur151/ROMP@a8558ae `simple_romp/romp/utils.py` lines 43-109 (ResultSaver, save_video_results).
 """

@@ -2,16 +2,18 @@
 
     u = f (X + T_x) / (Z + T_z) + W/2,   T = pred_cam_t,   X = pred_keypoints_3d, pred_vertices, pred_joint_coords
 
-in the whole photo. Where the file has no `focal_length`, f and the centre follow exactly from the keypoints and their pixels; W and H are
-twice the centre. Pixels count from the image's corner. MHR is not an SMPL: the built-in body is fitted to the 70 keypoints, hands
-included, and to the surface. Fingers are known by their joints, so there is no hand mean.
+in the whole photo. Where the file has no `focal_length`, f and the centre follow exactly from the keypoints and their
+pixels; W and H are twice the centre. Pixels count from the image's corner. MHR is not an SMPL: the built-in body is
+fitted to the 70 keypoints, hands included, and to the surface. Fingers are known by their joints, so there is no hand
+mean.
 
-A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters cannot be made from
-that and are left out. What was refined stands beside them in the built-in body's words (`refine_pose`, ...), from which it is read back
-as long as the surface is the one it was written with (`refine_of`).
+A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters
+cannot be made from that and are left out. What was refined stands beside them in the built-in body's words
+(`refine_pose`, ...), from which it is read back as long as the surface is the one it was written with (`refine_of`).
 
-Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`, `sam_3d_body/metadata/mhr70.py`; the npz as in
-facebookresearch/MHR@4debaacf, `tools/mhr_smpl_conversion/data/sam3d_body_outputs`, whose camera was checked.
+Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`,
+`sam_3d_body/metadata/mhr70.py`; the npz as in facebookresearch/MHR@4debaacf,
+`tools/mhr_smpl_conversion/data/sam3d_body_outputs`, whose camera was checked.
 """
 
 import hashlib
@@ -71,7 +73,8 @@ REFINED = {
 }
 REFINED_SCALE = "refine_scale"
 REFINED_OF = "refine_of"
-"""Digest of the surface, points and place the refined body was written with: where they were changed since, it is fitted anew."""
+"""Digest of the surface, points and place the refined body was written with: where they were changed since, it is
+fitted anew."""
 OF = ("pred_vertices", "pred_keypoints_3d", "pred_cam_t")
 
 CHANGED = "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted anew."

@@ -2,7 +2,8 @@
 
 Everybody of the list is what `sam3dbody` reads of one person's npz: the same names, camera and traps.
 
-Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py` (process_one_image); `sam3dbody`.
+Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py` (process_one_image);
+`sam3dbody`.
 """
 
 from dataclasses import replace

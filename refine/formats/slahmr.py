@@ -1,16 +1,19 @@
-"""SLAHMR's `<video>_<iteration>_world_results.npz`: the people of a video in one world, SMPL-H, seen by the camera that walks through it.
+"""SLAHMR's `<video>_<iteration>_world_results.npz`: SMPL-H in one world, seen by the camera that moves in it.
 
     x_camera = cam_R x + cam_t,    u = f_x x_camera / z_camera + c_x,    v likewise,    (f_x, f_y, c_x, c_y) = intrins (px)
     root = cam_R root_orient,    T = cam_R (trans + J_0) + cam_t - J_0,    J_0 the pelvis at rest
 
-`root_orient` and `trans` are in the world, which is the trap; `cam_t` has `world_scale` in it already. Arrays are (people, frames, ...), `betas` (people, 16 or 10);
-`track_mask` says which frames a person's track covers, all of them where there is none (the earlier stages). Rotations are axis-angle, the 21 of the
-body only; hands are flat. Frame 0 is the first of the sequence that SLAHMR was run on. J_0 is the mean body's, some millimetres from the
-person's own. `..._prior_results.npz` beside it is in the motion prior's frame and has no cameras: it cannot be read. Pixels count from the
-image's corner (c = half the photo).
+`root_orient` and `trans` are in the world, which is the trap; `cam_t` has `world_scale` in it already. Arrays are
+(people, frames, ...), `betas` (people, 16 or 10); `track_mask` says which frames a person's track covers, all of them
+where there is none (the earlier stages). Rotations are axis-angle, the 21 of the body only; hands are flat. Frame 0 is
+the first of the sequence that SLAHMR was run on. J_0 is the mean body's, some millimetres from the person's own.
+`..._prior_results.npz` beside it is in the motion prior's frame and has no cameras: it cannot be read. Pixels count
+from the image's corner (c = half the photo).
 
-Source: vye16/slahmr@58518fe (as read: 483e946, 719f49f) `slahmr/optim/base_scene.py` (`get_optim_result`, `pred_smpl`), `optim/params.py` (`get_cameras`, `intrins`),
-`optim/moving_scene.py` (`synchronize_preds`: track_mask), `geometry/camera.py` (`reproject`), `body_model/body_model.py`, `data/dataset.py`. Source only, never held against a real file.
+Source: vye16/slahmr@58518fe (as read: 483e946, 719f49f) `slahmr/optim/base_scene.py` (`get_optim_result`, `pred_smpl`),
+`optim/params.py` (`get_cameras`, `intrins`), `optim/moving_scene.py` (`synchronize_preds`: track_mask),
+`geometry/camera.py` (`reproject`), `body_model/body_model.py`, `data/dataset.py`. Source only, never held against a
+real file.
 """
 
 from pathlib import Path
@@ -102,7 +105,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SLAHMR's npz, people in the world again.
 
-    Body, root and place are refined; `betas` are one person's of all frames and stay. Rows that did not change keep every number, and unknown keys stay.
+    Body, root and place are refined; `betas` are one person's of all frames and stay. Rows that did not change keep
+    every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,15 +1,16 @@
-"""SMPLer-X's npz of one person, `smplx/<frame>_<box>.npz`, with the camera in `meta/<frame>_<box>.json` beside the folder.
+"""SMPLer-X's npz of one person, `smplx/<frame>_<box>.npz`, with its camera in `meta/<frame>_<box>.json`.
 
     u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
 
-T is `transl`, in metres: it is added to the model's vertices, as SMPL-X's own. The trap is the principal point: each person has a camera of
-their own, centred on their box and not on the photo. The meta file stores it as `focal` and `princpt` (px), and nobody stores the
-photo's size, which nothing but the overlay needs. Pixels count from the image's corner. Hand poses are axis-angle on top of the
-model's mean hand: the layer is made with `use_pca=False` and without `flat_hand_mean`, so `pose_mean` is added in its `forward`; eyes are zeros.
+T is `transl`, in metres: it is added to the model's vertices, as SMPL-X's own. The trap is the principal point: each
+person has a camera of their own, centred on their box and not on the photo. The meta file stores it as `focal` and
+`princpt` (px), and nobody stores the photo's size, which nothing but the overlay needs. Pixels count from the image's
+corner. Hand poses are axis-angle on top of the model's mean hand: the layer is made with `use_pca=False` and without
+`flat_hand_mean`, so `pose_mean` is added in its `forward`; eyes are zeros.
 
-Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175 (no joints are stored), `main/SMPLer_X.py` (get_camera_trans, get_coord),
-`common/utils/human_models.py` lines 10-14, `common/utils/smplx/smplx/body_models.py` lines 597 and 1146, `data/humandata.py` line 310,
-`main/config/config_smpler_x_h32.py` lines 86-97.
+Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175 (no joints are stored), `main/SMPLer_X.py`
+(get_camera_trans, get_coord), `common/utils/human_models.py` lines 10-14, `common/utils/smplx/smplx/body_models.py`
+lines 597 and 1146, `data/humandata.py` line 310, `main/config/config_smpler_x_h32.py` lines 86-97.
 """
 
 import math
@@ -50,7 +51,7 @@ ADVICE = "Write the files again with SMPLer-X's main/inference.py."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is SMPLer-X's: an npz of one person's SMPL-X parts in its shapes, without a camera among them."""
+    """Say whether a file is SMPLer-X's: an npz of one person's SMPL-X parts, without a camera among them."""
     names = set(member_names(path))
     if not names >= KEYS or names & {"focal", "size", "full_pose", "joints", "vertices"}:
         return False
@@ -61,8 +62,8 @@ def recognises(path: Path) -> bool:
 def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SMPLer-X's result of one person.
 
-    The meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz; without one `camera` must be the
-    person's own, as the formula above has it. Without `sizes` the photo is taken to end where the box does.
+    The meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz; without one `camera`
+    must be the person's own, as the formula above has it. Without `sizes` the photo is taken to end where the box does.
 
     Raises:
         InputError: The file is broken, or there is neither a meta file nor a camera.
@@ -103,8 +104,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SMPLer-X's npz, and its meta file as it was to the place it belongs to.
 
-    Rotations and `transl` are refined, `betas` and `expression` on SMPL-X's own file too; unknown keys stay. The meta file goes into the
-    folder `meta` beside a folder named `smplx`, else beside the npz.
+    Rotations and `transl` are refined, `betas` and `expression` on SMPL-X's own file too; unknown keys stay. The meta
+    file goes into the folder `meta` beside a folder named `smplx`, else beside the npz.
 
     Raises:
         InputError: The estimate was read from another format.

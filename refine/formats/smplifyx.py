@@ -1,15 +1,17 @@
-"""SMPLify-X's pickle of one person, `results/<image>/<id>.pkl`: SMPL-X (or SMPL, SMPL-H) without `transl`, seen by a camera that is moved.
+"""SMPLify-X's pickle of one person, `results/<image>/<id>.pkl`: SMPL-X without `transl`; the camera is moved.
 
     u = f x/z + W/2,   v = f y/z + H/2,   (x, y, z) = R X + t,   R = camera_rotation (the identity: it is never fitted), t = camera_translation
 
-so t (m) is SMPL's `transl` in the camera frame; a key `transl`, which PROX adds, is added to it. f is a setting (`focal_length`, 5000 px) and
-stands in `conf.yaml` of the output folder, not in the pickle. Pixels count from the image's corner.
+so t (m) is SMPL's `transl` in the camera frame; a key `transl`, which PROX adds, is added to it. f is a setting
+(`focal_length`, 5000 px) and stands in `conf.yaml` of the output folder, not in the pickle. Pixels count from the
+image's corner.
 
-Traps: with VPoser, as it is usually run, `body_pose` is its latent code (1, 32), which only VPoser's network can turn into rotations. Hand
-poses are coefficients of the model's hand space (`use_pca`, 6 or 12) on the model's mean hand (`flat_hand_mean: False` in all its configs).
+Traps: with VPoser, as it is usually run, `body_pose` is its latent code (1, 32), which only VPoser's network can turn
+into rotations. Hand poses are coefficients of the model's hand space (`use_pca`, 6 or 12) on the model's mean hand
+(`flat_hand_mean: False` in all its configs).
 
-Source: vchoutas/smplify-x@68f8536707 `smplifyx/fit_single_frame.py` lines 312-345 and 462-483, `smplifyx/camera.py`, `smplifyx/main.py` lines
-46-52, `smplifyx/cmd_parser.py`, `cfg_files/fit_smplx.yaml`.
+Source: vchoutas/smplify-x@68f8536707 `smplifyx/fit_single_frame.py` lines 312-345 and 462-483, `smplifyx/camera.py`,
+`smplifyx/main.py` lines 46-52, `smplifyx/cmd_parser.py`, `cfg_files/fit_smplx.yaml`.
 """
 
 import re
@@ -50,7 +52,7 @@ ADVICE = "Run SMPLify-X again."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is SMPLify-X's: a pickled dictionary with `camera_rotation` and `camera_translation` beside the pose."""
+    """Say whether a file is SMPLify-X's: a dictionary with `camera_rotation`, `camera_translation` and a pose."""
     return holds(path, ("pickle",), KEYS)
 
 
@@ -97,9 +99,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SMPLify-X's pickle.
 
-    Rotations and `camera_translation` are refined, `betas` and `expression` on the model's own file too. Hands stored as coefficients stay,
-    and so do unknown keys. A `pose_embedding` (PROX keeps VPoser's code beside the pose) is left out of a refined file, and
-    `refine_note` says so.
+    Rotations and `camera_translation` are refined, `betas` and `expression` on the model's own file too. Hands stored
+    as coefficients stay, and so do unknown keys. A `pose_embedding` (PROX keeps VPoser's code beside the pose) is left
+    out of a refined file, and `refine_note` says so.
 
     Raises:
         InputError: The estimate was read from another format.

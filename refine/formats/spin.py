@@ -2,11 +2,11 @@
 
     u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   camera = (s, t_x, t_y)
 
-The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as photos. (With the
-dataset's centre and scale the same numbers can be said of the whole photo: `refine.geometry.weak_perspective.from_box` with side 200 scale.) T is SMPL's
-`transl`. `pose` is axis-angle (N, 72); SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T;
-the left leg first (`joint_orders.H36M17`);
-zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
+The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as
+photos. (With the dataset's centre and scale the same numbers can be said of the whole photo:
+`refine.geometry.weak_perspective.from_box` with side 200 scale.) T is SMPL's `transl`. `pose` is axis-angle (N, 72);
+SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T; the left leg
+first (`joint_orders.H36M17`); zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
 
 Source: nkolot/SPIN@2476c43601 `eval.py` lines 95-100, 140-170 and 248, `constants.py`, `demo.py` (camera).
 """
@@ -90,8 +90,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SPIN's npz.
 
-    `pose` and `camera` are refined, `betas` on SMPL's own file too, `pred_joints` are carried along; unknown keys stay. Samples that did
-    not change keep every number.
+    `pose` and `camera` are refined, `betas` on SMPL's own file too, `pred_joints` are carried along; unknown keys stay.
+    Samples that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -2,12 +2,14 @@
 
     u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = trans (m),   f = sqrt(W² + H²) px
 
-`trans` is SMPL's `transl` (the demo takes the mid-hip offset of its own body off again), `verts` are in the camera's frame with it.
-`trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. Neither focal length nor size is stored;
-`--calib` is for the camera's motion alone, the people are always seen through the diagonal. Pixels count from the image's corner. SMPL has
-no hand mean. `frame_ids` say in which frame of the video a row is; frames without a detection have none.
+`trans` is SMPL's `transl` (the demo takes the mid-hip offset of its own body off again), `verts` are in the camera's
+frame with it. `trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. Neither focal
+length nor size is stored; `--calib` is for the camera's motion alone, the people are always seen through the diagonal.
+Pixels count from the image's corner. SMPL has no hand mean. `frame_ids` say in which frame of the video a row is;
+frames without a detection have none.
 
-Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172 (no joints are stored), `lib/models/smpl.py` lines 60-135, `lib/utils/imutils.py` line 266.
+Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172 (no joints are stored), `lib/models/smpl.py` lines 60-135,
+`lib/utils/imutils.py` line 266.
 """
 
 from pathlib import Path
@@ -46,7 +48,7 @@ NOTE = (
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is WHAM's: a pickle of dictionaries with `pose`, `trans`, `pose_world` and `frame_ids`, one a person."""
+    """Say whether a file is WHAM's: a pickle of one dictionary a person, with `trans`, `pose_world`, ... (`KEYS`)."""
     people = peek(path, ("pickle", "joblib")).values()
     return bool(people) and all(isinstance(person, dict) and set(person) >= KEYS for person in people)
 
@@ -88,8 +90,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as WHAM's pkl.
 
-    `pose` and `trans` are refined, `pose_world` and `trans_world` follow them, `betas` on SMPL's own file too; `verts` is left out of a
-    refined file. Rows that did not change keep every number, and unknown keys stay.
+    `pose` and `trans` are refined, `pose_world` and `trans_world` follow them, `betas` on SMPL's own file too; `verts`
+    is left out of a refined file. Rows that did not change keep every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

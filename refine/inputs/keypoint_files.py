@@ -1,4 +1,4 @@
-"""From a file of 2D keypoints, or what a detector returned, to the people of one photo; a regressor's result is refused by its name."""
+"""Reads the people of one photo from a file of 2D keypoints, or from what a detector returned; refuses results."""
 
 from pathlib import Path
 
@@ -18,7 +18,8 @@ def read_keypoints(
     """Read what a 2D detector said about the people of one photo.
 
     Args:
-        source: A JSON, npy or npz file (also a pickle or torch file of plain data), or what a detector returned (docs/keypoints.md).
+        source: A JSON, npy or npz file (also a pickle or torch file of plain data), or what a detector returned
+            (docs/keypoints.md).
         image: Which image of a file of many: its file name, id or frame number.
         size: (height, width) of the photo, px; needed where points are shares of it, or of a canvas of another size.
 

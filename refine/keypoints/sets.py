@@ -99,8 +99,8 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
         notes: What was decided so far.
 
     Returns:
-        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1, percent are divided
-        by 100.
+        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1, percent are
+        divided by 100.
     """
     names, ours = THEIRS[theirs]
     place = {name: index for index, name in enumerate(SETS[ours])}
@@ -122,7 +122,7 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
 
 
 def are_percent(confidence: np.ndarray) -> bool:
-    """Say whether confidences count from 0 to 100: none is above, most are above 1, and one is beyond what logits reach."""
+    """Say whether confidences count from 0 to 100: most above 1, one is beyond what logits reach, none above 100."""
     there = confidence[confidence > 0]
     return bool(len(there)) and PERCENT < float(there.max()) <= 100 and float(np.median(there)) > 1
 

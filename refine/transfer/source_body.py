@@ -4,7 +4,8 @@
     coefficients   as many as the source has and the file holds; eleven are SMPL+A's where the child template lies beside the file
     mean hand      hand poses stand on the model's mean hand, or on a flat one (`flat_hand_mean`): the stored joints tell which
 
-Without joints: coefficients of the hand space stand on the mean hand they were learned about, axis-angles on a flat one.
+Without joints: coefficients of the hand space stand on the mean hand they were learned about, axis-angles on a flat
+one.
 
 Source: the package smplx, `body_models.py` (`pose_mean`, `use_pca`); age: Patel et al., AGORA, CVPR 2021 (SMPL+A).
 """
@@ -26,7 +27,8 @@ AGED = 11
 """Ten shape coefficients and SMPL+A's age."""
 
 SAME_RAD = 1e-4
-"""Hands of `full_pose` that differ from the hand poses by less than this are the same (rounding of float32, text files)."""
+"""Hands of `full_pose` that differ from the hand poses by less than this are the same (rounding of float32, text
+files)."""
 
 
 def own_body(source: Source) -> SkinnedBody:
@@ -55,7 +57,8 @@ def body_for(source: Source, name_or_path: str | Path) -> SkinnedBody:
 
     Args:
         source: The regressor's words.
-        name_or_path: As for `refine.body.load.load_body`; a folder or a family's name is searched for the source's gender first.
+        name_or_path: As for `refine.body.load.load_body`; a folder or a family's name is searched for the source's
+            gender first.
 
     Returns:
         The body; of another family than the source's: as it is loaded by default.

@@ -1,13 +1,14 @@
-"""A source put on a body: its own family takes the parameters as they are, another gets the pose, and a fitted shape and place.
+"""Puts a source on a body: its own family takes the parameters, another the pose, with fitted shape and place.
 
 At fixed rotations every joint is linear in shape, so with joints T stored by the regressor, relative to its pelvis,
 
     (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,     translation = k T_0 - J_0(shape)
 
-is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape space 1/k, the
-*scene scale*, is free: body and distance grow together and the picture stays the same.
+is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape
+space 1/k, the *scene scale*, is free: body and distance grow together and the picture stays the same.
 
-Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL, 2015).
+Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL,
+2015).
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from refine.geometry import rotation
 from refine.state import Bodies
 
 JOINT_SIGMA_M = 0.01
-"""How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
+"""How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a
+centimetre."""
 
 SAID_PEOPLE = 5
 """So many people are named one by one in a note."""
@@ -41,7 +43,8 @@ class Fitted:
     Attributes:
         bodies: Pose, shape, expression, translation on the body, camera frame, m.
         scale: (B,) size of the source's scene in units of the body's: source pelvis = scale · pelvis. 1 for adults.
-        distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where none are stored.
+        distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where
+            none are stored.
         notes: What was decided, a sentence each.
     """
 
@@ -139,7 +142,7 @@ def _with_hand_coefficients(source: Source, body: SkinnedBody, pose: Tensor) -> 
 
 
 def hands_are_relative(source: Source) -> bool:
-    """Say whether the source has hand poses that may stand on a mean hand: axis-angles and coefficients may, matrices not."""
+    """Say whether the source's hand poses may stand on a mean hand: axis-angles and coefficients may, matrices not."""
     if source.hand_mean:
         return source.hand_mean == "mean"
     hands = [source.arrays.get(f"{side}_hand_pose") for side in ("left", "right")]

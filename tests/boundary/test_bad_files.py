@@ -1,4 +1,4 @@
-"""Broken, foreign and hostile result and keypoint files: an error that says what to do, nothing run and nothing written half."""
+"""Broken, foreign and hostile result and keypoint files: an error says what to do, nothing runs."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Hostile numpy, zip, torch and JSON files at every door: each is refused in one way, quickly, and nothing in them runs."""
+"""Hostile numpy, zip, torch and JSON files are refused in one way, quickly, and nothing in them runs."""
 
 import bz2
 import gzip

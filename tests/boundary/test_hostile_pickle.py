@@ -1,4 +1,4 @@
-"""Model files that try to run something, to exhaust the machine, or to be what they are not: refused, and nothing runs."""
+"""Model files that try to run something, to exhaust the machine, or to be what they are not are refused."""
 
 import os
 import pickle
@@ -150,7 +150,7 @@ def test_pickles_built_to_exhaust_the_machine_are_refused(data: bytes, reason: s
     ids=["a memo slot far out", "deep tuples left over", "tuples of tuples", "a deep tuple for an array"],
 )
 def test_pickles_that_are_deep_or_sparse_cost_nothing_and_are_no_model(data: bytes, tmp_path: Path) -> None:
-    """No memo slot takes memory before it is filled, and nothing hashes, compares or prints a nested tuple to its ground."""
+    """No memo slot takes memory before it is filled, and no nested tuple is hashed, compared or printed in full."""
     path = tmp_path / "SMPL_NEUTRAL.pkl"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"SMPL_NEUTRAL\.pkl"):

@@ -1,4 +1,4 @@
-"""Result files that try to run something, to exhaust the machine, or contradict themselves: refused in one way, and nothing runs."""
+"""Result files that try to run something, to exhaust the machine, or contradict themselves are refused."""
 
 import io
 import os

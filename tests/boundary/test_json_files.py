@@ -1,4 +1,4 @@
-"""JSON as editors save it: every door that reads JSON takes each encoding, and an error says where the text goes wrong."""
+"""JSON as editors save it: every reader takes each encoding, and an error says where the text goes wrong."""
 
 import codecs
 import json

@@ -1,6 +1,7 @@
 """What every keypoint format must do; the tests walk `refine/keypoints/formats`, so a new file there is tested at once.
 
-`tests/detector_outputs.py` makes what each detector returns or saves from drawn points, and how each says that nobody was found.
+`tests/detector_outputs.py` makes what each detector returns or saves from drawn points, and how each says that nobody
+was found.
 """
 
 import io
@@ -23,7 +24,8 @@ REFUSED = ("movenet",)
 """Formats that are known only to say what to pass instead."""
 
 EXACT = ("openpose", "arrays", "mediapipe", "detectron2", "easymocap", "frames")
-"""Formats whose body counts from the image's corner already, or shares of it: nothing is added. The other's get half a pixel."""
+"""Formats whose body counts from the image's corner already, or shares of it: nothing is added. The other's get half a
+pixel."""
 
 JUNK = [
     None, 5, 2.5, True, "text", b"bytes", {}, {"a": 1}, [1, 2], [[]], [{}], [None], [[None]], (1, 2), {"people": 3}, {"instance_info": 3}, object(),

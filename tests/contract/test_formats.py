@@ -1,8 +1,9 @@
-"""What every format must do; the tests walk `refine/formats` and `tests/layouts`, so a new file there is tested at once.
+"""What every format must do; the tests walk `refine/formats` and `tests/layouts`.
 
-A layout generates the exact file of a regressor: `SUFFIX` and `write(path, people) -> path`. It may say more: `FORMAT` (where its name is
-not the format's), `SIZES` (heights and widths the reader must be given), `CAMERA` (the camera it must be given), `PIXELS` (how exactly stored joints project onto stored pixels),
-`DERIVED` (keys that, like surfaces, a refined file leaves out), and `EXEMPT` (what cannot be asked of it: the test's name, and why).
+A layout generates the exact file of a regressor: `SUFFIX` and `write(path, people) -> path`. It may say more: `FORMAT`
+(where its name is not the format's), `SIZES` (heights and widths the reader must be given), `CAMERA` (the camera it
+must be given), `PIXELS` (how exactly stored joints project onto stored pixels), `DERIVED` (keys that, like surfaces, a
+refined file leaves out), and `EXEMPT` (what cannot be asked of it: the test's name, and why).
 """
 
 import importlib
@@ -346,7 +347,8 @@ def test_a_body_that_was_not_refined_keeps_its_numbers_beside_one_that_was(file:
     write(refined(estimate, slice(0, 1)), file.out())
     after = dict(leaves(content(file.out())))
     again = file.again(file.out())
-    # A surface's bodies travel beside it as rotation vectors: the same to rounding. What is stored itself is compared below, to the bit.
+    # A surface's bodies travel beside it as rotation vectors: the same to rounding. What is stored itself is compared
+    # below, to the bit.
     assert torch.allclose(again.source.pose[1:], estimate.source.pose[1:], atol=2e-6)
     assert not torch.allclose(again.source.pose[0], estimate.source.pose[0], atol=1e-4)
     for name in ("betas", "expression", "keypoints_2d"):

@@ -1,4 +1,4 @@
-"""What a file or an output says twice must agree: the joints of every format and adapter are held against its rotations."""
+"""The joints of every format and adapter are held against its rotations."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Every regressor's output, generated in its exact layout: seen where the system sees it, and put back in its own type."""
+"""Every regressor's output, in its exact layout: seen where the system sees it, put back in its own type."""
 
 import copy
 from collections.abc import Iterator, Mapping

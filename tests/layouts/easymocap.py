@@ -1,4 +1,4 @@
-"""EasyMocap's JSON of one frame of a calibrated recording, as `write_smpl` writes it: rounded to three digits, lines ended by CR LF inside."""
+"""EasyMocap's JSON of one frame of a calibrated recording, as `write_smpl` writes it: three digits, CR LF inside."""
 
 import json
 from pathlib import Path

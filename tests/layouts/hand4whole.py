@@ -44,7 +44,7 @@ def content() -> dict[str, object]:
 
 
 def write(path: Path, people: int = 2) -> Path:
-    """Write the JSON, with a key of somebody else's, and the obj beside it; one person a file, whatever `people` says."""
+    """Write the JSON, with a key of somebody else's, and the obj beside it; one person a file."""
     path.write_text(json.dumps(content() | {"somebody_elses": [0, 1, 2]}))
     joints, turned = skeleton(random_pose(1))
     draw = np.random.default_rng(6)

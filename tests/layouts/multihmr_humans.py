@@ -1,4 +1,4 @@
-"""Multi-HMR's list of people as its model returns it, saved with torch: what the adapter `multihmr` is handed, in a file."""
+"""Multi-HMR's list of people as its model returns it (what the adapter gets), saved with torch."""
 
 from pathlib import Path
 

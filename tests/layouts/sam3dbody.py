@@ -1,4 +1,4 @@
-"""SAM 3D Body's npz of one person: 18,439 vertices, 70 keypoints, and MHR's parameters, around an origin at the ground."""
+"""SAM 3D Body's npz of one person: 18,439 vertices, 70 keypoints, MHR's parameters, origin at the ground."""
 
 from pathlib import Path
 

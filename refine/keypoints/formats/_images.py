@@ -40,7 +40,8 @@ def find_image(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str] | 
         names: File names by key, where ids and names are kept apart (COCO).
 
     Returns:
-        The key; None where the images are a video's frames by number and the photo's is not among them: nobody was found in it.
+        The key; None where the images are a video's frames by number and the photo's is not among them: nobody was
+        found in it.
 
     Raises:
         InputError: None of them is it, or several may be.
@@ -120,7 +121,7 @@ def _found(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) -> li
 
 
 def _by_path(photo: tuple[str, ...], names: Mapping[Key, str]) -> list[Key]:
-    """Return the keys whose names share the longest tail of the path, of those with its file name; else those of its stem."""
+    """Return the keys of the same file name that share the longest tail of the path; else those of its stem."""
     if not photo:
         return []
     parts = {key: path_parts(name) for key, name in names.items() if name}

@@ -34,7 +34,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list with `image_id`s that are names, an object of version "AlphaPose ...", or one with `imgname` and `result`."""
+    """Say whether it has `image_id`s that are names, a version "AlphaPose ...", or `imgname` and `result`."""
     if isinstance(content, dict):
         marked = str(content.get("version")).startswith("AlphaPose") and any(
             part is not None for part in _parts(content)
@@ -57,7 +57,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         wanted: The photo: its name or frame number. Not needed where the file is about one image.
 
     Returns:
-        The people in the file's order: "coco17", "coco133", "body25" (from 18 and Halpe's 26) or "openpose137" (from Halpe's 136).
+        The people in the file's order: "coco17", "coco133", "body25" (from 18 and Halpe's 26) or "openpose137" (from
+        Halpe's 136).
 
     Raises:
         InputError: The photo is not in the file, the keypoints are another set's, or a number is infinite.

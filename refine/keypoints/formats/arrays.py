@@ -63,7 +63,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         The people in their order.
 
     Raises:
-        InputError: The third numbers are no confidences, a number is infinite, or the photo's size is needed and not known.
+        InputError: The third numbers are no confidences, a number is infinite, or the photo's size is needed and not
+            known.
     """
     points = _points(content)
     assert points is not None
@@ -125,7 +126,7 @@ def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Return what is to be said of third numbers that go far above 1: those of a bare array may be anything, a depth as well.
+    """Return a note on third numbers far above 1: those of a bare array may be anything, a depth as well.
 
     Raises:
         InputError: They are no confidences of any scale.

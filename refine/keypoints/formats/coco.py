@@ -33,7 +33,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is an object with `annotations` and `images`, or a list of results with `image_id` and `keypoints`."""
+    """Say whether it has `annotations` and `images`, or is a list of results with `image_id` and `keypoints`."""
     if isinstance(content, dict):
         return isinstance(content.get("annotations"), list) and isinstance(content.get("images"), list)
     first = content[0] if isinstance(content, list) and content else None

@@ -10,8 +10,7 @@ Pixels: annotations get half a pixel when they are loaded, and the decoding adds
 image's corner.
 
 Source: facebookresearch/detectron2@012c8986ba `detectron2/structures/keypoints.py` heatmaps_to_keypoints;
-`detectron2/utils/visualizer.py` _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a
-pixel).
+`detectron2/utils/visualizer.py` _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a pixel).
 """
 
 from typing import Any

@@ -33,7 +33,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is entries by frame or image whose content another layout recognises, and none recognises the whole."""
+    """Say whether it is entries by frame or image that another layout recognises one by one, and none as a whole."""
     pages = _pages(content)
     if not pages or _inside(content) is not None:
         return False
@@ -128,7 +128,7 @@ def _by_key(content: Sequence[dict[str, object]]) -> list[tuple[Key, object]] | 
 
 
 def _without_key(entry: object) -> object:
-    """Return an entry without its frame: the rest where a layout recognises it, else the one part of it that one recognises."""
+    """Return an entry without its frame: the rest, or the one part of it that another layout recognises."""
     if not isinstance(entry, dict) or not set(FRAME_KEYS) & set(entry):
         return entry
     rest = {key: value for key, value in entry.items() if key not in FRAME_KEYS}

@@ -29,7 +29,7 @@ COCO, WHOLE = "coco17", "coco133"
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list of people, or of images' lists of them, with `keypoints` and `scores` beside `labels` or `bbox`."""
+    """Say whether it is people, or lists of them, with `keypoints` and `scores` beside `labels` or `bbox`."""
     return _pages(content) is not None
 
 

@@ -36,7 +36,7 @@ SAPIENS = 308
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list of instances or frames, perhaps inside the demo's or the inferencer's object; an empty list is."""
+    """Say whether it is instances or frames, perhaps in the demo's or inferencer's object; an empty list is."""
     inner = _inner(content)
     if not isinstance(inner, list):
         return False
@@ -76,7 +76,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         The people in the file's order: "coco17", "coco133", "body25" (from Halpe's 26) or "openpose137" (from its 136).
 
     Raises:
-        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a number is infinite.
+        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a
+            number is infinite.
     """
     name = f"keypoints of {wanted.origin}"
     instances = _inner(content)

@@ -31,7 +31,7 @@ KEYS = {"keypoints", "keypoints_scores", "boxes", "scores"}
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a dictionary with `keypoints_scores` beside `keypoints`, `boxes` and `scores`, or a list of them."""
+    """Say whether it is, or lists, dictionaries with `keypoints_scores`, `keypoints`, `boxes` and `scores`."""
     parts = content if isinstance(content, list) else [content]
     return bool(parts) and all(isinstance(part, dict) and set(part) >= KEYS for part in parts)
 

@@ -2,9 +2,10 @@
 
     u = cx + b/2 s (X + tx)        t = (tx + 2 (cx - W/2) / (b s), ty + 2 (cy - H/2) / (b s), 2 f / (b s))
 
-`refine.geometry.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others: here it comes to lie behind the
-camera, where the refiner leaves it as it is. Boxes are (left, top, width, height) px in the corner convention; cv2.warpAffine, which cuts most
-regressors' crops, counts from pixel centres, so the crop's content lies up to half a pixel of the crop beside this.
+`refine.geometry.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others:
+here it comes to lie behind the camera, where the refiner leaves it as it is. Boxes are (left, top, width, height) px in
+the corner convention; cv2.warpAffine, which cuts most regressors' crops, counts from pixel centres, so the crop's
+content lies up to half a pixel of the crop beside this.
 
 Source: as `refine.geometry.weak_perspective`.
 """
@@ -62,7 +63,8 @@ class Fresh:
     Attributes:
         back: Pose, pelvis, translation, and which bodies changed.
         weak: (B, 3) crop cameras (s, tx, ty).
-        joints: (B, L, 3) m, the output's list of joints in the refined pose, without the translation; None where it has none.
+        joints: (B, L, 3) m, the output's list of joints in the refined pose, without the translation; None where it has
+            none.
     """
 
     back: RefinedSource
@@ -133,7 +135,7 @@ def crops_of(refined: Estimate) -> Crops:
 
 
 def fresh_of(refined: Estimate, listed: Float[Tensor, "B L 3"] | None = None) -> Fresh:
-    """Return what `refined_output` puts back of an estimate made by `placed`; `listed` are the joints of the output, in the body's frame."""
+    """Return an estimate made by `placed` in the regressor's terms; `listed` are the output's joints, body's frame."""
     crops = crops_of(refined)
     refined = with_camera(refined, crops.camera)
     back, joints = refined_source(refined), None

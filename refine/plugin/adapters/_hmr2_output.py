@@ -1,13 +1,15 @@
-"""What HMR2 and TokenHMR return: a dictionary with SMPL's parameters as matrices, a crop camera, and what SMPL made of them.
+"""What HMR2 and TokenHMR return: SMPL's parameters as matrices, a crop camera, and what SMPL made of them.
 
     full photo:  t by `_crops`, f = FOCAL_LENGTH / IMAGE_SIZE · max(W, H), c = (W/2, H/2);   crop:  pred_cam_t = (tx, ty, 2 FOCAL_LENGTH / (IMAGE_SIZE s))
 
-FOCAL_LENGTH / IMAGE_SIZE (5000/256 in the released models) is read off `pred_cam_t`: it is half of its z times s. Joints are the 44 of HMR2's
-SMPL wrapper, in the body's frame: OpenPose's BODY_25 (fifteen of them SMPL's own joints) and 19 regressed ones. The traps: the batch's `img_size` is
-(W, H); the stock demo takes the longer side of the whole *batch* for max(W, H), here it is each photo's own.
+FOCAL_LENGTH / IMAGE_SIZE (5000/256 in the released models) is read off `pred_cam_t`: it is half of its z times s.
+Joints are the 44 of HMR2's SMPL wrapper, in the body's frame: OpenPose's BODY_25 (fifteen of them SMPL's own joints)
+and 19 regressed ones. The traps: the batch's `img_size` is (W, H); the stock demo takes the longer side of the whole
+*batch* for max(W, H), here it is each photo's own.
 
-Source: shubham-goel/4D-Humans@6ec79656a2 `demo.py` lines 95-165, `hmr2/models/hmr2.py` lines 86-142, `hmr2/utils/renderer.py` lines 12-22,
-`hmr2/datasets/vitdet_dataset.py` lines 50-95; saidwivedi/TokenHMR@198645f778 `tokenhmr/demo.py`, `tokenhmr/lib/models/tokenhmr.py` lines 140-190.
+Source: shubham-goel/4D-Humans@6ec79656a2 `demo.py` lines 95-165, `hmr2/models/hmr2.py` lines 86-142,
+`hmr2/utils/renderer.py` lines 12-22, `hmr2/datasets/vitdet_dataset.py` lines 50-95; saidwivedi/TokenHMR@198645f778
+`tokenhmr/demo.py`, `tokenhmr/lib/models/tokenhmr.py` lines 140-190.
 """
 
 from collections.abc import Mapping
@@ -48,7 +50,8 @@ def estimate(
     Args:
         name: The regressor's.
         output: `model(batch)`.
-        batch: The demo's: `box_center` (B, 2), `box_size` (B,) px, `img_size` (B, 2) (W, H) px; optional `image_index` (B,), 0 without.
+        batch: The demo's: `box_center` (B, 2), `box_size` (B,) px, `img_size` (B, 2) (W, H) px; optional `image_index`
+            (B,), 0 without.
         body: The model to put the estimate on.
 
     Raises:
@@ -88,8 +91,9 @@ def estimate(
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output.
 
-    New: `pred_smpl_params` (betas on SMPL's own file only), `pred_cam`, `pred_cam_t`, `pred_keypoints_3d` and `pred_keypoints_2d`.
-    `pred_vertices` is made by `model.smpl`, and left out where no model is given. Everything else is the output's.
+    New: `pred_smpl_params` (betas on SMPL's own file only), `pred_cam`, `pred_cam_t`, `pred_keypoints_3d` and
+    `pred_keypoints_2d`. `pred_vertices` is made by `model.smpl`, and left out where no model is given. Everything else
+    is the output's.
     """
     listed = tensor(refined.source.format, output, "pred_keypoints_3d", len(refined), None, 3)
     result, fresh = dict(output), fresh_of(refined, listed)

@@ -1,13 +1,15 @@
-"""What OSX and its descendants (SMPLer-X, SMPLest-X) return: a dictionary of SMPL-X's parameters as axis-angle, and a camera of the box.
+"""What OSX, SMPLer-X and SMPLest-X return: SMPL-X's parameters as axis-angle, and a camera of the box.
 
     u = fx (X + T_x) / (Z + T_z + 0.0001) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
 
-T = `cam_trans` is SMPL-X's `transl`: OSX adds it to vertices, SMPLest-X gives it to the layer, which does the same. The trap: every person has a camera of
-their own, centred on their box and not on the photo, and the output does not hold the box: put the demo's processed `bbox` into the batch.
-Hand poses are axis-angle on top of the model's mean hand (the layer is made with `use_pca=False` and without `flat_hand_mean`); eyes are zeros.
+T = `cam_trans` is SMPL-X's `transl`: OSX adds it to vertices, SMPLest-X gives it to the layer, which does the same. The
+trap: every person has a camera of their own, centred on their box and not on the photo, and the output does not hold
+the box: put the demo's processed `bbox` into the batch. Hand poses are axis-angle on top of the model's mean hand (the
+layer is made with `use_pca=False` and without `flat_hand_mean`); eyes are zeros.
 
-Source: IDEA-Research/OSX@14b1cb41a3 `demo/demo.py`, `main/OSX.py` (get_camera_trans, get_coord, forward), `main/config.py`, `common/utils/human_models.py` lines 10-14;
-MotrixLab/SMPLest-X@fdebd887a3 `main/inference.py` lines 115-165, `models/SMPLest_X.py` lines 45-85 and 310-326, `configs/config_smplest_x_h.py` lines 80-93,
+Source: IDEA-Research/OSX@14b1cb41a3 `demo/demo.py`, `main/OSX.py` (get_camera_trans, get_coord, forward),
+`main/config.py`, `common/utils/human_models.py` lines 10-14; MotrixLab/SMPLest-X@fdebd887a3 `main/inference.py` lines
+115-165, `models/SMPLest_X.py` lines 45-85 and 310-326, `configs/config_smplest_x_h.py` lines 80-93,
 `human_models/human_models.py` lines 17-21 and 80-92.
 """
 
@@ -74,8 +76,8 @@ def estimate(
     Args:
         name: The regressor's.
         output: `model(inputs, targets, meta_info, 'test')`.
-        batch: `bbox` (4,) or (B, 4), the processed (x, y, w, h) px; `img_shape` (2,) or (B, 2), height and width of the photo in px, without
-            which the photo is taken to end where the box does; optional `image_index` (B,).
+        batch: `bbox` (4,) or (B, 4), the processed (x, y, w, h) px; `img_shape` (2,) or (B, 2), height and width of the
+            photo in px, without which the photo is taken to end where the box does; optional `image_index` (B,).
         body: The model to put the estimate on.
 
     Raises:
@@ -113,8 +115,9 @@ def estimate(
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output.
 
-    New: rotations and `cam_trans` (shape and expression on SMPL-X's own file). Mesh and joints are made by `model.get_coord`; without a model
-    the mesh is left out, and joints move along where 3D joints came. Everything else is the output's.
+    New: rotations and `cam_trans` (shape and expression on SMPL-X's own file). Mesh and joints are made by
+    `model.get_coord`; without a model the mesh is left out, and joints move along where 3D joints came. Everything else
+    is the output's.
     """
     source = refined.source
     box, focal = (as_tensor(source.arrays[part]) for part in ("box", "focal"))
@@ -149,7 +152,7 @@ def _camera(box: Tensor, focal: Tensor, size: Tensor) -> Camera:
 
 
 def _joints(name: str, output: Mapping[str, Any], place: Tensor) -> Float[Tensor, "B L 3"] | None:
-    """Return the 137 joints, camera frame: their shape from `smplx_joint_cam`, relative to the pelvis, which their projections place."""
+    """Return the 137 joints (B, 137, 3) m, camera frame: `smplx_joint_cam`, placed by their projections."""
     if "smplx_joint_cam" not in output or "smplx_joint_proj" not in output:
         return None
     count = len(place)
@@ -167,7 +170,7 @@ def _joints(name: str, output: Mapping[str, Any], place: Tensor) -> Float[Tensor
 
 
 def _carried(refined: Estimate, back: RefinedSource, count: int) -> dict[str, Tensor]:
-    """Return the `count` listed joints relative to the pelvis and their place in the heatmap, moved along with the pose; empty where they are not known."""
+    """Return the last `count` joints and their heatmap places in the refined pose; empty where not known."""
     if refined.source.joints is None:
         return {}
     listed = refined.source.joints[:, -count:]
@@ -187,7 +190,8 @@ def _made_anew(result: Mapping[str, Any], output: Mapping[str, Any], model: nn.M
     made = coordinates(
         *angles, result["smplx_shape"].float(), result["smplx_expr"].float(), result["cam_trans"].float(), "test"
     )
-    # OSX: (joint_proj, joint_cam, mesh_cam); SMPLest-X: (joint_proj, joint_cam relative to hands' roots, joint_cam, mesh_cam, root_cam)
+    # OSX: (joint_proj, joint_cam, mesh_cam); SMPLest-X: (joint_proj, joint_cam relative to hands' roots, joint_cam,
+    # mesh_cam, root_cam)
     mesh, cam = (made[2], None) if len(made) == 3 else (made[3], made[2])
     found = {"smplx_joint_proj": made[0], "smplx_mesh_cam": mesh} | ({} if cam is None else {"smplx_joint_cam": cam})
     return {

@@ -1,8 +1,10 @@
 """Tensors of an output and its batch: read with a check of their shape, and renewed where a body changed.
 
-Read: float32 on the CPU, detached. Renewed: the stored tensor's shape, dtype and device; rows and joints that did not change keep their bits.
+Read: float32 on the CPU, detached. Renewed: the stored tensor's shape, dtype and device; rows and joints that did not
+change keep their bits.
 
-Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019 (six numbers: the first two columns).
+Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019 (six numbers: the first
+two columns).
 """
 
 from collections.abc import Mapping
@@ -61,7 +63,7 @@ def plain(where: str, value: object, name: str, *shape: int | None, advice: str 
 
 
 def matrices(where: str, value: object, name: str, count: int, joints: int | None = None) -> Float[Tensor, "B n 3 3"]:
-    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or axis-angle (B, 3 n): the number of values tells where `joints` is known."""
+    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or, where `joints` is known, axis-angle (B, 3 n)."""
     found = plain(where, value, name)
     if joints is not None and found.numel() == 3 * joints * count:
         return rotation.exp(found.reshape(count, joints, 3))
@@ -123,7 +125,7 @@ def put_rotations(stored: Tensor, before: Float[Tensor, "B n 3 3"], after: Float
 
 
 def put_shape(refined: Estimate, changed: Bool[Tensor, "B"], stored: Tensor, *, expression: bool = False) -> Tensor:
-    """Return shape coefficients (or expressions) renewed where a body of the regressor's own family was refined, else as they were."""
+    """Return shape coefficients (or expressions) renewed on a body of the regressor's family, else as they were."""
     if refined.body.model != refined.source.model:
         return stored.detach()
     fresh = refined.bodies.expression if expression else refined.bodies.shape

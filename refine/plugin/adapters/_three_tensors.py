@@ -1,6 +1,7 @@
 """Regressors that return rotations, betas and a crop camera and nothing else (SPIN, CLIFF): read and put back.
 
-Source: nkolot/SPIN@2476c43601 `models/hmr.py` lines 150-152; haofanwang/CLIFF@f38cad87cb `models/cliff_hr48/cliff.py` line 105.
+Source: nkolot/SPIN@2476c43601 `models/hmr.py` lines 150-152; haofanwang/CLIFF@f38cad87cb `models/cliff_hr48/cliff.py`
+line 105.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -51,8 +52,8 @@ def estimate(
     Args:
         name: The regressor's.
         output: Rotations (B, 24, 3, 3), betas (B, 10), crop camera (B, 3).
-        batch: `box_center` (B, 2) px, `box_size` (B,) px (200 · scale) and `img_size` (B, 2) or (2,), height and width in px; of SPIN, where
-            there are no boxes, `img` (B, 3, S, S). Optional: `image_index` (B,).
+        batch: `box_center` (B, 2) px, `box_size` (B,) px (200 · scale) and `img_size` (B, 2) or (2,), height and width
+            in px; of SPIN, where there are no boxes, `img` (B, 3, S, S). Optional: `image_index` (B,).
         focal_px: Returns focal lengths (B,) px of photos of size (B, 2), height and width.
         rule: The same in words.
         body: The model to put the estimate on.

@@ -2,12 +2,12 @@
 
     t by `_crops` with box_center and box_size,   f = cam_int[0, 0] = H / (2 tan(vfov/2)) px (predicted by HumanFoV),   c = (W/2, H/2)
 
-Rotations are matrices; SMPL (24 joints), or SMPL-X with hands (22 + 30) in the `smplx` model, whose layer (`SMPLXLayer`) takes matrices as they are: flat hand.
-No joints come out: the person's size is that of the mean body here, and the pelvis lies where that body has it. The trap: `img_size` is (H, W), HMR2's
-of the same name (W, H).
+Rotations are matrices; SMPL (24 joints), or SMPL-X with hands (22 + 30) in the `smplx` model, whose layer
+(`SMPLXLayer`) takes matrices as they are: flat hand. No joints come out: the person's size is that of the mean body
+here, and the pelvis lies where that body has it. The trap: `img_size` is (H, W), HMR2's of the same name (W, H).
 
-Source: pixelite1201/CameraHMR@65d11a0640 `mesh_estimator.py` lines 90-181, `core/camerahmr_model.py` (forward), `core/datasets/dataset.py` lines 80-90,
-`core/heads/smplx_head_cliff_with_hands.py` (the last lines).
+Source: pixelite1201/CameraHMR@65d11a0640 `mesh_estimator.py` lines 90-181, `core/camerahmr_model.py` (forward),
+`core/datasets/dataset.py` lines 80-90, `core/heads/smplx_head_cliff_with_hands.py` (the last lines).
 """
 
 from collections.abc import Mapping
@@ -50,8 +50,10 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
     """Turn the model's output into an estimate.
 
     Args:
-        output: Parameters (`global_orient, body_pose, betas` and, of SMPL-X, `left_hand_pose, right_hand_pose`), crop camera, focal length.
-        batch: `box_center` (B, 2), `box_size` (B,) px, `img_size` (B, 2) (H, W) px, `cam_int` (B, 3, 3) px; optional `image_index` (B,).
+        output: Parameters (`global_orient, body_pose, betas` and, of SMPL-X, `left_hand_pose, right_hand_pose`), crop
+            camera, focal length.
+        batch: `box_center` (B, 2), `box_size` (B,) px, `img_size` (B, 2) (H, W) px, `cam_int` (B, 3, 3) px; optional
+            `image_index` (B,).
         body: The model to put the estimate on.
 
     Raises:
@@ -86,7 +88,7 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
 
 
 def refined_output(output: Three, refined: Estimate, *, model: nn.Module | None = None) -> Three:
-    """Return the three with refined rotations and crop camera (betas on the model's own file only); the focal length stays."""
+    """Return the three with refined rotations and crop camera (betas on the model's own file only)."""
     parts, camera, focal = output
     fresh = fresh_of(refined)
     if not bool(fresh.changed.any()):

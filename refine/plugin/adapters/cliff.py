@@ -2,11 +2,11 @@
 
     t by `_crops` with the square box of side b = 200 scale,   f = sqrt(W² + H²) px,   c = (W/2, H/2)
 
-The batch: `_three_tensors`. SMPL's pose as matrices; no hand mean, no joints: the person's size is that of the mean body here (CLIFF's npz
-has joints: `refine.formats.cliff`).
+The batch: `_three_tensors`. SMPL's pose as matrices; no hand mean, no joints: the person's size is that of the mean
+body here (CLIFF's npz has joints: `refine.formats.cliff`).
 
-Source: haofanwang/CLIFF@f38cad87cb `demo.py` lines 230-275, `models/cliff_hr48/cliff.py` line 105, `common/utils.py` (cam_crop2full,
-estimate_focal_length).
+Source: haofanwang/CLIFF@f38cad87cb `demo.py` lines 230-275, `models/cliff_hr48/cliff.py` line 105, `common/utils.py`
+(cam_crop2full, estimate_focal_length).
 """
 
 from functools import partial

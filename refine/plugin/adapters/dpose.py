@@ -1,16 +1,18 @@
-"""D-PoSE: `output, depth, _, _, segmentation = model(images, bbox_scale=..., bbox_center=..., img_w=..., img_h=...)`, or `output` alone.
+"""D-PoSE: `output, depth, _, _, segmentation = model(images, bbox_scale=..., ...)`, or `output` alone.
 
     t = pred_cam_t by `_crops` with b = 200 bbox_scale,   f = sqrt(W² + H²) px, or the `fl` (B, 2) that was given,   c = (W/2, H/2)
 
-SMPL-X: `pred_pose` is the first 22 rotations as matrices, hands and face stay at rest (`SMPLXLayer`: flat hand); 11 betas; `joints3d` are SMPL-X's 127 in the
-body's frame, `joints2d` their pixels in the photo. The trap: the demo's renderer of later versions hard-codes f = 1468.6 px.
+SMPL-X: `pred_pose` is the first 22 rotations as matrices, hands and face stay at rest (`SMPLXLayer`: flat hand); 11
+betas; `joints3d` are SMPL-X's 127 in the body's frame, `joints2d` their pixels in the photo. The trap: the demo's
+renderer of later versions hard-codes f = 1468.6 px.
 
-Evidence, of the square crop (`source.arrays["box"]`): "depth_normalized" (B, h, w), 0 background, 0.1 the nearest and 1 the farthest of the person: stretched between the 5th and
-the 95th percentile of each picture, so it orders pixels and has no unit; "part_scores" (B, C, h, w) unnormalised scores, channel 0 background; "parts" (B, h, w) the
-best of them.
+Evidence, of the square crop (`source.arrays["box"]`): "depth_normalized" (B, h, w), 0 background, 0.1 the nearest and 1
+the farthest of the person: stretched between the 5th and the 95th percentile of each picture, so it orders pixels and
+has no unit; "part_scores" (B, C, h, w) unnormalised scores, channel 0 background; "parts" (B, h, w) the best of them.
 
-Source: nvasilik/D-PoSE@7cedf7435f `train/models/hmr.py` (forward), `train/models/head/smplx_cam_head.py`, `train/models/head/smplx_local.py`,
-`train/models/head/refit_regressor.py` (forward), `train/core/tester.py` lines 85-125, `train/utils/depth_utils.py` lines 227-254 (read_depth_percentile_norm).
+Source: nvasilik/D-PoSE@7cedf7435f `train/models/hmr.py` (forward), `train/models/head/smplx_cam_head.py`,
+`train/models/head/smplx_local.py`, `train/models/head/refit_regressor.py` (forward), `train/core/tester.py` lines
+85-125, `train/utils/depth_utils.py` lines 227-254 (read_depth_percentile_norm).
 """
 
 from collections.abc import Mapping
@@ -54,7 +56,8 @@ def estimate(output: Any, batch: Mapping[str, Any], *, body: SkinnedBody | None 
 
     Args:
         output: The tuple of five, or its first entry, a dictionary.
-        batch: `bbox_center` (B, 2) px, `bbox_scale` (B,), `img_w` and `img_h` (B,) px; optional `fl` (B, 2) px and `image_index` (B,).
+        batch: `bbox_center` (B, 2) px, `bbox_scale` (B,), `img_w` and `img_h` (B,) px; optional `fl` (B, 2) px and
+            `image_index` (B,).
         body: The model to put the estimate on.
 
     Raises:
@@ -93,8 +96,9 @@ def estimate(output: Any, batch: Mapping[str, Any], *, body: SkinnedBody | None 
 def refined_output(output: Any, refined: Estimate, *, model: nn.Module | None = None) -> Any:
     """Put refined numbers into a copy of the output.
 
-    New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `joints3d`, `joints2d` (and `pred_shape` on SMPL-X's own file). `vertices` are made by the model's own
-    `smpl.smplx` layer, and left out where no model is given. Depth and segmentation are the network's.
+    New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `joints3d`, `joints2d` (and `pred_shape` on SMPL-X's own
+    file). `vertices` are made by the model's own `smpl.smplx` layer, and left out where no model is given. Depth and
+    segmentation are the network's.
     """
     parts = _parameters(output)
     fresh = fresh_of(refined, tensor("dpose", parts, "joints3d", len(refined), None, 3))

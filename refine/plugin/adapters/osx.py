@@ -1,7 +1,7 @@
 """OSX: `out = model(inputs, targets, meta_info, 'test')`, SMPL-X's parameters as axis-angle and `cam_trans`.
 
-Camera, hand mean, traps and the batch: `_osx_output`. It returns no 3D joints: the person's size is that of the mean body here, and the pelvis
-lies where that body has it.
+Camera, hand mean, traps and the batch: `_osx_output`. It returns no 3D joints: the person's size is that of the mean
+body here, and the pelvis lies where that body has it.
 
 Source: IDEA-Research/OSX@14b1cb41a3 `demo/demo.py`, `main/OSX.py`.
 """

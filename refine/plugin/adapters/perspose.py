@@ -1,14 +1,15 @@
-"""PersPose: `output = model({'img': ...}, {'cam_intrinsics': ..., 'dataset_name': ...})`, SMPL in a camera that was turned towards the person.
+"""PersPose: `output = model({'img': ...}, {'cam_intrinsics': ..., ...})`, SMPL in a camera turned towards the person.
 
     uv = c + (xy + xyz0_xy) f / (depth + xyz0_z),   K = cam_intrinsics (B, 3, 3) of the *crop*,   transl = SMPL's `transl`
 
-The photo is warped as if the camera looked at the person, and then cropped to 256 px; everything the output says is in that picture, so here that picture is
-the photo. (The turn is `rotation_3d` of the transform's labels, which the model is not given: turn the bodies by its inverse to be back in the whole photo.)
-`theta` is 24 matrices; 11 betas; `xyz` are SMPL's 24 joints and Human3.6M's pelvis relative to the first, as the network saw them: inverse kinematics put the model
+The photo is warped as if the camera looked at the person, and then cropped to 256 px; everything the output says is in
+that picture, so here that picture is the photo. (The turn is `rotation_3d` of the transform's labels, which the model
+is not given: turn the bodies by its inverse to be back in the whole photo.) `theta` is 24 matrices; 11 betas; `xyz` are
+SMPL's 24 joints and Human3.6M's pelvis relative to the first, as the network saw them: inverse kinematics put the model
 on them with a few millimetres left. No hand mean.
 
-Source: KenAdamsJoseph/PersPose@1863de7a45 `src_PersPose/inference.py` lines 60-115, `src_PersPose/PersPose.py` (inner, forward), `common/smpl_wrapper.py` lines 593-638
-(ik_w_ortho_twist), `datasets/transform.py` lines 180-300 and 355-360.
+Source: KenAdamsJoseph/PersPose@1863de7a45 `src_PersPose/inference.py` lines 60-115, `src_PersPose/PersPose.py` (inner,
+forward), `common/smpl_wrapper.py` lines 593-638 (ik_w_ortho_twist), `datasets/transform.py` lines 180-300 and 355-360.
 """
 
 from collections.abc import Mapping
@@ -78,7 +79,8 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output.
 
-    New: `theta`, `transl`, `xyz`, `xyz0`, `uv`, `depth`, `density` (and `beta` on SMPL's own file). `ortho_twist` and `leaf_rot`, which inverse kinematics started from, are the network's.
+    New: `theta`, `transl`, `xyz`, `xyz0`, `uv`, `depth`, `density` (and `beta` on SMPL's own file). `ortho_twist` and
+    `leaf_rot`, which inverse kinematics started from, are the network's.
     """
     result, source = dict(output), refined.source
     focal, center = (torch.as_tensor(source.arrays[name]) for name in ("focal", "center"))

@@ -1,22 +1,26 @@
-"""POCO: `output = model(batch)`, a dictionary with `pred_pose`, `pred_shape`, `pred_cam`, `var_pose` and what SMPL made of them.
+"""POCO: `output = model(batch)`, a dictionary with `pred_pose`, `pred_shape`, `pred_cam`, `var_pose`, ...
 
     t = pred_fullimg_cam_t by `_crops` with b = 200 scale,   f = focal_length = sqrt(W² + H²) px,   c = (W/2, H/2)
 
-`pred_pose` is 24 rotation *matrices* (B, 24, 3, 3), and the demo's `pose` is the same array. `smpl_joints3d` are SPIN's 49 in the body's frame;
-with a CLIFF head `smpl_joints2d` are pixels of the photo, with a PARE head the crop's -1..1 (f = 5000 px in 224).
+`pred_pose` is 24 rotation *matrices* (B, 24, 3, 3), and the demo's `pose` is the same array. `smpl_joints3d` are SPIN's
+49 in the body's frame; with a CLIFF head `smpl_joints2d` are pixels of the photo, with a PARE head the crop's -1..1 (f
+= 5000 px in 224).
 
-`var_pose` (B, 24), a sigmoid's output, is called a variance and is used as a scale: the flow is trained on |R - R*| / var_pose for each of a
-matrix's nine entries, with log(var_pose) as its cost. What a unit of it is, the flow decides; it is taken as the standard deviation s of an
-entry here. A small turn w changes a matrix by |dR|² = 2 |w|², so nine entries of s² make 3 sigma_rad² = |w|² = 9 s²/2, and
+`var_pose` (B, 24), a sigmoid's output, is called a variance and is used as a scale: the flow is trained on |R - R*| /
+var_pose for each of a matrix's nine entries, with log(var_pose) as its cost. What a unit of it is, the flow decides; it
+is taken as the standard deviation s of an entry here. A small turn w changes a matrix by |dR|² = 2 |w|², so nine
+entries of s² make 3 sigma_rad² = |w|² = 9 s²/2, and
 
     sigma_rad = sqrt(3/2) var_pose        of each coordinate of a joint's turn
 
-(`var_pose` of nine numbers a joint, SIGMA_DIM = 9, is a variance in one of the losses and a scale in the other: it is carried as evidence and makes
-no sigma. What the demo draws, `prepare_uncert`, adds up along the limbs and is not used.)
+(`var_pose` of nine numbers a joint, SIGMA_DIM = 9, is a variance in one of the losses and a scale in the other: it is
+carried as evidence and makes no sigma. What the demo draws, `prepare_uncert`, adds up along the limbs and is not used.)
 
-Source: saidwivedi/POCO@657ad34138 `pocolib/models/head/cliff_head.py` lines 100-120 (rot6d_to_rotmat), `pocolib/core/tester.py` lines 215-260 and 468,
-`pocolib/models/head/smplcam_head.py`, `pocolib/models/head/smpl_head.py`, `pocolib/models/head/poco_head.py` (forward), `pocolib/models/head/nf_head.py` (forward),
-`pocolib/losses/losses.py` (POCOLoss, smpl_losses_uncertainty), `configs/demo_poco_cliff.yaml` and `demo_poco_pare.yaml` (SIGMA_DIM: 1).
+Source: saidwivedi/POCO@657ad34138 `pocolib/models/head/cliff_head.py` lines 100-120 (rot6d_to_rotmat),
+`pocolib/core/tester.py` lines 215-260 and 468, `pocolib/models/head/smplcam_head.py`,
+`pocolib/models/head/smpl_head.py`, `pocolib/models/head/poco_head.py` (forward), `pocolib/models/head/nf_head.py`
+(forward), `pocolib/losses/losses.py` (POCOLoss, smpl_losses_uncertainty), `configs/demo_poco_cliff.yaml` and
+`demo_poco_pare.yaml` (SIGMA_DIM: 1).
 """
 
 import math
@@ -61,11 +65,12 @@ def people(output: Mapping[str, Any]) -> int:
 
 
 def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: SkinnedBody | None = None) -> Estimate:
-    """Turn the model's output into an estimate; `source.sigma_rad` and `source.evidence["var_pose"]` hold its uncertainty.
+    """Turn the output into an estimate, with its uncertainty in `source.sigma_rad` and `source.evidence["var_pose"]`.
 
     Args:
         output: `model(batch)`.
-        batch: `center` (B, 2) px, `scale` (B,), `orig_shape` (B, 2) (height, width) px, `focal_length` (B,) px; optional `image_index` (B,).
+        batch: `center` (B, 2) px, `scale` (B,), `orig_shape` (B, 2) (height, width) px, `focal_length` (B,) px;
+            optional `image_index` (B,).
         body: The model to put the estimate on.
 
     Raises:
@@ -104,8 +109,8 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output.
 
-    New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `pred_fullimg_cam_t`, `smpl_joints3d`, `smpl_joints2d` (and `pred_shape` on SMPL's own file).
-    `smpl_vertices` is left out; features and `var_pose` are the network's.
+    New: `pred_pose`, `pred_pose_6d`, `pred_cam`, `pred_cam_t`, `pred_fullimg_cam_t`, `smpl_joints3d`, `smpl_joints2d`
+    (and `pred_shape` on SMPL's own file). `smpl_vertices` is left out; features and `var_pose` are the network's.
     """
     listed = tensor("poco", output, "smpl_joints3d", len(refined), None, 3)
     result, fresh = dict(output), fresh_of(refined, listed)

@@ -4,8 +4,9 @@
     vertices, other mesh   start: each part turned onto named points; then nearest surface points
     joints alone           start as before; then the named points themselves
 
-A child on an adult's model is divided by a scale; body and distance grow together, and a camera sees the same. An adult's size is
-shape, whatever it is (`refine/body/size.py`). Points stored in centimetres or millimetres are taken as such: people tell.
+A child on an adult's model is divided by a scale; body and distance grow together, and a camera sees the same. An
+adult's size is shape, whatever it is (`refine/body/size.py`). Points stored in centimetres or millimetres are taken as
+such: people tell.
 
 Source: derived here; `refine/transfer/surface/fit.py` names the methods.
 """
@@ -31,13 +32,15 @@ from refine.transfer.surface.fit import Fit, fit_points, fit_same_topology, fit_
 from refine.transfer.surface.named_points import Points, place_on_points, point_set
 
 JOINT_SIGMA_M = 0.01
-"""How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say where in it they lie."""
+"""How well a joint of one skeleton stands for another's: a knee or an ankle to a centimetre, and the surface cannot say
+where in it they lie."""
 
 MOST_JOINTS = max(BY_COUNT)
 """More points than this are a mesh."""
 
 SURFACE_ROUNDS = 5
-"""How often a surface is fitted where only named points say where its body is: five end within a tenth of a millimetre of eight."""
+"""How often a surface is fitted where only named points say where its body is: five end within a tenth of a millimetre
+of eight."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +49,11 @@ class Converted:
 
     Attributes:
         body: The model.
-        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`); NaN of people without usable numbers.
-        distance_m: (B,) how far apart the two surfaces lie on average, in the source's scale: mean distance of its vertices from the
-            new surface; of corresponding vertices where both share a mesh; of joints where there is no surface.
+        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`); NaN of people without usable
+            numbers.
+        distance_m: (B,) how far apart the two surfaces lie on average, in the source's scale: mean distance of its
+            vertices from the new surface; of corresponding vertices where both share a mesh; of joints where there is
+            no surface.
         scale: (B,) size of the source in units of the new bodies'; 1 for adults.
         notes: What was done, a sentence each.
         estimate: What was converted as an estimate on the new model, where it was one.

@@ -1,10 +1,10 @@
-"""A few steps of Levenberg-Marquardt from a closed-form start onto a surface, with correspondence or to the nearest points.
+"""A few steps of Levenberg-Marquardt onto a surface, with correspondence or to the nearest points.
 
     same topology    ½ Σ |x_v - t_v|² / σ²                                   vertex onto vertex
     another          ½ Σ ρ((n_v · (x_v - t_n) / σ)²) + named points + start    nearest vertex onto its plane, found at the start
 
-Everything is solved about the body's own place: far from the origin (a long lens sees bodies 400 m away) float32 has no room for
-hundredths of a millimetre.
+Everything is solved about the body's own place: far from the origin (a long lens sees bodies 400 m away) float32 has no
+room for hundredths of a millimetre.
 
 Source: derived here; the solver is `refine.solve.levenberg_marquardt`.
 """
@@ -34,10 +34,12 @@ SURFACE_SIGMA_M = 0.006
 """How well two models' surfaces can agree at a point: they differ in muscles and faces by some millimetres."""
 
 START_SIGMA_RAD = 0.15
-"""How far a rotation may leave its closed-form start: shared joint conventions make copied rotations good to a few degrees."""
+"""How far a rotation may leave its closed-form start: shared joint conventions make copied rotations good to a few
+degrees."""
 
 SURFACE_STEPS = 2
-"""Onto nearest points, which are looked for once a call: a third step with them anew gains 0.3 mm of 5 and takes half as long again."""
+"""Onto nearest points, which are looked for once a call: a third step with them anew gains 0.3 mm of 5 and takes half
+as long again."""
 
 EXACT_STEPS = 12
 """Most steps with correspondence; Gauss-Newton on exact vertices needs about six."""

@@ -2,10 +2,12 @@
 
     part j    R_j = rotation between (p_n - anchor_j) at rest and (t_n - anchor_j) seen, n the points the part carries
 
-Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh (upper arm) is twisted.
-With rotations found, points are linear in shape and translation, and the scene's scale is a child's alone (`refine/body/size.py`).
+Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh
+(upper arm) is twisted. With rotations found, points are linear in shape and translation, and the scene's scale is a
+child's alone (`refine/body/size.py`).
 
-Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech. 35(4), 2002.
+Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech.
+35(4), 2002.
 """
 
 from collections.abc import Mapping
@@ -62,10 +64,12 @@ HINGES = {
     "left_shoulder": ("left_elbow", "left_wrist", (0.0, -1.0, 0.0)),
     "right_shoulder": ("right_elbow", "right_wrist", (0.0, 1.0, 0.0)),
 }
-"""The hinge below a ball joint, the point that it moves, and the axis a bent limb turns about at rest (x left, y up, z front)."""
+"""The hinge below a ball joint, the point that it moves, and the axis a bent limb turns about at rest (x left, y up, z
+front)."""
 
 SIGMA_M = 0.04
-"""How well a named point of one model stands for another's, before the surface is looked at: hips and shoulders differ by centimetres."""
+"""How well a named point of one model stands for another's, before the surface is looked at: hips and shoulders differ
+by centimetres."""
 
 
 def point_set(body: SkinnedBody, names: tuple[str, ...]) -> KeypointSet:

@@ -1,4 +1,4 @@
-"""Formats of datasets and fits (SPIN, EFT, ScoreHMR's cache, EasyMocap, HumanData) against their systems' formulas, written here again."""
+"""Formats of datasets and fits (SPIN, EFT, ScoreHMR, EasyMocap, HumanData) against their systems' formulas."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""CLIFF, SMPLer-X, Hand4Whole, PyMAF-X, AiOS and AGORA, BLADE, SMPLify-X: what the contract tests of all formats do not see.
+"""CLIFF, SMPLer-X, Hand4Whole, PyMAF-X, AiOS and AGORA, BLADE, SMPLify-X: what contract tests do not see.
 
 Projections are held against the systems' own formulas, written in `tests/layouts` a second time.
 """

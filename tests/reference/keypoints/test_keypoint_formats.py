@@ -1,4 +1,4 @@
-"""What 2D detectors write and return: every layout read into our sets, people of many images told apart, pixels from the corner."""
+"""Every detector's layout is read into our sets, people of many images told apart, pixels from the corner."""
 
 import json
 from collections.abc import Callable

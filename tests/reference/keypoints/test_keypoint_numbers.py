@@ -1,4 +1,4 @@
-"""Numbers beside keypoints that are no confidences from 0 to 1: percent, depths, scores of another shape; and files that are no keypoints."""
+"""Numbers beside keypoints that are no confidences from 0 to 1 (percent, depths, ...), and files of none."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order of every detector's points, held against the names that the detector's own source lists, and not against ours.
+"""The order of every detector's points, held against the names that the detector's own source lists.
 
 Each list is written as the source has it; `SAME` says which of its words mean the same as ours.
 """
@@ -67,7 +67,8 @@ SAPIENS_70 = (
     "left_pinky_finger4 left_pinky_finger3 left_pinky_finger2 left_pinky_finger_third_joint left_wrist left_olecranon right_olecranon "
     "left_cubital_fossa right_cubital_fossa left_acromion right_acromion neck"
 ).split()
-"""facebookresearch/sapiens@3e829ac274 pose/configs/_base_/datasets/goliath.py dataset_info["keypoint_info"], the first 70 of 308."""
+"""facebookresearch/sapiens@3e829ac274 pose/configs/_base_/datasets/goliath.py dataset_info["keypoint_info"], the first
+70 of 308."""
 
 MEDIAPIPE_33 = (
     "nose, left eye (inner), left eye, left eye (outer), right eye (inner), right eye, right eye (outer), left ear, right ear, mouth (left), "
@@ -137,7 +138,7 @@ def test_a_point_goes_where_its_own_source_says_it_is(case: str) -> None:
 
 @pytest.mark.parametrize("count", [136, 134])
 def test_hands_and_face_of_the_whole_bodies_stand_behind(count: int) -> None:
-    """Halpe's 136 and DWPose's 134: face, left and right hand behind the body and feet (halpe_fullbody README, openpose134.py)."""
+    """Halpe's 136 and DWPose's 134: face and hands behind body and feet (halpe_fullbody README, openpose134.py)."""
     drawn = points(1, count)
     people = read_keypoints(pair(drawn), size=SIZE)
     first = {136: 26, 134: 24}[count]
