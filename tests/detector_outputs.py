@@ -93,7 +93,8 @@ def ultralytics_json(drawn: np.ndarray, normalize: bool = False) -> list[dict[st
     w, h = (SIZE[1], SIZE[0]) if normalize else (1, 1)
     return [
         {
-            "name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 1.0 / w, "y1": 1.0 / h, "x2": 2.0 / w, "y2": 2.0 / h},
+            "name": "person", "class": 0, "confidence": 0.9, "box": {"x1": 1.0 / w, "y1": 1.0 / h, "x2": 2.0 / w,
+                "y2": 2.0 / h},
             "keypoints": {
                 "x": flat(person[:, 0] / w), "y": flat(person[:, 1] / h), "visible": flat(person[:, 2]),
             },
@@ -106,7 +107,8 @@ def huggingface(drawn: np.ndarray) -> list[list[dict[str, torch.Tensor]]]:
     return [
         [
             {
-                "keypoints": torch.tensor(person[:, :2]), "scores": torch.tensor(person[:, 2]), "labels": torch.arange(len(person)),
+                "keypoints": torch.tensor(person[:, :2]), "scores": torch.tensor(person[:, 2]),
+                "labels": torch.arange(len(person)),
                 "bbox": torch.tensor([1.0, 2.0, 3.0, 4.0]),
             }
             for person in drawn
@@ -116,7 +118,8 @@ def huggingface(drawn: np.ndarray) -> list[list[dict[str, torch.Tensor]]]:
 
 def mmpose(drawn: np.ndarray) -> list[dict[str, Any]]:
     return [
-        {"keypoints": person[:, :2].tolist(), "keypoint_scores": person[:, 2].tolist(), "bbox": [[1.0, 2.0, 3.0, 4.0]], "bbox_score": 0.9}
+        {"keypoints": person[:, :2].tolist(), "keypoint_scores": person[:, 2].tolist(), "bbox": [[1.0, 2.0, 3.0, 4.0]],
+            "bbox_score": 0.9}
         for person in drawn
     ]  # fmt: skip
 
@@ -210,7 +213,8 @@ def torchvision(drawn: np.ndarray) -> list[dict[str, torch.Tensor]]:
     ones = np.concatenate((drawn[..., :2], np.ones((*drawn.shape[:2], 1))), 2)
     return [
         {
-            "boxes": torch.zeros(len(drawn), 4), "labels": torch.ones(len(drawn)), "scores": torch.full((len(drawn),), 0.9),
+            "boxes": torch.zeros(len(drawn), 4), "labels": torch.ones(len(drawn)),
+            "scores": torch.full((len(drawn),), 0.9),
             "keypoints": torch.tensor(ones), "keypoints_scores": torch.tensor(logits),
         }
     ]  # fmt: skip
@@ -238,7 +242,8 @@ OUTPUTS: dict[str, tuple[Maker, int]] = {
     "rtmlib, whole body": (pair, 133),
     "rtmlib, 136": (pair, 136),
     "rtmlib, a mapping": (lambda drawn: dict(zip(("keypoints", "scores"), pair(drawn), strict=True)), 17),
-    "rtmlib, lists": (lambda drawn: {"keypoints": drawn[..., :2].tolist(), "keypoint_scores": drawn[..., 2].tolist()}, 26),
+    "rtmlib, lists": (lambda drawn: {"keypoints": drawn[..., :2].tolist(), "keypoint_scores": drawn[..., 2].tolist()},
+        26),
     "dwpose": (pair, 134),
     "dwpose, lists": (lambda drawn: {"keypoints": drawn[..., :2].tolist(), "scores": drawn[..., 2].tolist()}, 134),
     "ultralytics": (ultralytics, 17),
@@ -280,7 +285,8 @@ OUTPUTS: dict[str, tuple[Maker, int]] = {
     "arrays, tensor": (lambda drawn: torch.tensor(drawn), 26),
     "arrays, 33": (lambda drawn: drawn, 33),
     "arrays, 33 of five numbers": (
-        lambda drawn: np.concatenate((drawn[..., :2], 0 * drawn[..., 2:] - 0.3, drawn[..., 2:], 0 * drawn[..., 2:] + 1), 2), 33,
+        lambda drawn: np.concatenate((drawn[..., :2], 0 * drawn[..., 2:] - 0.3, drawn[..., 2:], 0 * drawn[..., 2:] + 1),
+            2), 33,
     ),
     "arrays, shares": (lambda drawn: drawn / np.array([SIZE[1], SIZE[0], 1.0]), 17),
     "arrays, 136": (lambda drawn: drawn, 136),

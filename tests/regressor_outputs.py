@@ -116,11 +116,14 @@ def hmr2(count: int = 2) -> Example:
         "pred_smpl_params": {
             "global_orient": t(drawn.rotations[:, :1]), "body_pose": t(drawn.rotations[:, 1:]), "betas": t(drawn.betas),
         },
-        "pred_cam_t": t(crop_place), "focal_length": torch.full((count, 2), 5000.0), "pred_keypoints_3d": t(drawn.listed),
-        "pred_vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "pred_keypoints_2d": t(crop), "somebody_elses": torch.arange(3),
+        "pred_cam_t": t(crop_place), "focal_length": torch.full((count, 2), 5000.0),
+        "pred_keypoints_3d": t(drawn.listed),
+        "pred_vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "pred_keypoints_2d": t(crop),
+        "somebody_elses": torch.arange(3),
     }  # fmt: skip
     batch = {
-        "img": torch.zeros(count, 3, 256, 256), "personid": torch.arange(count), "box_center": t(drawn.center), "box_size": t(drawn.side),
+        "img": torch.zeros(count, 3, 256, 256), "personid": torch.arange(count), "box_center": t(drawn.center),
+        "box_size": t(drawn.side),
         "img_size": t([[WIDTH, HEIGHT]] * count),
     }  # fmt: skip
     focal = 5000 / 256 * WIDTH
@@ -215,9 +218,12 @@ def poco(count: int = 2) -> Example:
     pixels = pinhole(drawn.listed + place[:, None], focal, MIDDLE)
     crop_place = np.stack((drawn.weak[:, 1], drawn.weak[:, 2], 2 * 5000 / (224 * drawn.weak[:, 0] + 1e-9)), 1)
     output = {
-        "smpl_vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "smpl_joints3d": t(drawn.listed), "smpl_joints2d": t(pixels),
-        "pred_cam_t": t(crop_place), "pred_fullimg_cam_t": t(place), "pred_pose": t(drawn.rotations), "pred_cam": t(drawn.weak),
-        "pred_shape": t(drawn.betas), "pred_pose_6d": t(drawn.rotations[..., :2].reshape(count, 144)), "uncert_feat": torch.zeros(count, 8),
+        "smpl_vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "smpl_joints3d": t(drawn.listed),
+        "smpl_joints2d": t(pixels),
+        "pred_cam_t": t(crop_place), "pred_fullimg_cam_t": t(place), "pred_pose": t(drawn.rotations),
+        "pred_cam": t(drawn.weak),
+        "pred_shape": t(drawn.betas), "pred_pose_6d": t(drawn.rotations[..., :2].reshape(count, 144)),
+        "uncert_feat": torch.zeros(count, 8),
         "var_pose": t(np.random.default_rng(2).uniform(0.02, 0.3, (count, 24))), "log_phi": None,
     }  # fmt: skip
     batch = {
@@ -274,8 +280,10 @@ def dpose(count: int = 2) -> Example:
     place = full_translation(drawn.weak, drawn.center, drawn.side, focal)
     pixels = pinhole(joints + place[:, None], focal, MIDDLE)
     parts = {
-        "vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "joints3d": t(joints), "joints2d": t(pixels), "pred_cam_t": t(place),
-        "pred_pose": t(drawn.rotations[:, :22]), "pred_cam": t(drawn.weak), "pred_shape": t(np.random.default_rng(3).standard_normal((count, 11))),
+        "vertices": t(np.random.default_rng(1).standard_normal((count, 30, 3))), "joints3d": t(joints),
+        "joints2d": t(pixels), "pred_cam_t": t(place),
+        "pred_pose": t(drawn.rotations[:, :22]), "pred_cam": t(drawn.weak),
+        "pred_shape": t(np.random.default_rng(3).standard_normal((count, 11))),
         "pred_pose_6d": t(drawn.rotations[:, :22, :, :2].reshape(count, 22, 6)),
     }  # fmt: skip
     draw = torch.Generator().manual_seed(0)
@@ -322,9 +330,12 @@ def smplestx(count: int = 2) -> Example:
     root = listed[:, :1]
     output = {
         "img": torch.zeros(count, 3, 512, 384), "smplx_joint_proj": t(inside / (192, 256) * (12, 16)),
-        "smplx_mesh_cam": t(draw.standard_normal((count, 30, 3)) + place[:, None]), "smplx_root_pose": t(aa[:, 0]), "smplx_body_pose": t(aa[:, 1:22].reshape(count, 63)),
-        "smplx_lhand_pose": t(hands[:, 0]), "smplx_rhand_pose": t(hands[:, 1]), "smplx_jaw_pose": t(0.1 * draw.standard_normal((count, 3))),
-        "smplx_shape": t(drawn.betas), "smplx_expr": t(draw.standard_normal((count, 10))), "cam_trans": t(place), "smplx_joint_cam": t(listed - root),
+        "smplx_mesh_cam": t(draw.standard_normal((count, 30, 3)) + place[:, None]), "smplx_root_pose": t(aa[:, 0]),
+        "smplx_body_pose": t(aa[:, 1:22].reshape(count, 63)),
+        "smplx_lhand_pose": t(hands[:, 0]), "smplx_rhand_pose": t(hands[:, 1]),
+        "smplx_jaw_pose": t(0.1 * draw.standard_normal((count, 3))),
+        "smplx_shape": t(drawn.betas), "smplx_expr": t(draw.standard_normal((count, 10))), "cam_trans": t(place),
+        "smplx_joint_cam": t(listed - root),
     }  # fmt: skip
     batch = {"img": output["img"], "bbox": t(box), "img_shape": (HEIGHT, WIDTH)}
     # As main/inference.py renders: focal and principal point of the box, in px of the photo.
@@ -351,8 +362,10 @@ def perspose(count: int = 2) -> Example:
     joints = np.concatenate((joints24, joints24[:, :1] + 0.02), 1)
     transl = joints24[:, 0] - np.array([-0.002, -0.223, 0.028])
     output = {
-        "uv": t(pinhole(joints, f, c)), "depth": t((joints - joints[:, :1])[..., 2:]), "density": t(1000 * joints[..., 2:] / f), "xyz": t(joints - joints[:, :1]),
-        "xyz0": t(joints[:, :1]), "ortho_twist": torch.zeros(count, 25, 3), "leaf_rot": torch.zeros(count, 5, 9), "beta": t(np.random.default_rng(3).standard_normal((count, 11))),
+        "uv": t(pinhole(joints, f, c)), "depth": t((joints - joints[:, :1])[..., 2:]),
+        "density": t(1000 * joints[..., 2:] / f), "xyz": t(joints - joints[:, :1]),
+        "xyz0": t(joints[:, :1]), "ortho_twist": torch.zeros(count, 25, 3), "leaf_rot": torch.zeros(count, 5, 9),
+        "beta": t(np.random.default_rng(3).standard_normal((count, 11))),
         "theta": t(drawn.rotations), "transl": t(transl),
     }  # fmt: skip
     matrix = np.array([[f, 0, c[0]], [0, f, c[1]], [0, 0, 1]])
@@ -388,8 +401,10 @@ def multihmr(count: int = 2) -> Example:
     inside = pinhole(joints, focal, side // 2)
     output = [
         {
-            "scores": t(0.9), "loc": t(inside[row, 15]), "transl": t(joints[row, 15]), "transl_pelvis": t(joints[row, :1]), "rotvec": t(rotvec[row]),
-            "expression": t(draw.standard_normal(10)), "shape": t(drawn.betas[row]), "v3d": t(draw.standard_normal((30, 3))), "j3d": t(joints[row]), "j2d": t(inside[row]),
+            "scores": t(0.9), "loc": t(inside[row, 15]), "transl": t(joints[row, 15]),
+            "transl_pelvis": t(joints[row, :1]), "rotvec": t(rotvec[row]),
+            "expression": t(draw.standard_normal(10)), "shape": t(drawn.betas[row]),
+            "v3d": t(draw.standard_normal((30, 3))), "j3d": t(joints[row]), "j2d": t(inside[row]),
         }
         for row in range(count)
     ]  # fmt: skip
@@ -403,7 +418,8 @@ def multihmr(count: int = 2) -> Example:
         for person in out:
             seen = pinhole(n(person["j3d"])[None], focal, side // 2)[0]
             pairs += [
-                (n(person["j2d"]), seen), (n(person["loc"]), seen[15]), (n(person["transl"]), n(person["j3d"])[15]), (n(person["transl_pelvis"])[0], n(person["j3d"])[0]),
+                (n(person["j2d"]), seen), (n(person["loc"]), seen[15]), (n(person["transl"]), n(person["j3d"])[15]),
+                (n(person["transl_pelvis"])[0], n(person["j3d"])[0]),
             ]  # fmt: skip
         return pairs
 
@@ -411,7 +427,8 @@ def multihmr(count: int = 2) -> Example:
 
 
 EXAMPLES: dict[str, Callable[[int], Example]] = {
-    "camerahmr": camerahmr, "cliff": cliff, "dpose": dpose, "hmr2": hmr2, "multihmr": multihmr, "osx": osx, "perspose": perspose, "poco": poco,
+    "camerahmr": camerahmr, "cliff": cliff, "dpose": dpose, "hmr2": hmr2, "multihmr": multihmr, "osx": osx,
+    "perspose": perspose, "poco": poco,
     "smplestx": smplestx, "spin": spin, "tokenhmr": hmr2,
 }  # fmt: skip
 """One for each regressor of the library: a new adapter comes with its own."""

@@ -1,6 +1,7 @@
 """Named points in what other systems store: MHR's keypoints, and vertices of SMPL-X's mesh.
 
-    joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);   hip = Bell's offset from the pelvis' bony points
+    joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);
+    hip = Bell's offset from the pelvis' bony points
 
 Vertex numbers are those published beside the models (`refine/body/landmarks_smpl.py` for their licence), and those of
 bony landmarks as repositories on marker placement list them; they agree with each other and were held against a stored

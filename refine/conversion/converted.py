@@ -1,6 +1,7 @@
 """From one body model to another: `convert(bodies, to)` finds the bodies of a model that fill the same surface.
 
-    an estimate            start: its pose copied, shape fitted to its joints (`refine/transfer/source_fit.py`); then its surface, if it has one
+    an estimate            start: its pose copied, shape fitted to its joints (`refine/transfer/source_fit.py`); then
+                           its surface, if it has one
     points                 `refine/transfer/surface`
 
 Source: derived here; `refine/transfer/surface/fit.py` names the methods.

@@ -56,7 +56,8 @@ ARRAYS = frozenset(
         ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy", "matrix"), ("numpy.matrixlib.defmatrix", "matrix"),
         ("_codecs", "encode"),
         *((module, name) for module in ("__builtin__", "builtins") for name in ("set", "frozenset", "object", "bytes")),
-        *((f"{core}.multiarray", name) for core in ("numpy.core", "numpy._core") for name in ("_reconstruct", "scalar")),
+        *((f"{core}.multiarray", name) for core in ("numpy.core", "numpy._core") for name in ("_reconstruct",
+            "scalar")),
         *((f"{core}.numeric", "_frombuffer") for core in ("numpy.core", "numpy._core")),
     }
 )  # fmt: skip
@@ -72,8 +73,10 @@ SPARSE = frozenset(
 
 TENSORS = frozenset(
     {
-        *(("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
-        *(("torch.cuda", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        *(("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short",
+            "Char", "Byte", "Bool")),
+        *(("torch.cuda", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char",
+            "Byte", "Bool")),
         *(("torch._utils", name) for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")),
         *(("torch.storage", name) for name in ("_load_from_bytes", "UntypedStorage")),
         *(("torch", name) for name in ("Size", "device", "float16", "float32", "float64", "int32", "int64", "bool")),
@@ -88,7 +91,8 @@ BESIDE_ARRAYS = frozenset(
             for module in ("pathlib", "pathlib._local")
             for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
         ),
-        *((module, name) for module in ("__builtin__", "builtins") for name in ("dict", "list", "int", "float", "bytearray")),
+        *((module, name) for module in ("__builtin__", "builtins") for name in ("dict", "list", "int", "float",
+            "bytearray")),
         ("joblib.numpy_pickle", "NumpyArrayWrapper"),
     }
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Checkpoints of torch, read without torch's loader: what a training of ours left, and the weights in anybody's.
 
-    read_checkpoint(path) = the file's dictionaries, numbers and text, its tensors on the CPU; anything else in it is refused
+    read_checkpoint(path) = the file's dictionaries, numbers and text, its tensors on the CPU;
+    anything else in it is refused
     read_weights(path)    = its floating-point tensors by name, whatever else its trainer put beside them
 
 Trainers keep settings, callbacks and schedules in the file, as objects of their own classes (Lightning before 1.5, and

@@ -1,9 +1,13 @@
 """Nested plain data kept whole in an npz: a text that says how it is nested, and one array of numbers for each dtype.
 
-    content         JSON: null, true, text, numbers below 2^63 and lists stand for themselves, everything else is an object of one name:
-        {"dict": [[key, value], ...]}   {"tuple": [...]}   {"set": [...]}   {"frozenset": [...]}   {"bytes": hex}   {"int": hex}   {"float": "nan"}
-        {"array": [n, at, shape]}       numbers/<n>[at:] in that shape;  [n, at, shape, "F"] where the first axis runs fastest
-        {"tensor": ...}                 the same, once a torch tensor in the regressor's file;  {"torch": ...}  one in memory
+    content         JSON: null, true, text, numbers below 2^63 and lists stand for themselves, everything else is an
+                    object of one name:
+        {"dict": [[key, value], ...]}   {"tuple": [...]}   {"set": [...]}   {"frozenset": [...]}   {"bytes": hex}
+                                        {"int": hex}   {"float": "nan"}
+        {"array": [n, at, shape]}       numbers/<n>[at:] in that shape;  [n, at, shape, "F"] where the first axis runs
+                                        fastest
+        {"tensor": ...}                 the same, once a torch tensor in the regressor's file;  {"torch": ...}  one in
+                                        memory
         {"scalar": ...}                 the same, one number of numpy
         {"objects": [shape, [...]]}     numpy's array of objects
         {"lost": class}                 what is none of these: not kept, read as None; a dictionary's entry is left out

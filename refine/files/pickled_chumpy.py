@@ -1,6 +1,7 @@
 """The value of a pickled chumpy expression, from the attributes chumpy 0.70 stores, without chumpy.
 
-    Ch {x}  ->  x;     Select {a, idxs, preferred_shape}  ->  ravel(a)[idxs] in that shape;     add {a, b}  ->  a + b;  ...
+    Ch {x}  ->  x;     Select {a, idxs, preferred_shape}  ->  ravel(a)[idxs] in that shape;
+            add {a, b}  ->  a + b;  ...
 
 SMPL's and SMPL-H's first files hold their shape basis, some their pose basis and template too, as such expressions.
 Attributes that only serve chumpy's caches (`_dirty_vars`, `_itr`, `_depends_on_deps`, `dr_lookup`, ...) are not looked

@@ -31,7 +31,8 @@ MAX_ITEMS = 20_000_000
 """Values of a file together, shared ones counted each time: a downstream walk would meet them all."""
 
 STORAGE_TYPES = {
-    "Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": "<u2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1",
+    "Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": "<u2", "Long": "<i8", "Int": "<i4", "Short": "<i2",
+    "Char": "i1",
     "Byte": "u1", "Bool": "?",
 }  # fmt: skip
 """What torch calls its storages, and their numbers' types; bfloat16 is the upper half of a float32."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from refine.errors import InputError
 
 READ_ERRORS = (
-    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError,
+    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 """What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all

@@ -1,6 +1,7 @@
 """What a refined file holds beside the source's parameters: a note with their cost in mm, and the refined body.
 
-    cost of person b = mean over the 22 joints of |joint of the source's model in the refined pose - joint of the refined body|, mm and px
+    cost of person b = mean over the 22 joints of |joint of the source's model in the refined pose - joint of the
+    refined body|, mm and px
 
 Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by
 what two skeletons and two shapes differ. The source's joints in the refined pose follow from those it stored
@@ -54,13 +55,19 @@ def absence_note(refined: Estimate, back: RefinedSource) -> str:
     ours = "; refine itself reads refine_body, which is the refined body"
     cost = absence_cost(refined, back)
     if cost is None:
-        return f"{why}: how far {source.model}'s joints lie from the refined body's is not known, for the source stores none{ours}."
+        return (
+            f"{why}: how far {source.model}'s joints lie from the refined body's is not known, for the source stores "
+            f"none{ours}."
+        )
     away, pixels = (part[rows].tolist() for part in cost)
     if len(rows) <= SAID_PEOPLE:
         each = [f"{mm:.0f} mm, {px:.1f} px (person {row + 1})" for row, mm, px in zip(rows, away, pixels, strict=True)]
         said = ", ".join(each)
     else:
-        said = f"{_mean(away):.0f} mm, {_mean(pixels):.1f} px on average and {max(away):.0f} mm, {max(pixels):.1f} px at most"
+        said = (
+            f"{_mean(away):.0f} mm, {_mean(pixels):.1f} px on average and {max(away):.0f} mm, {max(pixels):.1f} px at "
+            "most"
+        )
     return f"{why}: on it the joints lie {said} from the refined body's{ours}."
 
 

@@ -55,6 +55,9 @@ def needed_sizes(
     """
     found = photo_sizes(where, image_index, sizes, camera)
     if found is None:
-        advice = "The file does not store it, and its camera depends on it: call refine.fit with the photo, or give a camera."
+        advice = (
+            "The file does not store it, and its camera depends on it: call refine.fit with the photo, or give a "
+            "camera."
+        )
         raise InputError(f"{where}: sizes", "the photo's height and width", "neither photo nor camera", advice)
     return found

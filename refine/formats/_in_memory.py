@@ -27,8 +27,9 @@ def refuse_places_that_are_none(where: str, content: object) -> None:
     if not isinstance(content, Mapping) or not (set(content) >= NLF and NLF_BESIDE & set(content)):
         return
     advice = (
-        "Save the whole dictionary that detect_smpl_batched returned, torch.save(pred, 'nlf.pt'), and give the file. Or store pose "
-        "and betas with joints = joints3d / 1000 (B, 24, 3) m in the camera's frame in place of trans, and focal, center, size of the call's camera."
+        "Save the whole dictionary that detect_smpl_batched returned, torch.save(pred, 'nlf.pt'), and give the file. "
+        "Or store pose and betas with joints = joints3d / 1000 (B, 24, 3) m in the camera's frame in place of trans, "
+        "and focal, center, size of the call's camera."
     )
     raise InputError(
         where, "SMPL(-X) names with a place", "NLF's output, whose trans is no place in some releases", advice

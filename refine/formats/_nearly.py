@@ -1,6 +1,7 @@
 """What a file that no format recognises nearly is: its names, held against the names each format is recognised by.
 
-    share(format) = |KEYS ∩ names| / |KEYS|,   at least 0.7 and four names; most names · share, over the levels of the file (a frame, a person, a member)
+    share(format) = |KEYS ∩ names| / |KEYS|,
+    at least 0.7 and four names; most names · share, over the levels of the file (a frame, a person, a member)
 
 A format offers its names as `KEYS`, or as the keys of `SHAPES`; one that has neither is not compared.
 """

@@ -161,6 +161,7 @@ def refuse_world(where: str, content: object) -> None:
     ):
         raise InputError(
             f"{where}: smpl_params_incam", "the people in the camera's frame",
-            "the same numbers as smpl_params_global, which are in a world with y up (a script for Blender stores them so)",
+            "the same numbers as smpl_params_global, which are in a world with y up (a script for Blender stores them "
+            "so)",
             "Give GVHMR's own hmr4d_results.pt, or store pred['smpl_params_incam'] of it under this name.",
         )  # fmt: skip

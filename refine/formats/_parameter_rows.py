@@ -21,7 +21,8 @@ def count_of(where: str, body_pose: np.ndarray) -> tuple[int, int]:
                 return 1, joints
             if shape[1:] == one:
                 return shape[0], joints
-    asked = [said for joints in (21, 23) for each in OTHER_WORDS if shape[-1:] == (each * joints,) or shape[-2:] == (joints, each)
+    asked = [said for joints in (21, 23) for each in OTHER_WORDS if shape[-1:] == (each * joints,
+        ) or shape[-2:] == (joints, each)
              if (said := other_words(float(each)))]  # fmt: skip
     advice = " ".join((*asked[:1], "Give axis-angle (B, 69) or (B, 63), or matrices (B, 23, 3, 3) or (B, 21, 3, 3)."))
     raise InputError(f"{where}: body_pose", "23 (SMPL) or 21 (SMPL-X) joints", f"shape {shape}", advice)

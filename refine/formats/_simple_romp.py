@@ -28,8 +28,8 @@ OWN_JOINTS = 24
 """The first of the 71 stored joints are SMPL's own; the others are regressed from the surface."""
 
 NOTE = (
-    "Refined: rotations, camera, joints and pj2d_org are new; joints beyond the first 24 move rigidly with the nearest of these. "
-    "smpl_betas are the regressor's. verts is left out: it cannot be posed again without the SMPL model file."
+    "Refined: rotations, camera, joints and pj2d_org are new; joints beyond the first 24 move rigidly with the nearest "
+    "of these. smpl_betas are the regressor's. verts is left out: it cannot be posed again without the SMPL model file."
 )
 
 

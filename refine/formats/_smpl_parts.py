@@ -31,8 +31,14 @@ OTHER_WORDS = {4: "quaternions", 6: "the first two columns or rows of matrices (
 """What so many numbers a joint mostly are."""
 
 TO_MATRICES = {
-    4: " scipy's Rotation.from_quat makes them of quaternions (x, y, z, w); those with w first are turned over before: q[..., [1, 2, 3, 0]].",
-    6: " The matrix has a / |a|, b made orthogonal to it and of length 1, and their cross product; as columns in most SMPL networks, as rows in pytorch3d.",
+    4: (
+        " scipy's Rotation.from_quat makes them of quaternions (x, y, z, w); those with w first are turned over "
+        "before: q[..., [1, 2, 3, 0]]."
+    ),
+    6: (
+        " The matrix has a / |a|, b made orthogonal to it and of length 1, and their cross product; as columns in "
+        "most SMPL networks, as rows in pytorch3d."
+    ),
 }
 """How matrices are made of them."""
 

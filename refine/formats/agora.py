@@ -1,7 +1,8 @@
 """AGORA's submission, `<image>_personId_<k>.pkl`, as AiOS writes it: one person in SMPL-X or SMPL, 24 joints in px.
 
     px/3840 = u/W, py/2160 = v/H of `joints`        u = fx (X + T_x) / (Z + T_z) + W/2,   T = params["transl"] (m)
-    AiOS: fx = 5000 W/w, fy = 5000 H/h px, where (w, h) is the photo scaled to a shorter side of 800 px and a longer one of at most 1333
+    AiOS: fx = 5000 W/w, fy = 5000 H/h px, where (w,
+    h) is the photo scaled to a shorter side of 800 px and a longer one of at most 1333
 
 `joints` (the model's first 24, though only their nearness counts) are pixels of a photo of 3840 x 2160 whatever the
 photo's size is, which is not stored. The evaluation aligns people by their pelvis, so a submission says nothing of its
@@ -89,8 +90,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     where = str(path)
     if "params" not in content:
         advice = (
-            "Vertices alone have no rotations to refine: let the system store its parameters (AGORA takes both), or fit a body to "
-            "the vertices first."
+            "Vertices alone have no rotations to refine: let the system store its parameters (AGORA takes both), or "
+            "fit a body to the vertices first."
         )
         raise InputError(f"{where}: params", "SMPL-X or SMPL parameters", "vertices and joints", advice)
     params = content["params"]
@@ -213,8 +214,8 @@ def _placed(
         ), aios
     if camera is None:
         advice = (
-            "A submission does not say which camera its transl belongs to, and AiOS's does not show the person where `joints` are: "
-            "give the photo's camera."
+            "A submission does not say which camera its transl belongs to, and AiOS's does not show the person where "
+            "`joints` are: give the photo's camera."
         )
         raise InputError(f"{where}: camera", "a camera", "none", advice)
     said = f"{float(camera.focal[0, 0]):.0f} px, the given camera's"

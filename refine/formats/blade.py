@@ -1,6 +1,7 @@
 """BLADE's `<id>.pth` of one photo: one person in SMPL-X or SMPL, with the focal length BLADE found.
 
-    u = f M/S (X + T_x) / (Z + T_z) + cx,   T = smplx_translation + camera_translation (m),   f = camera_focal_length,   M = max(W, H)
+    u = f M/S (X + T_x) / (Z + T_z) + cx,   T = smplx_translation + camera_translation (m),   f = camera_focal_length,
+    M = max(W, H)
     cx = M/2 - floor((M - W)/2),   cy likewise
 
 BLADE pads the photo to a square and scales it to a side S: 1280 px, or 800 px where it works on several photos at once.

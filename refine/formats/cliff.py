@@ -1,6 +1,7 @@
 """CLIFF's npz of a photo, folder or video: all detected people of all images, SMPL in the full photo's camera.
 
-    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = global_t (m),   f = focal_l = sqrt(W² + H²) px
+    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = global_t (m),
+    f = focal_l = sqrt(W² + H²) px
 
 `global_t` is SMPL's `transl`; `pred_joints` (24 of SMPL's own, 21 picked vertices) have it added already, which is the
 trap. `pose` is axis-angle (N, 72) or matrices (N, 24, 3, 3) (`--pose_format`); SMPL has no hand mean. `imgname` names
@@ -148,4 +149,7 @@ def _rule(focal: Tensor, size: Tensor) -> str:
     diagonal = size.norm(dim=1)
     if bool(((focal - diagonal).abs() <= SAME_FOCAL * diagonal).all()):
         return f"{float(focal[0]):.0f} px, sqrt(W² + H²) (CLIFF)"
-    return f"{float(focal[0]):.0f} px, as stored; the photo's diagonal is {float(diagonal[0]):.0f} px: if that is not meant, it is another photo"
+    return (
+        f"{float(focal[0]):.0f} px, as stored; the photo's diagonal is {float(diagonal[0]):.0f} px: if that is not "
+        "meant, it is another photo"
+    )

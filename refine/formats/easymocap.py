@@ -6,9 +6,12 @@ with the model's rest pelvis J_0: its origin is turned too, so Th is not SMPL's 
 joint of `poses` is zero or missing, `Rh` is the root's rotation (where it is not zero both are composed). `poses` by
 its length:
 
-    69, 72     SMPL, without and with the root                             87    SMPL-X: 22 joints, 6 + 6 coefficients of flat hands, jaw, eyes
-    63 + handl, handr   SMPL-H, hands of 45 axis-angles or coefficients    156, 165   SMPL-H, SMPL-X in full (--write_smpl_full), hands absolute
-    78         SMPL-H: 22 joints, 6 + 6 coefficients                       on the mean hand where SMPL-H has coefficients or handl, handr
+    69, 72     SMPL, without and with the root                             87
+               SMPL-X: 22 joints, 6 + 6 coefficients of flat hands, jaw, eyes
+    63 + handl, handr   SMPL-H, hands of 45 axis-angles or coefficients    156, 165
+                        SMPL-H, SMPL-X in full (--write_smpl_full), hands absolute
+    78         SMPL-H: 22 joints, 6 + 6 coefficients
+               on the mean hand where SMPL-H has coefficients or handl, handr
 
 J_0 follows from `shapes` on the model's own file; without it the mean body's is used (a centimetre or two off, times
 the turn). Everything is in metres, in the world's frame of the calibration: give its camera, with `camera_from_world`

@@ -1,7 +1,8 @@
 """EFT's JSON of a dataset: SMPL and a crop camera for every annotated person, `{"ver", "data": [...], "meta"}`.
 
     u = x_0 + b/2 (s X + t_x + 1),   v = y_0 + b/2 (s Y + t_y + 1),   parm_cam = (s, t_x, t_y)
-    (x_0, y_0) = int(center - 100 scale),   b = int(center_y + 100 scale) - y_0          bbox_center px, bbox_scale = side/200
+    (x_0, y_0) = int(center - 100 scale),   b = int(center_y + 100 scale) - y_0
+    bbox_center px, bbox_scale = side/200
 
 The trap is t: it is added after the scale, in halves of the crop, where SPIN has s (X + t_x). The camera is weak
 perspective (the joints' depth does not matter), and the crop's corners are cut to whole pixels: they are up to a pixel

@@ -1,6 +1,7 @@
 """GLAMR's `grecon/<video>_seed<n>.pkl`: each person's track, SMPL in the world and in a moving camera.
 
-    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f and c from cam_K (px, a frame each),   T = root_trans_cam_in_world (m)
+    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f and c from cam_K (px, a frame each),
+    T = root_trans_cam_in_world (m)
 
 The result is `smpl_orient_world` and `root_trans_world` seen through `cam_pose` (world to camera), stored ready as
 `smpl_orient_cam_in_world` and `root_trans_cam_in_world`; `smpl_orient_cam` and `root_trans_cam` are what the pose
@@ -54,9 +55,9 @@ DERIVED = {"kp_2d_pred"}
 ADVICE = "Write the file again with GLAMR's own global_recon/run_demo.py."
 
 NOTE = (
-    "Refined: smpl_pose, smpl_orient_cam_in_world and root_trans_cam_in_world are new; smpl_orient_world, root_trans_world and "
-    "person_transform_world follow them; smpl_beta is the regressor's unless SMPL's own file was used. kp_2d_pred is left out: it "
-    "cannot be computed again without the SMPL model file."
+    "Refined: smpl_pose, smpl_orient_cam_in_world and root_trans_cam_in_world are new; smpl_orient_world, "
+    "root_trans_world and person_transform_world follow them; smpl_beta is the regressor's unless SMPL's own file was "
+    "used. kp_2d_pred is left out: it cannot be computed again without the SMPL model file."
 )
 
 

@@ -43,8 +43,8 @@ KEYS = (CAMERA, "K_fullimg")
 ADVICE = "Write the file again with GVHMR's own tools/demo/demo.py."
 
 NOTE = (
-    "Refined: smpl_params_incam is new, smpl_params_global follows it; betas are the regressor's unless SMPL-X's own file was used. "
-    "net_outputs are as the network left them."
+    "Refined: smpl_params_incam is new, smpl_params_global follows it; betas are the regressor's unless SMPL-X's own "
+    "file was used. net_outputs are as the network left them."
 )
 
 

@@ -1,6 +1,7 @@
 """Hand4Whole's `smplx_param.json` of one person: SMPL-X parameters as flat lists, without a place and without a camera.
 
-    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   box (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    box (x, y, w, h)
 
 The file holds neither T (m) nor the box (px), both of which the demo knows and drops. T is in the vertices of
 `output.obj` (camera frame, y down, not turned), which the demo writes beside it; the box is nowhere, so the camera must
@@ -70,7 +71,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     where, content = str(path), _content(path)
     if camera is None:
         advice = (
-            "Hand4Whole's file holds none, and not the box it follows from: give a camera with focal (5000/192 w, 5000/256 h) and "
+            "Hand4Whole's file holds none, and not the box it follows from: give a camera with focal (5000/192 w, "
+            "5000/256 h) and "
             "center (x + w/2, y + h/2), where x, y, w, h is the `bbox` of demo.py after process_bbox, in px."
         )
         raise InputError(f"{where}: camera", "the person's camera", "none", advice)

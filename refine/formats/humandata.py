@@ -1,8 +1,10 @@
 """MMHuman3D's HumanData npz: results of its demos (`inference_result.npz`), and datasets with a camera.
 
-    demos      u = f b/224 (X + T_x) / (Z + T_z) + c_x,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   pred_cams = (s, t_x, t_y)
+    demos      u = f b/224 (X + T_x) / (Z + T_z) + c_x,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,
+               pred_cams = (s, t_x, t_y)
                b = 1.25 max(w, h),   c = the middle of bboxes_xyxy (px): a camera off the photo's middle for each person
-    datasets   u = f (X + transl_x) / (Z + transl_z) + c_x, `focal_length` and `principal_point` from `misc` or `meta` (px)
+    datasets   u = f (X + transl_x) / (Z + transl_z) + c_x, `focal_length` and `principal_point` from `misc` or `meta`
+               (px)
 
 `smpl` or `smplx` is a dictionary inside an object array: betas (N, 10), body_pose (N, 23, 3) or (N, 21, 3),
 global_orient (N, 3), perhaps transl (N, 3) m, hands, face, or `fullpose` (N, 55, 3); axis-angle. `meta` and `misc` are
@@ -63,7 +65,10 @@ OF_THE_BODY = (
 """Made from the body by its model's file."""
 
 ADVICE = "Write it with HumanData.dump."
-NOTE = "Refined: rotations, transl and pred_cams are new; verts and keypoints of the body itself are left out, they cannot be made without its model file."
+NOTE = (
+    "Refined: rotations, transl and pred_cams are new; verts and keypoints of the body itself are left out, they "
+    "cannot be made without its model file."
+)
 
 
 def recognises(path: Path) -> bool:

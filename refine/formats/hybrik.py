@@ -1,8 +1,10 @@
 """HybrIK's `res.pk` of a video (`demo_video.py --save-pk`): one person a frame, SMPL, seen through the box's lens.
 
     u = f (X + T_x) / (Z + T_z) + W/2,   v likewise with H/2,   f = 1000/256 w,   w = bbox[2] - bbox[0] px
-    pelvis = pred_cam_root   (m);    transl = pred_cam_root - J_0,   J_0 = 0: joints and vertices stand on the pelvis and on a regressed hip
-    T_z = 1000 / (256 pred_camera) + k d_0,    k = 2.2 m (the side of the network's box; told by the file's own numbers),   pred_uvd = (u - bbox middle)/w, .., d
+    pelvis = pred_cam_root   (m);    transl = pred_cam_root - J_0,
+    J_0 = 0: joints and vertices stand on the pelvis and on a regressed hip
+    T_z = 1000 / (256 pred_camera) + k d_0,
+    k = 2.2 m (the side of the network's box; told by the file's own numbers),   pred_uvd = (u - bbox middle)/w, .., d
 
 `transl_camsys` is scaled for Blender and no place in this camera, which is a trap; `transl` is no SMPL `transl`, which
 is another. Joints are `pred_xyz_24_struct` (SMPL's 24, from the rotations), `pred_xyz_29` (the network's, five leaves
@@ -59,7 +61,8 @@ DERIVED = frozenset({"pred_phi"})
 ADVICE = "Run HybrIK's demo_video.py with --save-pk again."
 
 NOTE = (
-    "Refined: pred_thetas, pred_cam_root, transl, transl_camsys, pred_camera and the joints are new; points beside SMPL's 24 move rigidly with the nearest "
+    "Refined: pred_thetas, pred_cam_root, transl, transl_camsys, pred_camera and the joints are new; points beside "
+    "SMPL's 24 move rigidly with the nearest "
     "joint. pred_betas are the regressor's unless SMPL's own file was used. pred_phi is left out."
 )
 

@@ -1,6 +1,7 @@
 """Multi-HMR's list of people as its model returns it, saved whole: SMPL-X of one photo (torch, pickle, numpy).
 
-    rotvec (53, 3) = root, 21 of the body, 15 + 15 of the hands, jaw, on a flat hand        transl_pelvis (1, 3): the pelvis, m, camera frame
+    rotvec (53, 3) = root, 21 of the body, 15 + 15 of the hands, jaw, on a flat hand
+    transl_pelvis (1, 3): the pelvis, m, camera frame
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
 The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the
@@ -46,8 +47,8 @@ DERIVED = {"v3d", "verts_smplx", "j2d", "j2d_smplx", "loc"}
 """Surface, and pixels of an image whose size is not stored: left out of a refined file."""
 
 NOTE = (
-    "Refined: rotvec, transl, transl_pelvis and joints are new; shape and expression are the regressor's unless SMPL-X's own file was used. The surface and the "
-    "network image's pixels (loc, j2d) are left out."
+    "Refined: rotvec, transl, transl_pelvis and joints are new; shape and expression are the regressor's unless "
+    "SMPL-X's own file was used. The surface and the network image's pixels (loc, j2d) are left out."
 )
 ADVICE = "Save the list that Multi-HMR's model returns: torch.save(humans, path)."
 

@@ -1,6 +1,7 @@
 """NLF's dictionary of `detect_smpl_batched`, saved: SMPL or SMPL-X of some images, joints in mm, no lens.
 
-    joints3d = 1000 (pose, betas, trans)  mm;      joints2d = f (X / Z, Y / Z) + c  px of the image;     f, c by least squares over all points
+    joints3d = 1000 (pose, betas, trans)  mm;      joints2d = f (X / Z, Y / Z) + c  px of the image;
+    f, c by least squares over all points
     (u - c) Z = f X  for both axes:   [X, Z, 0; Y, 0, Z] (f, c_x, c_y) = (u Z, v Z)
 
 Values are a list of one (people, ...) a image, one array of one image's people, or (images, people, ...). The camera is
@@ -69,8 +70,8 @@ FITS_PX = 2.0
 ADVICE = "Save the dictionary that NLF's detect_smpl_batched returned: torch.save(pred, path)."
 
 NOTE = (
-    "Refined: pose, trans, joints3d and joints2d are new; betas are the regressor's unless the model's own file was used. Vertices and the nonparametric points are "
-    "left out."
+    "Refined: pose, trans, joints3d and joints2d are new; betas are the regressor's unless the model's own file was "
+    "used. Vertices and the nonparametric points are left out."
 )
 
 
@@ -266,6 +267,9 @@ def _lens(where: str, joints: np.ndarray, pixel: np.ndarray) -> tuple[float, np.
     (focal, *center), *_ = np.linalg.lstsq(design, target, rcond=None) if len(z) > 2 else ((0.0, 0.0, 0.0),)
     error = float(np.abs(design @ np.array([focal, *center]) - target).max(initial=0.0))
     if not (focal > 0 and error < FITS_PX):
-        advice = "Call NLF without extrinsic_matrix and distortion_coeffs, or turn joints3d and trans into the camera's frame."
+        advice = (
+            "Call NLF without extrinsic_matrix and distortion_coeffs, or turn joints3d and trans into the camera's "
+            "frame."
+        )
         raise InputError(f"{where}: joints2d", "joints3d seen through one lens", f"points {error:.0f} px apart", advice)
     return float(focal), np.array(center)

@@ -60,8 +60,8 @@ UPRIGHT = -0.3
 up."""
 
 NOTE = (
-    "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and the source's "
-    "else; vertices and full_pose are left out."
+    "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and "
+    "the source's else; vertices and full_pose are left out."
 )
 
 
@@ -302,5 +302,8 @@ def _check_upright(source: Source) -> None:
     if up > UPRIGHT:
         key = "smpl_params_global" if "smpl_params_global" in source.arrays else "poses"
         got = f"people {'upside down' if up > 0.5 else 'lying down'} in it, as in a world with another axis up"
-        advice = "Turn root and trans into the camera's frame (x right, y down, z forward), and store them as global_orient and transl."
+        advice = (
+            "Turn root and trans into the camera's frame (x right, y down, z forward), and store them as "
+            "global_orient and transl."
+        )
         raise InputError(f"{source.path or 'init'}: {key}", "a motion in the camera's frame", got, advice)

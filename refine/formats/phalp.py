@@ -1,6 +1,7 @@
 """PHALP's tracks of a video (4D-Humans, TokenHMR): a joblib file of frames, lists with an entry a person in each.
 
-    u = f (X + T_x) / (Z + T_z) + M/2 - left,   v likewise with top,   T = camera (m),   f = 5000 / 256 M,   M = max(W, H)
+    u = f (X + T_x) / (Z + T_z) + M/2 - left,   v likewise with top,   T = camera (m),   f = 5000 / 256 M,
+    M = max(W, H)
     2d_joints = (u + left, v + top) / M,   left = floor((M - W) / 2),   top = floor((M - H) / 2),   size = [H, W]
 
 `camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the
@@ -135,7 +136,10 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     order = {frame: place for place, frame in enumerate(content)}
     estimate = to_body(source, own, body, torch.tensor([order[frame] for frame in entries.frames]))
     if entries.ghosts:
-        note = f"{entries.ghosts} entries of the tracks were not seen in their frames (tracked_time) and are left as they are."
+        note = (
+            f"{entries.ghosts} entries of the tracks were not seen in their frames (tracked_time) and are left as "
+            "they are."
+        )
         estimate = replace(estimate, notes=(*estimate.notes, note))
     return estimate if camera is None else with_camera(estimate, camera)
 

@@ -57,8 +57,8 @@ centimetre or two."""
 ADVICE = "Write the file again with PromptHMR's own scripts/demo_phmr.py."
 
 NOTE = (
-    "Refined: pose, rotmat and transl are new; betas are the regressor's unless SMPL-X's own file was used. vertices and body_joints "
-    "are left out: they cannot be posed again without the SMPL-X model file."
+    "Refined: pose, rotmat and transl are new; betas are the regressor's unless SMPL-X's own file was used. vertices "
+    "and body_joints are left out: they cannot be posed again without the SMPL-X model file."
 )
 
 

@@ -1,6 +1,7 @@
 """PromptHMR's `results.pkl` of a video: people's SMPL-X tracks in the camera's frame and in a world.
 
-    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = camera["img_focal"], c = camera["img_center"] (px), T = trans (m)
+    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,
+    f = camera["img_focal"], c = camera["img_center"] (px), T = trans (m)
 
 One camera for all frames, of the video as it was processed (scaled to a height of at most 896 px): twice its centre is
 that size. `trans` is SMPL-X's `transl`. The last 30 matrices of `smplx_cam["rotmat"]`, the fingers', are zeros and no

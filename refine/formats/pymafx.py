@@ -1,7 +1,9 @@
 """PyMAF-X's `output.pkl` of a video or folder: all people of all frames, SMPL-X rotations in batches of torch tensors.
 
-    orig_cam_t = (tx + 2 (cx - W/2)/(b s), ty + 2 (cy - H/2)/(b s), 2 f/(b s)),   f = 5000 px,   pred_cam = (s, tx, ty),   box (cx, cy, b px)
-    orig_cam   = (s h/W, s h/H, tx + 2 (cx - W/2)/(s h), ty + 2 (cy - H/2)/(s h)),   h = bboxes[:, 2] (px), a pixel or two from b
+    orig_cam_t = (tx + 2 (cx - W/2)/(b s), ty + 2 (cy - H/2)/(b s), 2 f/(b s)),   f = 5000 px,   pred_cam = (s, tx, ty),
+    box (cx, cy, b px)
+    orig_cam   = (s h/W, s h/H, tx + 2 (cx - W/2)/(s h), ty + 2 (cy - H/2)/(s h)),
+               h = bboxes[:, 2] (px), a pixel or two from b
 
 `orig_cam_t` (m) is SMPL-X's `transl` in the photo, whose principal point is (W/2, H/2); its size is not stored, but W =
 s h / orig_cam[0] and H = s h / orig_cam[1] exactly. Pixels count from the image's corner. Rotations stand twice:
@@ -66,8 +68,9 @@ WHOLE_PX = 0.2
 """How far a recovered photo side may be from a whole number; float32 leaves a thousandth."""
 
 NOTE = (
-    "Refined: rotations, pred_cam, orig_cam, orig_cam_t and joints3d are new; joints3d move rigidly with the nearest joint. betas are the "
-    "regressor's unless SMPL-X's own file was used. verts and smplx_verts are left out: they cannot be posed again without it."
+    "Refined: rotations, pred_cam, orig_cam, orig_cam_t and joints3d are new; joints3d move rigidly with the nearest "
+    "joint. betas are the regressor's unless SMPL-X's own file was used. verts and smplx_verts are left out: they "
+    "cannot be posed again without it."
 )
 ADVICE = "Run PyMAF-X's apps/demo_smplx.py again."
 

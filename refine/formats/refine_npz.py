@@ -33,7 +33,10 @@ from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"version", "body", "stop", "pose", "estimate/pose", "source/format"}
 EVIDENCE = ("cost_before", "cost", "misfit_before", "misfit")
-NOTE = "Refined again: bodies, joints and keypoints are new; costs and misfits of the bodies that changed are left out (NaN)."
+NOTE = (
+    "Refined again: bodies, joints and keypoints are new; costs and misfits of the bodies that changed are left out "
+    "(NaN)."
+)
 
 
 def recognises(path: Path) -> bool:

@@ -176,8 +176,10 @@ def _camera(path: Path | None, content: Results) -> Camera:
         got = f"{error:.1f} px apart" if scale.min() > 0 else "a body with a scale of zero or less"
         got = got if seen.any() else "no pixels at all"
         advice = (
-            "The file was changed after ROMP wrote it, or is another program's. Without the pixels ROMP's camera is not known; to go by the one "
-            'that ROMP fitted afterwards, store global_orient, body_pose, betas and transl = cam_trans, and give camera="fov60".'
+            "The file was changed after ROMP wrote it, or is another program's. Without the pixels ROMP's camera is "
+            "not known; to go by the one "
+            "that ROMP fitted afterwards, store global_orient, body_pose, betas and transl = cam_trans, and give "
+            'camera="fov60".'
         )
         raise InputError(str(path), "pj2d_org that follows from joints and cam as in ROMP", got, advice)
     width, height = round(side - 2 * pad_x), round(side - 2 * pad_y)

@@ -1,6 +1,7 @@
 """ROMP's and BEV's `video_results.npz`: one dictionary of each frame's people, and the same by track.
 
-    results = {frame: {cam, joints, pj2d_org, ...}}      sequence_results = {track: {frame_id: [...], cam: [...], joints: [...], ...}}
+    results = {frame: {cam, joints, pj2d_org, ...}}
+    sequence_results = {track: {frame_id: [...], cam: [...], joints: [...], ...}}
 
 Every frame is what `romp` or `bev` read of a photo. Frames are named after the pictures that were written, in the
 video's order; a frame without people is an empty dictionary or None, and stays. Entry n of a track is the person of

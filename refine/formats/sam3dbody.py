@@ -77,12 +77,15 @@ REFINED_OF = "refine_of"
 fitted anew."""
 OF = ("pred_vertices", "pred_keypoints_3d", "pred_cam_t")
 
-CHANGED = "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted anew."
+CHANGED = (
+    "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted "
+    "anew."
+)
 
 NOTE = (
-    "Refined: pred_vertices, pred_keypoints_3d, pred_joint_coords, pred_cam_t and pred_keypoints_2d moved with the body fitted to them; "
-    "MHR's pose parameters are left out, for they cannot be computed without MHR. refine_pose, refine_shape, refine_expression and "
-    "refine_translation are the refined body's, in refine's built-in model."
+    "Refined: pred_vertices, pred_keypoints_3d, pred_joint_coords, pred_cam_t and pred_keypoints_2d moved with the "
+    "body fitted to them; MHR's pose parameters are left out, for they cannot be computed without MHR. refine_pose, "
+    "refine_shape, refine_expression and refine_translation are the refined body's, in refine's built-in model."
 )
 
 

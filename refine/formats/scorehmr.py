@@ -1,6 +1,7 @@
 """ScoreHMR's cache of HMR 2.0b, `cache/hmr2b/<dataset>.npz`: SMPL of a dataset's rows in the photo's camera.
 
-    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = pred_cam_t (m, SMPL's transl),   f = 5000 px
+    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = pred_cam_t (m, SMPL's transl),
+    f = 5000 px
     T_z = 2 f / (b s),   (T_x, T_y) = (t_x, t_y) + (2 (c_x - W/2), 2 (c_y - H/2)) / (b s),   pred_cam = (s, t_x, t_y)
 
 f is the default of HMR2's `cam_crop_to_full`, which the script does not override: not HMR2's own 5000/256 max(W, H),

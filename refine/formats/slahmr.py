@@ -1,6 +1,7 @@
 """SLAHMR's `<video>_<iteration>_world_results.npz`: SMPL-H in one world, seen by the camera that moves in it.
 
-    x_camera = cam_R x + cam_t,    u = f_x x_camera / z_camera + c_x,    v likewise,    (f_x, f_y, c_x, c_y) = intrins (px)
+    x_camera = cam_R x + cam_t,    u = f_x x_camera / z_camera + c_x,    v likewise,
+    (f_x, f_y, c_x, c_y) = intrins (px)
     root = cam_R root_orient,    T = cam_R (trans + J_0) + cam_t - J_0,    J_0 the pelvis at rest
 
 `root_orient` and `trans` are in the world, which is the trap; `cam_t` has `world_scale` in it already. Arrays are
@@ -52,8 +53,8 @@ BODY = 21
 ADVICE = "Give the <video>_<iteration>_world_results.npz that SLAHMR's run_opt.py wrote."
 
 NOTE = (
-    "Refined: root_orient, trans and pose_body are new, in the world; betas are the regressor's. latent_pose and latent_motion are left out: only VPoser and "
-    "HuMoR can make them again."
+    "Refined: root_orient, trans and pose_body are new, in the world; betas are the regressor's. latent_pose and "
+    "latent_motion are left out: only VPoser and HuMoR can make them again."
 )
 
 

@@ -1,6 +1,7 @@
 """SMPLer-X's npz of one person, `smplx/<frame>_<box>.npz`, with its camera in `meta/<frame>_<box>.json`.
 
-    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    bbox = (x, y, w, h)
 
 T is `transl`, in metres: it is added to the model's vertices, as SMPL-X's own. The trap is the principal point: each
 person has a camera of their own, centred on their box and not on the photo. The meta file stores it as `focal` and
@@ -73,7 +74,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     found = next((file for file in _meta_files(path) if file.is_file()), None)
     if found is None and camera is None:
         advice = (
-            "The camera of each person stands there: keep SMPLer-X's folders smplx/ and meta/ together, or give a camera with "
+            "The camera of each person stands there: keep SMPLer-X's folders smplx/ and meta/ together, or give a "
+            "camera with "
             "focal (5000/192 w, 5000/256 h) and center (x + w/2, y + h/2) of the box the person was cropped with."
         )
         raise InputError(where, f"a meta file {_meta_files(path)[0]}", "none", advice)
@@ -170,5 +172,8 @@ def _rule(camera: Camera, given: bool, unknown: bool) -> str:
     focal = f"{float(camera.focal[0, 0]):.0f} px"
     if given:
         return f"{focal}, the given camera's, as there is no meta file"
-    at = f"{focal} with the principal point at the person's box, ({camera.center[0, 0]:.0f}, {camera.center[0, 1]:.0f}) px (SMPLer-X)"
+    at = (
+        f"{focal} with the principal point at the person's box, ({camera.center[0, 0]:.0f}, "
+        f"{camera.center[0, 1]:.0f}) px (SMPLer-X)"
+    )
     return at + ("; the size of the photo is not stored, so it ends where the box does" if unknown else "")

@@ -1,6 +1,7 @@
 """SMPLify-X's pickle of one person, `results/<image>/<id>.pkl`: SMPL-X without `transl`; the camera is moved.
 
-    u = f x/z + W/2,   v = f y/z + H/2,   (x, y, z) = R X + t,   R = camera_rotation (the identity: it is never fitted), t = camera_translation
+    u = f x/z + W/2,   v = f y/z + H/2,   (x, y, z) = R X + t,
+    R = camera_rotation (the identity: it is never fitted), t = camera_translation
 
 so t (m) is SMPL's `transl` in the camera frame; a key `transl`, which PROX adds, is added to it. f is a setting
 (`focal_length`, 5000 px) and stands in `conf.yaml` of the output folder, not in the pickle. Pixels count from the
@@ -136,8 +137,8 @@ def _model(where: str, content: dict[str, object]) -> str:
     if pose.size == VPOSER:
         advice = (
             "It is VPoser's code, and its network is not here. Decode it once where SMPLify-X runs, "
-            'vposer.decode(torch.tensor(result["body_pose"]), output_type="aa").view(1, -1), and store that as body_pose; or run '
-            "SMPLify-X with use_vposer: False."
+            'vposer.decode(torch.tensor(result["body_pose"]), output_type="aa").view(1, -1), and store that as '
+            "body_pose; or run SMPLify-X with use_vposer: False."
         )
         raise InputError(f"{where}: body_pose", "63 (SMPL-X) or 69 (SMPL) numbers", f"{VPOSER} numbers", advice)
     if pose.size not in MODELS:

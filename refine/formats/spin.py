@@ -1,6 +1,7 @@
 """SPIN's npz of `eval.py --result_file`: SMPL and a crop camera for every sample of a test set, without boxes or names.
 
-    u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   camera = (s, t_x, t_y)
+    u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),
+    f = 5000 px,   camera = (s, t_x, t_y)
 
 The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as
 photos. (With the dataset's centre and scale the same numbers can be said of the whole photo:
@@ -42,8 +43,8 @@ CROP_PX = 224.0
 
 ADVICE = "Write it again with SPIN's eval.py --result_file."
 NOTE = (
-    "Refined: pose and camera are new; pred_joints move rigidly with the nearest of SMPL's joints, which are taken from another body in the "
-    "same pose."
+    "Refined: pose and camera are new; pred_joints move rigidly with the nearest of SMPL's joints, which are taken "
+    "from another body in the same pose."
 )
 
 

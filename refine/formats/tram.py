@@ -1,7 +1,8 @@
 """TRAM's `hps/hps_track_<k>.npy` of a video: one person's SMPL track; its camera is `camera.npy` in the folder above.
 
     u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = img_focal, c = img_center (px), T = pred_trans (m)
-    T_z = 2 f / (b s),   T_x = t_x + 2 (x - c_x) / (b s),   T_y likewise,   pred_cam = (s, t_x, t_y) in the box (x, y, b)
+    T_z = 2 f / (b s),   T_x = t_x + 2 (x - c_x) / (b s),   T_y likewise,
+    pred_cam = (s, t_x, t_y) in the box (x, y, b)
 
 The track's file has no intrinsics, which is the trap: without its `camera.npy` it needs a camera from the caller.
 `pred_trans` (N, 1, 3) is SMPL's `transl`. `pred_pose` (N, 144) are the first two *columns* of each matrix in

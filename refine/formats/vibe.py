@@ -1,6 +1,7 @@
 """VIBE's `vibe_output.pkl` of a video: each person's track, SMPL under a weak-perspective camera over the whole frame.
 
-    u = (sx (X + tx) + 1) W/2,   v = (sy (Y + ty) + 1) H/2,   (sx, sy, tx, ty) = orig_cam        pred_cam = (s, tx', ty') in the box (cx, cy, h, h)
+    u = (sx (X + tx) + 1) W/2,   v = (sy (Y + ty) + 1) H/2,   (sx, sy, tx, ty) = orig_cam
+    pred_cam = (s, tx', ty') in the box (cx, cy, h, h)
     sx = s h/W,   sy = s h/H,   tx = tx' + (cx - W/2)/(W/2 sx),   ty = ty' + (cy - H/2)/(H/2 sy)
 
 The frame's size is not stored, and W = s h/sx, H = s h/sy tell it exactly. The weak perspective VIBE means is kept by a
@@ -51,7 +52,8 @@ DERIVED = {"verts", "joints2d_img_coord"}
 ADVICE = "Run VIBE's demo.py on the video again."
 
 NOTE = (
-    "Refined: pose, orig_cam, pred_cam and joints3d are new; joints3d move rigidly with the nearest joint. betas are the regressor's unless SMPL's own "
+    "Refined: pose, orig_cam, pred_cam and joints3d are new; joints3d move rigidly with the nearest joint. betas are "
+    "the regressor's unless SMPL's own "
     "file was used. verts and joints2d_img_coord are left out: they cannot be made again without it."
 )
 

@@ -42,8 +42,8 @@ KEYS = {"pose", "trans", "betas", "pose_world", "trans_world", "frame_ids"}
 ADVICE = "Write the file again with WHAM's own demo.py --save_pkl."
 
 NOTE = (
-    "Refined: pose and trans are new, pose_world and trans_world follow them; betas are the regressor's unless SMPL's own file was used. "
-    "verts is left out: it cannot be posed again without the SMPL model file."
+    "Refined: pose and trans are new, pose_world and trans_world follow them; betas are the regressor's unless SMPL's "
+    "own file was used. verts is left out: it cannot be posed again without the SMPL model file."
 )
 
 

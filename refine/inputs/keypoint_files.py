@@ -65,5 +65,8 @@ def _check_no_result(path: Path) -> None:
     """
     name = next((name for name, module in formats().items() if path.is_file() and module.recognises(path)), None)
     if name not in (None, "nobody"):  # what holds nobody is as little a result as it is a detection
-        advice = "That is what init is for: refine.fit(PHOTO, RESULT, keypoints=KEYPOINTS), refine run RESULTS --keypoints KEYPOINTS."
+        advice = (
+            "That is what init is for: refine.fit(PHOTO, RESULT, keypoints=KEYPOINTS), refine run RESULTS --keypoints "
+            "KEYPOINTS."
+        )
         raise InputError(f"keypoints {path}", "a 2D detector's keypoints", f"a regressor's result ({name})", advice)

@@ -155,8 +155,8 @@ class DetectedPeople:
             advice = "Give the keypoints of this photo at this size, or scale them (OpenPose: --keypoint_scale 0)."
             if size[0] != size[1] and float(turned) > FIT_SHARE:
                 advice = (
-                    f"They fit the photo turned by a quarter ({size[0]} x {size[1]}): was the detector run without its EXIF turn? Save the"
-                    " photo upright and run it on that."
+                    f"They fit the photo turned by a quarter ({size[0]} x {size[1]}): was the detector run without its "
+                    "EXIF turn? Save the photo upright and run it on that."
                 )
             raise InputError(
                 f"keypoints of {self.origin}",

@@ -37,8 +37,10 @@ PIXEL_CENTER = 0.5
 """From a count from pixel centres to coordinates in which the image's corner is (0, 0), px."""
 
 COCO18 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
-    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip",
+    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear",
+    "left_ear",
 )  # fmt: skip
 
 HALPE26 = (
@@ -48,9 +50,12 @@ HALPE26 = (
 
 MEDIAPIPE33 = (
     "nose", "left eye's inner corner", "left_eye", "left eye's outer corner", "right eye's inner corner", "right_eye",
-    "right eye's outer corner", "left_ear", "right_ear", "left mouth corner", "right mouth corner", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left pinky", "right pinky", "left index", "right index", "left thumb",
-    "right thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel",
+    "right eye's outer corner", "left_ear", "right_ear", "left mouth corner", "right mouth corner", "left_shoulder",
+    "right_shoulder",
+    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left pinky", "right pinky", "left index", "right index",
+    "left thumb",
+    "right thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel",
+    "right_heel",
     "left foot index", "right foot index",
 )  # fmt: skip
 
@@ -132,8 +137,8 @@ def said_of_confidence(confidence: np.ndarray, origin: str) -> tuple[str, ...]:
     most = float(confidence.max(initial=0.0))
     if most == 2 and np.isin(confidence, (0, 1, 2)).all():
         return (
-            f"Keypoints of {origin}: the third numbers are COCO's flags (0 not labelled, 1 hidden, 2 visible), not confidences: "
-            "every labelled point counts fully.",
+            f"Keypoints of {origin}: the third numbers are COCO's flags (0 not labelled, 1 hidden, 2 visible), not "
+            "confidences: every labelled point counts fully.",
         )
     if are_percent(confidence):
         return (

@@ -1,6 +1,7 @@
 """Stored joints carried along with refined rotations, without the model they were made by.
 
-    own joint j:   X'_j = X'_parent + G'_parent o_j,   o_j = G_parent^T (X_j - X_parent)       the source's own rest offsets
+    own joint j:   X'_j = X'_parent + G'_parent o_j,   o_j = G_parent^T (X_j - X_parent)
+                   the source's own rest offsets
     any other:     X'   = X'_j + G'_j G_j^T (X - X_j),   j the nearest of the own joints         rigidly with it
 
 with global rotations G before and G' after. Own joints are the model's, stored first; others (regressed from the

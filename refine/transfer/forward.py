@@ -29,8 +29,8 @@ from refine.transfer.source_fit import fit_bodies
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
-    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, which is not "
-    "undone, also when the result is written back for the estimate's own camera."
+    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, "
+    "which is not undone, also when the result is written back for the estimate's own camera."
 )
 """Said where the focal lengths differ by more than a hundredth."""
 

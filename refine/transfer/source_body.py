@@ -1,8 +1,10 @@
 """The model file a source's numbers belong to, read the way the source means them.
 
     file           the family's, of the source's gender, where it is on this machine; else the built-in body
-    coefficients   as many as the source has and the file holds; eleven are SMPL+A's where the child template lies beside the file
-    mean hand      hand poses stand on the model's mean hand, or on a flat one (`flat_hand_mean`): the stored joints tell which
+    coefficients   as many as the source has and the file holds; eleven are SMPL+A's where the child template lies
+                   beside the file
+    mean hand      hand poses stand on the model's mean hand, or on a flat one (`flat_hand_mean`): the stored joints
+                   tell which
 
 Without joints: coefficients of the hand space stand on the mean hand they were learned about, axis-angles on a flat
 one.

@@ -2,7 +2,8 @@
 
 At fixed rotations every joint is linear in shape, so with joints T stored by the regressor, relative to its pelvis,
 
-    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,     translation = k T_0 - J_0(shape)
+    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,
+    translation = k T_0 - J_0(shape)
 
 is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape
 space 1/k, the *scene scale*, is free: body and distance grow together and the picture stays the same.
@@ -84,7 +85,10 @@ def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
         parts = ("pose", "shape", "expression", "translation")
         bodies = Bodies(*(getattr(bodies, part).index_copy(0, changed, getattr(fresh.bodies, part)) for part in parts))
         scale = scale.index_copy(0, changed, fresh.scale)
-        said = f"Parameters were changed after refine wrote them: the refined body beside them is not used, people {_people(changed)}."
+        said = (
+            "Parameters were changed after refine wrote them: the refined body beside them is not used, people "
+            f"{_people(changed)}."
+        )
         notes += [said, *fresh.notes]
     return Fitted(bodies, scale, _distance(body, bodies, source, scale), tuple(notes))
 
@@ -114,7 +118,8 @@ def _direct(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(f"Hand poses are added to the mean hand of {body.name} (flat_hand_mean=False).")
     if source.betas.shape[1] > rest.shape.shape[1]:
         notes.append(
-            f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut to them."
+            f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut "
+            "to them."
         )
     return Fitted(
         bodies, like.new_ones(len(source)), _distance(body, bodies, source, like.new_ones(len(source))), tuple(notes)
@@ -183,7 +188,8 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
     elif source.hand_mean == "mean":
         notes.append(
-            f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too straight."
+            f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too "
+            "straight."
         )
     notes += scale_notes(scale.masked_fill(lost, 1.0), body)
     return Fitted(bodies, scale, distance, tuple(notes))
@@ -213,8 +219,8 @@ def scale_notes(scale: Float[Tensor, "B"], body: SkinnedBody) -> list[str]:
         if size != 1:
             who = "a child's size" if size < 1 else "larger than people are"
             sentences.append(
-                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and distance are "
-                f"divided by that, which leaves the picture as it is."
+                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and "
+                "distance are divided by that, which leaves the picture as it is."
             )
     return sentences
 

@@ -54,7 +54,8 @@ def gadgets(canary: Path) -> dict[str, Any]:
 
 
 GADGETS = (
-    "os.system", "eval", "exec", "subprocess", "getattr", "numpy.load", "numpy.fromfile", "pickle.loads", "pathlib", "nested",
+    "os.system", "eval", "exec", "subprocess", "getattr", "numpy.load", "numpy.fromfile", "pickle.loads", "pathlib",
+    "nested",
 )  # fmt: skip
 
 
@@ -111,7 +112,10 @@ def _text(text: str) -> bytes:
 
 def test_one_pickle_cannot_change_how_the_next_is_read() -> None:
     """BUILD on a class or function would write into it, were it a real one."""
-    poison = b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00pathX\x01\x00\x00\x00zsb0c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
+    poison = (
+        b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00pathX\x01\x00\x00\x00zsb0"
+        b"c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
+    )
     with pytest.raises(InputError):
         unpickle(poison, "file", BODY_MODELS)
     array = np.arange(6.0).reshape(2, 3)

@@ -186,7 +186,8 @@ def wrapper(shape: Any, dtype: Any, data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("shape", "dtype"),
-    [((2**40,), "f8"), ((-1,), "f8"), ("all", "f8"), ((3.0,), "f8"), ((2**62, 4), "u1"), ((1,) * 40, "u1"), ((1,), "V8"),
+    [((2**40,), "f8"), ((-1,), "f8"), ("all", "f8"), ((3.0,), "f8"), ((2**62, 4), "u1"), ((1,) * 40, "u1"),
+        ((1,), "V8"),
      ((3,), [("a", "f8")])],
 )  # fmt: skip
 def test_an_array_that_contradicts_its_description_is_refused(shape: Any, dtype: Any, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def test_a_text_that_is_wrong_says_where_and_is_not_called_truncated(text: str, 
     [
         (b"", "an empty file"), (codecs.BOM_UTF16_LE, "an empty file"), (b" \r\n", "an empty file"),
         (b"\x93NUMPY\x01\x00v", "an npy file"), (b"\x80\x04\x95\xff", "a pickle"),
-        (b'{"a": "\xff\xfe\xfd and more"}', r"no text \(utf-8, from byte 7 on\)"), (b'{"a": "\xe4\xb8', "within a character"),
+        (b'{"a": "\xff\xfe\xfd and more"}', r"no text \(utf-8, from byte 7 on\)"),
+        (b'{"a": "\xe4\xb8', "within a character"),
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_named(data: bytes, words: str, tmp_path: Path) -> None:

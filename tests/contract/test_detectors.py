@@ -28,11 +28,16 @@ EXACT = ("openpose", "arrays", "mediapipe", "detectron2", "easymocap", "frames")
 pixel."""
 
 JUNK = [
-    None, 5, 2.5, True, "text", b"bytes", {}, {"a": 1}, [1, 2], [[]], [{}], [None], [[None]], (1, 2), {"people": 3}, {"instance_info": 3}, object(),
-    {"annotations": 1, "images": []}, {"keypoints": 1, "scores": 2}, {"landmarks": [1]}, (np.zeros(3), np.zeros(3)), [{"keypoints": []}],
-    {"predictions": [[], []]}, [[{"x": 1, "y": 2}] * 5], {"canvas_width": 3}, {"annots": 3}, {"instances": 4}, {"frames": 3}, {"frames": []},
-    {"0": 1, "1": 2}, {1: None}, [{"frame": 1}], [{"frame": [1], "people": []}], {"a.jpg": 3}, {"keypoints": [], "scores": []}, np.zeros(0), np.array("x"),
-    np.array(None, dtype=object), torch.zeros(()), [[1, 2], [3]], {"keypoints": None, "scores": None}, {"skeleton": {}, "keypoints": 3},
+    None, 5, 2.5, True, "text", b"bytes", {}, {"a": 1}, [1, 2], [[]], [{}], [None], [[None]], (1, 2), {"people": 3},
+    {"instance_info": 3}, object(),
+    {"annotations": 1, "images": []}, {"keypoints": 1, "scores": 2}, {"landmarks": [1]}, (np.zeros(3), np.zeros(3)),
+    [{"keypoints": []}],
+    {"predictions": [[], []]}, [[{"x": 1, "y": 2}] * 5], {"canvas_width": 3}, {"annots": 3}, {"instances": 4},
+    {"frames": 3}, {"frames": []},
+    {"0": 1, "1": 2}, {1: None}, [{"frame": 1}], [{"frame": [1], "people": []}], {"a.jpg": 3},
+    {"keypoints": [], "scores": []}, np.zeros(0), np.array("x"),
+    np.array(None, dtype=object), torch.zeros(()), [[1, 2], [3]], {"keypoints": None, "scores": None},
+    {"skeleton": {}, "keypoints": 3},
     [{"keypoints": {"x": 1}}], [{"image_id": None, "keypoints": None}],
 ]  # fmt: skip
 
@@ -128,7 +133,8 @@ def as_json(value: Any) -> Any:
 
 SAVED = [
     case for case in OUTPUTS
-    if case not in ("openpose, datum", "ultralytics", "ultralytics, one result", "ultralytics, keypoints", "mmpose, samples", "mediapipe", "mediapipe, a list", "supervision", "detectron2")
+    if case not in ("openpose, datum", "ultralytics", "ultralytics, one result", "ultralytics, keypoints",
+        "mmpose, samples", "mediapipe", "mediapipe, a list", "supervision", "detectron2")
 ]  # fmt: skip
 """Content of lists, dictionaries, arrays and tensors; the others are objects."""
 

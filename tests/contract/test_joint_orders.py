@@ -35,7 +35,8 @@ MOVED_M = 0.1
 """A permutation must be noticed that moves a joint farther than this."""
 
 STORING = {
-    "bev", "bev_flat", "cliff", "hybrik", "multihmr_humans", "nlf", "parameters", "phalp", "prompthmr", "pymafx", "refine_npz", "romp", "romp_flat",
+    "bev", "bev_flat", "cliff", "hybrik", "multihmr_humans", "nlf", "parameters", "phalp", "prompthmr", "pymafx",
+    "refine_npz", "romp", "romp_flat",
     "romp_video", "sam3dbody", "sam3dbody_people", "spin", "vibe",
 }  # fmt: skip
 """Formats whose files hold joints beside rotations, or (SAM 3D Body) beside a surface."""

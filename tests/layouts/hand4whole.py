@@ -20,7 +20,9 @@ CAMERA = Camera(
 """The file holds none: it must be given."""
 
 EXEMPT = {
-    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": "a refined file has one more, its translation",
+    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": (
+        "a refined file has one more, its translation"
+    ),
     "test_another_camera_leaves_every_pelvis_where_it_is_seen": "the file has no camera that could be replaced",
 }
 

@@ -1,7 +1,9 @@
 r"""Which of a file's images is a photo: by the tail of its path, by its file name, its stem, or the number in it.
 
-    int             the image of that id or frame number; else the one whose name is that number ("12.jpg", "000012.jpg")
-    "a/b/c.jpg"     the images whose path has the longest common tail with it, of those with the same file name; else the same stem
+    int             the image of that id or frame number; else the one whose name is that number ("12.jpg",
+                    "000012.jpg")
+    "a/b/c.jpg"     the images whose path has the longest common tail with it, of those with the same file name; else
+                    the same stem
     "x_000012.jpg"  number 12, where the file's images are numbers throughout and no name did; each number once
 
 Paths are taken apart at / and \\, so those of Windows and their drives are found on other systems, and the other way
@@ -23,7 +25,8 @@ Key = str | int
 """An image's name, id or frame number."""
 
 FRAME_KEYS = (
-    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name", "img_name", "imgname",
+    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name",
+    "img_name", "imgname",
     "file_name", "filename", "image_path", "img_path", "path",
 )  # fmt: skip
 """Names under which the frame or image of an entry stands."""

@@ -1,8 +1,10 @@
 """AlphaPose's results: its list about all images, its `--format open` and `cmu`, and what its API returns.
 
     list   [{"image_id": "<file name>", "category_id": 1, "keypoints": [x, y, c] · K, "score", "box", "idx"}, ...]
-    open   {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": [x, y, c] · 18}]}         the file sep-json/<image>.json
-    cmu    {"version": "AlphaPose v0.3", "bodies": [{"joints": [x, y, c] · 18}]}                     the file sep-json/<image>.json
+    open   {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": [x, y, c] · 18}]}
+           the file sep-json/<image>.json
+    cmu    {"version": "AlphaPose v0.3", "bodies": [{"joints": [x, y, c] · 18}]}
+           the file sep-json/<image>.json
     API    {"imgname", "result": [{"keypoints": (K, 2), "kp_score": (K, 1), "proposal_score"}]}
 
 K is 17 (COCO), 26 or 136 (Halpe) or 133. Images are known by their file names; the frames of a video are named

@@ -1,6 +1,7 @@
 """Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence; (P, K, 2), (K, 3), (K, 2).
 
-    K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose · 136 Halpe · 137 OpenPose · 308 Sapiens
+    K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose
+    · 136 Halpe · 137 OpenPose · 308 Sapiens
 
 NaN is a missing point; without confidences, (0, 0) is one too, and all others count fully. 33 points may have four or
 five numbers (x, y, z, visibility, presence). Points whose x and y lie between 0 and 1 are shares of the photo. An npz
@@ -139,7 +140,10 @@ def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
     low, high = float(there.min()), float(there.max())
     got = f"{low:.3g} to {high:.3g}"
     if low > CONFIDENT or high > UNUSUAL:
-        advice = "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number; divide scores of another scale by their largest."
+        advice = (
+            "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number; divide scores of another scale "
+            "by their largest."
+        )
         raise InputError(f"keypoints of {origin}: third numbers", "confidences from 0 to 1", got, advice)
     words = "those above 1 count as 1. If they are a depth (z), give (P, K, 2), or the confidence as the third number."
     return (f"Keypoints of {origin}: the third numbers, taken as confidences, are {got}; {words}",)

@@ -1,6 +1,7 @@
 """ControlNet's and ComfyUI's pose JSON: OpenPose's keys, and the size of the canvas they are drawn on.
 
-    {"people": [{"pose_keypoints_2d": [x, y, c] · 18 (25), "face_keypoints_2d": · 70, "hand_left_keypoints_2d": · 21, ...}],
+    {"people": [{"pose_keypoints_2d": [x, y, c] · 18 (25), "face_keypoints_2d": · 70, "hand_left_keypoints_2d": · 21,
+    ...}],
      "canvas_width": W, "canvas_height": H}                                            or a list of these, one a frame
 
 A part that was not found is null, a point that was not found (0, 0, 0); every other c is 1: scores are lost. Points

@@ -1,6 +1,7 @@
 """EasyMocap's annotations of one photo, `annots/<camera>/<frame>.json`: a copy of what a detector found.
 
-    {"filename", "height", "width", "annots": [{"personID", "bbox", "keypoints": [[x, y, c] · 25 (17, 33)], "handl2d": · 21, "handr2d", "face2d": · 70}]}
+    {"filename", "height", "width", "annots": [{"personID", "bbox", "keypoints": [[x, y, c] · 25 (17, 33)],
+    "handl2d": · 21, "handr2d", "face2d": · 70}]}
 
 25 points are BODY_25 (HRNet's 17 are put into it), 33 are MediaPipe's; a face of another number of points
 (MediaPipe's mesh) is not read. Points are pixels of an image of `width` x `height`, and are scaled to the photo's.

@@ -11,9 +11,9 @@ from refine.errors import InputError
 from refine.keypoints.numbers import is_array, is_numeric, shape_of
 
 ADVICE = (
-    "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): "
-    "refine.fit(..., keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). "
-    "Other layouts, and sets of 18 to 308 points: docs/keypoints.md."
+    "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): refine.fit(..., "
+    "keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). Other "
+    "layouts, and sets of 18 to 308 points: docs/keypoints.md."
 )
 
 PARAMETERS = {

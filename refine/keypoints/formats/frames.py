@@ -1,7 +1,9 @@
 """Several images in one file, each in a known layout: objects by image name, lists with a key for the frame.
 
-    {"<image name or number>": content, ...}                              PoseFlow, AlphaPose's `open` and `cmu`, own scripts
-    [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]      MediaPipe and others, one entry a frame
+    {"<image name or number>": content, ...}
+    PoseFlow, AlphaPose's `open` and `cmu`, own scripts
+    [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]
+    MediaPipe and others, one entry a frame
     {"frames": [...]}                                                     either of these
 
 The key of a frame is one of `_images.FRAME_KEYS`; content that is null or empty is a photo in which nobody was found.

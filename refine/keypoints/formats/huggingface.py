@@ -1,6 +1,7 @@
 """Hugging Face transformers' pose results (ViTPose): what `post_process_pose_estimation` returns, in memory or saved.
 
-    [[{"keypoints": (k, 2) px, "scores": (k,), "labels": (k,), "bbox": (4,)}, ... people], ... images], or the list of one image
+    [[{"keypoints": (k, 2) px, "scores": (k,), "labels": (k,), "bbox": (4,)}, ... people], ... images],
+    or the list of one image
 
 `labels` are the points' numbers; with a `threshold` only those above it are there, so points go where their label
 says. Up to 17 is COCO, more is COCO-WholeBody's 133, of which COCO is the beginning. A list of dictionaries is the

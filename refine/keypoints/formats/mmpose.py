@@ -5,7 +5,8 @@
     top-down demo        {"meta_info": {...}, "instance_info": either of these}          a video's frames counted from 1
     in memory            {"predictions": [[instance, ...]], ...}, or samples with `pred_instances` (one a person)
     release 0.x          [{"keypoints": (K, 3), "bbox": (5,)}, ...]
-    instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score": ...}
+    instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score":
+                         ...}
 
 K is 17 (COCO), 26 or 136 (Halpe) or 133 (COCO-WholeBody). `bbox` is one level deeper than it should be (a trailing
 comma in MMPose makes it a tuple of one); boxes are not read, so both forms do. Scores of RTMPose are maxima of SimCC

@@ -1,6 +1,7 @@
 """rtmlib's arrays, and any detector's pair: keypoints (P, K, 2) px and scores (P, K), in memory or saved.
 
-    keypoints, scores = Body(...)(image)                       a tuple, or an npz or JSON with these names; one person's (K, 2) and (K,) too
+    keypoints, scores = Body(...)(image)
+    a tuple, or an npz or JSON with these names; one person's (K, 2) and (K,) too
 
 K is 17 (COCO), 18 (`to_openpose`: OpenPose's order), 26 (Halpe), 133 (COCO-WholeBody), and 136 (Halpe); 134
 (`to_openpose` of the whole body) is DWPose's (`dwpose.py`). The scores may be called `keypoint_scores` (MMPose's

@@ -1,6 +1,7 @@
 """Roboflow supervision's `KeyPoints` in memory: `xy` (P, K, 2) px and the confidences beside it.
 
-    keypoint_confidence (P, K), called `confidence` before release 0.29; `visible` (P, K) hides points          K = 17, 26, 33, 133, 136
+    keypoint_confidence (P, K), called `confidence` before release 0.29; `visible` (P, K) hides points
+    K = 17, 26, 33, 133, 136
 
 33 points are MediaPipe's (`from_mediapipe` has taken them times the size), the others in COCO's, Halpe's and
 COCO-WholeBody's order.

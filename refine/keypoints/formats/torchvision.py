@@ -1,6 +1,7 @@
 """torchvision's keypoint R-CNN in memory: a dictionary an image, in the list that the model returns.
 
-    [{"boxes": (P, 4), "labels": (P,), "scores": (P,), "keypoints": (P, 17, 3) x, y, 1, "keypoints_scores": (P, 17)}, ... images]
+    [{"boxes": (P, 4), "labels": (P,), "scores": (P,), "keypoints": (P, 17, 3) x, y, 1, "keypoints_scores": (P, 17)},
+    ... images]
 
     confidence = 1 / (1 + exp(-keypoints_scores))
 

@@ -1,6 +1,7 @@
 """What HMR2 and TokenHMR return: SMPL's parameters as matrices, a crop camera, and what SMPL made of them.
 
-    full photo:  t by `_crops`, f = FOCAL_LENGTH / IMAGE_SIZE · max(W, H), c = (W/2, H/2);   crop:  pred_cam_t = (tx, ty, 2 FOCAL_LENGTH / (IMAGE_SIZE s))
+    full photo:  t by `_crops`, f = FOCAL_LENGTH / IMAGE_SIZE · max(W, H), c = (W/2, H/2);
+                 crop:  pred_cam_t = (tx, ty, 2 FOCAL_LENGTH / (IMAGE_SIZE s))
 
 FOCAL_LENGTH / IMAGE_SIZE (5000/256 in the released models) is read off `pred_cam_t`: it is half of its z times s.
 Joints are the 44 of HMR2's SMPL wrapper, in the body's frame: OpenPose's BODY_25 (fifteen of them SMPL's own joints)
@@ -33,7 +34,10 @@ from refine.plugin.adapters._tensors import (
 )
 from refine.transfer.joint_orders import HMR2_44
 
-NOTE = "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of these. pred_vertices is left out: give the model to make them anew."
+NOTE = (
+    "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of "
+    "these. pred_vertices is left out: give the model to make them anew."
+)
 BOX_ADVICE = "The batch is the one of the demo's ViTDetDataset: box_center, box_size, img_size (W, H)."
 
 

@@ -1,6 +1,7 @@
 """What OSX, SMPLer-X and SMPLest-X return: SMPL-X's parameters as axis-angle, and a camera of the box.
 
-    u = fx (X + T_x) / (Z + T_z + 0.0001) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z + 0.0001) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    bbox = (x, y, w, h)
 
 T = `cam_trans` is SMPL-X's `transl`: OSX adds it to vertices, SMPLest-X gives it to the layer, which does the same. The
 trap: every person has a camera of their own, centred on their box and not on the photo, and the output does not hold
@@ -60,7 +61,10 @@ DEPTH_FLOOR_M = 1e-4
 
 ADVICE = "Put the demo's processed bbox (x, y, w, h) into the batch: into meta_info, which the model does not look at."
 DERIVED = ("smplx_mesh_cam", "smplx_joint_proj", "smplx_joint_cam")
-NOTE = "Refined: rotations and cam_trans are new, and joints, where 3D joints came, which move rigidly with the nearest of SMPL-X's 55. The mesh, and what else is missing, is left out: give the model to make it anew."
+NOTE = (
+    "Refined: rotations and cam_trans are new, and joints, where 3D joints came, which move rigidly with the nearest "
+    "of SMPL-X's 55. The mesh, and what else is missing, is left out: give the model to make it anew."
+)
 
 
 def people(output: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """CameraHMR: `out_smpl_params, out_cam, focal_length_ = model(batch)`.
 
-    t by `_crops` with box_center and box_size,   f = cam_int[0, 0] = H / (2 tan(vfov/2)) px (predicted by HumanFoV),   c = (W/2, H/2)
+    t by `_crops` with box_center and box_size,   f = cam_int[0, 0] = H / (2 tan(vfov/2)) px (predicted by HumanFoV),
+    c = (W/2, H/2)
 
 Rotations are matrices; SMPL (24 joints), or SMPL-X with hands (22 + 30) in the `smplx` model, whose layer
 (`SMPLXLayer`) takes matrices as they are: flat hand. No joints come out: the person's size is that of the mean body

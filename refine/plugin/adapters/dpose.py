@@ -1,6 +1,7 @@
 """D-PoSE: `output, depth, _, _, segmentation = model(images, bbox_scale=..., ...)`, or `output` alone.
 
-    t = pred_cam_t by `_crops` with b = 200 bbox_scale,   f = sqrt(W² + H²) px, or the `fl` (B, 2) that was given,   c = (W/2, H/2)
+    t = pred_cam_t by `_crops` with b = 200 bbox_scale,   f = sqrt(W² + H²) px, or the `fl` (B, 2) that was given,
+    c = (W/2, H/2)
 
 SMPL-X: `pred_pose` is the first 22 rotations as matrices, hands and face stay at rest (`SMPLXLayer`: flat hand); 11
 betas; `joints3d` are SMPL-X's 127 in the body's frame, `joints2d` their pixels in the photo. The trap: the demo's
@@ -38,7 +39,10 @@ from refine.plugin.adapters._tensors import (
 )
 
 ADVICE = "The batch is what the model was called with: bbox_center (B, 2), bbox_scale (B,), img_w and img_h (B,)."
-NOTE = "Refined: rotations, cameras and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of these. vertices is left out: give the model to make them anew."
+NOTE = (
+    "Refined: rotations, cameras and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of "
+    "these. vertices is left out: give the model to make them anew."
+)
 
 JOINTS = 22
 """Rotations the network predicts."""

@@ -1,6 +1,7 @@
 """Multi-HMR: `humans = model(x, is_training=False, K=K, ...)`, a dictionary a person, of one photo padded to a square.
 
-    network:  f = K[0, 0] (S / (2 tan 30°)), c = (S//2, S//2), S = img_size;      photo:  f max(W, H)/S,  c = (W/2, H/2);  the bodies do not move
+    network:  f = K[0, 0] (S / (2 tan 30°)), c = (S//2, S//2), S = img_size;
+              photo:  f max(W, H)/S,  c = (W/2, H/2);  the bodies do not move
 
 SMPL-X: `rotvec` (53, 3) is the root, 21 body joints, 15 + 15 of the hands and the jaw, on a flat hand
 (`flat_hand_mean=True`); eyes at rest. `v3d`, `j3d` (127, 3; the first 55 SMPL-X's own) and `transl_pelvis` (1, 3) are
@@ -49,8 +50,14 @@ HEAD = 15
 NAMES = {"j3d": "j3d_smplx", "j2d": "j2d_smplx", "v3d": "verts_smplx"}
 """Today's names and the earlier ones."""
 
-ADVICE = "Give the model's call: img (1, 3, S, S) and K (1, 3, 3); and img_size, height and width of the photo, to come out in it."
-NOTE = "Refined: rotations, translations and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of these. Vertices are left out: give the model to make them anew."
+ADVICE = (
+    "Give the model's call: img (1, 3, S, S) and K (1, 3, 3); and img_size, height and width of the photo, to come "
+    "out in it."
+)
+NOTE = (
+    "Refined: rotations, translations and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of "
+    "these. Vertices are left out: give the model to make them anew."
+)
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 

@@ -1,6 +1,7 @@
 """PersPose: `output = model({'img': ...}, {'cam_intrinsics': ..., ...})`, SMPL in a camera turned towards the person.
 
-    uv = c + (xy + xyz0_xy) f / (depth + xyz0_z),   K = cam_intrinsics (B, 3, 3) of the *crop*,   transl = SMPL's `transl`
+    uv = c + (xy + xyz0_xy) f / (depth + xyz0_z),   K = cam_intrinsics (B, 3, 3) of the *crop*,
+    transl = SMPL's `transl`
 
 The photo is warped as if the camera looked at the person, and then cropped to 256 px; everything the output says is in
 that picture, so here that picture is the photo. (The turn is `rotation_3d` of the transform's labels, which the model
@@ -71,7 +72,9 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
         joints=joints,
         keypoints_2d=tensor("perspose", output, "uv", count, joints.shape[1], 2),
         arrays={"box": box, "focal": camera.focal, "center": camera.center},
-        focal_rule=f"{float(camera.focal[0, 0]) if count else 0:.0f} px of the turned crop (PersPose: f35/36 · W of the photo)",
+        focal_rule=(
+            f"{float(camera.focal[0, 0]) if count else 0:.0f} px of the turned crop (PersPose: f35/36 · W of the photo)"
+        ),
     )
     return to_body(source, camera, body, torch.arange(count))
 

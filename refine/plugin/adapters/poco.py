@@ -54,7 +54,10 @@ RAD_PER_ENTRY = math.sqrt(1.5)
 """Standard deviation of a turn's coordinate, in radians, for one of a matrix entry."""
 
 ADVICE = "The batch is the demo's: center (B, 2), scale (B,), orig_shape (B, 2) and focal_length (B,)."
-NOTE = "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of these. smpl_vertices is left out: it cannot be made anew without the SMPL model file."
+NOTE = (
+    "Refined: rotations, cameras and joints are new; joints that are not SMPL's own move rigidly with the nearest of "
+    "these. smpl_vertices is left out: it cannot be made anew without the SMPL model file."
+)
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 

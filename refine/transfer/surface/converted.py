@@ -1,6 +1,7 @@
 """Bodies of a model from points alone: a surface, of the model's mesh or another, or joints.
 
-    vertices, same mesh    start: each part turned onto its own vertices, shape in one linear solve; then vertex onto vertex
+    vertices, same mesh    start: each part turned onto its own vertices, shape in one linear solve; then vertex onto
+                           vertex
     vertices, other mesh   start: each part turned onto named points; then nearest surface points
     joints alone           start as before; then the named points themselves
 

@@ -1,7 +1,8 @@
 """A few steps of Levenberg-Marquardt onto a surface, with correspondence or to the nearest points.
 
     same topology    ½ Σ |x_v - t_v|² / σ²                                   vertex onto vertex
-    another          ½ Σ ρ((n_v · (x_v - t_n) / σ)²) + named points + start    nearest vertex onto its plane, found at the start
+    another          ½ Σ ρ((n_v · (x_v - t_n) / σ)²) + named points + start
+                     nearest vertex onto its plane, found at the start
 
 Everything is solved about the body's own place: far from the origin (a long lens sees bodies 400 m away) float32 has no
 room for hundredths of a millimetre.

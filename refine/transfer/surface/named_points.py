@@ -34,7 +34,8 @@ _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 def _side(side: str) -> dict[str, tuple[str, ...]]:
     """Return the points each part of one side is turned onto; the first is its anchor."""
-    at = {part: f"{side}_{part}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "big_toe", "small_toe", "heel")}  # fmt: skip
+    at = {part: f"{side}_{part}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "big_toe",
+        "small_toe", "heel")}  # fmt: skip
     parts = {
         at["hip"]: (at["hip"], at["knee"], at["ankle"]),
         at["knee"]: (at["knee"], at["ankle"]),

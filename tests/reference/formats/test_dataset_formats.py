@@ -200,7 +200,8 @@ def test_a_root_in_easymocaps_poses_is_turned_too_and_stays(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("kind", "model", "mean"),
-    [("smpl", "smpl", ""), ("smpl 69", "smpl", ""), ("smplh", "smplh", "mean"), ("smplh hands", "smplh", "mean"), ("smplx", "smplx", "flat")],
+    [("smpl", "smpl", ""), ("smpl 69", "smpl", ""), ("smplh", "smplh", "mean"), ("smplh hands", "smplh", "mean"),
+        ("smplx", "smplx", "flat")],
 )  # fmt: skip
 def test_every_model_of_easymocap_is_told_by_its_numbers(kind: str, model: str, mean: str, tmp_path: Path) -> None:
     path = easymocap.write(tmp_path / "frame.json", 2, kind)

@@ -171,7 +171,8 @@ def test_dwposes_order_is_openposes_and_its_made_up_neck_says_nothing(tmp_path: 
     names = SETS["openpose137"]
     for index, name in (
         (0, "nose"), (2, "right_shoulder"), (7, "left_wrist"), (8, "right_hip"), (13, "left_ankle"), (17, "left_ear"),
-        (18, "left_big_toe"), (20, "left_heel"), (23, "right_heel"), (24, "face_0"), (91, "face_67"), (92, "left_hand_root"),
+        (18, "left_big_toe"), (20, "left_heel"), (23, "right_heel"), (24, "face_0"), (91, "face_67"),
+        (92, "left_hand_root"),
         (113, "right_hand_root"), (133, "right_pinky4"),
     ):  # fmt: skip
         assert np.allclose(memory.pixel[:, names.index(name)], drawn[:, index, :2] + 0.5, atol=1e-4), name
@@ -523,7 +524,8 @@ def test_arrays_are_rows_of_the_estimate_in_every_form(people: Case, tmp_path: P
     size = torch.tensor([people.photos[0].shape[1], people.photos[0].shape[0], 1.0])
     np.save(tmp_path / "all.npy", array.numpy())
     forms: dict[str, object] = {
-        "tensor": array, "half": array.half(), "bfloat": array.bfloat16(), "list": array.tolist(), "without confidence": true.numpy(),
+        "tensor": array, "half": array.half(), "bfloat": array.bfloat16(), "list": array.tolist(),
+        "without confidence": true.numpy(),
         "shares": array / size, "a file": tmp_path / "all.npy",
     }  # fmt: skip
     for form, content in forms.items():
