@@ -18,7 +18,8 @@ from refine.errors import InputError
 from refine.inputs.keypoint_files import read_keypoints
 from refine.keypoints.formats import KeypointFormat
 from refine.keypoints.formats.find import keypoint_formats
-from tests.detector_outputs import ASKED, NOBODY, OUTPUTS, SIZE, Results, points
+from tests.detector_outputs import SIZE, Results, points
+from tests.detector_tables import ASKED, NOBODY, OUTPUTS
 
 REFUSED = ("movenet",)
 """Formats that are known only to say what to pass instead."""

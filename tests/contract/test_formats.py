@@ -33,6 +33,7 @@ from refine.solve import StopReason
 from refine.state import State
 from refine.transfer import refined_source, with_camera, with_found
 from tests.nested import assert_same
+from tests.refinements import refined
 
 LAYOUTS = {
     module.name: importlib.import_module(f"tests.layouts.{module.name}")
@@ -136,16 +137,6 @@ def leaves(value: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any,
             yield from leaves(item, (*where, place))
     else:
         yield where, value
-
-
-def refined(estimate: Estimate, rows: slice = slice(None)) -> Estimate:
-    """The estimate as a refinement leaves it: some joints turned and the body moved, in some rows."""
-    pose, translation = estimate.bodies.pose.clone(), estimate.bodies.translation.clone()
-    pose[rows, 16] = pose[rows, 16] @ rotation.exp(torch.tensor([0.1, -0.2, 0.15]))
-    pose[rows, 0] = pose[rows, 0] @ rotation.exp(torch.tensor([0.0, 0.1, 0.05]))
-    translation[rows] *= torch.tensor([1.05, 0.95, 1.03])
-    bodies = replace(estimate.bodies, pose=pose, translation=translation)
-    return replace(estimate, state=State(bodies, estimate.camera))
 
 
 def shaped(estimate: Estimate) -> Estimate:

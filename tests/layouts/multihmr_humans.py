@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from tests.regressor_files import HEIGHT, WIDTH
-from tests.regressor_outputs import multihmr
+from tests.regressor_outputs_smplx import multihmr
 
 SUFFIX = ".pt"
 SIZES = [[float(HEIGHT), float(WIDTH)]]
