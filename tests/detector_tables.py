@@ -37,7 +37,6 @@ from tests.detector_outputs import (
 
 Maker = Callable[[np.ndarray], object]
 
-
 OUTPUTS: dict[str, tuple[Maker, int]] = {
     "openpose": (openpose, 25),
     "openpose, 18 points": (openpose, 18),
@@ -108,10 +107,8 @@ OUTPUTS: dict[str, tuple[Maker, int]] = {
 }  # fmt: skip
 """Content by "format, variant", and how many points it is made from."""
 
-
 ASKED: dict[str, str | int] = {"alphapose": "photo.jpg", "frames, image names": "photo.jpg", "frames, numbers": 7}
 """Which image of a content about several is read."""
-
 
 NOBODY: dict[str, object] = {
     "openpose": openpose(np.zeros((0, 25, 3))),

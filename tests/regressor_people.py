@@ -12,10 +12,8 @@ from tests.regressor_files import LSP14, PICKED, REGRESSED5, RIDERS, random_pose
 
 WIDTH, HEIGHT = 640, 480
 
-
 BODY25 = [None, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7]
 """SMPL's joint at each of BODY_25's first fifteen places."""
-
 
 LISTED = ("nose",) * 15 + PICKED[1:11] + LSP14 + REGRESSED5 + ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 """SPIN's 49 by name; the first fifteen are BODY25."""

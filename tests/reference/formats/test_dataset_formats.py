@@ -19,7 +19,6 @@ from tests.regressor_files import BONES, HEIGHT, WIDTH, skeleton
 
 SIZES = scorehmr.SIZES
 
-
 NEAR_PX = 0.05
 
 

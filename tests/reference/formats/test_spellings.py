@@ -16,9 +16,10 @@ from refine.files.pickled import kind
 from refine.formats.find import read, write
 from refine.geometry.camera import Camera
 from tests import joblib_layout
-from tests.contract.test_formats import content, leaves, refined
+from tests.format_examples import content, leaves
 from tests.layouts.parameters import smpl_parameters
 from tests.nested import assert_same
+from tests.refinements import refined
 from tests.regressor_files import HEIGHT, WIDTH
 
 SIZE = torch.tensor([[float(HEIGHT), float(WIDTH)]])

@@ -168,7 +168,6 @@ def damaged(content: Any, keys: tuple[Any, ...], value: Any) -> Any:
 
 FRAME = "frames/000000.jpg"
 
-
 BAD: dict[str, tuple[str, Any, tuple[Any, ...], Any]] = {
     "wham, too few rows": ("wham", {1: wham.person(0)}, (1, "pose"), np.zeros((2, 72))),
     "wham, no frames": ("wham", {1: wham.person(0)}, (1, "frame_ids"), np.zeros(0)),
