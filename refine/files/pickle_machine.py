@@ -1,12 +1,11 @@
-"""The pickle machine on records: reads a stream of opcodes, builds plain data, and has no door to the outside world.
+"""The pickle machine on records: reads a stream of opcodes, builds plain data, and calls nothing a file names.
 
     GLOBAL module name  ->  a record class if (module, name) is on the file's list (`allow_lists`), else InputError
     REDUCE, NEWOBJ      ->  StandIn(arguments);    BUILD  ->  StandIn.state, or what a reader of that class returns
 
 The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the
-middle of a stream, as torch's legacy files need. Here `pickletools` only decodes each opcode's argument; nothing of it,
-or of the machine below, calls anything a file names. Extension codes and out-of-band buffers are refused; keys that
-would be slow or deep to hash too.
+middle of a stream, as torch's legacy files need. Here `pickletools` only decodes each opcode's argument. Extension
+codes and out-of-band buffers are refused; keys that would be slow or deep to hash too.
 
 Source: the pickle machine as `pickletools` documents it (protocols 0 to 5).
 """
@@ -34,9 +33,7 @@ class Machine:
 
     Attributes:
         stream: The stream; between two pickles, or inside `built`, it stands where the next bytes lie.
-        name: The file's name, for messages.
-        allowed: What it may ask for.
-        depth: How many pickles this one lies in.
+        name, allowed, depth: As given.
     """
 
     def __init__(

@@ -206,3 +206,21 @@ def _whole(numbers: object) -> tuple[int, ...]:
     ):
         return numbers
     raise ValueError(f"a tensor of size or stride {str(numbers)[:60]}")
+
+
+def with_tensors(value: Any) -> Any:
+    """Return the same data with torch's tensors where `TensorArray` stands."""
+    if isinstance(value, TensorArray):
+        import torch
+
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {name: with_tensors(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(with_tensors(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        array = np.empty(value.shape, object)
+        for place in np.ndindex(*value.shape):
+            array[place] = with_tensors(value[place])
+        return array
+    return value

@@ -25,15 +25,15 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
-from refine.estimate import Estimate, Source, as_array, as_tensor
+from refine.estimate import Estimate, Source, as_array
 from refine.estimate.nobody import is_empty
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
 from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
-from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._own_source import own_source
+from refine.formats._parameter_camera import camera_of
 from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
 from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of
 from refine.formats._renames import renames
@@ -203,41 +203,6 @@ def image_index_of(source: Source) -> Int[Tensor, "B"] | None:
 def nobody_in(init: object) -> bool:
     """Say whether a mapping has rows for nobody."""
     return isinstance(init, Mapping) and KEYS <= set(init) and all(is_empty(init[name]) for name in KEYS)
-
-
-def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Camera | None:
-    """Return the camera beside the parameters (focal, size and perhaps center, or K), None if there is none.
-
-    Args:
-        source: The parameters.
-        sizes: (1, 2) px, the photo's, where they hold no size; K knows twice its centre.
-
-    Raises:
-        InputError: They do not fit the number of bodies, or are not above zero.
-    """
-    where, count = str(source.path or "init"), len(source)
-    matrices = next((source.arrays[name] for name in MATRICES if name in source.arrays), None)
-    if "focal" not in source.arrays and matrices is not None:
-        check_three_by_three(where, matrices)
-        stack = as_array(matrices).astype(np.float64).reshape(-1, 3, 3)
-        spread = None if sizes is None else sizes[:1].expand(count, 2)
-        return camera_of_matrices(where, np.broadcast_to(stack, (count, 3, 3)).copy(), spread)
-    if "focal" not in source.arrays or ("size" not in source.arrays and sizes is None):
-        return None
-
-    def pair(name: str) -> Tensor:
-        values = as_tensor(source.arrays[name])
-        one_each = (
-            values.dim() < 2 and values.numel() in (1, count) and values.numel() != 2
-        )  # two numbers are a pair, also of two bodies
-        values = values.reshape(-1, 1).expand(-1, 2) if one_each else values
-        rows = rows_of(where, name, values.reshape(-1, 2).expand(count, 2) if values.numel() == 2 else values, count, 2)
-        assert rows is not None
-        return rows
-
-    size = pair("size") if "size" in source.arrays else sizes[:1].expand(count, 2)  # type: ignore[index]
-    center = pair("center") if "center" in source.arrays else size.flip(-1) / 2
-    return Camera(pair("focal"), center, size).checked()
 
 
 def write(refined: Estimate, path: Path) -> None:

@@ -54,10 +54,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The list or object.
-        wanted: The photo: its name or frame number. Not needed where the file is about one image.
-
     Returns:
         The people in the file's order: "coco17", "coco133", "body25" (from 18 and Halpe's 26) or "openpose137" (from
         Halpe's 136).

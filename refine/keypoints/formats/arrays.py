@@ -56,10 +56,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The array, or a mapping with one.
-        wanted: The photo; its size is needed where the points are shares of it.
-
     Returns:
         The people in their order.
 

@@ -51,10 +51,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object or list.
-        wanted: The photo: its name or image id. Not needed where the file is about one image.
-
     Returns:
         The people in the file's order: "coco17", "coco133", "body25" (from Halpe's 26) or "openpose137" (from its 136).
 

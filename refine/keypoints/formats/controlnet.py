@@ -49,11 +49,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object, or a list of them.
-        wanted: The photo; its size where it is another than the canvas', its place or number where there are several
-            frames.
-
     Returns:
         The people in the file's order, "openpose137" where hands or faces were found, else "body25". Without the
         photo's size: in pixels of the canvas, and a note says so.

@@ -46,10 +46,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object.
-        wanted: The photo: its frame's number or place where there are several.
-
     Returns:
         The people in the file's order: "coco17", "body25" (from its 25) or "coco133".
 

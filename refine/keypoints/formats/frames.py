@@ -60,10 +60,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object or list.
-        wanted: The photo: its name, frame number, or its place among as many photos as there are entries.
-
     Returns:
         The people, as the layout inside gives them.
 

@@ -42,10 +42,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The list of people, or of images' lists.
-        wanted: The photo: its place where there are several lists.
-
     Returns:
         The people in the detector's order, in the set "coco17" or "coco133".
 

@@ -71,11 +71,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The JSON object, or a list of them.
-        wanted: The photo; its size where the points are shares of it, its place or number where there are several
-            frames.
-
     Returns:
         The people in the file's order, "openpose137" where hands or faces were found, else "body25".
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 from refine.keypoints.shares import are_shares, from_shares
@@ -27,6 +27,8 @@ from refine.keypoints.shares import are_shares, from_shares
 SETS_BY_COUNT = BY_COUNT | {18: "coco18"}
 POINTS = ("keypoints", "kpts", "kps", "points", "keypoints_2d")
 SCORES = ("scores", "keypoint_scores", "confidence", "conf")
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -38,17 +40,8 @@ def recognises(content: object) -> bool:
     return len(points) in (2, 3) and points[-1] == 2 and points[-2] in SETS_BY_COUNT and len(scores) == len(points) - 1
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The pair or mapping.
-        wanted: The photo; its size is needed where the points are shares of it.
 
     Returns:
         The people in the detector's order.

@@ -45,10 +45,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The dictionary, or a list of them.
-        wanted: The photo: its place where there are several.
-
     Returns:
         The people whose score is 0.5 or more, in the detector's order, in the set "coco17".
 

@@ -49,10 +49,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The result, its keypoints, a list of results, or what `to_json` wrote.
-        wanted: The photo: which of several results is its, and its size where the points are shares of it.
-
     Returns:
         The people in the detector's order, in the set "coco17".
 
