@@ -12,9 +12,11 @@ Source: as `refine.geometry.weak_perspective`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -22,6 +24,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
+from refine.plugin.adapters._tensors import images_of, unnormalised
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 
@@ -99,7 +102,7 @@ def placed(
     source: Source,
     weak: Float[Tensor, "B 3"],
     crops: Crops,
-    image_index: Int[Tensor, "B"],
+    batch: Mapping[str, Any],
     body: SkinnedBody | None,
 ) -> Estimate:
     """Put a source whose joints and vertices are in the body's own frame into the photo.
@@ -108,7 +111,7 @@ def placed(
         source: Without a translation.
         weak: (B, 3) crop cameras (s, tx, ty).
         crops: Where they belong to.
-        image_index: (B,) which photo each body is in.
+        batch: Its `image_index` says which photo each body is in.
         body: The model; None: as for `to_body`.
 
     Returns:
@@ -124,7 +127,7 @@ def placed(
         vertices=None if source.vertices is None else source.vertices + place[:, None],
         arrays=arrays | dict(source.arrays),
     )
-    return to_body(source, crops.camera, body, image_index)
+    return to_body(source, crops.camera, body, images_of(source.format, batch, len(source)))
 
 
 def crops_of(refined: Estimate) -> Crops:
@@ -145,3 +148,8 @@ def fresh_of(refined: Estimate, listed: Float[Tensor, "B L 3"] | None = None) ->
         step = back.pelvis - back.translation - (source_pelvis(source) - source.translation)
         joints = (joints_after(listed, refined, back) + step.double()[:, None]).float()
     return Fresh(back, crops.weak(back.translation), joints)
+
+
+def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the crops a network was shown under "img", normalised as most are: (h, w, 3) uint8 each."""
+    return unnormalised(batch)

@@ -23,15 +23,7 @@ from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
-from refine.plugin.adapters._tensors import (
-    images_of,
-    matrices,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-)
+from refine.plugin.adapters._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor
 from refine.transfer.joint_orders import HMR2_44
 
 NOTE = (
@@ -89,7 +81,7 @@ def estimate(
         focal_rule=f"{float(focal[0]) if count else 0:.0f} px, {ratio:.2f} max(W, H) ({name})",
         persons=tuple(str(int(who)) for who in batch["personid"]) if "personid" in batch else (),
     )
-    return placed(source, weak, crops, images_of(name, batch, count), body)
+    return placed(source, weak, crops, batch, body)
 
 
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:

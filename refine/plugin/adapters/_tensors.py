@@ -156,8 +156,3 @@ def unnormalised(
     picture = (shown * shown.new_tensor(std)[:, None, None] + shown.new_tensor(mean)[:, None, None]).clamp(0, 1)
     bytes_ = (255 * picture + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
     return tuple(one.numpy() for one in bytes_)
-
-
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the crops a network was shown under "img", normalised as most are: (h, w, 3) uint8 each."""
-    return unnormalised(batch)

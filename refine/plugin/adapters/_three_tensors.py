@@ -15,15 +15,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._crops import Crops, fresh_of, placed, whole_picture
-from refine.plugin.adapters._tensors import (
-    images_of,
-    matrices,
-    plain,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-)
+from refine.plugin.adapters._tensors import matrices, plain, put_rotations, put_rows, put_shape, rows_of
 
 Three = Sequence[Tensor]
 """Rotations (B, 24, 3, 3), betas (B, 10), crop camera (B, 3)."""
@@ -82,7 +74,7 @@ def estimate(
         expression=torch.zeros(count, 0),
         focal_rule=rule,
     )
-    return placed(source, weak, crops, images_of(name, batch, count), body)
+    return placed(source, weak, crops, batch, body)
 
 
 def refined_output(output: Three, refined: Estimate, *, model: nn.Module | None = None) -> tuple[Tensor, ...]:

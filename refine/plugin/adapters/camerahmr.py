@@ -21,18 +21,8 @@ from refine.body import SkinnedBody
 from refine.body.smpl_joints import joint_slices
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._crops import Crops, fresh_of, placed
-from refine.plugin.adapters._tensors import (
-    images_of,
-    matrices,
-    pictures,
-    plain,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-)
+from refine.plugin.adapters._crops import Crops, fresh_of, pictures, placed
+from refine.plugin.adapters._tensors import matrices, plain, put_rotations, put_rows, put_shape, rows_of, tensor
 
 Three = tuple[Mapping[str, Tensor], Tensor, Tensor]
 """Parameters, crop camera (B, 3), focal length (B,) px."""
@@ -85,7 +75,7 @@ def estimate(output: Three, batch: Mapping[str, Any], *, body: SkinnedBody | Non
         focal_rule=f"{float(intrinsics[0, 0]) if count else 0:.0f} px, from the predicted field of view (CameraHMR)",
         hand_mean="flat" if model == "smplx" else "",
     )
-    return placed(source, weak, crops, images_of("camerahmr", batch, count), body)
+    return placed(source, weak, crops, batch, body)
 
 
 def refined_output(output: Three, refined: Estimate, *, model: nn.Module | None = None) -> Three:

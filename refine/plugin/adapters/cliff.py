@@ -12,7 +12,7 @@ Source: haofanwang/CLIFF@f38cad87cb `demo.py` lines 230-275, `models/cliff_hr48/
 from functools import partial
 
 from refine.plugin.adapters import _three_tensors
-from refine.plugin.adapters._tensors import pictures
+from refine.plugin.adapters._crops import pictures
 from refine.plugin.adapters._three_tensors import people, refined_output
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]

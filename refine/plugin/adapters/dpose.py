@@ -25,18 +25,8 @@ from torch import nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._crops import Crops, fresh_of, placed
-from refine.plugin.adapters._tensors import (
-    images_of,
-    matrices,
-    pictures,
-    plain,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-)
+from refine.plugin.adapters._crops import Crops, fresh_of, pictures, placed
+from refine.plugin.adapters._tensors import matrices, plain, put_rotations, put_rows, put_shape, rows_of, tensor
 
 ADVICE = "The batch is what the model was called with: bbox_center (B, 2), bbox_scale (B,), img_w and img_h (B,)."
 NOTE = (
@@ -94,7 +84,7 @@ def estimate(output: Any, batch: Mapping[str, Any], *, body: SkinnedBody | None 
         hand_mean="flat",
         evidence=_evidence(output, count),
     )
-    return placed(source, weak, crops, images_of("dpose", batch, count), body)
+    return placed(source, weak, crops, batch, body)
 
 
 def refined_output(output: Any, refined: Estimate, *, model: nn.Module | None = None) -> Any:

@@ -8,8 +8,8 @@ Source: shubham-goel/4D-Humans@6ec79656a2 `demo.py`, `hmr2/models/hmr2.py` (forw
 from functools import partial
 
 from refine.plugin.adapters import _hmr2_output
+from refine.plugin.adapters._crops import pictures
 from refine.plugin.adapters._hmr2_output import people, refined_output
-from refine.plugin.adapters._tensors import pictures
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 

@@ -24,15 +24,8 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._tensors import (
-    matrices,
-    pictures,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-)
+from refine.plugin.adapters._crops import pictures
+from refine.plugin.adapters._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 

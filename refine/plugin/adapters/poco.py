@@ -33,18 +33,9 @@ from torch import Tensor, nn
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, placed
+from refine.plugin.adapters._crops import Crops, Fresh, fresh_of, pictures, placed
 from refine.plugin.adapters._hmr2_output import crop_cameras
-from refine.plugin.adapters._tensors import (
-    images_of,
-    matrices,
-    pictures,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-)
+from refine.plugin.adapters._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor
 from refine.transfer.joint_orders import SPIN49
 
 OWN = 24
@@ -106,7 +97,7 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
         sigma_rad=sigma,
         evidence={} if spread is None else {"var_pose": spread},
     )
-    return placed(source, weak, crops, images_of("poco", batch, count), body)
+    return placed(source, weak, crops, batch, body)
 
 
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:

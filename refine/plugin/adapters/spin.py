@@ -15,7 +15,7 @@ from functools import partial
 
 from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.plugin.adapters import _three_tensors
-from refine.plugin.adapters._tensors import pictures
+from refine.plugin.adapters._crops import pictures
 from refine.plugin.adapters._three_tensors import people, refined_output
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]

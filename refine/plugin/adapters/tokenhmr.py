@@ -8,8 +8,8 @@ Source: saidwivedi/TokenHMR@198645f778 `tokenhmr/demo.py`, `tokenhmr/lib/models/
 from functools import partial
 
 from refine.plugin.adapters import _hmr2_output
+from refine.plugin.adapters._crops import pictures
 from refine.plugin.adapters._hmr2_output import people, refined_output
-from refine.plugin.adapters._tensors import pictures
 
 __all__ = ["estimate", "people", "pictures", "refined_output"]
 
