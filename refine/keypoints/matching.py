@@ -14,7 +14,7 @@ from torch import Tensor
 from refine.check import check_shape
 from refine.keypoints.detections import SURE
 
-GATE = 0.5
+FARTHEST = 0.5
 """A body and a person whose points are farther apart than this, in sizes (√ area) of the person's box, are not the
 same."""
 
@@ -52,10 +52,10 @@ def match_people(
     distance = (apart * trust).sum(2) / trust.sum(1).clamp(min=1e-9)
     distance = distance / _box_size(seen, trust)
     distance = torch.where((trust.sum(1) > 0) & distance.isfinite(), distance, 1e6)
-    # A pair beyond the gate costs as much as no pair: it must not push a good pair apart.
-    body, person = linear_sum_assignment(distance.clamp(max=GATE).numpy())
+    # A pair farther apart costs as much as no pair: it must not push a good pair apart.
+    body, person = linear_sum_assignment(distance.clamp(max=FARTHEST).numpy())
     for row, column in zip(body.tolist(), person.tolist(), strict=True):
-        if float(distance[row, column]) < GATE:
+        if float(distance[row, column]) < FARTHEST:
             match[row] = column
     return match
 
