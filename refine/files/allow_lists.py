@@ -120,7 +120,11 @@ BODY_MODELS = AllowList(
 
 
 def checked_key(key: object, depth: int = 0) -> Any:
-    """Return a key that is quick to hash, refuse every other."""
+    """Return a key that is quick to hash, refuse every other.
+
+    Raises:
+        ValueError: The key is slow or deep to hash.
+    """
     if isinstance(key, tuple) and depth < 2:
         return tuple(checked_key(part, depth + 1) for part in key)
     if isinstance(key, int) and abs(key) >= MAX_KEY:

@@ -90,7 +90,11 @@ class Machine:
         raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
 
     def find(self, module: str, name: str) -> Any:
-        """Return what stands for a class: a record class, or a maker of plain data."""
+        """Return what stands for a class: a record class, or a maker of plain data.
+
+        Raises:
+            InputError: The class is not on the list, and nothing stands for unknown ones.
+        """
         if (module, name) in (("copy_reg", "_reconstructor"), ("copyreg", "_reconstructor")):
             return Reconstructor
         if (module, name) in CONTAINERS:

@@ -57,7 +57,11 @@ class Storage:
     raw: bytes = b""
 
     def values(self) -> np.ndarray:
-        """Return the numbers, one axis."""
+        """Return the numbers, one axis.
+
+        Raises:
+            ValueError: There are fewer or more bytes than numbers.
+        """
         dtype = np.dtype(STORAGE_TYPES[self.kind])
         if len(self.raw) != self.numel * dtype.itemsize:
             raise ValueError(f"a storage of {self.numel} {dtype} in {len(self.raw)} bytes")

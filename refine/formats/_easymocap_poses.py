@@ -58,7 +58,11 @@ LAYOUTS = {
 
 
 def layout_of(where: str, people: list[dict[str, Any]]) -> Layout:
-    """Return the one layout of all people's poses."""
+    """Return the one layout of all people's poses.
+
+    Raises:
+        InputError: The poses are of no known length, or of several.
+    """
     kinds = {(np.size(person.get("poses", ())), {"handl", "handr"} <= set(person)) for person in people}
     if len(kinds) > 1 or not kinds <= set(LAYOUTS):
         known = ", ".join(f"{width}{' with handl and handr' if hands else ''}" for width, hands in LAYOUTS)
@@ -68,7 +72,11 @@ def layout_of(where: str, people: list[dict[str, Any]]) -> Layout:
 
 
 def rows_of(where: str, people: list[dict[str, Any]], name: str, width: int | None = None) -> np.ndarray:
-    """Return one value of all people (B, n); each stores it as a row or as a matrix of one row."""
+    """Return one value of all people (B, n); each stores it as a row or as a matrix of one row.
+
+    Raises:
+        InputError: Somebody has none, or another number of them.
+    """
     rows = []
     for row, person in enumerate(people):
         shape = (1, width) if np.ndim(person.get(name, 0)) == 2 else (width,)

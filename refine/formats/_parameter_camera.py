@@ -1,4 +1,4 @@
-"""The camera that stands beside SMPL's parameters: focal, center and size, or intrinsics, one for all bodies or one each.
+"""The camera beside SMPL's parameters: focal, center and size, or intrinsics, one for all bodies or one each.
 
 Source: `parameters`, which says the names.
 """

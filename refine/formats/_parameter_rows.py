@@ -46,7 +46,11 @@ def per_body(values: object, count: int) -> float:
 
 
 def rows_of(where: str, name: str, values: object, count: int, width: int) -> Tensor | None:
-    """Return (B, width) numbers, None where there are none."""
+    """Return (B, width) numbers, None where there are none.
+
+    Raises:
+        InputError: There are others than `width` for each of `count` bodies.
+    """
     if values is None:
         return None
     if per_body(values, count) != width:
@@ -55,7 +59,11 @@ def rows_of(where: str, name: str, values: object, count: int, width: int) -> Te
 
 
 def coefficients_of(where: str, name: str, values: object, count: int) -> Tensor:
-    """Return coefficients (B, S); one row is shared by all bodies; S = 0 where there are none."""
+    """Return coefficients (B, S); one row is shared by all bodies; S = 0 where there are none.
+
+    Raises:
+        InputError: There are rows for neither one body nor `count`.
+    """
     if values is None:
         return torch.zeros(count, 0)
     rows = as_tensor(values)
@@ -66,7 +74,11 @@ def coefficients_of(where: str, name: str, values: object, count: int) -> Tensor
 
 
 def points_of(where: str, name: str, values: object, count: int) -> Tensor | None:
-    """Return stored points (B, n, 3) m, None where there are none."""
+    """Return stored points (B, n, 3) m, None where there are none.
+
+    Raises:
+        InputError: They are of another shape.
+    """
     if values is None:
         return None
     array = as_array(values)

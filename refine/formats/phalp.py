@@ -76,7 +76,11 @@ class _Entries:
     ghosts: int
 
     def column(self, where: str, content: Mapping[Any, Any], name: str, *shape: int | None) -> np.ndarray:
-        """Return one number or array a body, stacked; "smpl/betas" is the betas in `smpl`."""
+        """Return one number or array a body, stacked; "smpl/betas" is the betas in `smpl`.
+
+        Raises:
+            InputError: Somebody lacks it, or has it in another shape.
+        """
         outer, _, inner = name.partition("/")
         values = [content[frame][outer][place] for frame, place in zip(self.frames, self.places, strict=True)]
         if inner:

@@ -64,6 +64,9 @@ def on_trial(
     """Put a source on a body model as `to_body` does, but do not check that a camera can see it there.
 
     For a format that has yet to find out where its people are, or which camera they belong to.
+
+    Raises:
+        InputError: As for `to_body`, but for the place.
     """
     count = len(source)
     if len(camera) not in (1, count):

@@ -63,7 +63,11 @@ def pair_of(content: object) -> tuple[object, object] | None:
 
 
 def people_of_pair(keypoints: object, scores: object, theirs: str, wanted: Wanted) -> DetectedPeople:
-    """Return people from keypoints (P, K, 2), which count from pixel centres, and scores (P, K)."""
+    """Return people from keypoints (P, K, 2), which count from pixel centres, and scores (P, K).
+
+    Raises:
+        InputError: The scores are of other people or points, or a number is infinite.
+    """
     name = f"keypoints of {wanted.origin}"
     notes: tuple[str, ...] = ()
     shape, given = shape_of(keypoints), shape_of(scores)

@@ -43,7 +43,11 @@ def tensor(where: str, values: object, name: str, *shape: int | None, advice: st
 
 
 def plain(where: str, value: object, name: str, *shape: int | None, advice: str = "") -> Tensor:
-    """Return a tensor, array or number as a float32 tensor on the CPU; arguments as for `tensor`."""
+    """Return a tensor, array or number as a float32 tensor on the CPU; arguments as for `tensor`.
+
+    Raises:
+        InputError: It is no tensor of finite numbers, or of another shape.
+    """
     try:
         found = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, np.float64))
         found = found.detach().to("cpu", torch.float32)
@@ -63,7 +67,11 @@ def plain(where: str, value: object, name: str, *shape: int | None, advice: str 
 
 
 def matrices(where: str, value: object, name: str, count: int, joints: int | None = None) -> Float[Tensor, "B n 3 3"]:
-    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or, where `joints` is known, axis-angle (B, 3 n)."""
+    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or, where `joints` is known, axis-angle (B, 3 n).
+
+    Raises:
+        InputError: The numbers are not those of so many rotations.
+    """
     found = plain(where, value, name)
     if joints is not None and found.numel() == 3 * joints * count:
         return rotation.exp(found.reshape(count, joints, 3))

@@ -50,8 +50,8 @@ class Converted:
 
     Attributes:
         body: The model.
-        bodies: They, m, the frame of what was converted (divided by `scale` and `unit`); NaN of people without usable
-            numbers.
+        bodies: The bodies, m, in the frame of what was converted (divided by `scale` and `unit`); NaN of people without
+            usable numbers.
         distance_m: (B,) how far apart the two surfaces lie on average, in the source's scale: mean distance of its
             vertices from the new surface; of corresponding vertices where both share a mesh; of joints where there is
             no surface.

@@ -63,7 +63,7 @@ class Fit:
     """Bodies put onto a surface.
 
     Attributes:
-        bodies: They.
+        bodies: The bodies, m.
         distance_m: (B,) mean distance of the surface's points from theirs.
     """
 

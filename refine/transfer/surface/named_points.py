@@ -89,7 +89,7 @@ class Placed:
     """Bodies put onto named points.
 
     Attributes:
-        bodies: They, in their own scale.
+        bodies: The bodies, m, in their own scale.
         scale: (B,) size of the scene in units of the bodies': seen point = scale · point. 1 for adults.
     """
 
