@@ -49,7 +49,7 @@ class Storage:
     Attributes:
         kind: "Float", "Half", ... (`STORAGE_TYPES`).
         numel: How many.
-        raw: Their bytes; legacy files store them behind the pickle that speaks of them.
+        raw: Their bytes; legacy files store them behind the pickle that names them.
     """
 
     kind: str

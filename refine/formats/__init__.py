@@ -18,7 +18,7 @@ from refine.geometry.camera import Camera
 __all__ = ["Format", "Sizes"]
 
 Sizes = Float[Tensor, "I 2"] | None
-"""(I, 2) px, height and width of the photos by image index, or of one photo for all; None: nobody told."""
+"""(I, 2) px, height and width of the photos by image index, or of one photo for all; None: not known."""
 
 
 @runtime_checkable

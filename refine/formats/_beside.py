@@ -29,10 +29,10 @@ SAID_PEOPLE = 6
 
 
 def beside(refined: Estimate, back: RefinedSource, note: str = "") -> dict[str, object]:
-    """Return what goes beside the words of a refined file, one level above or among them.
+    """Return what is stored beside the parameters of a refined file, one level above or among them.
 
     Args:
-        refined: The refined estimate, through the camera its words are written for.
+        refined: The refined estimate, through the camera its parameters are written for.
         back: The same in the source's model.
         note: What the format has to say.
 

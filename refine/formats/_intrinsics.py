@@ -28,7 +28,7 @@ def camera_of(
         where: The file, for messages.
         focal: (B, 2) px.
         center: (B, 2) px.
-        sizes: (B, 2) px, the frames' (height, width) where somebody told; else twice the centre.
+        sizes: (B, 2) px, the frames' (height, width) where known; else twice the centre.
 
     Raises:
         InputError: A focal length or centre is not above zero.

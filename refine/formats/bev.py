@@ -83,7 +83,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return BEV's words about the people of one photo, and their cameras.
+    """Return what BEV stored of the people of one photo, and their cameras.
 
     Args:
         path: The file, for messages.

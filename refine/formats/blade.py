@@ -68,7 +68,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read BLADE's result of one photo.
 
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path, content = Path(path), read_dict(Path(path), KEYS, ADVICE)
     where = str(path)

@@ -41,7 +41,7 @@ KEYS = {"pose", "shape", "global_t", "pred_joints", "focal_l"}
 """`imgname` and `detection_all` may be missing in a file that somebody cut out of another."""
 
 SAME_FOCAL = 0.01
-"""A stored focal length this near to the diagonal, relatively, is the rule's; another is kept and told."""
+"""A stored focal length this near to the diagonal, relatively, is the rule's; another is kept and noted."""
 
 NMS = 0.99
 """Seventh column of haofanwang's detections, a constant; in the official ones it is the detector's class score."""
@@ -60,7 +60,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     `sizes` go by the order of `imgname`.
 
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path, content = Path(path), read_arrays(Path(path))
     where = str(path)

@@ -58,7 +58,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read the fits of a dataset.
 
     Raises:
-        InputError: The file is broken, or nobody told the photos' sizes.
+        InputError: The file is broken, or the photos' sizes are not known.
     """
     path = Path(path)
     where, content = str(path), read_json(path)

@@ -99,7 +99,7 @@ def written_note(refined: Estimate) -> str:
 def _read(
     name: str, module: ModuleType, path: Path, body: SkinnedBody | None, camera: Camera | None, sizes: Sizes
 ) -> Estimate:
-    """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
+    """Read a file of a format; content that no check foresaw raises as every other mistake does."""
     try:
         estimate: Estimate = module.read(path, body, camera, sizes)
     except Nobody:

@@ -102,7 +102,7 @@ def write(refined: Estimate, path: Path) -> None:
         moved = carried(_stood(torch.as_tensor(content)), started(refined), refined.posed, total_scale(refined))
         content = np.where(changed.numpy()[:, None, None], moved.numpy(), content).astype(content.dtype)
         size, now = total_scale(refined), refined.bodies
-        # The vertices stand for the betas that these texts are checked against: they are the file's only words.
+        # The vertices stand for the betas that these texts are checked against: the file holds nothing else.
         words = torch.as_tensor(content, dtype=torch.float32).flatten(1)
         behind = texts(refined.body, now, size, words, now.translation, refined.joints[:, 0])
     stream = io.BytesIO()

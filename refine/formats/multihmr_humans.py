@@ -62,7 +62,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read the people of one photo.
 
     Raises:
-        InputError: The file is broken or holds something else, or nobody told the photo's size.
+        InputError: The file is broken or holds something else, or the photo's size is not known.
     """
     path = Path(path)
     where, content = str(path), file_content(path)

@@ -235,8 +235,8 @@ def _camera(
     """Return one camera a body, and how it was found.
 
     Raises:
-        InputError: Stored points are not those of a camera in whose frame the joints are, or nobody told the photo's
-            size.
+        InputError: Stored points are not those of a camera in whose frame the joints are, or the photo's size is not
+            known.
     """
     if "joints2d" not in content:
         size = needed_sizes(where, rows.index, sizes, camera)

@@ -71,7 +71,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read PromptHMR's result of a photo.
 
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path = Path(path)
     where, content = str(path), read_dict(path, KEYS, ADVICE)

@@ -1,6 +1,6 @@
 """refine's own npz (`Result.save`): the refined bodies as an estimate, to be refined or converted again.
 
-Keys and units: `refine/result/file.py`, versioned. The refined pose, shape and place are the words of the source here;
+Keys and units: `refine/result/file.py`, versioned. The refined pose, shape and place are the source's parameters here;
 what the first regressor said stays in `estimate/...` and `source/...`, unread and unchanged. Camera frame, or the
 world's where the file has `camera_from_world`; pixels count from the image's corner; hands are whole rotations, so
 there is no hand mean; the focal length is the file's.

@@ -79,7 +79,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return ROMP's words about the people of one photo, and their cameras.
+    """Return what ROMP stored of the people of one photo, and their cameras.
 
     Args:
         path: The file, for messages.

@@ -8,7 +8,7 @@ fitted to the 70 keypoints, hands included, and to the surface. Fingers are know
 mean.
 
 A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters
-cannot be made from that and are left out. What was refined stands beside them in the built-in body's words
+cannot be made from that and are left out. What was refined stands beside them in the built-in body's parameters
 (`refine_pose`, ...), from which it is read back as long as the surface is the one it was written with (`refine_of`).
 
 Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`,
@@ -111,7 +111,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def source_of(
     path: Path, stored: dict[str, object], sizes: Float[Tensor, "I 2"] | None
 ) -> tuple[Source, Camera, Converted]:
-    """Return what SAM 3D Body said about one person, the person's camera, and the fit to the surface.
+    """Return what SAM 3D Body stored of one person, the person's camera, and the fit to the surface.
 
     Args:
         path: The file, for messages.

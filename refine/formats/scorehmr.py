@@ -50,7 +50,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read the cache of a dataset.
 
     Raises:
-        InputError: The file is broken, or nobody told the photos' sizes.
+        InputError: The file is broken, or the photos' sizes are not known.
     """
     path, content = Path(path), read_arrays(Path(path))
     where = str(path)

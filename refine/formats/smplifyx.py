@@ -61,7 +61,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read SMPLify-X's result of one person.
 
     Raises:
-        InputError: The file is broken, its pose is VPoser's code, or nobody told the photo's size.
+        InputError: The file is broken, its pose is VPoser's code, or the photo's size is not known.
     """
     path, content = Path(path), read_dict(Path(path), KEYS, ADVICE)
     where = str(path)

@@ -57,7 +57,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     """Read WHAM's result of a video.
 
     Raises:
-        InputError: The file is broken, or nobody told the frames' size.
+        InputError: The file is broken, or the frames' size is not known.
     """
     path = Path(path)
     where, content = str(path), read_pickled(path)

@@ -15,7 +15,7 @@ from refine.keypoints.formats.find import content_of, layout_of, recognised
 def read_keypoints(
     source: object, *, image: str | int | None = None, size: tuple[int, int] | None = None
 ) -> DetectedPeople:
-    """Read what a 2D detector said about the people of one photo.
+    """Read what a 2D detector found of the people of one photo.
 
     Args:
         source: A JSON, npy or npz file (also a pickle or torch file of plain data), or what a detector returned

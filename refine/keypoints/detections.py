@@ -107,7 +107,7 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class DetectedPeople:
-    """What a 2D detector said about the people of one photo, not yet matched to bodies.
+    """What a 2D detector found of the people of one photo, not yet matched to bodies.
 
     Attributes:
         name: The keypoint set ("coco17", "coco133", "body25", "openpose137").

@@ -133,7 +133,7 @@ def are_percent(confidence: np.ndarray) -> bool:
 
 
 def said_of_confidence(confidence: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Return what is to be said of numbers that are no confidences between 0 and 1: COCO's flags, and another scale."""
+    """Return the note on numbers that are no confidences between 0 and 1: COCO's flags, another scale."""
     most = float(confidence.max(initial=0.0))
     if most == 2 and np.isin(confidence, (0, 1, 2)).all():
         return (

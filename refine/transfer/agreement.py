@@ -38,7 +38,7 @@ def agreeing(source: Source, camera: Camera | None = None, body: SkinnedBody | N
     """Return a source whose joints are what they are called, the model's own first.
 
     Args:
-        source: The regressor's words; `joint_names` says what its joints are; empty: the model's own first
+        source: What the regressor stored; `joint_names` says what its joints are; empty: the model's own first
             (`names_of`).
         camera: One camera, or one a body, in whose frame the joints are: for the pixels of joints that are added.
         body: The model the source is put on. One of its own family whose skeleton is not that family's is no measure:
@@ -127,7 +127,7 @@ def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
 
 
 def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tuple[str, Names] | None:
-    """Return the words and the names of another order the points are in, None where there is none."""
+    """Return the title and the names of another order the points are in, None where there is none."""
     count = stored.shape[1]
     tried: list[tuple[float, bool, str, Names]] = [(found.median, True, "", names)]
     for words, order in ORDERS.items():

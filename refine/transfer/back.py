@@ -1,4 +1,4 @@
-"""From refined bodies back to the regressor's own words.
+"""From refined bodies back to the regressor's own parameters.
 
     source_parameters  refined estimate -> the source's own names
 
@@ -30,7 +30,7 @@ refinement."""
 
 @dataclass(frozen=True, eq=False)
 class RefinedSource:
-    """A refined estimate said again in the source's model.
+    """A refined estimate in the source's model.
 
     Attributes:
         pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the
@@ -139,12 +139,12 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
     """Return the text of each refined body, to be stored where the source's own model is not here.
 
     Args:
-        refined: The refined estimate, through the camera its words are written for.
+        refined: The refined estimate, through the camera its parameters are written for.
         back: The same in the source's model.
 
     Returns:
-        B texts (`refine.estimate.found`); none on the source's own model, whose words say all, and where bodies are in
-        the world's frame.
+        B texts (`refine.estimate.found`); none on the source's own model, whose parameters suffice, and where bodies
+        are in the world's frame.
     """
     source, body = refined.source, refined.body
     if source.model == body.model or refined.camera.camera_from_world is not None:
@@ -154,7 +154,7 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
 
 
 def with_found(source: Source) -> Source:
-    """Return the source with the refined bodies that stand beside its words in its file, if refine wrote it."""
+    """Return the source with the refined bodies stored beside its parameters, if refine wrote its file."""
     if source.model not in PARENTS:  # fitted to a surface: the format knows how to find the body again
         return source
     words = source.pose, source.betas, source.translation, source.joints

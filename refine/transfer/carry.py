@@ -70,7 +70,7 @@ def joints_after(
             aside.
         refined: The refined estimate. On a model of the source's own family its joints are taken; else they are
             carried.
-        back: The same in the source's words.
+        back: The same in the source's model.
 
     Returns:
         (B, L, 3) m, float64; what was set aside stays where it was stored.

@@ -38,10 +38,10 @@ OTHER_LENS = (
 def to_body(
     source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
 ) -> Estimate:
-    """Put what a regressor said on a body model.
+    """Put what a regressor stored on a body model.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         camera: One camera, or one a body, in whose frame the source's translation and joints are.
         body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in
             body. A model of the source's own family takes the parameters as they are.

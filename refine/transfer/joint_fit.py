@@ -26,7 +26,7 @@ MISFIT_M = 0.08
 differ by 40 mm."""
 
 BEYOND_M = 0.12
-"""The same for points beyond the body's own joints: fingers on a mean hand nobody knows, a face that speaks."""
+"""The same for points beyond the body's own joints: fingers on a mean hand that is not known, a face in motion."""
 
 APART_M = 0.06
 """Points nearer to each other than this are not asked which way round they lie."""
@@ -36,7 +36,7 @@ INVERTED = -0.25
 were not."""
 
 FEWEST = 6
-"""Points below which nothing can be said."""
+"""Fewer points than this are not judged."""
 
 CHUNK = 256
 """Bodies looked at together; pairs of 140 points of these are 20 MB."""

@@ -93,7 +93,7 @@ ORDERS: dict[str, Names] = {
     "Human3.6M's 17, right leg first": H36M17_RIGHT_FIRST,
     "COCO's 17": COCO17, "SMPL's body": SMPL22,
 }  # fmt: skip
-"""The known orders by the words they are spoken of."""
+"""The known orders by their titles in messages."""
 
 OWN = {"smpl": SMPL24, "smplh": SMPLH52, "smplx": SMPLX55, "anny": SMPLX55}
 """Each model's own joints."""
@@ -140,7 +140,7 @@ _OTHER_SIDE = {7: 8, 10: 11, 4: 5, 16: 17, 18: 19, 20: 21, 0: 0, 15: 15}
 
 
 def names_of(model: str, count: int) -> Names:
-    """Return what a list of `count` joints is that begins with a model's own: each joint's name, "" where nobody knows.
+    """Return what a list of `count` joints is that begins with a model's own: each joint's name, "" where not known.
 
     Args:
         model: "smpl", "smplh", "smplx" or "anny"; another has no names.

@@ -37,7 +37,7 @@ def own_body(source: Source) -> SkinnedBody:
     """Return the source's own model where its file is found (`refine.body.find_model`), else the built-in body.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
 
     Returns:
         The body, float32 on the CPU.
@@ -58,7 +58,7 @@ def body_for(source: Source, name_or_path: str | Path) -> SkinnedBody:
     """Load a body the caller named so that the source's numbers mean on it what they should.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         name_or_path: As for `refine.body.load.load_body`; a folder or a family's name is searched for the source's
             gender first.
 
@@ -78,7 +78,7 @@ def suits(source: Source, body: SkinnedBody) -> bool:
     """Say whether a body loaded by default is the one `body_for` would return for the source.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         body: A body.
 
     Returns:

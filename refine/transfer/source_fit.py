@@ -59,7 +59,7 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
     """Return the source's bodies on a model: directly in its own family, else by copying the pose and fitting the rest.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         body: The model.
 
     Returns:
@@ -74,7 +74,7 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
 
 
 def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
-    """The refined bodies that stand beside the source's words, and the words where they have been changed since."""
+    """Return the refined bodies stored beside the source's parameters, and these where they were changed since."""
     rows, changed = found.valid.nonzero()[:, 0], (~found.valid).nonzero()[:, 0]
     like = body.template
     bodies, scale, notes = found.bodies.to(like.device, like.dtype), found.scale.to(like), []
@@ -100,7 +100,7 @@ def _people(rows: Tensor) -> str:
 
 
 def _direct(source: Source, body: SkinnedBody) -> Fitted:
-    """The source's parameters on a model of its own family, as they are."""
+    """Return the source's parameters on a model of its own family, as they are."""
     like = body.template
     rest = body.rest_bodies(len(source))
     shape, expression = _padded(source.betas, rest.shape), _padded(source.expression, rest.expression)

@@ -75,7 +75,7 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
 
 
 def said_of_shares(origin: str) -> str:
-    """Return what is to be said of points that were shares of the image."""
+    """Return the note on points that were shares of the image."""
     return f"Keypoints of {origin} are shares of the image: they were taken times its size."
 
 

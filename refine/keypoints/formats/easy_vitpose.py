@@ -50,7 +50,7 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
         The people in the file's order: "coco17", "body25" (from its 25) or "coco133".
 
     Raises:
-        InputError: The points are of another set, or the frame cannot be told.
+        InputError: The points are of another set, or the frame is not known.
     """
     assert isinstance(content, dict)
     name, frames = f"keypoints of {wanted.origin}", content["keypoints"]

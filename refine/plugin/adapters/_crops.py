@@ -61,7 +61,7 @@ class Crops:
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
-    """A refined estimate in the regressor's words.
+    """A refined estimate in the regressor's parameters.
 
     Attributes:
         back: Pose, pelvis, translation, and which bodies changed.
