@@ -84,11 +84,7 @@ class Tracks:
         return result
 
     def put_rotations(
-        self,
-        people: People,
-        name: str,
-        before: Float[Tensor, "B n 3 3"],
-        after: Float[Tensor, "B n 3 3"],
+        self, people: People, name: str, before: Float[Tensor, "B n 3 3"], after: Float[Tensor, "B n 3 3"]
     ) -> dict[Any, dict[str, Any]]:
         """Return the dictionaries with a part's turned joints renewed, axis-angle or matrices as it is stored."""
         if any(people[key].get(name) is None for key in self.keys):

@@ -33,16 +33,7 @@ from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
-from refine.formats._smpl_parts import (
-    kept,
-    numbers,
-    pose_of,
-    put_pose,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rotations,
-)
+from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera

@@ -69,9 +69,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         raise InputError(str(path), "a frame with people", "none", ADVICE)
     source, own = joined("romp_video", path, parts, content)
     source = replace(
-        source,
-        images=tuple(map(str, frames)),
-        persons=tuple(persons) if len(persons) == len(source) else (),
+        source, images=tuple(map(str, frames)), persons=tuple(persons) if len(persons) == len(source) else ()
     )
     estimate = to_body(source, own, body, torch.tensor(index))
     return estimate if camera is None else with_camera(estimate, camera)

@@ -61,13 +61,7 @@ def test_results_are_read_in_any_encoding(layout: ModuleType, encoding: str, tmp
 
 
 EARLY = ['{"people": [', "[1, 2", '{"a": "wor', "[tru", "[1,", '{"a"', "{", "[-"]
-WRONG = {
-    "[1, 2,]": (1, 7),
-    "{'a': 1}": (1, 2),
-    '{"a": 1}\n}': (2, 1),
-    '{"a": 1,\n "b": x}': (2, 7),
-    "nothing": (1, 1),
-}
+WRONG = {"[1, 2,]": (1, 7), "{'a': 1}": (1, 2), '{"a": 1}\n}': (2, 1), '{"a": 1,\n "b": x}': (2, 7), "nothing": (1, 1)}
 
 
 @pytest.mark.parametrize("text", EARLY)

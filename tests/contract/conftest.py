@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.format_examples import (
-    LAYOUTS,
-    PIXEL_TOLERANCE,
-    REAL,
-    SURFACES,
-    Example,
-    example,
-)
+from tests.format_examples import LAYOUTS, PIXEL_TOLERANCE, REAL, SURFACES, Example, example
 
 
 @pytest.fixture(params=[*LAYOUTS, *REAL])

@@ -16,11 +16,7 @@ from refine.estimate.pelvis import source_pelvis
 from refine.formats import Format
 from refine.formats.find import formats, read, write
 from refine.geometry.camera import Camera
-from tests.format_examples import (
-    LAYOUTS,
-    Example,
-    example,
-)
+from tests.format_examples import LAYOUTS, Example, example
 
 
 def test_every_format_has_the_three_functions_of_the_protocol() -> None:

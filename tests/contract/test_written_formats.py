@@ -15,14 +15,7 @@ from refine.geometry.camera import Camera
 from refine.result import Result, load
 from refine.solve import StopReason
 from refine.transfer import refined_source, with_camera, with_found
-from tests.format_examples import (
-    READ_ALIKE,
-    SAME_BODY_PX,
-    Example,
-    content,
-    leaves,
-    shaped,
-)
+from tests.format_examples import READ_ALIKE, SAME_BODY_PX, Example, content, leaves, shaped
 from tests.nested import assert_same
 from tests.refinements import refined
 

@@ -25,7 +25,7 @@ CAMERA = Camera(
 EXEMPT = {
     "test_another_camera_leaves_every_pelvis_where_it_is_seen": (
         "the bodies' places are in the world, not in this camera's photo"
-    ),
+    )
 }
 
 

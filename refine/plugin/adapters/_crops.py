@@ -99,11 +99,7 @@ def whole_picture(where: str, batch: Mapping[str, object], focal_px: float, coun
 
 
 def placed(
-    source: Source,
-    weak: Float[Tensor, "B 3"],
-    crops: Crops,
-    batch: Mapping[str, Any],
-    body: SkinnedBody | None,
+    source: Source, weak: Float[Tensor, "B 3"], crops: Crops, batch: Mapping[str, Any], body: SkinnedBody | None
 ) -> Estimate:
     """Put a source whose joints and vertices are in the body's own frame into the photo.
 

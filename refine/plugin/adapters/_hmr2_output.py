@@ -114,10 +114,7 @@ def crop_cameras(output: Mapping[str, Any], fresh: Fresh) -> dict[str, Tensor]:
     weak, crop = output["pred_cam"].detach(), output["pred_cam_t"].detach()
     depth = crop[:, 2].cpu().double() * weak[:, 0].cpu().double() / fresh.weak[:, 0].double()
     place = torch.cat((fresh.weak[:, 1:].double(), depth[:, None]), 1)
-    return {
-        "pred_cam": put_rows(fresh.changed, fresh.weak, weak),
-        "pred_cam_t": put_rows(fresh.changed, place, crop),
-    }
+    return {"pred_cam": put_rows(fresh.changed, fresh.weak, weak), "pred_cam_t": put_rows(fresh.changed, place, crop)}
 
 
 def model_layer(model: nn.Module | None) -> nn.Module | None:

@@ -142,10 +142,7 @@ def test_nobody_detected_is_not_nobody_near(people: Case) -> None:
     drawn = seen(people, "coco17")
     for content, words in (
         ([[], mmpose(drawn[1:2]), []], "nobody was detected in the call"),
-        (
-            [mmpose(drawn[:1] + np.array([3000.0, 0.0, -0.7])), mmpose(drawn[1:2]), mmpose(drawn[2:])],
-            "lies near",
-        ),
+        ([mmpose(drawn[:1] + np.array([3000.0, 0.0, -0.7])), mmpose(drawn[1:2]), mmpose(drawn[2:])], "lies near"),
     ):
         _, notes = detections_of(content, people.estimate, given(people))
         said = [note for note in notes if note.startswith("Person 1: ")]
