@@ -10,8 +10,8 @@ from refine.conversion import Converted, convert
 from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
+from refine.inputs.keypoint_files import read_keypoints
 from refine.keypoints.detections import DetectedPeople, Detections
-from refine.keypoints.formats.find import read_keypoints
 from refine.plugin.attachment import attach, detach
 from refine.refiner import Refiner
 from refine.result import Result

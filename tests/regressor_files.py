@@ -1,7 +1,7 @@
-"""What the generated regressors' files of `tests/layouts` are made of: numbers that were drawn, no model file, no real person.
+"""What the generated files of `tests/layouts` are made of: drawn numbers, no model file, no real person.
 
-The skeleton is SMPL's rest skeleton rounded to centimetres; points on it stand for the joints and vertices a regressor makes from its
-surface.
+The skeleton is SMPL's rest skeleton rounded to centimetres; points on it stand for the joints and vertices a regressor
+makes from its surface.
 """
 
 import numpy as np
@@ -11,37 +11,49 @@ PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18,
 
 BONES = np.array(
     [
-        (0.0, -0.23, 0.03), (0.06, -0.09, -0.02), (-0.06, -0.09, -0.02), (0.0, 0.12, -0.04), (0.04, -0.39, 0.0), (-0.04, -0.39, 0.0),
-        (0.0, 0.14, 0.03), (-0.02, -0.42, -0.04), (0.02, -0.42, -0.04), (0.0, 0.06, 0.0), (0.04, -0.06, 0.13), (-0.04, -0.06, 0.13),
-        (-0.01, 0.21, -0.03), (0.08, 0.11, -0.02), (-0.08, 0.11, -0.02), (0.01, 0.09, 0.05), (0.12, 0.05, -0.01), (-0.12, 0.05, -0.01),
-        (0.26, -0.02, -0.03), (-0.26, -0.02, -0.03), (0.27, 0.01, -0.01), (-0.27, 0.01, -0.01), (0.09, -0.01, -0.01), (-0.09, -0.01, -0.01),
+        (0.0, -0.23, 0.03), (0.06, -0.09, -0.02), (-0.06, -0.09, -0.02), (0.0, 0.12, -0.04), (0.04, -0.39, 0.0),
+        (-0.04, -0.39, 0.0),
+        (0.0, 0.14, 0.03), (-0.02, -0.42, -0.04), (0.02, -0.42, -0.04), (0.0, 0.06, 0.0), (0.04, -0.06, 0.13),
+        (-0.04, -0.06, 0.13),
+        (-0.01, 0.21, -0.03), (0.08, 0.11, -0.02), (-0.08, 0.11, -0.02), (0.01, 0.09, 0.05), (0.12, 0.05, -0.01),
+        (-0.12, 0.05, -0.01),
+        (0.26, -0.02, -0.03), (-0.26, -0.02, -0.03), (0.27, 0.01, -0.01), (-0.27, 0.01, -0.01), (0.09, -0.01, -0.01),
+        (-0.09, -0.01, -0.01),
     ]
 )  # fmt: skip
 """Offset of each of SMPL's 24 joints from its parent at rest, m; the first is the pelvis."""
 
-# Points of the surface, and points regressed from it: the joint that carries each, and its offset at rest (m), guessed to the centimetre on a
+# Points of the surface, and points regressed from it: the joint that carries each, and its offset at rest (m), guessed
+# to the centimetre on a
 # mannequin: x left, y up, z front.
 RIDERS = {
-    "nose": (15, (0.0, 0.05, 0.11)), "neck_lsp": (12, (0.0, 0.01, 0.01)), "head_top": (15, (0.0, 0.2, -0.03)), "pelvis_mpii": (0, (0.0, 0.03, -0.02)),
-    "thorax_mpii": (12, (0.0, -0.04, 0.01)), "spine_h36m": (9, (0.0, -0.03, -0.03)), "jaw_h36m": (15, (0.0, 0.01, 0.04)),
+    "nose": (15, (0.0, 0.05, 0.11)), "neck_lsp": (12, (0.0, 0.01, 0.01)), "head_top": (15, (0.0, 0.2, -0.03)),
+    "pelvis_mpii": (0, (0.0, 0.03, -0.02)),
+    "thorax_mpii": (12, (0.0, -0.04, 0.01)), "spine_h36m": (9, (0.0, -0.03, -0.03)),
+    "jaw_h36m": (15, (0.0, 0.01, 0.04)),
     "head_h36m": (15, (0.0, 0.13, -0.02)),
 } | {
     f"{side}_{part}": (joint + right, (sign * x, y, z))
     for right, side, sign in ((0, "left", 1), (1, "right", -1))
     for part, joint, (x, y, z) in (
-        ("bigtoe", 10, (-0.05, 0.0, 0.07)), ("smalltoe", 10, (0.03, -0.01, 0.03)), ("heel", 7, (0.02, -0.05, -0.06)), ("thumb", 22, (0.02, -0.01, 0.11)),
-        ("index", 22, (0.1, 0.0, 0.04)), ("middle", 22, (0.11, 0.0, 0.0)), ("ring", 22, (0.09, 0.0, -0.03)), ("pinky", 22, (0.05, -0.01, -0.06)),
-        ("knee", 4, (0.0, 0.04, -0.01)), ("ankle", 7, (0.01, 0.04, -0.03)), ("wrist", 20, (-0.01, 0.01, 0.03)), ("elbow", 18, (0.01, 0.04, 0.01)),
+        ("bigtoe", 10, (-0.05, 0.0, 0.07)), ("smalltoe", 10, (0.03, -0.01, 0.03)), ("heel", 7, (0.02, -0.05, -0.06)),
+        ("thumb", 22, (0.02, -0.01, 0.11)),
+        ("index", 22, (0.1, 0.0, 0.04)), ("middle", 22, (0.11, 0.0, 0.0)), ("ring", 22, (0.09, 0.0, -0.03)),
+        ("pinky", 22, (0.05, -0.01, -0.06)),
+        ("knee", 4, (0.0, 0.04, -0.01)), ("ankle", 7, (0.01, 0.04, -0.03)), ("wrist", 20, (-0.01, 0.01, 0.03)),
+        ("elbow", 18, (0.01, 0.04, 0.01)),
         ("shoulder", 16, (-0.04, -0.01, 0.02)),
     )
 } | {
     f"{side}_{part}": (joint, (sign * x, y, z))
     for side, sign in (("left", 1), ("right", -1))
-    for part, joint, (x, y, z) in (("eye", 15, (0.03, 0.09, 0.06)), ("ear", 15, (0.08, 0.06, -0.03)), ("hip", 0, (0.14, 0.03, 0.0)))
+    for part, joint, (x, y, z) in (("eye", 15, (0.03, 0.09, 0.06)), ("ear", 15, (0.08, 0.06, -0.03)),
+        ("hip", 0, (0.14, 0.03, 0.0)))
 }  # fmt: skip
 
 PICKED = (
-    "nose", "right_eye", "left_eye", "right_ear", "left_ear", "left_bigtoe", "left_smalltoe", "left_heel", "right_bigtoe", "right_smalltoe", "right_heel",
+    "nose", "right_eye", "left_eye", "right_ear", "left_ear", "left_bigtoe", "left_smalltoe", "left_heel",
+    "right_bigtoe", "right_smalltoe", "right_heel",
     *(f"{side}_{finger}" for side in ("left", "right") for finger in ("thumb", "index", "middle", "ring", "pinky")),
 )  # fmt: skip
 """What the package smplx picks from SMPL's surface: places 24 to 44 of its joints."""
@@ -74,7 +86,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def random_pose(people: int, seed: int = 0) -> np.ndarray:
-    """Axis-angle (N, 24, 3) rad of people who stand upright in a camera frame (y down) and face it, hands without rotation."""
+    """Axis-angle (N, 24, 3) rad of people who stand upright in a camera frame (y down) and face it."""
     pose = 0.25 * np.random.default_rng(seed).standard_normal((people, 24, 3))
     upright = Rotation.from_rotvec([np.pi, 0.0, 0.0])
     pose[:, 0] = (upright * Rotation.from_rotvec(pose[:, 0])).as_rotvec()
@@ -95,7 +107,7 @@ def skeleton(pose: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarr
 
 
 def dressed(pose: np.ndarray, seed: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """71 joints and some vertices (m, without translation): the 24, the 47 that ROMP has behind them, and points that ride on them."""
+    """71 joints (m, without translation) as ROMP has them, and some vertices that ride on them."""
     draw = np.random.default_rng(seed)
     joints, turned = skeleton(pose, scale)
     riding = riders(joints, turned, tuple(RIDERS[name] for name in BEHIND), scale)

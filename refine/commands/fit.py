@@ -106,7 +106,7 @@ def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection)
         raise InputError("--correct", "a fault of one photo", "keypoints.frames", advice)
     if keypoints is None:
         raise InputError("--keypoints", "the keypoints that --correct is about", "none", "Name their file.")
-    from refine.keypoints.formats.find import read_keypoints
+    from refine.inputs.keypoint_files import read_keypoints
     from refine.photo.header import upright_size
 
     size = upright_size(photo)

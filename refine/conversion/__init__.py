@@ -1,5 +1,6 @@
-"""From one body model to another, by a closed-form start and a few steps of the solver on the surface."""
+"""From one body model to another: the bodies of a model that fill the same surface."""
 
-from refine.conversion.converted import Converted, convert
+from refine.conversion.converted import convert
+from refine.transfer.surface import Converted
 
 __all__ = ["Converted", "convert"]

@@ -1,7 +1,8 @@
 """An estimate as a mapping with SMPL(-X) names, complete in itself: parameters, joints, camera.
 
     on SMPL, SMPL-H, SMPL-X   the model's own global_orient, body_pose, hands, betas, transl, ...
-    on the built-in body       the same rotations by SMPL-X's names, `built_in_shape`, and transl so that SMPL-X's mean pelvis lies on its own
+    on the built-in body       the same rotations by SMPL-X's names, `built_in_shape`, and transl so that SMPL-X's mean
+                               pelvis lies on its own
     as the source said it      the source's own numbers (`refine.transfer.source_parameters`)
 
 Joints and vertices are in the camera frame, `transl` included, m; pixels count from the image's corner.
@@ -22,7 +23,7 @@ from refine.transfer import refined_source, source_parameters
 
 
 def source_words(estimate: Estimate) -> dict[str, np.ndarray]:
-    """Return what the source said, refined where it was refined, with the camera; on its own body model, whose file need not be here.
+    """Return what the source stored, refined where it was refined, on its own body model, with the camera.
 
     Args:
         estimate: An estimate whose source is of the SMPL family.

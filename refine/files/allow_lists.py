@@ -4,10 +4,11 @@
     BODY_MODELS   numpy's arrays, scipy's sparse matrices, chumpy's expressions                 ->  records
     both          OrderedDict, defaultdict                                                      ->  dictionaries
 
-Everything else is refused, and so are keys that are slow or deep to hash. Checkpoints are read by the first list; what else they name
-becomes a record that forgets (`refine.files.checkpoint`).
+Everything else is refused, and so are keys that are slow or deep to hash. Checkpoints are read by the first list; what
+else they name becomes a record that forgets (`refine.files.checkpoint`).
 
-Source: class paths as numpy 1 and 2, scipy 0.7 to 1.17, chumpy 0.70, torch 1 and 2, joblib 1 and Python 2 and 3 write them.
+Source: class paths as numpy 1 and 2, scipy 0.7 to 1.17, chumpy 0.70, torch 1 and 2, joblib 1 and Python 2 and 3 write
+them.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,8 @@ ARRAYS = frozenset(
         ("numpy", "ndarray"), ("numpy", "dtype"), ("numpy", "matrix"), ("numpy.matrixlib.defmatrix", "matrix"),
         ("_codecs", "encode"),
         *((module, name) for module in ("__builtin__", "builtins") for name in ("set", "frozenset", "object", "bytes")),
-        *((f"{core}.multiarray", name) for core in ("numpy.core", "numpy._core") for name in ("_reconstruct", "scalar")),
+        *((f"{core}.multiarray", name) for core in ("numpy.core", "numpy._core") for name in ("_reconstruct",
+            "scalar")),
         *((f"{core}.numeric", "_frombuffer") for core in ("numpy.core", "numpy._core")),
     }
 )  # fmt: skip
@@ -71,8 +73,10 @@ SPARSE = frozenset(
 
 TENSORS = frozenset(
     {
-        *(("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")),
-        *(("torch.cuda", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char", "Byte", "Bool")),
+        *(("torch", f"{kind}Storage") for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short",
+            "Char", "Byte", "Bool")),
+        *(("torch.cuda", f"{kind}Storage") for kind in ("Float", "Double", "Half", "Long", "Int", "Short", "Char",
+            "Byte", "Bool")),
         *(("torch._utils", name) for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")),
         *(("torch.storage", name) for name in ("_load_from_bytes", "UntypedStorage")),
         *(("torch", name) for name in ("Size", "device", "float16", "float32", "float64", "int32", "int64", "bool")),
@@ -87,7 +91,8 @@ BESIDE_ARRAYS = frozenset(
             for module in ("pathlib", "pathlib._local")
             for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
         ),
-        *((module, name) for module in ("__builtin__", "builtins") for name in ("dict", "list", "int", "float", "bytearray")),
+        *((module, name) for module in ("__builtin__", "builtins") for name in ("dict", "list", "int", "float",
+            "bytearray")),
         ("joblib.numpy_pickle", "NumpyArrayWrapper"),
     }
 )  # fmt: skip
@@ -115,7 +120,11 @@ BODY_MODELS = AllowList(
 
 
 def checked_key(key: object, depth: int = 0) -> Any:
-    """Return a key that is quick to hash, refuse every other."""
+    """Return a key that is quick to hash, refuse every other.
+
+    Raises:
+        ValueError: The key is slow or deep to hash.
+    """
     if isinstance(key, tuple) and depth < 2:
         return tuple(checked_key(part, depth + 1) for part in key)
     if isinstance(key, int) and abs(key) >= MAX_KEY:

@@ -8,7 +8,7 @@ from refine.errors import InputError
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file under another name beside its place, then rename it, so that no reader and no crash meets half of it.
+    """Write a file under another name beside its place, then rename it, so that nobody meets half of it.
 
     Args:
         path: The file; one that is there is replaced.

@@ -1,10 +1,12 @@
 """Checkpoints of torch, read without torch's loader: what a training of ours left, and the weights in anybody's.
 
-    read_checkpoint(path) = the file's dictionaries, numbers and text, its tensors on the CPU; anything else in it is refused
+    read_checkpoint(path) = the file's dictionaries, numbers and text, its tensors on the CPU;
+    anything else in it is refused
     read_weights(path)    = its floating-point tensors by name, whatever else its trainer put beside them
 
-Trainers keep settings, callbacks and schedules in the file, as objects of their own classes (Lightning before 1.5, and so VPoser v2's files).
-The machine reads each of them as a record that forgets (`Forgotten`): nothing a file names is imported, called or run.
+Trainers keep settings, callbacks and schedules in the file, as objects of their own classes (Lightning before 1.5, and
+so VPoser v2's files). The machine reads each of them as a record that forgets (`Forgotten`): nothing a file names is
+imported, called or run.
 
 Source: the layouts of `torch.save` (`refine.files.torch_file`).
 """
@@ -13,12 +15,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.files.plain_data import PlainReader, TensorArray
+from refine.files.plain_data import PlainReader, with_tensors
 from refine.files.records import Forgotten, StandIn
 from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
 from refine.files.unpacked import MAX_BYTES
@@ -39,7 +39,7 @@ def read_checkpoint(path: Path) -> Any:
         InputError: It cannot be read, is damaged, or asks for anything but plain data.
     """
     reader = PlainReader(str(path), inner_reader(str(path)))
-    return _guarded(path, lambda: _with_tensors(reader.read(_records(path, None))))
+    return _guarded(path, lambda: with_tensors(reader.read(_records(path, None))))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(path.name, "a dictionary of weights", got, AGAIN)
     reader = PlainReader(path.name, inner_reader(path.name))
     tensors = {str(key): item for key, item in content.items() if _is_tensor(item)}
-    found = _guarded(path, lambda: _with_tensors(reader.read(tensors)))
+    found = _guarded(path, lambda: with_tensors(reader.read(tensors)))
     weights = {key: item for key, item in found.items() if isinstance(item, Tensor) and item.is_floating_point()}
     if not weights:
         raise InputError(path.name, "a dictionary of weights", "a file without any", AGAIN)
@@ -102,14 +102,3 @@ def _guarded(path: Path, read: Callable[[], Any]) -> Any:
     except Exception as error:  # a damaged archive or pickle can fail in any way
         got = f"a file that cannot be read ({type(error).__name__}: {str(error)[:120]})"
         raise InputError(path.name, "a checkpoint of torch", got, AGAIN) from error
-
-
-def _with_tensors(value: Any) -> Any:
-    """Return plain data with torch's tensors where they were."""
-    if isinstance(value, TensorArray):
-        return torch.from_numpy(np.array(value))
-    if isinstance(value, dict):
-        return {name: _with_tensors(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_with_tensors(item) for item in value)
-    return value

@@ -1,10 +1,12 @@
 """joblib's files: a pickle, perhaps compressed, in which an array's raw bytes follow the record that describes it.
 
-    ... NumpyArrayWrapper(shape, dtype, order, alignment) BUILD | [n | n bytes of padding] | count * itemsize bytes | next opcode ...
+    ... NumpyArrayWrapper(shape, dtype, order,
+    alignment) BUILD | [n | n bytes of padding] | count * itemsize bytes | next opcode ...
 
 Arrays of objects follow as a whole pickle of their own. What a file may grow to is limited (`unpacked`).
 
-Source: joblib/joblib, `joblib/numpy_pickle.py` (NumpyArrayWrapper.read_array, NumpyUnpickler.load_build), `numpy_pickle_utils.py`.
+Source: joblib/joblib, `joblib/numpy_pickle.py` (NumpyArrayWrapper.read_array, NumpyUnpickler.load_build),
+`numpy_pickle_utils.py`.
 """
 
 import bz2

@@ -28,7 +28,7 @@ BLANK = " \t\r\n\0"
 """What may stand around JSON, and the zeros a disk leaves at the end of a file that was not written to its end."""
 
 WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-"""Values that are words."""
+"""Values that are written as text."""
 
 AGAIN = "It ends in the middle: copy it again, or run what wrote it again."
 MEND = "Mend it there, or run what wrote it again."

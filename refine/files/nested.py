@@ -1,9 +1,13 @@
 """Nested plain data kept whole in an npz: a text that says how it is nested, and one array of numbers for each dtype.
 
-    content         JSON: null, true, text, numbers below 2^63 and lists stand for themselves, everything else is an object of one name:
-        {"dict": [[key, value], ...]}   {"tuple": [...]}   {"set": [...]}   {"frozenset": [...]}   {"bytes": hex}   {"int": hex}   {"float": "nan"}
-        {"array": [n, at, shape]}       numbers/<n>[at:] in that shape;  [n, at, shape, "F"] where the first axis runs fastest
-        {"tensor": ...}                 the same, once a torch tensor in the regressor's file;  {"torch": ...}  one in memory
+    content         JSON: null, true, text, numbers below 2^63 and lists stand for themselves, everything else is an
+                    object of one name:
+        {"dict": [[key, value], ...]}   {"tuple": [...]}   {"set": [...]}   {"frozenset": [...]}   {"bytes": hex}
+                                        {"int": hex}   {"float": "nan"}
+        {"array": [n, at, shape]}       numbers/<n>[at:] in that shape;  [n, at, shape, "F"] where the first axis runs
+                                        fastest
+        {"tensor": ...}                 the same, once a torch tensor in the regressor's file;  {"torch": ...}  one in
+                                        memory
         {"scalar": ...}                 the same, one number of numpy
         {"objects": [shape, [...]]}     numpy's array of objects
         {"lost": class}                 what is none of these: not kept, read as None; a dictionary's entry is left out
@@ -31,7 +35,8 @@ def packed(content: Mapping[Any, Any]) -> dict[str, np.ndarray]:
     """Return a dictionary of nested plain data as arrays that need no pickle.
 
     Args:
-        content: A dictionary of dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they like.
+        content: A dictionary of dictionaries, lists, tuples, sets, text, numbers, arrays and tensors, nested as they
+            like.
 
     Returns:
         `content` and `numbers/<n>`.
@@ -176,5 +181,5 @@ def _is_lost(described: Any) -> bool:
 
 
 def _name(dtype: np.dtype[Any]) -> str:
-    """Return what two arrays have in common that may stand in one: byte order, and names, places and types of a record's fields."""
+    """Return what two arrays that may be stored as one have in common: byte order, and the fields of a record."""
     return repr(dtype)

@@ -2,8 +2,8 @@
 
     .npz = zip of .npy members;   .npy = magic, header (dtype, order, shape), data
 
-Plain members are read with `allow_pickle=False`. An object member (ROMP and BEV store one dictionary that way) goes through the
-one pickle machine, by the list of results.
+Plain members are read with `allow_pickle=False`. An object member (ROMP and BEV store one dictionary that way) goes
+through the one pickle machine, by the list of results.
 
 Source: numpy.lib.format (NEP 1).
 """
@@ -33,7 +33,7 @@ ASKED = 64
 
 
 def stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what tells a file's content from an earlier one (time of change in ns, bytes, inode); None where it is missing or too young for that."""
+    """Return (time of change ns, bytes, inode) of a file; None: it is missing, or too young to be known by them."""
     try:
         state = path.stat()
     except OSError:
@@ -121,7 +121,7 @@ def read_object(path: Path, name: str) -> object:
 
 
 def _opened(value: object) -> object:
-    """Return arrays as copies of their own, an object array of one element as that element, of several as a list of them."""
+    """Return arrays as copies of their own; of an object array its element, or a list of its elements."""
     if isinstance(value, dict):
         return {name: _opened(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

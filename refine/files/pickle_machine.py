@@ -1,11 +1,11 @@
-"""The pickle machine on records: reads a stream of opcodes, builds plain data, and has no door to the outside world.
+"""The pickle machine on records: reads a stream of opcodes, builds plain data, and calls nothing a file names.
 
     GLOBAL module name  ->  a record class if (module, name) is on the file's list (`allow_lists`), else InputError
     REDUCE, NEWOBJ      ->  StandIn(arguments);    BUILD  ->  StandIn.state, or what a reader of that class returns
 
-The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the middle of a stream, as
-torch's legacy files need. Here `pickletools` only decodes each opcode's argument; nothing of it, or of the machine below, calls
-anything a file names. Extension codes and out-of-band buffers are refused; keys that would be slow or deep to hash too.
+The standard machine cannot read joblib's files, in which raw array bytes lie between the opcodes, nor stop in the
+middle of a stream, as torch's legacy files need. Here `pickletools` only decodes each opcode's argument. Extension
+codes and out-of-band buffers are refused; keys that would be slow or deep to hash too.
 
 Source: the pickle machine as `pickletools` documents it (protocols 0 to 5).
 """
@@ -33,9 +33,7 @@ class Machine:
 
     Attributes:
         stream: The stream; between two pickles, or inside `built`, it stands where the next bytes lie.
-        name: The file's name, for messages.
-        allowed: What it may ask for.
-        depth: How many pickles this one lies in.
+        name, allowed, depth: As given.
     """
 
     def __init__(
@@ -72,7 +70,8 @@ class Machine:
         """Read one pickle, to its STOP.
 
         Returns:
-            Dictionaries, lists, tuples, sets, text and numbers as they are, everything else a `StandIn` or what a reader made of it.
+            Dictionaries, lists, tuples, sets, text and numbers as they are, everything else a `StandIn` or what a
+            reader made of it.
 
         Raises:
             InputError: It asks for something that is not on the list.
@@ -91,7 +90,11 @@ class Machine:
         raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
 
     def find(self, module: str, name: str) -> Any:
-        """Return what stands for a class: a record class, or a maker of plain data."""
+        """Return what stands for a class: a record class, or a maker of plain data.
+
+        Raises:
+            InputError: The class is not on the list, and nothing stands for unknown ones.
+        """
         if (module, name) in (("copy_reg", "_reconstructor"), ("copyreg", "_reconstructor")):
             return Reconstructor
         if (module, name) in CONTAINERS:
@@ -279,7 +282,7 @@ _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine,
 
 
 def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
-    """Read a pickle of protocol 0 to 5 (Python 2's included, whose strings are read as latin1) as plain data and records.
+    """Read a pickle of protocol 0 to 5 as plain data and records; Python 2's strings are read as latin1.
 
     Args:
         data: The whole pickle.
@@ -290,7 +293,8 @@ def unpickle(data: bytes, name: str, allowed: AllowList) -> object:
         What was pickled: dictionaries, lists, tuples, text and numbers as they are, everything else a `StandIn`.
 
     Raises:
-        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the machine.
+        InputError: The pickle is damaged, asks for something that is not on the list, or is built to exhaust the
+            machine.
     """
     try:
         return Machine(io.BytesIO(data), name, allowed).load()

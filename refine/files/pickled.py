@@ -1,9 +1,10 @@
-"""The door to everything pickled: plain pickles, joblib's and torch's files, numpy's object files, read without executing anything.
+"""Reads everything pickled without executing it: pickles, joblib's and torch's files, numpy's object files.
 
-read_pickled(path) = plain data (`refine.files.plain_data`) of the records (`refine.files.pickle_machine`) of the file's bytes
+read_pickled(path) = plain data (`refine.files.plain_data`) of the records (`refine.files.pickle_machine`) of the file's
+bytes
 
-What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it one after the
-other: nobody changes it in place.
+What a file is shows in its content, never in its name. Content that was read is shared by the formats that ask for it
+one after the other: nobody changes it in place.
 
 Source: the modules named above.
 """
@@ -27,7 +28,7 @@ from refine.files.joblib_file import WRAPPER, compression, decompressed, read_wr
 from refine.files.json_file import json_text, read_json
 from refine.files.npz import ASKED, member_names, stamp
 from refine.files.pickle_machine import Machine
-from refine.files.plain_data import PlainReader, ResultArrays, TensorArray
+from refine.files.plain_data import PlainReader, ResultArrays, with_tensors
 from refine.files.torch_file import LEGACY_HEAD, archive_name, inner_reader, read_legacy, read_zip
 from refine.files.unpacked import MAX_BYTES
 
@@ -38,7 +39,7 @@ HEAD = 2**20
 
 
 def kind(path: Path) -> str:
-    """Say what a file is, by its content: "pickle", "joblib", "torch", "npy", "npz", "json", or "" for anything else."""
+    """Return "pickle", "joblib", "torch", "npy", "npz" or "json" by a file's content, "" for anything else."""
     path = Path(path)
     known = stamp(path)
     return _kind(path) if known is None else _remembered_kind(path, *known)
@@ -78,8 +79,8 @@ def read_pickled(path: Path) -> Any:
         path: The file.
 
     Returns:
-        Dictionaries, lists, tuples, text, numbers and numpy arrays; torch's tensors as `TensorArray`. A numpy file of one object
-        is that object. Not to be changed in place.
+        Dictionaries, lists, tuples, text, numbers and numpy arrays; torch's tensors as `TensorArray`. A numpy file of
+        one object is that object. Not to be changed in place.
 
     Raises:
         InputError: The file is something else, damaged, too large, or asks for anything but plain data.
@@ -159,12 +160,12 @@ def _read_npy(path: Path) -> object:
 
 def write_pickle(path: Path, content: object, protocol: int = 4) -> None:
     """Write plain data as a pickle, whole or not at all; what was a tensor becomes one again."""
-    _write(path, pickle.dumps(_with_tensors(content), protocol))
+    _write(path, pickle.dumps(with_tensors(content), protocol))
 
 
 def write_joblib(path: Path, content: object, compress: int = 3) -> None:
     """Write plain data as `joblib.load` reads it: a pickle, compressed with zlib unless `compress` is 0."""
-    data = pickle.dumps(_with_tensors(content), 4)
+    data = pickle.dumps(with_tensors(content), 4)
     _write(path, zlib.compress(data, compress) if compress else data)
 
 
@@ -173,14 +174,14 @@ def write_torch(path: Path, content: object) -> None:
     import torch
 
     stream = io.BytesIO()
-    torch.save(_with_tensors(content), stream)
+    torch.save(with_tensors(content), stream)
     _write(path, stream.getvalue())
 
 
 def write_object_npy(path: Path, content: object) -> None:
     """Write plain data as `numpy.save` writes a dictionary: an object array of no axes."""
     holder = np.empty((), object)
-    holder[()] = _with_tensors(content)
+    holder[()] = with_tensors(content)
     stream = io.BytesIO()
     np.save(stream, holder, allow_pickle=True)
     _write(path, stream.getvalue())
@@ -193,21 +194,3 @@ def write_json(path: Path, content: object, indent: int | None = None) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     write_bytes(Path(path), data)
-
-
-def _with_tensors(value: Any) -> Any:
-    """Return the same data with torch's tensors where `TensorArray` stands."""
-    if isinstance(value, TensorArray):
-        import torch
-
-        return torch.from_numpy(np.array(value))
-    if isinstance(value, dict):
-        return {name: _with_tensors(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_with_tensors(item) for item in value)
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        array = np.empty(value.shape, object)
-        for place in np.ndindex(*value.shape):
-            array[place] = _with_tensors(value[place])
-        return array
-    return value

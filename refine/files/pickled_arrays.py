@@ -22,7 +22,8 @@ from refine.files.pickled_chumpy import OPERATIONS, Reader
 from refine.files.records import StandIn
 
 MAX_ELEMENTS = 2**28
-"""Of all arrays of a file together: 2 GiB of doubles. SMPL-X with 400 components has 3 * 10475 * (400 + 486), a tenth."""
+"""Of all arrays of a file together: 2 GiB of doubles. SMPL-X with 400 components has 3 * 10475 * (400 + 486), a
+tenth."""
 
 Array = NDArray[np.generic]
 
@@ -135,13 +136,21 @@ class ArrayReader(Reader):
         return _dtype(value, self.codes)
 
     def afford(self, *shape: int) -> None:
-        """Take an array's elements off the budget before it is made."""
+        """Take an array's elements off the budget before it is made.
+
+        Raises:
+            MemoryError: The file's arrays have more elements than `MAX_ELEMENTS`.
+        """
         self.left -= math.prod(shape)
         if self.left < 0:
             raise MemoryError(f"the arrays of this file have more than {MAX_ELEMENTS} elements")
 
     def array(self, value: object) -> Array:
-        """Return the array a value stands for."""
+        """Return the array a value stands for.
+
+        Raises:
+            ValueError: The value is no array.
+        """
         if isinstance(value, bool | int | float):
             return np.asarray(value)
         if not isinstance(value, StandIn):
@@ -173,7 +182,11 @@ class ArrayReader(Reader):
         raise ValueError(f"expected an array, got {value.path}")
 
     def state(self, value: StandIn) -> Mapping[str, object]:
-        """Return the attributes an object was pickled with."""
+        """Return the attributes an object was pickled with.
+
+        Raises:
+            ValueError: The object was pickled without any.
+        """
         if not isinstance(value.state, dict):
             raise ValueError(f"{value.path} without content")
         return value.state

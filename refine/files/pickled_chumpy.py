@@ -1,9 +1,11 @@
 """The value of a pickled chumpy expression, from the attributes chumpy 0.70 stores, without chumpy.
 
-    Ch {x}  ->  x;     Select {a, idxs, preferred_shape}  ->  ravel(a)[idxs] in that shape;     add {a, b}  ->  a + b;  ...
+    Ch {x}  ->  x;     Select {a, idxs, preferred_shape}  ->  ravel(a)[idxs] in that shape;
+            add {a, b}  ->  a + b;  ...
 
-SMPL's and SMPL-H's first files hold their shape basis, some their pose basis and template too, as such expressions. Attributes
-that only serve chumpy's caches (`_dirty_vars`, `_itr`, `_depends_on_deps`, `dr_lookup`, ...) are not looked at.
+SMPL's and SMPL-H's first files hold their shape basis, some their pose basis and template too, as such expressions.
+Attributes that only serve chumpy's caches (`_dirty_vars`, `_itr`, `_depends_on_deps`, `dr_lookup`, ...) are not looked
+at.
 
 Source: `terms` and `dterms` of the classes in chumpy 0.70's ch.py, ch_ops.py and reordering.py (mattloper/chumpy, MIT).
 """

@@ -5,8 +5,8 @@
     pathlib's paths, torch's devices and types                 ->  text
     OrderedDict, defaultdict                                   ->  dict
 
-A tensor is a strided window on a storage: entry i of it is storage[offset + sum(i * stride)]. Windows beyond their storage are refused,
-shared parts are read once, and what they would come to if they were not shared has a limit.
+A tensor is a strided window on a storage: entry i of it is storage[offset + sum(i * stride)]. Windows beyond their
+storage are refused, shared parts are read once, and what they would come to if they were not shared has a limit.
 
 Source: `torch._utils._rebuild_tensor_v2`, `ndarray.__reduce__`, `PurePath.__reduce__`.
 """
@@ -31,7 +31,8 @@ MAX_ITEMS = 20_000_000
 """Values of a file together, shared ones counted each time: a downstream walk would meet them all."""
 
 STORAGE_TYPES = {
-    "Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": "<u2", "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1",
+    "Float": "<f4", "Double": "<f8", "Half": "<f2", "BFloat16": "<u2", "Long": "<i8", "Int": "<i4", "Short": "<i2",
+    "Char": "i1",
     "Byte": "u1", "Bool": "?",
 }  # fmt: skip
 """What torch calls its storages, and their numbers' types; bfloat16 is the upper half of a float32."""
@@ -48,7 +49,7 @@ class Storage:
     Attributes:
         kind: "Float", "Half", ... (`STORAGE_TYPES`).
         numel: How many.
-        raw: Their bytes; legacy files store them behind the pickle that speaks of them.
+        raw: Their bytes; legacy files store them behind the pickle that names them.
     """
 
     kind: str
@@ -56,7 +57,11 @@ class Storage:
     raw: bytes = b""
 
     def values(self) -> np.ndarray:
-        """Return the numbers, one axis."""
+        """Return the numbers, one axis.
+
+        Raises:
+            ValueError: There are fewer or more bytes than numbers.
+        """
         dtype = np.dtype(STORAGE_TYPES[self.kind])
         if len(self.raw) != self.numel * dtype.itemsize:
             raise ValueError(f"a storage of {self.numel} {dtype} in {len(self.raw)} bytes")
@@ -205,3 +210,21 @@ def _whole(numbers: object) -> tuple[int, ...]:
     ):
         return numbers
     raise ValueError(f"a tensor of size or stride {str(numbers)[:60]}")
+
+
+def with_tensors(value: Any) -> Any:
+    """Return the same data with torch's tensors where `TensorArray` stands."""
+    if isinstance(value, TensorArray):
+        import torch
+
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {name: with_tensors(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(with_tensors(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        array = np.empty(value.shape, object)
+        for place in np.ndindex(*value.shape):
+            array[place] = with_tensors(value[place])
+        return array
+    return value

@@ -1,6 +1,7 @@
 """What stands where a pickle wants an object of a library: a record of what it was given, which does nothing.
 
-    GLOBAL module name  ->  a subclass of StandIn;    REDUCE, NEWOBJ  ->  StandIn(arguments);    BUILD  ->  StandIn.state
+    GLOBAL module name  ->  a subclass of StandIn;    REDUCE, NEWOBJ  ->  StandIn(arguments);
+                        BUILD  ->  StandIn.state
 
 No function or class of numpy, scipy, chumpy, torch or the standard library is reached.
 

@@ -1,9 +1,12 @@
 """Files of `torch.save`, both layouts, read without torch's loader.
 
-    zip      <name>/data.pkl with persistent identifiers ("storage", type, key, place, numel);  <name>/data/<key>: raw numbers
-    legacy   magic, version, system, the object, the list of keys: five pickles in a row;  for each key: int64 numel, raw numbers
+    zip      <name>/data.pkl with persistent identifiers ("storage", type, key, place, numel);  <name>/data/<key>: raw
+             numbers
+    legacy   magic, version, system, the object, the list of keys: five pickles in a row;  for each key: int64 numel,
+             raw numbers
 
-A tensor's `pickle` (in joblib and numpy files) holds a legacy file of its storage alone. Storages that lived on a GPU are the same bytes.
+A tensor's `pickle` (in joblib and numpy files) holds a legacy file of its storage alone. Storages that lived on a GPU
+are the same bytes.
 
 Source: pytorch/pytorch, `torch/serialization.py` (`_save`, `_legacy_save`), `torch/storage.py` (`_load_from_bytes`).
 """

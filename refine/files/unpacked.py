@@ -15,11 +15,12 @@ from pathlib import Path
 from refine.errors import InputError
 
 READ_ERRORS = (
-    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error, tokenize.TokenError,
+    OSError, ValueError, TypeError, EOFError, KeyError, RuntimeError, MemoryError, SyntaxError, struct.error,
+    tokenize.TokenError,
     zipfile.BadZipFile, zlib.error, lzma.LZMAError,
 )  # fmt: skip
-"""What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all memory, and on a header
-that is no dictionary (numpy reads it as Python's literals, which ends in a parser's errors)."""
+"""What zipfile and numpy raise on a truncated, encrypted or foreign file, on one that claims an array beyond all
+memory, and on a header that is no dictionary (numpy reads it as Python's literals, which ends in a parser's errors)."""
 
 TRUNCATED_ADVICE = "The file is truncated or not what its name says: copy it again, or run the regressor again."
 

@@ -140,7 +140,8 @@ def read_people(
 @lru_cache(maxsize=1)
 def _content(path: Path, size: int, modified_ns: int) -> tuple[object, ModuleType]:
     """Return a file's content and its layout; those of a file about all photos are asked for once a photo."""
-    from refine.keypoints.formats.find import layout_of, load_keypoints
+    from refine.inputs.keypoint_files import load_keypoints
+    from refine.keypoints.formats.find import layout_of
 
     content = load_keypoints(path)
     return content, layout_of(content, path.name)

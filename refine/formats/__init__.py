@@ -1,7 +1,8 @@
 """Regressors' files, one file one format: read as an `Estimate`, and written back in the regressor's own layout.
 
-A format is a module of this folder (or of an entry point in the group `refine.formats`) with three functions; its file name is
-the format's name. It states its camera habits in its docstring and converts them there and nowhere else.
+A format is a module of this folder (or of an entry point in the group `refine.formats`) with the three functions of
+`Format`, which says their arguments once for all; its file name is the format's name. It states its camera habits in
+its docstring and converts them there and nowhere else.
 """
 
 from pathlib import Path
@@ -14,7 +15,10 @@ from refine.body import SkinnedBody
 from refine.estimate import Estimate
 from refine.geometry.camera import Camera
 
-__all__ = ["Format"]
+__all__ = ["Format", "Sizes"]
+
+Sizes = Float[Tensor, "I 2"] | None
+"""(I, 2) px, height and width of the photos by image index, or of one photo for all; None: not known."""
 
 
 @runtime_checkable
@@ -30,30 +34,35 @@ class Format(Protocol):
         ...
 
     def read(
-        self,
-        path: Path,
-        body: SkinnedBody | None = None,
-        camera: Camera | None = None,
-        sizes: Float[Tensor, "I 2"] | None = None,
+        self, path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None
     ) -> Estimate:
         """Read a file.
 
         Args:
             path: The file.
-            body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
-            camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
-            sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all. Only looked at where the file does not
-                know them and its camera depends on them.
+            body: The model to put the estimate on; None: the source's own where its file is found, else the built-in
+                body.
+            camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay. It tells
+                the photo's size where `sizes` does not.
+            sizes: (I, 2) px; only looked at where the file does not know them and its camera depends on them.
+
+        Returns:
+            All people of the file, in its order, in the photo's camera frame: m, px.
 
         Raises:
-            InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is given.
+            InputError: The file is not of this format, its numbers are not usable, or it holds no camera and none is
+                given.
         """
         ...
 
     def write(self, refined: Estimate, path: Path) -> None:
-        """Write `refined` in the layout of `refined.source`: same keys, shapes, dtypes and units, unknown keys untouched.
+        """Write `refined` in the layout of `refined.source`: same keys, shapes, dtypes and units, unknown keys kept.
 
         Where nothing was refined, what is written equals what was read.
+
+        Args:
+            refined: An estimate that this format read, after refinement or as it was.
+            path: Where to; an existing file is replaced, whole or not at all.
 
         Raises:
             InputError: `refined.source` is not of this format.

@@ -1,10 +1,12 @@
-"""What stands beside the words of a refined file: a note, what reading them on the source's model costs, and the refined body.
+"""What a refined file holds beside the source's parameters: a note with their cost in mm, and the refined body.
 
-    cost of person b = mean over the 22 joints of |joint of the source's model in the refined pose - joint of the refined body|, mm and px
+    cost of person b = mean over the 22 joints of |joint of the source's model in the refined pose - joint of the
+    refined body|, mm and px
 
-Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by what two skeletons
-and two shapes differ. The source's joints in the refined pose follow from those it stored (`_carry`). `refine_body` is the refined body
-itself (`refine/estimate/found.py`), which refine reads again to the bit; a regressor's own reader asks for its keys by name.
+Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by
+what two skeletons and two shapes differ. The source's joints in the refined pose follow from those it stored
+(`_carry`). `refine_body` is the refined body itself (`refine/estimate/found.py`), which refine reads again to the bit;
+a regressor's own reader asks for its keys by name.
 
 Source: derived here.
 """
@@ -27,15 +29,16 @@ SAID_PEOPLE = 6
 
 
 def beside(refined: Estimate, back: RefinedSource, note: str = "") -> dict[str, object]:
-    """Return what goes beside the words of a refined file, one level above or among them.
+    """Return what is stored beside the parameters of a refined file, one level above or among them.
 
     Args:
-        refined: The refined estimate, through the camera its words are written for.
+        refined: The refined estimate, through the camera its parameters are written for.
         back: The same in the source's model.
         note: What the format has to say.
 
     Returns:
-        `refine_note`, if there is anything to say, and `refine_body`, a list of B texts, where the source's own model is not here.
+        `refine_note`, if there is anything to say, and `refine_body`, a list of B texts, where the source's own model
+        is not here.
     """
     lines = found_texts(refined, back)
     note = " ".join(part for part in (note, absence_note(refined, back)) if part)
@@ -43,7 +46,7 @@ def beside(refined: Estimate, back: RefinedSource, note: str = "") -> dict[str, 
 
 
 def absence_note(refined: Estimate, back: RefinedSource) -> str:
-    """Return a sentence on what reading a refined file on the source's own model costs, in mm and px; empty where nothing."""
+    """Return what reading a refined file on the source's own model costs, in mm and px; empty where nothing."""
     source = refined.source
     rows = back.changed.nonzero()[:, 0].tolist()
     if source.model == refined.body.model or not rows:
@@ -52,18 +55,24 @@ def absence_note(refined: Estimate, back: RefinedSource) -> str:
     ours = "; refine itself reads refine_body, which is the refined body"
     cost = absence_cost(refined, back)
     if cost is None:
-        return f"{why}: how far {source.model}'s joints lie from the refined body's is not known, for the source stores none{ours}."
+        return (
+            f"{why}: how far {source.model}'s joints lie from the refined body's is not known, for the source stores "
+            f"none{ours}."
+        )
     away, pixels = (part[rows].tolist() for part in cost)
     if len(rows) <= SAID_PEOPLE:
         each = [f"{mm:.0f} mm, {px:.1f} px (person {row + 1})" for row, mm, px in zip(rows, away, pixels, strict=True)]
         said = ", ".join(each)
     else:
-        said = f"{_mean(away):.0f} mm, {_mean(pixels):.1f} px on average and {max(away):.0f} mm, {max(pixels):.1f} px at most"
+        said = (
+            f"{_mean(away):.0f} mm, {_mean(pixels):.1f} px on average and {max(away):.0f} mm, {max(pixels):.1f} px at "
+            "most"
+        )
     return f"{why}: on it the joints lie {said} from the refined body's{ours}."
 
 
 def absence_cost(refined: Estimate, back: RefinedSource) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]] | None:
-    """Return how far the joints lie from the refined body's if the words are posed on the source's own model, (B,) mm and (B,) px.
+    """Return how far the source's model, posed as refined, lies from the refined body: (B,) mm and (B,) px.
 
     Args:
         refined: The refined estimate.

@@ -1,6 +1,7 @@
 """The crop camera (s, t_x, t_y) that belongs to a body after it moved, in the box it was estimated in.
 
-    T_z = 2 f / (b s),   T_xy = t_xy + (x - c) T_z / f        ->        s' = s T_z / T_z',   t' = T'_xy - (T_xy - t_xy) T_z' / T_z
+    T_z = 2 f / (b s),   T_xy = t_xy + (x - c) T_z / f        ->        s' = s T_z / T_z',
+    t' = T'_xy - (T_xy - t_xy) T_z' / T_z
 
 Box (x, b), focal length f and centre c drop out, so they need not be known.
 

@@ -3,8 +3,8 @@
     poses     joints three numbers each, and coefficients of hands, by the length: the table `LAYOUTS`
     handl, handr     45 axis-angles or coefficients, beside poses of 63
 
-Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/smplmodel/body_model.py` (NUM_POSES, extend_pose), `easymocap/bodymodel/smpl.py` lines 352-363,
-`easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`.
+Source: zju3dv/EasyMocap@d2a0a2da31 `easymocap/smplmodel/body_model.py` (NUM_POSES, extend_pose),
+`easymocap/bodymodel/smpl.py` lines 352-363, `easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,11 @@ LAYOUTS = {
 
 
 def layout_of(where: str, people: list[dict[str, Any]]) -> Layout:
-    """Return the one layout of all people's poses."""
+    """Return the one layout of all people's poses.
+
+    Raises:
+        InputError: The poses are of no known length, or of several.
+    """
     kinds = {(np.size(person.get("poses", ())), {"handl", "handr"} <= set(person)) for person in people}
     if len(kinds) > 1 or not kinds <= set(LAYOUTS):
         known = ", ".join(f"{width}{' with handl and handr' if hands else ''}" for width, hands in LAYOUTS)
@@ -68,7 +72,11 @@ def layout_of(where: str, people: list[dict[str, Any]]) -> Layout:
 
 
 def rows_of(where: str, people: list[dict[str, Any]], name: str, width: int | None = None) -> np.ndarray:
-    """Return one value of all people (B, n); each stores it as a row or as a matrix of one row."""
+    """Return one value of all people (B, n); each stores it as a row or as a matrix of one row.
+
+    Raises:
+        InputError: Somebody has none, or another number of them.
+    """
     rows = []
     for row, person in enumerate(people):
         shape = (1, width) if np.ndim(person.get(name, 0)) == 2 else (width,)
@@ -106,7 +114,7 @@ def coefficients_of(where: str, people: list[dict[str, Any]], layout: Layout) ->
 
 
 def posed(person: dict[str, Any], before: Tensor, after: Tensor, layout: Layout) -> dict[str, Any]:
-    """Return a person with the turned joints of `poses`, `handl` and `handr` renewed; the root's rotation stays in `Rh`."""
+    """Return a person with the turned joints of `poses`, `handl` and `handr` renewed; the root stays in `Rh`."""
     turned = [joint for joint in (before != after).flatten(1).any(1).nonzero()[:, 0].tolist() if joint]
     angles, places = rotation.log(after).numpy(), dict(layout.joints)
     poses = np.array(person["poses"], np.float64).reshape(-1)

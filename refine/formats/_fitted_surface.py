@@ -1,9 +1,9 @@
-"""Systems whose own model is not at hand and that store its surface: read by fitting ours to it, written by carrying theirs along.
+"""Systems that store a surface of a model not at hand: our body is fitted to it, and it moves along with ours.
 
     point of theirs x:    x' = M' (M⁻¹ x + d' - d),   M = Σ_j w_j (G_j | X_j - G_j J_j)
 
-with the skinning weights w and the rest position d of the nearest point on the fitted body, before and after (primes) refining. Where
-nothing was refined M' = M and d' = d: the same point.
+with the skinning weights w and the rest position d of the nearest point on the fitted body, before and after (primes)
+refining. Where nothing was refined M' = M and d' = d: the same point.
 
 Source: derived here; skinning as in Loper et al., SMPL, 2015, eq. 2-4.
 """
@@ -17,12 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import PosedBody, SkinnedBody, pose_body
-from refine.conversion.converted import Converted
-from refine.conversion.known_meshes import BY_COUNT
-from refine.conversion.surface import nearest_on_surface
+from refine.body.known_meshes import BY_COUNT
 from refine.estimate import Estimate, Source
+from refine.geometry.surface import nearest_on_surface
 from refine.state import Bodies
 from refine.transfer.source_fit import fit_bodies
+from refine.transfer.surface import Converted
 
 
 def carried(
@@ -63,7 +63,7 @@ def fitted_source(
     done: Converted, format: str, points: Float[Tensor, "B K 3"], vertices: Float[Tensor, "B W 3"], path: Path,
     arrays: Mapping[str, object],
 ) -> Source:  # fmt: skip
-    """Return what was fitted as the source's words: the model's own joints first, then the stored points, all in the model's scale.
+    """Return a fitted body as a source: its own joints first, then the stored points, all in the model's scale.
 
     Args:
         done: The fitted bodies.
@@ -94,7 +94,7 @@ def fitted_source(
 
 
 def fitted_estimate(estimate: Estimate, done: Converted) -> Estimate:
-    """Return the estimate of a fitted source with the fit's notes, and with what it lost where the estimate is on the fitted body."""
+    """Return the estimate with the fit's notes, and with the fit's distance where it is on the fitted body."""
     notes = estimate.notes + done.notes
     lost = done.distance_m.cpu() if estimate.body.name == done.body.name else estimate.distance_m
     return replace(estimate, notes=notes, distance_m=lost)
@@ -113,7 +113,7 @@ def started(refined: Estimate) -> PosedBody:
 
 
 def total_scale(refined: Estimate) -> Float[Tensor, "B"]:
-    """Return the size (B,) of the file's scene in units of the refined bodies': the fit's, and that of a further change of model."""
+    """Return the size (B,) of the file's scene in units of the refined bodies': the fit's times a later change's."""
     own = refined.source.evidence["scale"]
     return own * fit_bodies(refined.source, refined.body).scale.to(own)
 

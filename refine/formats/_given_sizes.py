@@ -15,7 +15,7 @@ from refine.geometry.camera import Camera
 def photo_sizes(
     where: str, image_index: Int[Tensor, "B"], sizes: Float[Tensor, "I 2"] | None, camera: Camera | None
 ) -> Float[Tensor, "B 2"] | None:
-    """Return the size of the photo each body is seen in, None where nobody told.
+    """Return the size of the photo each body is seen in, None where it is not known.
 
     Args:
         where: The file, for messages.
@@ -51,10 +51,13 @@ def needed_sizes(
     """Return the same where the format's camera cannot do without.
 
     Raises:
-        InputError: Nobody told the photos' sizes, or they do not fit.
+        InputError: The photos' sizes are not known, or do not fit.
     """
     found = photo_sizes(where, image_index, sizes, camera)
     if found is None:
-        advice = "The file does not store it, and its camera depends on it: call refine.fit with the photo, or give a camera."
+        advice = (
+            "The file does not store it, and its camera depends on it: call refine.fit with the photo, or give a "
+            "camera."
+        )
         raise InputError(f"{where}: sizes", "the photo's height and width", "neither photo nor camera", advice)
     return found

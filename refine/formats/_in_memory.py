@@ -1,4 +1,4 @@
-"""Mappings in memory that are a system's own output and no SMPL(-X) parameters by their public names: whose they are, and what to do.
+"""Mappings in memory that are a system's own output and no SMPL(-X) parameters: whose they are, what to do.
 
 Source: `_renames` (systems), the formats' `KEYS` (their files), isarandi/nlf@6f7ba6d `demo.ipynb` (NLF's dictionary).
 """
@@ -27,8 +27,9 @@ def refuse_places_that_are_none(where: str, content: object) -> None:
     if not isinstance(content, Mapping) or not (set(content) >= NLF and NLF_BESIDE & set(content)):
         return
     advice = (
-        "Save the whole dictionary that detect_smpl_batched returned, torch.save(pred, 'nlf.pt'), and give the file. Or store pose "
-        "and betas with joints = joints3d / 1000 (B, 24, 3) m in the camera's frame in place of trans, and focal, center, size of the call's camera."
+        "Save the whole dictionary that detect_smpl_batched returned, torch.save(pred, 'nlf.pt'), and give the file. "
+        "Or store pose and betas with joints = joints3d / 1000 (B, 24, 3) m in the camera's frame in place of trans, "
+        "and focal, center, size of the call's camera."
     )
     raise InputError(
         where, "SMPL(-X) names with a place", "NLF's output, whose trans is no place in some releases", advice
@@ -36,7 +37,7 @@ def refuse_places_that_are_none(where: str, content: object) -> None:
 
 
 def advice_on(content: object) -> str:
-    """Return what to do with a mapping that lacks SMPL's names: whose it is and what to rename, or which file to give; "" where nothing tells.
+    """Return whose a mapping without SMPL's names is and what to rename, or which file to give; "" where unknown.
 
     Args:
         content: The mapping, nested as it likes.

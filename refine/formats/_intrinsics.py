@@ -2,8 +2,8 @@
 
     [[f, 0, c_x], [0, f, c_y], [0, 0, 1]]   ->   focal (f, f), center (c_x, c_y), size (2 c_y, 2 c_x)
 
-The systems that store such intrinsics make c = (W/2, H/2) themselves, so they count from the image's corner and say its size; a calibrated
-principal point off the middle is kept, and the size then is only near.
+The systems that store such intrinsics make c = (W/2, H/2) themselves, so they count from the image's corner and say its
+size; a calibrated principal point off the middle is kept, and the size then is only near.
 
 Source: GVHMR `estimate_K`, PromptHMR and TRAM `est_calib`, GLAMR's pose estimator.
 """
@@ -28,7 +28,7 @@ def camera_of(
         where: The file, for messages.
         focal: (B, 2) px.
         center: (B, 2) px.
-        sizes: (B, 2) px, the frames' (height, width) where somebody told; else twice the centre.
+        sizes: (B, 2) px, the frames' (height, width) where known; else twice the centre.
 
     Raises:
         InputError: A focal length or centre is not above zero.

@@ -1,6 +1,7 @@
 """What a file that no format recognises nearly is: its names, held against the names each format is recognised by.
 
-    share(format) = |KEYS ∩ names| / |KEYS|,   at least 0.7 and four names; most names · share, over the levels of the file (a frame, a person, a member)
+    share(format) = |KEYS ∩ names| / |KEYS|,
+    at least 0.7 and four names; most names · share, over the levels of the file (a frame, a person, a member)
 
 A format offers its names as `KEYS`, or as the keys of `SHAPES`; one that has neither is not compared.
 """
@@ -13,6 +14,7 @@ from typing import Any
 from refine.errors import InputError
 from refine.files.npz import member_names, read_object
 from refine.files.pickled import kind, read_json, read_pickled
+from refine.keypoints.formats.find import content_of, recognised
 
 ENOUGH = 0.7
 """Share of a format's names from which a file is said to look like it."""
@@ -150,10 +152,8 @@ def _inside(value: Any) -> list[Any]:
 
 def _keypoints(path: Path) -> str:
     """Return the name of the detector's layout a JSON file is in, empty where it is none."""
-    from refine.keypoints.formats.find import load_keypoints, recognised
-
     try:
-        found = recognised(load_keypoints(path))
+        found = recognised(content_of(path))
     except InputError:
         return ""
     return "" if found is None else found.__name__.rsplit(".", 1)[-1]

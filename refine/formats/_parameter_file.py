@@ -1,4 +1,4 @@
-"""Files of SMPL's parameters in any container and spelling: whether one is such, read by public names, and written as it was.
+"""Files of SMPL's parameters in any container and spelling: recognised, read by public names, written back.
 
 Source: `_spelling` (names), `_pickled` (containers).
 """
@@ -32,7 +32,7 @@ MOST_MEMBERS = 200
 
 
 def holds_parameters(path: Path) -> bool:
-    """Say whether a file holds SMPL's parameters in some spelling; it may still be another format's, which stores more."""
+    """Say whether a file holds SMPL's parameters in some spelling; it may still be a file of another format."""
     what = kind(path)
     if what == "json" and not any(begins_with(path, mark, (name,)) for mark in ("{", "[") for name in JSON_NAMES):
         return False
@@ -48,7 +48,9 @@ def holds_parameters(path: Path) -> bool:
 
 
 def read_named(path: Path) -> dict[str, Any]:
-    """Read a file's arrays by their public names; what is needed to write them again stands under `FILE`, but for an npz that has these names.
+    """Read a file's arrays by their public names.
+
+    What is needed to write them again stands under `FILE`, but for an npz that has these names.
 
     Raises:
         InputError: It cannot be read, or its people are in a world's frame.
@@ -159,6 +161,7 @@ def refuse_world(where: str, content: object) -> None:
     ):
         raise InputError(
             f"{where}: smpl_params_incam", "the people in the camera's frame",
-            "the same numbers as smpl_params_global, which are in a world with y up (a script for Blender stores them so)",
+            "the same numbers as smpl_params_global, which are in a world with y up (a script for Blender stores them "
+            "so)",
             "Give GVHMR's own hmr4d_results.pt, or store pred['smpl_params_incam'] of it under this name.",
         )  # fmt: skip

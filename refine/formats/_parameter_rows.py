@@ -13,7 +13,11 @@ from refine.formats._smpl_parts import OTHER_WORDS, other_words
 
 
 def count_of(where: str, body_pose: np.ndarray) -> tuple[int, int]:
-    """Return the number of bodies and of body joints (21 or 23) from the shape of `body_pose`."""
+    """Return the number of bodies and of body joints (21 or 23) from the shape of `body_pose`.
+
+    Raises:
+        InputError: The shape is of neither.
+    """
     shape = body_pose.shape
     for joints in (21, 23):
         for one in ((3 * joints,), (joints, 3), (joints, 3, 3), (9 * joints,)):
@@ -21,9 +25,18 @@ def count_of(where: str, body_pose: np.ndarray) -> tuple[int, int]:
                 return 1, joints
             if shape[1:] == one:
                 return shape[0], joints
-    asked = [said for joints in (21, 23) for each in OTHER_WORDS if shape[-1:] == (each * joints,) or shape[-2:] == (joints, each)
-             if (said := other_words(float(each)))]  # fmt: skip
-    advice = " ".join((*asked[:1], "Give axis-angle (B, 69) or (B, 63), or matrices (B, 23, 3, 3) or (B, 21, 3, 3)."))
+    asked = [
+        other_words(float(each))
+        for joints in (21, 23)
+        for each in OTHER_WORDS
+        if shape[-1:] == (each * joints,) or shape[-2:] == (joints, each)
+    ]
+    advice = " ".join(
+        (
+            *[said for said in asked if said][:1],
+            "Give axis-angle (B, 69) or (B, 63), or matrices (B, 23, 3, 3) or (B, 21, 3, 3).",
+        )
+    )
     raise InputError(f"{where}: body_pose", "23 (SMPL) or 21 (SMPL-X) joints", f"shape {shape}", advice)
 
 
@@ -33,7 +46,11 @@ def per_body(values: object, count: int) -> float:
 
 
 def rows_of(where: str, name: str, values: object, count: int, width: int) -> Tensor | None:
-    """Return (B, width) numbers, None where there are none."""
+    """Return (B, width) numbers, None where there are none.
+
+    Raises:
+        InputError: There are others than `width` for each of `count` bodies.
+    """
     if values is None:
         return None
     if per_body(values, count) != width:
@@ -42,7 +59,11 @@ def rows_of(where: str, name: str, values: object, count: int, width: int) -> Te
 
 
 def coefficients_of(where: str, name: str, values: object, count: int) -> Tensor:
-    """Return coefficients (B, S); one row is shared by all bodies; S = 0 where there are none."""
+    """Return coefficients (B, S); one row is shared by all bodies; S = 0 where there are none.
+
+    Raises:
+        InputError: There are rows for neither one body nor `count`.
+    """
     if values is None:
         return torch.zeros(count, 0)
     rows = as_tensor(values)
@@ -53,7 +74,11 @@ def coefficients_of(where: str, name: str, values: object, count: int) -> Tensor
 
 
 def points_of(where: str, name: str, values: object, count: int) -> Tensor | None:
-    """Return stored points (B, n, 3) m, None where there are none."""
+    """Return stored points (B, n, 3) m, None where there are none.
+
+    Raises:
+        InputError: They are of another shape.
+    """
     if values is None:
         return None
     array = as_array(values)

@@ -1,4 +1,4 @@
-"""A photo's people saved as the list of dictionaries that a model returned: out of the file, and into a like container again.
+"""A photo's people saved as the list of dictionaries that a model returned: read, and put into such a list again.
 
 Source: derived here; SAM 3D Body and Multi-HMR return such lists.
 """
@@ -17,7 +17,7 @@ KINDS = ("torch", "pickle", "joblib", "npy")
 
 
 def people_of(content: object, keys: Collection[str]) -> list[dict[str, Any]]:
-    """Return the people of a list, of an array of objects or of one person alone; none where one of them lacks a key."""
+    """Return the people of a list, of an array of objects or of one person alone; none where one lacks a key."""
     people = content.tolist() if isinstance(content, np.ndarray) and content.dtype == object else content
     people = [people] if isinstance(people, dict) else people
     if not isinstance(people, list | tuple):

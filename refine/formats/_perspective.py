@@ -2,7 +2,8 @@
 
     u = f X / Z + c_x,   v = f Y / Z + c_y            linear in f, c_x, c_y
 
-Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 7.1 (resectioning; here with known rotation and translation).
+Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 7.1 (resectioning; here with known rotation and
+translation).
 """
 
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from refine.files.pickled import kind, read_pickled
 
 
 def peek(path: Path, kinds: Collection[str]) -> dict[Any, Any]:
-    """Return the dictionary a file is, if it is of one of these kinds (`_pickled.kind`) and can be read, else an empty one."""
+    """Return the dictionary a file is, empty where it is of none of these kinds (`pickled.kind`) or cannot be read."""
     if kind(path) not in kinds:
         return {}
     try:

@@ -1,7 +1,7 @@
 """What ROMP's and BEV's files share: one pickled dictionary, SMPL's numbers in it, and what a refined file leaves out.
 
-The joints are carried along (`_carry`). The surface (`verts`) cannot be posed again without the SMPL file: it is left out of a
-refined file, and `refine_note` says so, unless the estimate is on SMPL itself.
+The joints are carried along (`_carry`). The surface (`verts`) cannot be posed again without the SMPL file: it is left
+out of a refined file, and `refine_note` says so, unless the estimate is on SMPL itself.
 
 Source: Arthur151/ROMP, `simple_romp/romp/post_parser.py`, `simple_romp/bev/post_parser.py`.
 """
@@ -28,8 +28,8 @@ OWN_JOINTS = 24
 """The first of the 71 stored joints are SMPL's own; the others are regressed from the surface."""
 
 NOTE = (
-    "Refined: rotations, camera, joints and pj2d_org are new; joints beyond the first 24 move rigidly with the nearest of these. "
-    "smpl_betas are the regressor's. verts is left out: it cannot be posed again without the SMPL model file."
+    "Refined: rotations, camera, joints and pj2d_org are new; joints beyond the first 24 move rigidly with the nearest "
+    "of these. smpl_betas are the regressor's. verts is left out: it cannot be posed again without the SMPL model file."
 )
 
 
@@ -85,7 +85,7 @@ def checked(path: Path, content: Results | None, shapes: Mapping[str, tuple[int,
 
 
 def known_rows(content: Results, names: Iterable[str]) -> Results:
-    """Return some arrays without the people whose numbers are not finite: what all have in common does not follow from them."""
+    """Return some arrays without the people whose numbers are not finite."""
     parts = {name: np.asarray(content[name], np.float64) for name in names}
     good = np.stack([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts.values()]).all(0)
     return {name: part[good] for name, part in parts.items()} if good.any() else parts
@@ -97,7 +97,7 @@ def axis_angles(thetas: np.ndarray) -> Float[Tensor, "B 24 3 3"]:
 
 
 def put_rotations(content: Results, source_pose: Tensor, back: RefinedSource) -> Results:
-    """Return the file's content with the refined rotations in `smpl_thetas`, `global_orient` and `body_pose` where it has them.
+    """Return the content with refined `smpl_thetas`, `global_orient` and `body_pose` where it has them.
 
     Joints that were not turned keep the numbers they were stored with.
     """

@@ -2,8 +2,8 @@
 
     rotation = exp(axis-angle) or the matrix itself: the number of values tells which
 
-Joints that were not turned, and bodies that did not change, keep their numbers to the bit; shapes, dtypes and the kind (tensor, array)
-are the file's.
+Joints that were not turned, and bodies that did not change, keep their numbers to the bit; shapes, dtypes and the kind
+(tensor, array) are the file's.
 
 Source: the package smplx, `body_models.py` (names and shapes of the `forward` arguments).
 """
@@ -31,8 +31,14 @@ OTHER_WORDS = {4: "quaternions", 6: "the first two columns or rows of matrices (
 """What so many numbers a joint mostly are."""
 
 TO_MATRICES = {
-    4: " scipy's Rotation.from_quat makes them of quaternions (x, y, z, w); those with w first are turned over before: q[..., [1, 2, 3, 0]].",
-    6: " The matrix has a / |a|, b made orthogonal to it and of length 1, and their cross product; as columns in most SMPL networks, as rows in pytorch3d.",
+    4: (
+        " scipy's Rotation.from_quat makes them of quaternions (x, y, z, w); those with w first are turned over "
+        "before: q[..., [1, 2, 3, 0]]."
+    ),
+    6: (
+        " The matrix has a / |a|, b made orthogonal to it and of length 1, and their cross product; as columns in "
+        "most SMPL networks, as rows in pytorch3d."
+    ),
 }
 """How matrices are made of them."""
 
@@ -61,8 +67,8 @@ def numbers(
         name: The array's name.
         *shape: What it must be; None stands for any size.
         advice: What to do where it is not.
-        rows: Whether the numbers are people's, so that NaN may stand for who was not seen (`refine.estimate.usable` decides); None: those of
-            two axes or more are.
+        rows: Whether the numbers are people's, so that NaN may stand for who was not seen (`refine.estimate.usable`
+            decides); None: those of two axes or more are.
 
     Raises:
         InputError: It is missing, of another shape, or must be finite and is not.
@@ -199,7 +205,7 @@ def put_rows(changed: Bool[Tensor, "B"], fresh: object, stored: np.ndarray) -> n
 def put_shape(
     refined: Estimate, changed: Bool[Tensor, "B"], stored: np.ndarray, *, expression: bool = False
 ) -> np.ndarray:
-    """Return shape coefficients (or expressions) renewed where a body of the source's own family was refined, else as stored."""
+    """Return shape coefficients (or expressions) renewed on a body of the source's own family, else as stored."""
     if refined.body.model != refined.source.model:
         return stored
     fresh = as_array(refined.bodies.expression if expression else refined.bodies.shape)

@@ -1,15 +1,17 @@
-"""SMPL's parameters under the other names they are published with: which array holds which of them, and putting refined ones back there.
+"""SMPL's parameters under other published names: which array holds which, and putting refined ones back.
 
     AMASS, SMPL-X's Blender add-on     poses (N, 72 | 156 | 165) = root, body, (jaw, eyes,) hands;   trans
     human_body_prior, SLAHMR           root_orient, pose_body, pose_hand, pose_jaw, pose_eye;   trans
     HMR2, TokenHMR and their kin       pred_smpl_params = {global_orient, body_pose, betas};   pred_cam_t_full
     GVHMR, flattened                   smpl_params_incam_global_orient, ..., K_fullimg
 
-A name that is not in the tables is left alone, and one that is there in SMPL's own spelling comes first. People may be a list of dictionaries, the
-parameters one dictionary deeper, the container any that numpy, pickle, joblib, torch or JSON write.
+A name that is not in the tables is left alone, and one that is there in SMPL's own spelling comes first. People may be
+a list of dictionaries, the parameters one dictionary deeper, the container any that numpy, pickle, joblib, torch or
+JSON write.
 
-Source: nghorbani/amass@e5f0889 `notebooks/01-AMASS_Visualization.ipynb` (parts of `poses`); human_body_prior `body_model/body_model.py` (names);
-shubham-goel/4D-Humans@6ec79656a2 `demo.py`; zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py`.
+Source: nghorbani/amass@e5f0889 `notebooks/01-AMASS_Visualization.ipynb` (parts of `poses`); human_body_prior
+`body_model/body_model.py` (names); shubham-goel/4D-Humans@6ec79656a2 `demo.py`; zju3dv/GVHMR@44fbc1999d
+`tools/demo/demo.py`.
 """
 
 from collections.abc import Mapping
@@ -116,7 +118,9 @@ class Piece:
 
 
 def spelled(content: object) -> tuple[dict[str, Any], tuple[Piece, ...]] | None:
-    """Return a content's arrays by their public names, other keys by theirs, and where each public one stands; None: it has no pose.
+    """Return a content's arrays by public names and where each stands in it; None: it has no pose.
+
+    Other keys keep their names.
 
     Args:
         content: A dictionary, or a list of one a person.

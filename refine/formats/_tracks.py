@@ -53,7 +53,8 @@ class Tracks:
             advice: What to do where it is not.
 
         Raises:
-            InputError: Somebody lacks it, or has it in another shape or with other numbers of rows, or it is not finite.
+            InputError: Somebody lacks it, or has it in another shape or with other numbers of rows, or it is not
+                finite.
         """
         parts = []
         for key, pick in zip(self.keys, self.picks, strict=True):
@@ -83,11 +84,7 @@ class Tracks:
         return result
 
     def put_rotations(
-        self,
-        people: People,
-        name: str,
-        before: Float[Tensor, "B n 3 3"],
-        after: Float[Tensor, "B n 3 3"],
+        self, people: People, name: str, before: Float[Tensor, "B n 3 3"], after: Float[Tensor, "B n 3 3"]
     ) -> dict[Any, dict[str, Any]]:
         """Return the dictionaries with a part's turned joints renewed, axis-angle or matrices as it is stored."""
         if any(people[key].get(name) is None for key in self.keys):

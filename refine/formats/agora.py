@@ -1,19 +1,24 @@
-"""AGORA's submission, `<image>_personId_<k>.pkl`: one person in SMPL-X or SMPL and 24 joints in pixels; AiOS writes its results so.
+"""AGORA's submission, `<image>_personId_<k>.pkl`, as AiOS writes it: one person in SMPL-X or SMPL, 24 joints in px.
 
     px/3840 = u/W, py/2160 = v/H of `joints`        u = fx (X + T_x) / (Z + T_z) + W/2,   T = params["transl"] (m)
-    AiOS: fx = 5000 W/w, fy = 5000 H/h px, where (w, h) is the photo scaled to a shorter side of 800 px and a longer one of at most 1333
+    AiOS: fx = 5000 W/w, fy = 5000 H/h px, where (w,
+    h) is the photo scaled to a shorter side of 800 px and a longer one of at most 1333
 
-`joints` (the model's first 24, though only their nearness counts) are pixels of a photo of 3840 x 2160 whatever the photo's size is, which is not
-stored. The evaluation aligns people by their pelvis, so a submission says nothing of its camera, and `transl` may be zero. AiOS's camera is
-taken where its translation lands on the stored joints; else the given one where it does; else the person is placed under the given camera
-by the stored joints alone. Pixels count from the image's corner. Parts are axis-angle, or matrices with `pose2rot: False`; axis-angle
-hands stand on the model's mean hand (AiOS's layer has `use_pca=False` and smplx's default, no `flat_hand_mean`), matrices are taken as whole rotations.
-Eleven betas are SMPL+A's (`kid_flag`). A submission of vertices (`verts`, `allSmplJoints3d`) has no rotations, and is refused.
+`joints` (the model's first 24, though only their nearness counts) are pixels of a photo of 3840 x 2160 whatever the
+photo's size is, which is not stored. The evaluation aligns people by their pelvis, so a submission says nothing of its
+camera, and `transl` may be zero. AiOS's camera is taken where its translation lands on the stored joints; else the
+given one where it does; else the person is placed under the given camera by the stored joints alone. Pixels count from
+the image's corner. Parts are axis-angle, or matrices with `pose2rot: False`; axis-angle hands stand on the model's mean
+hand (AiOS's layer has `use_pca=False` and smplx's default, no `flat_hand_mean`), matrices are taken as whole rotations.
+Eleven betas are SMPL+A's (`kid_flag`). A submission of vertices (`verts`, `allSmplJoints3d`) has no rotations, and is
+refused.
 
-Source: pixelite1201/agora_evaluation@8c9dece5fc `docs/prediction_format.md`, `agora_evaluation/check_pred_format.py`, `load_predictions.py`;
-ttxskk/AiOS@f84947b6a1 `datasets/INFERENCE.py` lines 70-217 and 235-262, `models/aios/postprocesses.py` lines 1045-1185, `util/preprocessing.py`
-lines 59-93 and 173-198, `models/aios/aios_smplx.py` lines 118-130 and `detrsmpl/core/conventions/keypoints_mapping/smplx.py`
-(at inference keypoint_dst is "smplx": the 24 are SMPL-X's own, body, jaw, left eye), `config/aios_smplx_inference.py` lines 183-222, `detrsmpl/utils/geometry.py` lines 393-428.
+Source: pixelite1201/agora_evaluation@8c9dece5fc `docs/prediction_format.md`, `agora_evaluation/check_pred_format.py`,
+`load_predictions.py`; ttxskk/AiOS@f84947b6a1 `datasets/INFERENCE.py` lines 70-217 and 235-262,
+`models/aios/postprocesses.py` lines 1045-1185, `util/preprocessing.py` lines 59-93 and 173-198,
+`models/aios/aios_smplx.py` lines 118-130 and `detrsmpl/core/conventions/keypoints_mapping/smplx.py` (at inference
+keypoint_dst is "smplx": the 24 are SMPL-X's own, body, jaw, left eye), `config/aios_smplx_inference.py` lines 183-222,
+`detrsmpl/utils/geometry.py` lines 393-428.
 """
 
 import re
@@ -31,6 +36,7 @@ from refine.body.smpl_joints import BODY_JOINTS, joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -52,16 +58,18 @@ VERTICES = ("verts", "allSmplJoints3d", "joints")
 """The other kind of submission, which cannot be read."""
 
 NEAR_M = 0.2
-"""How far the joints' middle may be from the stored one, at the body's depth: other bodies' joints are some centimetres off."""
+"""How far the joints' middle may be from the stored one, at the body's depth: other bodies' joints are some centimetres
+off."""
 
 SCALES = (0.6, 1.6)
-"""Size of the stored joints over that of the projected ones: a child's on an adult's mean body, and not another focal length."""
+"""Size of the stored joints over that of the projected ones: a child's on an adult's mean body, and not another focal
+length."""
 
 ADVICE = "Check the file with AGORA's check_pred_format.py."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a submission to AGORA: a pickled dictionary with `joints` and either `params` or vertices."""
+    """Say whether a file is a submission to AGORA: a pickled dictionary with `joints` and `params` or vertices."""
     if holds(path, ("pickle",), VERTICES):
         return True
     if not holds(path, ("pickle",), ("params", "joints")):
@@ -70,23 +78,10 @@ def recognises(path: Path) -> bool:
     return isinstance(params, dict) and set(params) >= {"global_orient", "body_pose", "betas", "transl"}
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a submission's file of one person.
 
-    Args:
-        path: The pickle.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The photo's camera; needed where the file's translation does not fit AiOS's. The photo's size is taken from it where
-            `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of the person.
+    `camera` is the photo's; it is needed where the file's translation does not fit AiOS's.
 
     Raises:
         InputError: The file is broken, holds vertices, or neither AiOS's camera nor a given one is known.
@@ -95,8 +90,8 @@ def read(
     where = str(path)
     if "params" not in content:
         advice = (
-            "Vertices alone have no rotations to refine: let the system store its parameters (AGORA takes both), or fit a body to "
-            "the vertices first."
+            "Vertices alone have no rotations to refine: let the system store its parameters (AGORA takes both), or "
+            "fit a body to the vertices first."
         )
         raise InputError(f"{where}: params", "SMPL-X or SMPL parameters", "vertices and joints", advice)
     params = content["params"]
@@ -133,12 +128,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as a submission's file.
 
-    Rotations, `transl` and the first 24 `joints` are refined, `betas` and `expression` on the model's own file too; unknown keys stay. Joints
-    move in the photo as the refined body's do, those beyond its 22 with the nearest of them.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, `transl` and the first 24 `joints` are refined, `betas` and `expression` on the model's own file too;
+    unknown keys stay. Joints move in the photo as the refined body's do, those beyond its 22 with the nearest of them.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -223,8 +214,8 @@ def _placed(
         ), aios
     if camera is None:
         advice = (
-            "A submission does not say which camera its transl belongs to, and AiOS's does not show the person where `joints` are: "
-            "give the photo's camera."
+            "A submission does not say which camera its transl belongs to, and AiOS's does not show the person where "
+            "`joints` are: give the photo's camera."
         )
         raise InputError(f"{where}: camera", "a camera", "none", advice)
     said = f"{float(camera.focal[0, 0]):.0f} px, the given camera's"
@@ -251,7 +242,7 @@ def _lands(estimate: Estimate) -> bool:
 
 
 def _place(estimate: Estimate) -> Float[Tensor, "1 3"]:
-    """Return the `transl` (m) under which a body's joints X lie nearest to the stored pixels: f (X + T_x) = (u - c) (Z + T_z), least squares."""
+    """Return the `transl` (m) that puts a body's joints X nearest to stored pixels: f (X + T_x) = (u - c) (Z + T_z)."""
     assert estimate.source.keypoints_2d is not None and estimate.source.translation is not None
     joints = (estimate.joints[0, :BODY_JOINTS] - estimate.joints[0, :1]).detach().cpu().double()
     focal, center = (part[0].detach().cpu().double() for part in (estimate.camera.focal, estimate.camera.center))

@@ -3,10 +3,10 @@
     u = f (X + T_x) / (Z + T_z) + W/2,   f = max(W, H) / (2 tan 30°),   T = cam_trans
     T_z = 1 / (s tan 30° + 0.001),   (T_x, T_y) = (c_x, c_y) T_z tan 30°,   cam = (s, c_y, c_x)
 
-`joints` and `verts` have the middle of the hips (joints 45 and 46) at their origin, so SMPL's pelvis lies at joint 0 + T and `transl` is
-not known without the model. `params_pred` is cam, 22 rotations as their first two columns, and betas. Betas are 11, the last one SMPL+A's
-age. The file does not hold the photo's size: centre and focal length follow exactly from the stored joints and pixels. Pixels count from
-the image's corner.
+`joints` and `verts` have the middle of the hips (joints 45 and 46) at their origin, so SMPL's pelvis lies at joint 0 +
+T and `transl` is not known without the model. `params_pred` is cam, 22 rotations as their first two columns, and betas.
+Betas are 11, the last one SMPL+A's age. The file does not hold the photo's size: centre and focal length follow exactly
+from the stored joints and pixels. Pixels count from the image's corner.
 
 Source: Arthur151/ROMP, `simple_romp/bev/post_parser.py`, `simple_romp/bev/main.py`; checked on real files.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -24,6 +23,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._simple_romp import (
@@ -71,22 +71,8 @@ def is_photo(content: Results | None) -> bool:
     return content is not None and {"cam_trans", "pj2d_org"} <= set(content) and "global_orient" not in content
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read BEV's result of one photo.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -97,7 +83,7 @@ def read(
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return BEV's words about the people of one photo, and their cameras.
+    """Return what BEV stored of the people of one photo, and their cameras.
 
     Args:
         path: The file, for messages.
@@ -129,12 +115,9 @@ def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as BEV's npz.
 
-    Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts`
-    is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and
+    `verts` is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep
+    every number.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -181,7 +164,7 @@ def _cam(translation: Tensor) -> np.ndarray:
 
 
 def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: Tensor) -> np.ndarray:
-    """Return the network's raw vector (B, 146) with refined camera and rotations; unturned joints keep their six numbers."""
+    """Return the network's raw vector (B, 146) with refined camera and rotations; unturned joints keep theirs."""
     turned = (back.pose != pose).flatten(2).any(2)[:, :ROTATIONS, None].numpy()
     six = back.pose[:, :ROTATIONS, :, :2].reshape(len(stored), ROTATIONS, 6).numpy()
     last = 3 + 6 * ROTATIONS
@@ -191,7 +174,7 @@ def _params(stored: np.ndarray, back: RefinedSource, pose: Tensor, translation: 
 
 
 def _camera(path: Path | None, content: Results) -> tuple[Camera, str]:
-    """Recover centre and focal length from joints and pixels; one camera a body, all the same, and the rule in words."""
+    """Recover centre and focal length from joints and pixels: one camera a body, all the same; and the rule."""
     known = known_rows(content, ("joints", "cam_trans", "pj2d_org"))
     advice = "The file was changed after BEV wrote it, or is another program's."
     found = recover(str(path), known["joints"] + known["cam_trans"][:, None], known["pj2d_org"], advice)

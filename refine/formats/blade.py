@@ -1,20 +1,24 @@
-"""BLADE's `<id>.pth` of one photo: one person in SMPL-X, or in SMPL under the same names, with the focal length BLADE found.
+"""BLADE's `<id>.pth` of one photo: one person in SMPL-X or SMPL, with the focal length BLADE found.
 
-    u = f M/S (X + T_x) / (Z + T_z) + cx,   T = smplx_translation + camera_translation (m),   f = camera_focal_length,   M = max(W, H)
+    u = f M/S (X + T_x) / (Z + T_z) + cx,   T = smplx_translation + camera_translation (m),   f = camera_focal_length,
+    M = max(W, H)
     cx = M/2 - floor((M - W)/2),   cy likewise
 
-BLADE pads the photo to a square and scales it to a side S: 1280 px, or 800 px where it works on several photos at once. f is in px of that
-square, while `camera_hw` is the size it renders its masks at, half of S where S is above 512 px: the trap, S is not `camera_hw`. A `camera_hw`
-from 257 to 512 px can be S or its half; it is taken for the half, which both of BLADE's own settings make it. The photo's size is not stored.
+BLADE pads the photo to a square and scales it to a side S: 1280 px, or 800 px where it works on several photos at once.
+f is in px of that square, while `camera_hw` is the size it renders its masks at, half of S where S is above 512 px: the
+trap, S is not `camera_hw`. A `camera_hw` from 257 to 512 px can be S or its half; it is taken for the half, which both
+of BLADE's own settings make it. The photo's size is not stored.
 
-Rotations are axis-angle (they go into smplx's `SMPLX` with `pose2rot`, and BLADE itself calls axis_angle_to_matrix on them): root (1, 3), body
-(1, 63), hands (1, 45) on the model's mean hand (`flat_hand_mean=False`), jaw, eyes and expression zero; in the SMPL setting (`convert_to_smpl`)
-body (1, 23, 3) and no hands. `smplx_translation` is the model's `transl` and zero for SMPL-X; `camera_translation` is added to its vertices, pelvis and
-all, whatever its name inside ("nopelvis") suggests. PyTorch3D's axes are turned away by flipping the picture: x right, y down. Pixels count
+Rotations are axis-angle (they go into smplx's `SMPLX` with `pose2rot`, and BLADE itself calls axis_angle_to_matrix on
+them): root (1, 3), body (1, 63), hands (1, 45) on the model's mean hand (`flat_hand_mean=False`), jaw, eyes and
+expression zero; in the SMPL setting (`convert_to_smpl`) body (1, 23, 3) and no hands. `smplx_translation` is the
+model's `transl` and zero for SMPL-X; `camera_translation` is added to its vertices, pelvis and all, whatever its name
+inside ("nopelvis") suggests. PyTorch3D's axes are turned away by flipping the picture: x right, y down. Pixels count
 from the image's corner.
 
-Source: NVlabs/blade@0097ac6d41 (code as in 58e17c38be) `blade/models/architectures/blade.py` lines 171-176, 930, 1128-1274, 1284-1296, 1472-1489, 1614, 2380-2398;
-`blade/datasets/itw_dataset.py` lines 60-130, `blade/configs/base.py` lines 47-50 and 406-452, `api/BLADE_API.py`.
+Source: NVlabs/blade@0097ac6d41 (code as in 58e17c38be) `blade/models/architectures/blade.py` lines 171-176, 930,
+1128-1274, 1284-1296, 1472-1489, 1614, 2380-2398; `blade/datasets/itw_dataset.py` lines 60-130, `blade/configs/base.py`
+lines 47-50 and 406-452, `api/BLADE_API.py`.
 """
 
 from pathlib import Path
@@ -22,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -30,6 +33,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_torch
 from refine.files.plain_data import TensorArray
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -60,25 +64,11 @@ def recognises(path: Path) -> bool:
     return holds(path, ("torch",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read BLADE's result of one photo.
 
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of the person.
-
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path, content = Path(path), read_dict(Path(path), KEYS, ADVICE)
     where = str(path)
@@ -104,12 +94,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as BLADE's file.
 
-    Rotations and `camera_translation` are refined, `smplx_betas` on the model's own file too; `smplx_translation`, the focal length and
-    unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations and `camera_translation` are refined, `smplx_betas` on the model's own file too; `smplx_translation`, the
+    focal length and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

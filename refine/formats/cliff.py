@@ -1,17 +1,19 @@
 """CLIFF's npz of a photo, folder or video: all detected people of all images, SMPL in the full photo's camera.
 
-    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = global_t (m),   f = focal_l = sqrt(W² + H²) px
+    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = global_t (m),
+    f = focal_l = sqrt(W² + H²) px
 
-`global_t` is SMPL's `transl`; `pred_joints` (24 of SMPL's own, 21 picked vertices) have it added already, which is the trap. `pose` is
-axis-angle (N, 72) or matrices (N, 24, 3, 3) (`--pose_format`); SMPL has no hand mean. `imgname` names images, `detection_all[:, 0]` says which
-image each person is in. The photo's size is not stored, and the principal point depends on it: W² + H² = f² alone does not tell. Pixels
-count from the image's corner.
+`global_t` is SMPL's `transl`; `pred_joints` (24 of SMPL's own, 21 picked vertices) have it added already, which is the
+trap. `pose` is axis-angle (N, 72) or matrices (N, 24, 3, 3) (`--pose_format`); SMPL has no hand mean. `imgname` names
+images, `detection_all[:, 0]` says which image each person is in. The photo's size is not stored, and the principal
+point depends on it: W² + H² = f² alone does not tell. Pixels count from the image's corner.
 
-haofanwang/CLIFF writes the same keys; the eighth column of its detections is a person's identity where the seventh is 0.99, and a file of
-`--infill` has more rows of `pred_joints` and `detection_all` than poses: those are interpolated joints, and are kept as they are.
+haofanwang/CLIFF writes the same keys; the eighth column of its detections is a person's identity where the seventh is
+0.99, and a file of `--infill` has more rows of `pred_joints` and `detection_all` than poses: those are interpolated
+joints, and are kept as they are.
 
-Source: huawei-noah/noah-research@0f51e31195 `CLIFF/demo.py`, @7956f49b22 `CLIFF/common/utils.py` (cam_crop2full, estimate_focal_length);
-haofanwang/CLIFF@f38cad87cb `demo.py` lines 120-180 and 260-445.
+Source: huawei-noah/noah-research@0f51e31195 `CLIFF/demo.py`, @7956f49b22 `CLIFF/common/utils.py` (cam_crop2full,
+estimate_focal_length); haofanwang/CLIFF@f38cad87cb `demo.py` lines 120-180 and 260-445.
 """
 
 from pathlib import Path
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -27,6 +28,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -39,7 +41,7 @@ KEYS = {"pose", "shape", "global_t", "pred_joints", "focal_l"}
 """`imgname` and `detection_all` may be missing in a file that somebody cut out of another."""
 
 SAME_FOCAL = 0.01
-"""A stored focal length this near to the diagonal, relatively, is the rule's; another is kept and told."""
+"""A stored focal length this near to the diagonal, relatively, is the rule's; another is kept and noted."""
 
 NMS = 0.99
 """Seventh column of haofanwang's detections, a constant; in the official ones it is the detector's class score."""
@@ -52,25 +54,13 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read CLIFF's result of a photo, a folder or a video.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (I, 2) px, by the order of `imgname`; needed.
-
-    Returns:
-        The estimate of all people of all images.
+    `sizes` go by the order of `imgname`.
 
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path, content = Path(path), read_arrays(Path(path))
     where = str(path)
@@ -107,12 +97,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as CLIFF's npz.
 
-    Rotations, `global_t` and `pred_joints` are refined (`_carry` says how joints are carried), `shape` on SMPL's own file too; `focal_l`,
-    detections and unknown keys stay. Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, `global_t` and `pred_joints` are refined (`_carry` says how joints are carried), `shape` on SMPL's own
+    file too; `focal_l`, detections and unknown keys stay. Bodies that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -163,4 +149,7 @@ def _rule(focal: Tensor, size: Tensor) -> str:
     diagonal = size.norm(dim=1)
     if bool(((focal - diagonal).abs() <= SAME_FOCAL * diagonal).all()):
         return f"{float(focal[0]):.0f} px, sqrt(W² + H²) (CLIFF)"
-    return f"{float(focal[0]):.0f} px, as stored; the photo's diagonal is {float(diagonal[0]):.0f} px: if that is not meant, it is another photo"
+    return (
+        f"{float(focal[0]):.0f} px, as stored; the photo's diagonal is {float(diagonal[0]):.0f} px: if that is not "
+        "meant, it is another photo"
+    )

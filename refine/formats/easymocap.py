@@ -1,22 +1,29 @@
-"""EasyMocap's JSON of one frame, `smpl/000000.json`: a list of people, each turned and moved as a whole after the model posed them.
+"""EasyMocap's JSON of one frame, `smpl/000000.json`: people turned and moved as a whole after they were posed.
 
     vertex = R(Rh) model(poses, shapes) + Th     so     pelvis = R(Rh) J_0(shapes) + Th,   transl = pelvis - J_0(shapes)
 
-with the model's rest pelvis J_0: its origin is turned too, so Th is not SMPL's `transl`, which is the trap. The first joint of `poses` is zero
-or missing, `Rh` is the root's rotation (where it is not zero both are composed). `poses` by its length:
+with the model's rest pelvis J_0: its origin is turned too, so Th is not SMPL's `transl`, which is the trap. The first
+joint of `poses` is zero or missing, `Rh` is the root's rotation (where it is not zero both are composed). `poses` by
+its length:
 
-    69, 72     SMPL, without and with the root                             87    SMPL-X: 22 joints, 6 + 6 coefficients of flat hands, jaw, eyes
-    63 + handl, handr   SMPL-H, hands of 45 axis-angles or coefficients    156, 165   SMPL-H, SMPL-X in full (--write_smpl_full), hands absolute
-    78         SMPL-H: 22 joints, 6 + 6 coefficients                       on the mean hand where SMPL-H has coefficients or handl, handr
+    69, 72     SMPL, without and with the root                             87
+               SMPL-X: 22 joints, 6 + 6 coefficients of flat hands, jaw, eyes
+    63 + handl, handr   SMPL-H, hands of 45 axis-angles or coefficients    156, 165
+                        SMPL-H, SMPL-X in full (--write_smpl_full), hands absolute
+    78         SMPL-H: 22 joints, 6 + 6 coefficients
+               on the mean hand where SMPL-H has coefficients or handl, handr
 
-J_0 follows from `shapes` on the model's own file; without it the mean body's is used (a centimetre or two off, times the turn). Everything is in metres, in
-the world's frame of the calibration: give its camera, with `camera_from_world` for several views; bodies are brought into the camera's frame here, and
-back on writing. Videos of one view have the camera's frame as the world; without any camera the focal length is the one EasyMocap takes then, 1.2 min(H, W) px.
-Pixels of that camera count from the image's corner, calibrated ones from pixel centres (`Camera.from_opencv`). Coefficients of hands are not refined.
+J_0 follows from `shapes` on the model's own file; without it the mean body's is used (a centimetre or two off, times
+the turn). Everything is in metres, in the world's frame of the calibration: give its camera, with `camera_from_world`
+for several views; bodies are brought into the camera's frame here, and back on writing. Videos of one view have the
+camera's frame as the world; without any camera the focal length is the one EasyMocap takes then, 1.2 min(H, W) px.
+Pixels of that camera count from the image's corner, calibrated ones from pixel centres (`Camera.from_opencv`).
+Coefficients of hands are not refined.
 
-Source: zju3dv/EasyMocap@d2a0a2da31 `doc/02_output.md` (Attention), `easymocap/smplmodel/body_model.py` (forward, extend_pose, convert_from_standard_smpl),
-`easymocap/bodymodel/smpl.py` lines 171-235 and 352-363, `easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`,
-`easymocap/mytools/file_utils.py` write_smpl, `myeasymocap/datasets/sv1p.py` lines 47-60 (focal length).
+Source: zju3dv/EasyMocap@d2a0a2da31 `doc/02_output.md` (Attention), `easymocap/smplmodel/body_model.py` (forward,
+extend_pose, convert_from_standard_smpl), `easymocap/bodymodel/smpl.py` lines 171-235 and 352-363,
+`easymocap/bodymodel/smplx.py` SMPLHModel, `config/model/smplh.yml`, `easymocap/mytools/file_utils.py` write_smpl,
+`myeasymocap/datasets/sv1p.py` lines 47-60 (focal length).
 """
 
 from dataclasses import replace
@@ -35,6 +42,7 @@ from refine.estimate.found import KEY
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._easymocap_poses import ADVICE, coefficients_of, layout_of, like, pose_of, posed, rows_of
 from refine.formats._given_sizes import needed_sizes
@@ -55,22 +63,10 @@ def recognises(path: Path) -> bool:
     return begins_with(path, "[", ("Rh", "Th", "poses"))
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one frame.
 
-    Args:
-        path: The JSON file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The frame's camera, with `camera_from_world` where the calibration's world is not the camera's frame.
-        sizes: (1, 2) px, of the photo, where no camera is known.
-
-    Returns:
-        The estimate of all people, in the camera's frame.
+    `camera` is the frame's, with `camera_from_world` where the calibration's world is not the camera's frame.
 
     Raises:
         InputError: The file is broken, neither camera nor photo is given, or the bodies lie behind the camera.
@@ -116,12 +112,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as EasyMocap's JSON.
 
-    `Rh`, `Th` and the joints of `poses` are refined, `shapes` and `expression` on the model's own file too; hands stored as coefficients and
-    unknown keys stay. People who did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `Rh`, `Th` and the joints of `poses` are refined, `shapes` and `expression` on the model's own file too; hands
+    stored as coefficients and unknown keys stay. People who did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,17 +1,21 @@
 """EFT's JSON of a dataset: SMPL and a crop camera for every annotated person, `{"ver", "data": [...], "meta"}`.
 
     u = x_0 + b/2 (s X + t_x + 1),   v = y_0 + b/2 (s Y + t_y + 1),   parm_cam = (s, t_x, t_y)
-    (x_0, y_0) = int(center - 100 scale),   b = int(center_y + 100 scale) - y_0          bbox_center px, bbox_scale = side/200
+    (x_0, y_0) = int(center - 100 scale),   b = int(center_y + 100 scale) - y_0
+    bbox_center px, bbox_scale = side/200
 
-The trap is t: it is added after the scale, in halves of the crop, where SPIN has s (X + t_x). The camera is weak perspective (the joints' depth does
-not matter), and the crop's corners are cut to whole pixels: they are up to a pixel off the box. The camera EFT means is kept by seeing the body from
-far away through an equally long lens (`LONG_SIDES`); ask for `camera="spin"` to have SPIN's 5000 px instead. The photo's size is not stored and must
-be given, in the order in which `imageName` first names them. `parm_pose` are matrices (24, 3, 3); SMPL has no hand mean. Pixels count from the image's
-corner (the crop is enlarged by cv2.resize, corner to corner). `gt_keypoint_2d` and `joint_validity_openpose18` are annotations and stay.
+The trap is t: it is added after the scale, in halves of the crop, where SPIN has s (X + t_x). The camera is weak
+perspective (the joints' depth does not matter), and the crop's corners are cut to whole pixels: they are up to a pixel
+off the box. The camera EFT means is kept by seeing the body from far away through an equally long lens (`LONG_SIDES`);
+ask for `camera="spin"` to have SPIN's 5000 px instead. The photo's size is not stored and must be given, in the order
+in which `imageName` first names them. `parm_pose` are matrices (24, 3, 3); SMPL has no hand mean. Pixels count from the
+image's corner (the crop is enlarged by cv2.resize, corner to corner). `gt_keypoint_2d` and `joint_validity_openpose18`
+are annotations and stay.
 
-Source: facebookresearch/eft@c8400a6053 `docs/README_dataformat.md`, `eft/utils/exportDB.py` lines 58-93 (of joints the annotated 2D ones alone, SPIN's 49), `eft/utils/imutils.py` lines 14-60
-(transform) and 118-160 (crop_bboxInfo), 395-425 (convert_smpl_to_bbox, convert_bbox_to_oriIm), `demo/visEFTFit.py` lines 122-195,
-`eft/train/eftFitter.py` line 272 (what was fitted).
+Source: facebookresearch/eft@c8400a6053 `docs/README_dataformat.md`, `eft/utils/exportDB.py` lines 58-93 (of joints the
+annotated 2D ones alone, SPIN's 49), `eft/utils/imutils.py` lines 14-60 (transform) and 118-160 (crop_bboxInfo), 395-425
+(convert_smpl_to_bbox, convert_bbox_to_oriIm), `demo/visEFTFit.py` lines 122-195, `eft/train/eftFitter.py` line 272
+(what was fitted).
 """
 
 from pathlib import Path
@@ -28,6 +32,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -38,8 +43,8 @@ from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = ("parm_pose", "parm_shape", "parm_cam", "bbox_scale", "bbox_center")
 LONG_SIDES = 400.0
-"""Focal length over the photo's longer side: somebody who fills it is a few hundred metres away, and a point 0.3 m behind the pelvis and half
-a photo off the axis is seen less than half a pixel off."""
+"""Focal length over the photo's longer side: somebody who fills it is a few hundred metres away, and a point 0.3 m
+behind the pelvis and half a photo off the axis is seen less than half a pixel off."""
 
 ADVICE = "Download EFT's fits again, or write them again with eft/utils/exportDB.py."
 
@@ -49,25 +54,11 @@ def recognises(path: Path) -> bool:
     return begins_with(path, "{", KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the fits of a dataset.
 
-    Args:
-        path: The JSON file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (I, 2) px, by the order in which the file names the photos; needed.
-
-    Returns:
-        The estimate of all people.
-
     Raises:
-        InputError: The file is broken, or nobody told the photos' sizes.
+        InputError: The file is broken, or the photos' sizes are not known.
     """
     path = Path(path)
     where, content = str(path), read_json(path)
@@ -101,12 +92,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as EFT's JSON.
 
-    `parm_pose` and `parm_cam` (in the same box) are refined, `parm_shape` on SMPL's own file too; annotations and unknown keys stay. People
-    who did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `parm_pose` and `parm_cam` (in the same box) are refined, `parm_shape` on SMPL's own file too; annotations and
+    unknown keys stay. People who did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

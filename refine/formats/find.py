@@ -1,13 +1,10 @@
-"""The door to all formats: which of them a file is, reading it, and writing a refined estimate back in its source's own.
+"""Finds the format of a file, reads it, and writes a refined estimate back in its source's own.
 
 read(path) = the one format that recognises the file . read(path)
 """
 
 from pathlib import Path
 from types import ModuleType
-
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.check import check_local
@@ -16,6 +13,7 @@ from refine.errors import InputError, MissingExtra
 from refine.estimate import Estimate
 from refine.estimate.nobody import Nobody, holds_nobody
 from refine.files.unpacked import TRUNCATED_ADVICE
+from refine.formats import Sizes
 from refine.formats._beside import absence_note
 from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._renames import renames, without_root
@@ -44,7 +42,7 @@ def read(
     *,
     camera: Camera | None = None,
     format: str | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
+    sizes: Sizes = None,
 ) -> Estimate:
     """Read what a regressor stored.
 
@@ -53,10 +51,12 @@ def read(
         body: The model to put the estimate on; None: the built-in body, to which an SMPL-family pose is transferred.
         camera: One camera, or one a body, that replaces the file's; the bodies' places in the photo stay.
         format: The format's name, where the file should not be asked.
-        sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not know them.
+        sizes: (I, 2) px, height and width of the photos by image index, or of one photo for all, for files that do not
+            know them.
 
     Returns:
-        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format (`nobody`).
+        The estimate, camera frame of the photo, m and px; without people where the file has none, of whatever format
+        (`nobody`).
 
     Raises:
         InputError: The file is missing, broken or of no known format, or it holds no camera and none is given.
@@ -92,19 +92,14 @@ def write(refined: Estimate, path: str | Path) -> None:
 
 
 def written_note(refined: Estimate) -> str:
-    """Return what reading a written estimate on its source's own model costs, in mm and px a person; empty where nothing (`_beside`)."""
+    """Return what reading a written estimate on its source's own model costs, in mm and px; empty where nothing."""
     return absence_note(refined, refined_source(refined))
 
 
 def _read(
-    name: str,
-    module: ModuleType,
-    path: Path,
-    body: SkinnedBody | None,
-    camera: Camera | None,
-    sizes: Float[Tensor, "I 2"] | None,
+    name: str, module: ModuleType, path: Path, body: SkinnedBody | None, camera: Camera | None, sizes: Sizes
 ) -> Estimate:
-    """Read a file of a format; content that no check foresaw is told as every other mistake in a file."""
+    """Read a file of a format; content that no check foresaw raises as every other mistake does."""
     try:
         estimate: Estimate = module.read(path, body, camera, sizes)
     except Nobody:

@@ -1,16 +1,18 @@
-"""GLAMR's `grecon/<video>_seed<n>.pkl`: each person's track through a moving camera, SMPL in the world and in the camera.
+"""GLAMR's `grecon/<video>_seed<n>.pkl`: each person's track, SMPL in the world and in a moving camera.
 
-    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f and c from cam_K (px, a frame each),   T = root_trans_cam_in_world (m)
+    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f and c from cam_K (px, a frame each),
+    T = root_trans_cam_in_world (m)
 
 The result is `smpl_orient_world` and `root_trans_world` seen through `cam_pose` (world to camera), stored ready as
-`smpl_orient_cam_in_world` and `root_trans_cam_in_world`; `smpl_orient_cam` and `root_trans_cam` are what the pose estimator said before,
-which is the trap. The root's translation is where the pelvis lies, not SMPL's `transl` (the optimiser means MPII's pelvis joint, the viewer
-SMPL's own: some centimetres apart). `cam_K` has f = 1000 px and the middle of the frame, and is zero in frames without a detection, where
-the nearest frame's is taken. Frames before a person's first and after the last detection (`exist_frames`) are no bodies. Pixels count
-from the image's corner. SMPL has no hand mean.
+`smpl_orient_cam_in_world` and `root_trans_cam_in_world`; `smpl_orient_cam` and `root_trans_cam` are what the pose
+estimator said before, which is the trap. The root's translation is where the pelvis lies, not SMPL's `transl` (the
+optimiser means MPII's pelvis joint, the viewer SMPL's own: some centimetres apart). `cam_K` has f = 1000 px and the
+middle of the frame, and is zero in frames without a detection, where the nearest frame's is taken. Frames before a
+person's first and after the last detection (`exist_frames`) are no bodies. Pixels count from the image's corner. SMPL
+has no hand mean.
 
-Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530, `lib/models/smpl.py` (root_trans),
-`pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of the pelvis).
+Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530, `lib/models/smpl.py`
+(root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of the pelvis).
 """
 
 from collections.abc import Mapping
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -28,6 +29,7 @@ from refine.estimate import Estimate, Source
 from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import REST_PELVIS_M, source_pelvis
 from refine.files.pickled import read_pickled, write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
@@ -42,7 +44,8 @@ from refine.transfer import refined_source, to_body, with_camera
 ORIENT, ROOT = "smpl_orient_cam_in_world", "root_trans_cam_in_world"
 
 ANY_LENS_PX = 1000.0
-"""The focal length that GLAMR's pose estimator takes for every video, whatever its size: 0.26 times the longer side of one in 4K."""
+"""The focal length that GLAMR's pose estimator takes for every video, whatever its size: 0.26 times the longer side of
+one in 4K."""
 
 KEYS = {"smpl_pose", "smpl_beta", ORIENT, ROOT, "cam_K", "exist_frames"}
 
@@ -52,36 +55,22 @@ DERIVED = {"kp_2d_pred"}
 ADVICE = "Write the file again with GLAMR's own global_recon/run_demo.py."
 
 NOTE = (
-    "Refined: smpl_pose, smpl_orient_cam_in_world and root_trans_cam_in_world are new; smpl_orient_world, root_trans_world and "
-    "person_transform_world follow them; smpl_beta is the regressor's unless SMPL's own file was used. kp_2d_pred is left out: it "
-    "cannot be computed again without the SMPL model file."
+    "Refined: smpl_pose, smpl_orient_cam_in_world and root_trans_cam_in_world are new; smpl_orient_world, "
+    "root_trans_world and person_transform_world follow them; smpl_beta is the regressor's unless SMPL's own file was "
+    "used. kp_2d_pred is left out: it cannot be computed again without the SMPL model file."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is GLAMR's: a pickle with `person_data`, in it people with an orientation in world and camera."""
+    """Say whether a file is GLAMR's: a pickle with `person_data` of people oriented in world and camera."""
     people = peek(path, ("pickle", "joblib")).get("person_data")
     if not isinstance(people, dict) or not people:
         return False
     return all(isinstance(person, dict) and set(person) >= KEYS for person in people.values())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read GLAMR's result of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of all people in the frames they exist in.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -115,12 +104,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as GLAMR's pkl.
 
-    The body's pose and its place in the camera are refined, its place in the world follows; `kp_2d_pred` is left out of a refined file.
-    What the pose estimator said before, frames that did not change and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    The body's pose and its place in the camera are refined, its place in the world follows; `kp_2d_pred` is left out of
+    a refined file. What the pose estimator said before, frames that did not change and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

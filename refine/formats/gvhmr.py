@@ -1,14 +1,15 @@
-"""GVHMR's `hmr4d_results.pt` of a video: one person's track, SMPL-X's body in the camera's frame and in a gravity-aligned world.
+"""GVHMR's `hmr4d_results.pt` of a video: one person's SMPL-X track in the camera's frame and in a world.
 
     u = f (X + T_x) / (Z + T_z) + c_x,   v = f (Y + T_y) / (Z + T_z) + c_y,   f and c from K_fullimg, T = transl (m)
 
-`K_fullimg` is of the full frame (the demo's: f = sqrt(W² + H²), c = (W/2, H/2)), so twice its centre is the frame's size and pixels count
-from the image's corner. `smpl_params_incam` is SMPL-X without hands and face, in spite of its name: the trap; it is drawn with the mean
-hand of SMPL-X (flat_hand_mean=False), which the file does not hold. `smpl_params_global` is the same body in a world with y up.
-`net_outputs` are the network's, before anybody touched them, and stay.
+`K_fullimg` is of the full frame (the demo's: f = sqrt(W² + H²), c = (W/2, H/2)), so twice its centre is the frame's
+size and pixels count from the image's corner. `smpl_params_incam` is SMPL-X without hands and face, in spite of its
+name: the trap; it is drawn with the mean hand of SMPL-X (flat_hand_mean=False), which the file does not hold.
+`smpl_params_global` is the same body in a world with y up. `net_outputs` are the network's, before anybody touched
+them, and stay.
 
-Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`, `hmr4d/utils/geo/hmr_cam.py`
-lines 6-17, `hmr4d/utils/smplx_utils.py` (make_smplx).
+Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`,
+`hmr4d/utils/geo/hmr_cam.py` lines 6-17, `hmr4d/utils/smplx_utils.py` (make_smplx).
 """
 
 from collections.abc import Mapping
@@ -17,14 +18,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_torch
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
@@ -43,8 +43,8 @@ KEYS = (CAMERA, "K_fullimg")
 ADVICE = "Write the file again with GVHMR's own tools/demo/demo.py."
 
 NOTE = (
-    "Refined: smpl_params_incam is new, smpl_params_global follows it; betas are the regressor's unless SMPL-X's own file was used. "
-    "net_outputs are as the network left them."
+    "Refined: smpl_params_incam is new, smpl_params_global follows it; betas are the regressor's unless SMPL-X's own "
+    "file was used. net_outputs are as the network left them."
 )
 
 
@@ -53,22 +53,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("torch",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read GVHMR's result of a video.
-
-    Args:
-        path: The pt file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of the person in all frames.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -100,12 +86,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as GVHMR's pt.
 
-    `smpl_params_incam` is refined and `smpl_params_global` follows it; `K_fullimg`, `net_outputs` and unknown keys stay. Frames that did
-    not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `smpl_params_incam` is refined and `smpl_params_global` follows it; `K_fullimg`, `net_outputs` and unknown keys
+    stay. Frames that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

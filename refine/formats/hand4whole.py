@@ -1,15 +1,19 @@
 """Hand4Whole's `smplx_param.json` of one person: SMPL-X parameters as flat lists, without a place and without a camera.
 
-    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   box (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    box (x, y, w, h)
 
-The file holds neither T (m) nor the box (px), both of which the demo knows and drops. T is in the vertices of `output.obj` (camera frame, y
-down, not turned), which the demo writes beside it; the box is nowhere, so the camera must be given. Pixels count from the image's corner.
-Hand poses are axis-angle on top of the model's mean hand: the layer has `use_pca=False` and smplx's default, no `flat_hand_mean`.
+The file holds neither T (m) nor the box (px), both of which the demo knows and drops. T is in the vertices of
+`output.obj` (camera frame, y down, not turned), which the demo writes beside it; the box is nowhere, so the camera must
+be given. Pixels count from the image's corner. Hand poses are axis-angle on top of the model's mean hand: the layer has
+`use_pca=False` and smplx's default, no `flat_hand_mean`.
 
-The model's file is not at hand to say where the pelvis is in those vertices: a body in the same pose is laid into their bounding box,
-which is right to two centimetres or three. A key `transl` (3 numbers, m) in the file is taken before the obj; a refined file has one.
+The model's file is not at hand to say where the pelvis is in those vertices: a body in the same pose is laid into their
+bounding box, which is right to two centimetres or three. A key `transl` (3 numbers, m) in the file is taken before the
+obj; a refined file has one.
 
-Source: mks0601/Hand4Whole_RELEASE@c94908654b `demo/demo.py` lines 75-140, `main/config.py` lines 22-34, `common/utils/human_models.py` lines 10-14.
+Source: mks0601/Hand4Whole_RELEASE@c94908654b `demo/demo.py` lines 75-140, `main/config.py` lines 22-34,
+`common/utils/human_models.py` lines 10-14.
 """
 
 from collections.abc import Mapping
@@ -27,6 +31,7 @@ from refine.estimate import Estimate, Source
 from refine.files.atomic import write_bytes
 from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
@@ -52,26 +57,12 @@ ADVICE = "Run Hand4Whole's demo.py again."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, `rhand_pose`, `shape` and `expr`."""
+    """Say whether a file is Hand4Whole's: a JSON object with `root_pose`, `body_pose`, `lhand_pose`, ... (`KEYS`)."""
     return begins_with(path, "{", KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read Hand4Whole's result of one person.
-
-    Args:
-        path: The JSON file; `output.obj`, or an obj of the JSON's own name, is looked for beside it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The person's own camera by the formula above; needed.
-        sizes: Not looked at: the camera knows the size.
-
-    Returns:
-        The estimate of the person.
 
     Raises:
         InputError: The file is broken, no camera is given, or nothing tells where the person is.
@@ -80,7 +71,8 @@ def read(
     where, content = str(path), _content(path)
     if camera is None:
         advice = (
-            "Hand4Whole's file holds none, and not the box it follows from: give a camera with focal (5000/192 w, 5000/256 h) and "
+            "Hand4Whole's file holds none, and not the box it follows from: give a camera with focal (5000/192 w, "
+            "5000/256 h) and "
             "center (x + w/2, y + h/2), where x, y, w, h is the `bbox` of demo.py after process_bbox, in px."
         )
         raise InputError(f"{where}: camera", "the person's camera", "none", advice)
@@ -108,12 +100,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as Hand4Whole's JSON.
 
-    Rotations are refined, `shape` and `expr` on SMPL-X's own file too, unknown keys stay. A refined file gets a key `transl`, for the
-    format has no other place for it, and `refine_note` says so; beside one that is as it was the obj is put again.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations are refined, `shape` and `expr` on SMPL-X's own file too, unknown keys stay. A refined file gets a key
+    `transl`, for the format has no other place for it, and `refine_note` says so; beside one that is as it was the obj
+    is put again.
 
     Raises:
         InputError: The estimate was read from another format.

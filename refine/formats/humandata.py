@@ -1,22 +1,28 @@
-"""MMHuman3D's HumanData npz: the results its demos write (`inference_result.npz`), and datasets with places and a camera.
+"""MMHuman3D's HumanData npz: results of its demos (`inference_result.npz`), and datasets with a camera.
 
-    demos      u = f b/224 (X + T_x) / (Z + T_z) + c_x,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   pred_cams = (s, t_x, t_y)
+    demos      u = f b/224 (X + T_x) / (Z + T_z) + c_x,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,
+               pred_cams = (s, t_x, t_y)
                b = 1.25 max(w, h),   c = the middle of bboxes_xyxy (px): a camera off the photo's middle for each person
-    datasets   u = f (X + transl_x) / (Z + transl_z) + c_x, `focal_length` and `principal_point` from `misc` or `meta` (px)
+    datasets   u = f (X + transl_x) / (Z + transl_z) + c_x, `focal_length` and `principal_point` from `misc` or `meta`
+               (px)
 
-`smpl` or `smplx` is a dictionary inside an object array: betas (N, 10), body_pose (N, 23, 3) or (N, 21, 3), global_orient (N, 3), perhaps transl (N, 3) m,
-hands, face, or `fullpose` (N, 55, 3); axis-angle. `meta` and `misc` are dictionaries too. In datasets everything is in OpenCV's camera frame. Hand
-mean: `misc["flat_hand_mean"]` where it says so. The photo's size is the caller's, else `meta["height"]` and `meta["width"]`, else `misc["image_shape"]` (height first, unless
-the principal point says otherwise). Pixels count from the image's corner (boxes, the demos' own camera); a calibrated principal point is taken as it is stored.
+`smpl` or `smplx` is a dictionary inside an object array: betas (N, 10), body_pose (N, 23, 3) or (N, 21, 3),
+global_orient (N, 3), perhaps transl (N, 3) m, hands, face, or `fullpose` (N, 55, 3); axis-angle. `meta` and `misc` are
+dictionaries too. In datasets everything is in OpenCV's camera frame. Hand mean: `misc["flat_hand_mean"]` where it says
+so. The photo's size is the caller's, else `meta["height"]` and `meta["width"]`, else `misc["image_shape"]` (height
+first, unless the principal point says otherwise). Pixels count from the image's corner (boxes, the demos' own camera);
+a calibrated principal point is taken as it is stored.
 
-`image_path` names photos, `person_id` people. Keypoints (190 of the HUMAN_DATA convention, or, where `__keypoints_compressed__`, only those that the
-`_mask` of their name marks) are annotations or other programs' and stay as they are; those the SMPL(-X) body itself was projected to (`keypoints2d_smpl`, ...)
-are left out of a refined file, as `verts` are. Datasets without places and without a camera (EFT's and SPIN's converted) cannot be read: nothing says where
-the bodies are.
+`image_path` names photos, `person_id` people. Keypoints (190 of the HUMAN_DATA convention, or, where
+`__keypoints_compressed__`, only those that the `_mask` of their name marks) are annotations or other programs' and stay
+as they are; those the SMPL(-X) body itself was projected to (`keypoints2d_smpl`, ...) are left out of a refined file,
+as `verts` are. Datasets without places and without a camera (EFT's and SPIN's converted) cannot be read: nothing says
+where the bodies are.
 
-Source: open-mmlab/mmhuman3d@8c95747175 `mmhuman3d/data/data_structures/human_data.py` lines 28-88 (keys), 209-270 (load, dump), 985-1055 (compression),
-`docs/human_data.md`, `demo/estimate_smpl.py` lines 232-266, `demo/estimate_smplx.py` lines 170-209, `mmhuman3d/core/visualization/visualize_smpl.py`
-visualize_smpl_hmr, `mmhuman3d/utils/demo_utils.py` convert_bbox_to_intrinsic, box2cs, `mmhuman3d/apis/inference.py` lines 160-180.
+Source: open-mmlab/mmhuman3d@8c95747175 `mmhuman3d/data/data_structures/human_data.py` lines 28-88 (keys), 209-270
+(load, dump), 985-1055 (compression), `docs/human_data.md`, `demo/estimate_smpl.py` lines 232-266,
+`demo/estimate_smplx.py` lines 170-209, `mmhuman3d/core/visualization/visualize_smpl.py` visualize_smpl_hmr,
+`mmhuman3d/utils/demo_utils.py` convert_bbox_to_intrinsic, box2cs, `mmhuman3d/apis/inference.py` lines 160-180.
 """
 
 from dataclasses import dataclass
@@ -34,6 +40,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_object, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -58,7 +65,10 @@ OF_THE_BODY = (
 """Made from the body by its model's file."""
 
 ADVICE = "Write it with HumanData.dump."
-NOTE = "Refined: rotations, transl and pred_cams are new; verts and keypoints of the body itself are left out, they cannot be made without its model file."
+NOTE = (
+    "Refined: rotations, transl and pred_cams are new; verts and keypoints of the body itself are left out, they "
+    "cannot be made without its model file."
+)
 
 
 def recognises(path: Path) -> bool:
@@ -67,22 +77,11 @@ def recognises(path: Path) -> bool:
     return bool(names & set(MODELS)) and bool(names & MARKS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a HumanData.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; where the file has places and no camera, it is theirs.
-        sizes: (I, 2) px, by the order in which `image_path` first names the photos, where the file does not say them.
-
-    Returns:
-        The estimate of all rows.
+    `sizes` go by the order in which `image_path` first names the photos. Where the file has places and no camera,
+    `camera` is theirs.
 
     Raises:
         InputError: The file is broken, nothing says where the bodies are, or no camera or size is known.
@@ -123,12 +122,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as a HumanData.
 
-    Rotations, `transl` and `pred_cams` (in the same boxes) are refined, `betas` and `expression` on the model's own file too; annotations and unknown
-    keys stay, what the model's file made of the body is left out. Rows that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, `transl` and `pred_cams` (in the same boxes) are refined, `betas` and `expression` on the model's own
+    file too; annotations and unknown keys stay, what the model's file made of the body is left out. Rows that did not
+    change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,16 +1,20 @@
-"""HybrIK's `res.pk` of a video (`demo_video.py --save-pk`): one person a frame, SMPL in matrices, seen through the lens of the box.
+"""HybrIK's `res.pk` of a video (`demo_video.py --save-pk`): one person a frame, SMPL, seen through the box's lens.
 
     u = f (X + T_x) / (Z + T_z) + W/2,   v likewise with H/2,   f = 1000/256 w,   w = bbox[2] - bbox[0] px
-    pelvis = pred_cam_root   (m);    transl = pred_cam_root - J_0,   J_0 = 0: joints and vertices stand on the pelvis and on a regressed hip
-    T_z = 1000 / (256 pred_camera) + k d_0,    k = 2.2 m (the side of the network's box; told by the file's own numbers),   pred_uvd = (u - bbox middle)/w, .., d
+    pelvis = pred_cam_root   (m);    transl = pred_cam_root - J_0,
+    J_0 = 0: joints and vertices stand on the pelvis and on a regressed hip
+    T_z = 1000 / (256 pred_camera) + k d_0,
+    k = 2.2 m (the side of the network's box; told by the file's own numbers),   pred_uvd = (u - bbox middle)/w, .., d
 
-`transl_camsys` is scaled for Blender and no place in this camera, which is a trap; `transl` is no SMPL `transl`, which is another. Joints
-are `pred_xyz_24_struct` (SMPL's 24, from the rotations), `pred_xyz_29` (the network's, five leaves behind them) and `pred_xyz_17`
-(Human3.6M's), all in units of k and on the pelvis. Rows are frames with a detection; `img_path` names them. Early versions of HybrIK stored
-quaternions, and HybrIK-X's `res_SMPLX.pk` has 55 joints and 11 betas: neither is read. Pixels count from the image's corner.
+`transl_camsys` is scaled for Blender and no place in this camera, which is a trap; `transl` is no SMPL `transl`, which
+is another. Joints are `pred_xyz_24_struct` (SMPL's 24, from the rotations), `pred_xyz_29` (the network's, five leaves
+behind them) and `pred_xyz_17` (Human3.6M's), all in units of k and on the pelvis. Rows are frames with a detection;
+`img_path` names them. Early versions of HybrIK stored quaternions, and HybrIK-X's `res_SMPLX.pk` has 55 joints and 11
+betas: neither is read. Pixels count from the image's corner.
 
-Source: Jeff-sjtu/HybrIK@9b8681d `scripts/demo_video.py` lines 225-347, `hybrik/models/HRNetWithCam.py` lines 370-470, `hybrik/models/layers/smpl/SMPL.py`
-(`hybrik`), `hybrik/utils/presets/simple_transform_3d_smpl_cam.py` (`test_transform`: img_center), configs (BBOX_3D_SHAPE). Source only, never held against a real file.
+Source: Jeff-sjtu/HybrIK@9b8681d `scripts/demo_video.py` lines 225-347, `hybrik/models/HRNetWithCam.py` lines 370-470,
+`hybrik/models/layers/smpl/SMPL.py` (`hybrik`), `hybrik/utils/presets/simple_transform_3d_smpl_cam.py`
+(`test_transform`: img_center), configs (BBOX_3D_SHAPE). Source only, never held against a real file.
 """
 
 from pathlib import Path
@@ -19,13 +23,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import write_content
@@ -57,7 +61,8 @@ DERIVED = frozenset({"pred_phi"})
 ADVICE = "Run HybrIK's demo_video.py with --save-pk again."
 
 NOTE = (
-    "Refined: pred_thetas, pred_cam_root, transl, transl_camsys, pred_camera and the joints are new; points beside SMPL's 24 move rigidly with the nearest "
+    "Refined: pred_thetas, pred_cam_root, transl, transl_camsys, pred_camera and the joints are new; points beside "
+    "SMPL's 24 move rigidly with the nearest "
     "joint. pred_betas are the regressor's unless SMPL's own file was used. pred_phi is left out."
 )
 
@@ -71,22 +76,8 @@ def recognises(path: Path) -> bool:
     return len(shape) > 1 and int(np.prod(shape[1:])) == JOINTS * MATRIX
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read HybrIK's result of a video.
-
-    Args:
-        path: The pk file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the box's lens.
-        sizes: Not looked at: the file tells.
-
-    Returns:
-        The estimate, one person a frame.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -119,12 +110,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as HybrIK's pk.
 
-    Rotations, places, crop camera and joints are refined, `pred_betas` on SMPL's own file too; `pred_phi` is left out of a refined file.
-    Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, places, crop camera and joints are refined, `pred_betas` on SMPL's own file too; `pred_phi` is left out
+    of a refined file. Rows that did not change keep every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -158,7 +145,7 @@ def write(refined: Estimate, path: Path) -> None:
 
 
 def _in_the_box(where: str, content: dict[str, Any], fresh: dict[str, Any], side: float, count: int) -> dict[str, Any]:
-    """Return `pred_camera` and `pred_uvd` of new places: the formulas above backwards, the pelvis as deep in the box as it was."""
+    """Return `pred_camera` and `pred_uvd` of new places; the pelvis stays as deep in the box as it was."""
     uvd = np.asarray(_points(where, content, "pred_uvd", count, None), np.float64)
     root = fresh["pred_cam_root"]
     depth = root[:, 2] - side * uvd[:, 0, 2]  # (N,) m, of the box's middle

@@ -2,15 +2,18 @@
 
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
-The network sees the photo scaled into a padded square of S pixels with f = S / (2 tan 30°) and c = (S/2, S/2): the same camera. Its
-pixels count from the corner. The file holds neither the photo's size nor a `--fov` other than the demo's 60°.
-There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else the built-in body is fitted
-to the surface, from vertices with names. A zero hand pose is a flat hand (`flat_hand_mean=True`).
+The network sees the photo scaled into a padded square of S pixels with f = S / (2 tan 30°) and c = (S/2, S/2): the same
+camera. Its pixels count from the corner. The file holds neither the photo's size nor a `--fov` other than the demo's
+60°. There are no parameters: where the SMPL-X model file is found its bodies are solved for vertex onto vertex, else
+the built-in body is fitted to the surface, from vertices with names. A zero hand pose is a flat hand
+(`flat_hand_mean=True`).
 
-A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where readers of one array do
-not look, stands a second one with the refined bodies (`refine/estimate/found.py`); where the vertices were changed since, one is fitted anew.
+A refined file holds the vertices carried along with the surface they lie on, in the same array. Behind it, where
+readers of one array do not look, stands a second one with the refined bodies (`refine/estimate/found.py`); where the
+vertices were changed since, one is fitted anew.
 
-Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411 `blocks/smpl_layer.py` (hand mean).
+Source: naver/multi-hmr@19b2bc81 `demo.py` (open_image, get_camera_parameters, save_mesh); @651fb411
+`blocks/smpl_layer.py` (hand mean).
 """
 
 import io
@@ -19,18 +22,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.conversion import Converted, convert
-from refine.conversion.known_meshes import SMPLX_MESH
+from refine.body.known_meshes import SMPLX_MESH
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY, found_by_words, texts
 from refine.files.atomic import write_bytes
 from refine.files.pickled import kind, read_pickled
 from refine.files.unpacked import READ_ERRORS
+from refine.formats import Sizes
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -46,6 +48,7 @@ from refine.geometry.focal import camera_from_rule
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.source_body import own_body
+from refine.transfer.surface import Converted, bodies_of_points
 
 ADVICE = "Write the file again with the demo's --save_mesh 1; a photo without people has an empty file."
 NEAR_M = 0.1
@@ -58,22 +61,8 @@ def recognises(path: Path) -> bool:
     return shape is not None and len(shape) == 3 and shape[1:] == (SMPLX_MESH, 3)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
-
-    Args:
-        path: The npy file.
-        body: The model to put the estimate on; None: SMPL-X where its file is found, else the built-in body.
-        camera: Replaces the demo's; its size is the photo's where no other is given.
-        sizes: Height and width of the photo.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else, or neither the photo's size nor a camera is given.
@@ -99,11 +88,7 @@ def read(
 
 
 def write(refined: Estimate, path: Path) -> None:
-    """Write an estimate back as Multi-HMR's npy: the vertices of the people that changed carried along, the others' as they were.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    """Write an estimate back as Multi-HMR's npy, the vertices of the people that changed carried along.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -117,7 +102,7 @@ def write(refined: Estimate, path: Path) -> None:
         moved = carried(_stood(torch.as_tensor(content)), started(refined), refined.posed, total_scale(refined))
         content = np.where(changed.numpy()[:, None, None], moved.numpy(), content).astype(content.dtype)
         size, now = total_scale(refined), refined.bodies
-        # The vertices stand for the betas that these texts are checked against: they are the file's only words.
+        # The vertices stand for the betas that these texts are checked against: the file holds nothing else.
         words = torch.as_tensor(content, dtype=torch.float32).flatten(1)
         behind = texts(refined.body, now, size, words, now.translation, refined.joints[:, 0])
     stream = io.BytesIO()
@@ -139,7 +124,7 @@ def _behind(path: Path) -> list[str]:
 
 
 def _refined_before(vertices: Tensor, behind: list[str]) -> Converted | None:
-    """Return the refined bodies behind the vertices, None where there are none or somebody's vertices were changed since."""
+    """Return the refined bodies behind the vertices; None: there are none, or vertices were changed since."""
     from refine.body.load import load_body
 
     found = found_by_words({KEY: behind}, vertices.flatten(1))
@@ -161,7 +146,7 @@ def _fit(vertices: Tensor) -> Converted:
     none = torch.zeros(1, 0)
     placeless = Source("multihmr", "smplx", torch.eye(3).expand(1, 55, 3, 3), none, none, translation=torch.zeros(1, 3))
     body = own_body(replace(placeless, hand_mean="flat"))
-    done = [convert(one[None], body) for one in vertices]
+    done = [bodies_of_points(body, one[None]) for one in vertices]
     parts = ("pose", "shape", "expression", "translation")
     bodies = Bodies(*(torch.cat([getattr(one.bodies, name) for one in done]) for name in parts))
     distance, scale = (torch.cat([getattr(one, name) for one in done]) for name in ("distance_m", "scale"))

@@ -1,13 +1,17 @@
-"""Multi-HMR's list of people as its model returns it, saved whole: SMPL-X's parameters of one photo (torch, pickle or numpy file).
+"""Multi-HMR's list of people as its model returns it, saved whole: SMPL-X of one photo (torch, pickle, numpy).
 
-    rotvec (53, 3) = root, 21 of the body, 15 + 15 of the hands, jaw, on a flat hand        transl_pelvis (1, 3): the pelvis, m, camera frame
+    rotvec (53, 3) = root, 21 of the body, 15 + 15 of the hands, jaw, on a flat hand
+    transl_pelvis (1, 3): the pelvis, m, camera frame
     u = f X / Z + W/2,   v = f Y / Z + H/2,   f = max(W, H) / (2 tan 30°)
 
-The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the padded square the network saw, whose side is not stored.
-Eyes are at rest. `j3d` are the package smplx's first 127 joints in the camera's frame. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`, `j2d_smplx`.
+The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not stored; `loc` and `j2d` are pixels of the
+padded square the network saw, whose side is not stored. Eyes are at rest. `j3d` are the package smplx's first 127
+joints in the camera's frame. Older versions name the last of these `v3d`, `j3d`, `j2d` with `verts_smplx`, `j3d_smplx`,
+`j2d_smplx`.
 
-Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py` (j3d: the layer's own list),
-`utils/humans.py` (get_smplx_joint_names: smplx's JOINT_NAMES[:127]). Its later `multi_hmr_anny` lists 163 rotations of Anny and no expression, and is not read.
+Source: naver/multi-hmr@651fb411e1 `model.py` lines 285-345, `demo.py` lines 318-378, `blocks/smpl_layer.py` (j3d: the
+layer's own list), `utils/humans.py` (get_smplx_joint_names: smplx's JOINT_NAMES[:127]). Its later `multi_hmr_anny`
+lists 163 rotations of Anny and no expression, and is not read.
 """
 
 from pathlib import Path
@@ -15,14 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import kind
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -44,8 +47,8 @@ DERIVED = {"v3d", "verts_smplx", "j2d", "j2d_smplx", "loc"}
 """Surface, and pixels of an image whose size is not stored: left out of a refined file."""
 
 NOTE = (
-    "Refined: rotvec, transl, transl_pelvis and joints are new; shape and expression are the regressor's unless SMPL-X's own file was used. The surface and the "
-    "network image's pixels (loc, j2d) are left out."
+    "Refined: rotvec, transl, transl_pelvis and joints are new; shape and expression are the regressor's unless "
+    "SMPL-X's own file was used. The surface and the network image's pixels (loc, j2d) are left out."
 )
 ADVICE = "Save the list that Multi-HMR's model returns: torch.save(humans, path)."
 
@@ -55,25 +58,11 @@ def recognises(path: Path) -> bool:
     return holds_people(path, KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
 
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: SMPL-X where its file is found, else the built-in body.
-        camera: Replaces the demo's; its size is the photo's where no other is given.
-        sizes: (1, 2) px, the photo's; needed.
-
-    Returns:
-        The estimate of all people of the list.
-
     Raises:
-        InputError: The file is broken or holds something else, or nobody told the photo's size.
+        InputError: The file is broken or holds something else, or the photo's size is not known.
     """
     path = Path(path)
     where, content = str(path), file_content(path)
@@ -112,12 +101,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as the same list.
 
-    `rotvec`, `transl_pelvis`, `transl` (the head) and the joints are refined, `shape` and `expression` on SMPL-X's own file too; surface and
-    pixels are left out of a person who changed. Who did not keeps every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `rotvec`, `transl_pelvis`, `transl` (the head) and the joints are refined, `shape` and `expression` on SMPL-X's own
+    file too; surface and pixels are left out of a person who changed. Who did not keeps every number.
 
     Raises:
         InputError: The estimate was read from another format.

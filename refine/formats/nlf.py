@@ -1,16 +1,19 @@
-"""NLF's dictionary `detect_smpl_batched` returned, saved: people of some images, SMPL or SMPL-X, joints in mm, seen through a lens it does not say.
+"""NLF's dictionary of `detect_smpl_batched`, saved: SMPL or SMPL-X of some images, joints in mm, no lens.
 
-    joints3d = 1000 (pose, betas, trans)  mm;      joints2d = f (X / Z, Y / Z) + c  px of the image;     f, c by least squares over all points
+    joints3d = 1000 (pose, betas, trans)  mm;      joints2d = f (X / Z, Y / Z) + c  px of the image;
+    f, c by least squares over all points
     (u - c) Z = f X  for both axes:   [X, Z, 0; Y, 0, Z] (f, c_x, c_y) = (u Z, v Z)
 
-Values are a list of one (people, ...) a image, one array of one image's people, or (images, people, ...). The camera is what the call was given; its default is 55°
-across the longer side, which stands in where the file has no `joints2d` (the photo's size must be given then). Where the points do not
-project so, the call had extrinsics or distortion, and the file is refused: joints are in a world then. Whether joints are m or mm, the
-rotations tell by the skeleton's size. `trans` lacks the people's place in some releases (fixed in 0.2.2): joints say the place. Rotations are
-axis-angle, of SMPL-X with a flat hand (whole rotations). Pixels count from the image's corner (c = half the image).
+Values are a list of one (people, ...) a image, one array of one image's people, or (images, people, ...). The camera is
+what the call was given; its default is 55° across the longer side, which stands in where the file has no `joints2d`
+(the photo's size must be given then). Where the points do not project so, the call had extrinsics or distortion, and
+the file is refused: joints are in a world then. Whether joints are m or mm, the rotations tell by the skeleton's size.
+`trans` lacks the people's place in some releases (fixed in 0.2.2): joints say the place. Rotations are axis-angle, of
+SMPL-X with a flat hand (whole rotations). Pixels count from the image's corner (c = half the image).
 
-Source: isarandi/nlf@6f7ba6d `demo.ipynb` (names), as in its releases' `nlf/pt/multiperson/multiperson_model.py` (`_estimate_parametric_batched`: units, trans;
-`detect_parametric_batched`: default_fov_degrees=55), isarandi/smplfitter (`pose_rotvecs`: whole rotations). Source only, never held against a real file.
+Source: isarandi/nlf@6f7ba6d `demo.ipynb` (names), as in its releases' `nlf/pt/multiperson/multiperson_model.py`
+(`_estimate_parametric_batched`: units, trans; `detect_parametric_batched`: default_fov_degrees=55), isarandi/smplfitter
+(`pose_rotvecs`: whole rotations). Source only, never held against a real file.
 """
 
 from pathlib import Path
@@ -28,6 +31,7 @@ from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names
 from refine.files.pickled import kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes, photo_sizes
 from refine.formats._image_rows import ImageRows
@@ -66,13 +70,13 @@ FITS_PX = 2.0
 ADVICE = "Save the dictionary that NLF's detect_smpl_batched returned: torch.save(pred, path)."
 
 NOTE = (
-    "Refined: pose, trans, joints3d and joints2d are new; betas are the regressor's unless the model's own file was used. Vertices and the nonparametric points are "
-    "left out."
+    "Refined: pose, trans, joints3d and joints2d are new; betas are the regressor's unless the model's own file was "
+    "used. Vertices and the nonparametric points are left out."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is a dictionary with `pose`, `betas`, `trans` and `joints3d`, and NLF's further names beside."""
+    """Say whether a file is a dictionary with `pose`, `betas`, `trans`, `joints3d` and further names of NLF's."""
     what = kind(path)
     if what not in ("torch", "pickle", "joblib", "npy", "npz") or (
         what == "npz" and not set(member_names(path)) >= KEYS
@@ -86,22 +90,8 @@ def recognises(path: Path) -> bool:
     return names >= KEYS and bool(names & TELLING) and not names & OTHERS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read what NLF returned of one image or several.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the source's own where its file is found, else the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: (I, 2) px; needed where the file has no `joints2d`.
-
-    Returns:
-        The estimate of all people of all images.
 
     Raises:
         InputError: The file is broken or holds something else, or its joints are in a world.
@@ -139,12 +129,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as NLF's dictionary.
 
-    `pose`, `trans`, `joints3d` and `joints2d` are refined, `betas` on the model's own file too; vertices and nonparametric points are left
-    out of a refined file. People who did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pose`, `trans`, `joints3d` and `joints2d` are refined, `betas` on the model's own file too; vertices and
+    nonparametric points are left out of a refined file. People who did not change keep every number, and unknown keys
+    stay.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -248,7 +235,8 @@ def _camera(
     """Return one camera a body, and how it was found.
 
     Raises:
-        InputError: Stored points are not those of a camera in whose frame the joints are, or nobody told the photo's size.
+        InputError: Stored points are not those of a camera in whose frame the joints are, or the photo's size is not
+            known.
     """
     if "joints2d" not in content:
         size = needed_sizes(where, rows.index, sizes, camera)
@@ -279,6 +267,9 @@ def _lens(where: str, joints: np.ndarray, pixel: np.ndarray) -> tuple[float, np.
     (focal, *center), *_ = np.linalg.lstsq(design, target, rcond=None) if len(z) > 2 else ((0.0, 0.0, 0.0),)
     error = float(np.abs(design @ np.array([focal, *center]) - target).max(initial=0.0))
     if not (focal > 0 and error < FITS_PX):
-        advice = "Call NLF without extrinsic_matrix and distortion_coeffs, or turn joints3d and trans into the camera's frame."
+        advice = (
+            "Call NLF without extrinsic_matrix and distortion_coeffs, or turn joints3d and trans into the camera's "
+            "frame."
+        )
         raise InputError(f"{where}: joints2d", "joints3d seen through one lens", f"points {error:.0f} px apart", advice)
     return float(focal), np.array(center)

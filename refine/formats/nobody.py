@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -17,6 +16,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.nobody import holds_nobody
 from refine.files.atomic import write_bytes
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.state import State
@@ -25,23 +25,12 @@ NOTE = "Nobody is in this result."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file holds nobody; other formats recognise the empty files that have their names too, and give them here."""
+    """Say whether a file holds nobody; other formats give empty files that have their names here."""
     return holds_nobody(path)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Return an estimate of nobody.
-
-    Args:
-        path: The file.
-        body: The model of the estimate; None: the built-in body.
-        camera: Not looked at.
-        sizes: Not looked at.
 
     Raises:
         InputError: Somebody is in the file, or it cannot be read.
@@ -76,10 +65,6 @@ def nobody_of(format: str, arrays: dict[str, object], body: SkinnedBody | None =
 
 def write(refined: Estimate, path: Path) -> None:
     """Write the file as it was.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,13 +1,14 @@
-"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or a file with these arrays, of any container.
+"""SMPL(-X) parameters by their public names: a mapping, an output of the `smplx` package, or a file of any container.
 
     pelvis = rest pelvis + transl,   pose = exp(axis-angle) or the matrix itself
 
-Names: global_orient, body_pose, betas, transl, left_hand_pose, right_hand_pose, jaw_pose, leye_pose, reye_pose, expression; also
-understood: joints and vertices (camera frame, m, `transl` included), full_pose, gender, and a camera as focal, center, size (px; size is
-(height, width)). Rotations are axis-angle or matrices, flat or per joint, with or without a batch axis, each name for itself: the number
-of values tells. Body poses of 23 joints are SMPL's; of 21, SMPL-X's, or SMPL-H's where there are hands and no face. Where the
-principal point is (W/2, H/2) pixels already count from the image's corner. The names other systems publish the same numbers under are
-understood too, and written again (`_spelling`); places that are none in the camera's frame are refused.
+Names: global_orient, body_pose, betas, transl, left_hand_pose, right_hand_pose, jaw_pose, leye_pose, reye_pose,
+expression; also understood: joints and vertices (camera frame, m, `transl` included), full_pose, gender, and a camera
+as focal, center, size (px; size is (height, width)). Rotations are axis-angle or matrices, flat or per joint, with or
+without a batch axis, each name for itself: the number of values tells. Body poses of 23 joints are SMPL's; of 21,
+SMPL-X's, or SMPL-H's where there are hands and no face. Where the principal point is (W/2, H/2) pixels already count
+from the image's corner. The names other systems publish the same numbers under are understood too, and written again
+(`_spelling`); places that are none in the camera's frame are refused.
 
 Source: the package smplx, `body_models.py` (names and shapes of the `forward` arguments and outputs).
 """
@@ -24,14 +25,15 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
-from refine.estimate import Estimate, Source, as_array, as_tensor
+from refine.estimate import Estimate, Source, as_array
 from refine.estimate.nobody import is_empty
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._in_memory import advice_on, refuse_places_that_are_none
-from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._own_source import own_source
+from refine.formats._parameter_camera import camera_of
 from refine.formats._parameter_file import holds_parameters, named, read_named, write_named
 from refine.formats._parameter_rows import coefficients_of, count_of, per_body, points_of, rows_of
 from refine.formats._renames import renames
@@ -50,19 +52,21 @@ DERIVED = ("vertices", "full_pose")
 """What the regressor's model made of its parameters: left out of a refined file, for they are not refined."""
 
 FAR_M = 1.0
-"""Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within 0.4 m)."""
+"""Stored joints whose pelvis is farther than this from `transl` were stored without it (SMPL's rest pelvis is within
+0.4 m)."""
 
 UPRIGHT = -0.3
-"""y of the up axis of people in a recorded motion, in the mean: -1 in a camera's frame, 1 or 0 in a world with y or z up."""
+"""y of the up axis of people in a recorded motion, in the mean: -1 in a camera's frame, 1 or 0 in a world with y or z
+up."""
 
 NOTE = (
-    "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and the source's "
-    "else; vertices and full_pose are left out."
+    "Refined: rotations, transl and joints are new, betas and expression too where the model's own file was used and "
+    "the source's else; vertices and full_pose are left out."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file holds `global_orient` and `body_pose`, under these or other published names, and is no other format's."""
+    """Say whether a file holds `global_orient` and `body_pose`, in any spelling, and is no other format's."""
     from refine.formats.find import formats
 
     if not holds_parameters(path):
@@ -70,22 +74,8 @@ def recognises(path: Path) -> bool:
     return not any(module.recognises(path) for name, module in formats().items() if name != "parameters")
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read a file of SMPL(-X) parameters.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: The camera, where the file holds none; replaces the file's.
-        sizes: (1, 2) px, the photo's, for files that hold a focal length alone.
-
-    Returns:
-        The estimate.
 
     Raises:
         InputError: The file is broken, an array is missing or of another shape, or there is no camera.
@@ -215,50 +205,12 @@ def nobody_in(init: object) -> bool:
     return isinstance(init, Mapping) and KEYS <= set(init) and all(is_empty(init[name]) for name in KEYS)
 
 
-def camera_of(source: Source, sizes: Float[Tensor, "I 2"] | None = None) -> Camera | None:
-    """Return the camera that stands beside the parameters (focal, size and perhaps center, or K), None if there is none.
-
-    Args:
-        source: The parameters.
-        sizes: (1, 2) px, the photo's, where they hold no size; K knows twice its centre.
-
-    Raises:
-        InputError: They do not fit the number of bodies, or are not above zero.
-    """
-    where, count = str(source.path or "init"), len(source)
-    matrices = next((source.arrays[name] for name in MATRICES if name in source.arrays), None)
-    if "focal" not in source.arrays and matrices is not None:
-        check_three_by_three(where, matrices)
-        stack = as_array(matrices).astype(np.float64).reshape(-1, 3, 3)
-        spread = None if sizes is None else sizes[:1].expand(count, 2)
-        return camera_of_matrices(where, np.broadcast_to(stack, (count, 3, 3)).copy(), spread)
-    if "focal" not in source.arrays or ("size" not in source.arrays and sizes is None):
-        return None
-
-    def pair(name: str) -> Tensor:
-        values = as_tensor(source.arrays[name])
-        one_each = (
-            values.dim() < 2 and values.numel() in (1, count) and values.numel() != 2
-        )  # two numbers are a pair, also of two bodies
-        values = values.reshape(-1, 1).expand(-1, 2) if one_each else values
-        rows = rows_of(where, name, values.reshape(-1, 2).expand(count, 2) if values.numel() == 2 else values, count, 2)
-        assert rows is not None
-        return rows
-
-    size = pair("size") if "size" in source.arrays else sizes[:1].expand(count, 2)  # type: ignore[index]
-    center = pair("center") if "center" in source.arrays else size.flip(-1) / 2
-    return Camera(pair("focal"), center, size).checked()
-
-
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate as an npz file of the same names, shapes and dtypes.
 
-    Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are carried along
-    (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so. Where nothing was refined all is as it was read.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are
+    carried along (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so.
+    Where nothing was refined all is as it was read.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -304,7 +256,7 @@ def _arrays(init: Mapping[str, object] | object) -> dict[str, object]:
 
 
 def _check_upright(source: Source) -> None:
-    """Refuse a recorded motion whose people stand upright in a world instead of in the camera's frame, whose y points down.
+    """Refuse a recorded motion whose people stand upright in a world and not in the camera's frame (y down).
 
     Raises:
         InputError: They do.
@@ -315,5 +267,8 @@ def _check_upright(source: Source) -> None:
     if up > UPRIGHT:
         key = "smpl_params_global" if "smpl_params_global" in source.arrays else "poses"
         got = f"people {'upside down' if up > 0.5 else 'lying down'} in it, as in a world with another axis up"
-        advice = "Turn root and trans into the camera's frame (x right, y down, z forward), and store them as global_orient and transl."
+        advice = (
+            "Turn root and trans into the camera's frame (x right, y down, z forward), and store them as "
+            "global_orient and transl."
+        )
         raise InputError(f"{source.path or 'init'}: {key}", "a motion in the camera's frame", got, advice)

@@ -1,19 +1,24 @@
-"""PHALP's tracks of a video (4D-Humans, TokenHMR): a joblib file of frames, in each of them lists with an entry a person.
+"""PHALP's tracks of a video (4D-Humans, TokenHMR): a joblib file of frames, lists with an entry a person in each.
 
-    u = f (X + T_x) / (Z + T_z) + M/2 - left,   v likewise with top,   T = camera (m),   f = 5000 / 256 M,   M = max(W, H)
+    u = f (X + T_x) / (Z + T_z) + M/2 - left,   v likewise with top,   T = camera (m),   f = 5000 / 256 M,
+    M = max(W, H)
     2d_joints = (u + left, v + top) / M,   left = floor((M - W) / 2),   top = floor((M - H) / 2),   size = [H, W]
 
-`camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the trap. `3d_joints` are
-without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first,
-fourteen of them SMPL's own joints, then 19 regressed from the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat joints, camera
-and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from the image's corner.
+`camera` is SMPL's `transl` in the photo padded to a square, where f is 5000 px only after it is shrunk to 256 px: the
+trap. `3d_joints` are without it, about SMPL's own origin (nothing is subtracted from them), in the order of HMR2's SMPL
+wrapper (`joint_orders.HMR2_44`): OpenPose's BODY_25 first, fourteen of them SMPL's own joints, then 19 regressed from
+the surface; the last of the 45 is zeros, no joint. `camera_bbox` is the crop's (s, t_x, t_y); `loca` and `pose` repeat
+joints, camera and SMPL's parameters for the tracker. Rotations are matrices; SMPL has no hand mean. Pixels count from
+the image's corner.
 
-An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what was seen last. One
-of -1 was filled in by PHALP's postprocessor. Neither belongs to its frame's photo: they are no bodies, and stay as they are in the file.
+An entry with `tracked_time` above zero is a ghost: the person was not seen in this frame, and the entry repeats what
+was seen last. One of -1 was filled in by PHALP's postprocessor. Neither belongs to its frame's photo: they are no
+bodies, and stay as they are in the file.
 
-Source: brjathu/PHALP@96f7e6c09f `phalp/trackers/PHALP.py` lines 139-290 and 386-475, `phalp/models/hmar/hmar.py` lines 104-136,
-`phalp/utils/smpl_utils.py` lines 28-56 (SMPL, smpl_to_openpose), `phalp/visualize/postprocessor.py` lines 25-75, `phalp/utils/utils.py` lines 114-122;
-shubham-goel/4D-Humans@6ec79656a2 `track.py`; saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
+Source: brjathu/PHALP@96f7e6c09f `phalp/trackers/PHALP.py` lines 139-290 and 386-475, `phalp/models/hmar/hmar.py` lines
+104-136, `phalp/utils/smpl_utils.py` lines 28-56 (SMPL, smpl_to_openpose), `phalp/visualize/postprocessor.py` lines
+25-75, `phalp/utils/utils.py` lines 114-122; shubham-goel/4D-Humans@6ec79656a2 `track.py`;
+saidwivedi/TokenHMR@198645f778 `tokenhmr/track.py`.
 """
 
 from collections.abc import Mapping
@@ -33,6 +38,7 @@ from refine.estimate.found import KEY
 from refine.estimate.nobody import Nobody
 from refine.files.pickled import read_pickled, write_joblib
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._own_source import own_source
@@ -70,7 +76,11 @@ class _Entries:
     ghosts: int
 
     def column(self, where: str, content: Mapping[Any, Any], name: str, *shape: int | None) -> np.ndarray:
-        """Return one number or array a body, stacked; "smpl/betas" is the betas in `smpl`."""
+        """Return one number or array a body, stacked; "smpl/betas" is the betas in `smpl`.
+
+        Raises:
+            InputError: Somebody lacks it, or has it in another shape.
+        """
         outer, _, inner = name.partition("/")
         values = [content[frame][outer][place] for frame, place in zip(self.frames, self.places, strict=True)]
         if inner:
@@ -89,22 +99,8 @@ def recognises(path: Path) -> bool:
     return bool(filled) and all(isinstance(frame, dict) and set(frame) >= KEYS for frame in filled)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PHALP's tracks of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: Not looked at: the file stores them.
-
-    Returns:
-        The estimate of everybody who was seen, frame by frame; its notes say how many ghosts there are.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -144,7 +140,10 @@ def read(
     order = {frame: place for place, frame in enumerate(content)}
     estimate = to_body(source, own, body, torch.tensor([order[frame] for frame in entries.frames]))
     if entries.ghosts:
-        note = f"{entries.ghosts} entries of the tracks were not seen in their frames (tracked_time) and are left as they are."
+        note = (
+            f"{entries.ghosts} entries of the tracks were not seen in their frames (tracked_time) and are left as "
+            "they are."
+        )
         estimate = replace(estimate, notes=(*estimate.notes, note))
     return estimate if camera is None else with_camera(estimate, camera)
 
@@ -152,12 +151,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PHALP's pkl.
 
-    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and the tracker's `loca`
-    and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and
+    the tracker's `loca` and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -3,10 +3,11 @@
     u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   T = transl (m)
     f = f_net / k,   c = (c_net - o) / k,   k = 896 / max(W, H),   o = ((896, 896) - k (W, H)) / 2
 
-`cam_int` is the camera (f_net, c_net) of the photo padded to a square of 896 px: the trap. The photo's own, f = sqrt(W² + H²) and
-c = (W/2, H/2), follows from it with the photo's size, which the file does not hold. `transl` is SMPL-X's. `pose` are the first two *rows* of
-each of the 22 matrices in `rotmat`. Hands are SMPL-X's mean hands and are not stored. `vertices` are in the camera's frame; `body_joints`
-are BODY_25 as `joint_orders` has it (the pelvis SMPL-X's own, limbs regressed as SMPL's, the hips moved), and more regressed ones. Pixels count from the image's corner.
+`cam_int` is the camera (f_net, c_net) of the photo padded to a square of 896 px: the trap. The photo's own, f = sqrt(W²
++ H²) and c = (W/2, H/2), follows from it with the photo's size, which the file does not hold. `transl` is SMPL-X's.
+`pose` are the first two *rows* of each of the 22 matrices in `rotmat`. Hands are SMPL-X's mean hands and are not
+stored. `vertices` are in the camera's frame; `body_joints` are BODY_25 as `joint_orders` has it (the pelvis SMPL-X's
+own, limbs regressed as SMPL's, the hips moved), and more regressed ones. Pixels count from the image's corner.
 
 Source: yufu-wang/PromptHMR@ea85d0abc7 `scripts/demo_phmr.py` lines 40-52, `prompt_hmr/models/phmr.py` lines 99-155,
 `prompt_hmr/models/inference.py` lines 68-145, `prompt_hmr/smpl_family/smpl_wrapper.py`, `vertex_ids.py` line 38.
@@ -25,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_torch
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._intrinsics import camera_of, focal_words
@@ -49,40 +51,27 @@ LISTED = tuple("" if name in ("left_hip", "right_hip") else name for name in BOD
 DERIVED = {"vertices", "body_joints"}
 
 PELVES = "refine_pelvis"
-"""Our key in a refined file, (B, 3) m: where the pelvis lies, which `body_joints` said and `transl` alone says to a centimetre or two."""
+"""Our key in a refined file, (B, 3) m: where the pelvis lies, which `body_joints` said and `transl` alone says to a
+centimetre or two."""
 
 ADVICE = "Write the file again with PromptHMR's own scripts/demo_phmr.py."
 
 NOTE = (
-    "Refined: pose, rotmat and transl are new; betas are the regressor's unless SMPL-X's own file was used. vertices and body_joints "
-    "are left out: they cannot be posed again without the SMPL-X model file."
+    "Refined: pose, rotmat and transl are new; betas are the regressor's unless SMPL-X's own file was used. vertices "
+    "and body_joints are left out: they cannot be posed again without the SMPL-X model file."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is PromptHMR's of a photo: a torch file with `rotmat` and `cam_int` beside `pose`, `betas` and `transl`."""
+    """Say whether a file is PromptHMR's of a photo: a torch file with `rotmat`, `cam_int` and the rest of `KEYS`."""
     return holds(path, ("torch",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PromptHMR's result of a photo.
 
-    Args:
-        path: The pt file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of all people.
-
     Raises:
-        InputError: The file is broken, or nobody told the photo's size.
+        InputError: The file is broken, or the photo's size is not known.
     """
     path = Path(path)
     where, content = str(path), read_dict(path, KEYS, ADVICE)
@@ -119,12 +108,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PromptHMR's pt of a photo.
 
-    `pose`, `rotmat` and `transl` are refined, `betas` on SMPL-X's own file too; `vertices` and `body_joints` are left out of a refined
-    file. People who did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pose`, `rotmat` and `transl` are refined, `betas` on SMPL-X's own file too; `vertices` and `body_joints` are left
+    out of a refined file. People who did not change keep every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -158,7 +143,7 @@ def _points(where: str, content: dict[str, Any], name: str, count: int) -> Tenso
 
 
 def _joints(where: str, content: dict[str, Any], count: int) -> Tensor | None:
-    """Return the listed joints (B, L, 3) m, of a refined file the pelvis (B, 1, 3) alone; None where there are neither."""
+    """Return the joints (B, L, 3) m; of a refined file the pelvis (B, 1, 3) alone; None: there are neither."""
     if PELVES in content:
         return torch.as_tensor(np.asarray(numbers(where, content, PELVES, count, 3, advice=ADVICE))).float()[:, None]
     joints = _points(where, content, "body_joints", count)

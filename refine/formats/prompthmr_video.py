@@ -1,14 +1,15 @@
-"""PromptHMR's `results.pkl` of a video: each person's track, SMPL-X's body in the camera's frame and in a gravity-aligned world.
+"""PromptHMR's `results.pkl` of a video: people's SMPL-X tracks in the camera's frame and in a world.
 
-    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = camera["img_focal"], c = camera["img_center"] (px), T = trans (m)
+    u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,
+    f = camera["img_focal"], c = camera["img_center"] (px), T = trans (m)
 
-One camera for all frames, of the video as it was processed (scaled to a height of at most 896 px): twice its centre is that size. `trans`
-is SMPL-X's `transl`. The last 30 matrices of `smplx_cam["rotmat"]`, the fingers', are zeros and no rotations, which is the trap: they are
-left alone, and fingers do not turn. `smplx_cam["pose"]` (N, 75) is the same body as axis-angles. `smplx_world` is it in the world,
-through a moving camera. Pixels count from the image's corner.
+One camera for all frames, of the video as it was processed (scaled to a height of at most 896 px): twice its centre is
+that size. `trans` is SMPL-X's `transl`. The last 30 matrices of `smplx_cam["rotmat"]`, the fingers', are zeros and no
+rotations, which is the trap: they are left alone, and fingers do not turn. `smplx_cam["pose"]` (N, 75) is the same body
+as axis-angles. `smplx_world` is it in the world, through a moving camera. Pixels count from the image's corner.
 
-Source: yufu-wang/PromptHMR@ea85d0abc7 `pipeline/pipeline.py` lines 60-400, `pipeline/phmr_vid.py` lines 84-115, `pipeline/world.py`
-(transform_smpl_params), `pipeline/tools.py` (est_camera, est_calib).
+Source: yufu-wang/PromptHMR@ea85d0abc7 `pipeline/pipeline.py` lines 60-400, `pipeline/phmr_vid.py` lines 84-115,
+`pipeline/world.py` (transform_smpl_params), `pipeline/tools.py` (est_camera, est_calib).
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
@@ -43,7 +45,8 @@ JOINTS = 22
 """The root and 21 body joints; jaw, eyes and fingers are not estimated."""
 
 SCALED = 0.02
-"""Frames whose size differs from twice the centre by more than this, relatively, are not the ones that were processed."""
+"""Frames whose size differs from twice the centre by more than this, relatively, are not the ones that were
+processed."""
 
 ADVICE = "Write the file again with PromptHMR's own scripts/demo_video.py."
 
@@ -62,22 +65,10 @@ def recognises(path: Path) -> bool:
     return all(isinstance(person, dict) and CAMERA in person for person in people.values())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PromptHMR's result of a video.
 
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera.
-        sizes: (1, 2) px of the frames at hand, or (I, 2) by frame, where they were not scaled as PromptHMR did; None: as it did.
-
-    Returns:
-        The estimate of all people in all frames.
+    `sizes` are those of the frames at hand, where these were not scaled as PromptHMR scales them.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -111,11 +102,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PromptHMR's pkl of a video.
 
-    `smplx_cam` is refined and `smplx_world` follows it. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `smplx_cam` is refined and `smplx_world` follows it. Rows that did not change keep every number, and unknown keys
+    stay.
 
     Raises:
         InputError: The estimate was read from another format.

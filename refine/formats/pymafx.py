@@ -1,16 +1,20 @@
 """PyMAF-X's `output.pkl` of a video or folder: all people of all frames, SMPL-X rotations in batches of torch tensors.
 
-    orig_cam_t = (tx + 2 (cx - W/2)/(b s), ty + 2 (cy - H/2)/(b s), 2 f/(b s)),   f = 5000 px,   pred_cam = (s, tx, ty),   box (cx, cy, b px)
-    orig_cam   = (s h/W, s h/H, tx + 2 (cx - W/2)/(s h), ty + 2 (cy - H/2)/(s h)),   h = bboxes[:, 2] (px), a pixel or two from b
+    orig_cam_t = (tx + 2 (cx - W/2)/(b s), ty + 2 (cy - H/2)/(b s), 2 f/(b s)),   f = 5000 px,   pred_cam = (s, tx, ty),
+    box (cx, cy, b px)
+    orig_cam   = (s h/W, s h/H, tx + 2 (cx - W/2)/(s h), ty + 2 (cy - H/2)/(s h)),
+               h = bboxes[:, 2] (px), a pixel or two from b
 
-`orig_cam_t` (m) is SMPL-X's `transl` in the photo, whose principal point is (W/2, H/2); its size is not stored, but W = s h / orig_cam[0] and
-H = s h / orig_cam[1] exactly. Pixels count from the image's corner. Rotations stand twice: `smplx_params` is a list of batches of matrices, `body_pose`
-with the root first and SMPL's two hand joints last, which SMPL-X does not use; `pose` (N, 72) is the same as axis-angle. Matrices go into
-smplx's `SMPLXLayer`, which adds no mean hand: they are whole rotations. `joints3d` are SPIN's 49 in the model's frame, the ninth the pelvis.
-`frame_ids` count the video's frames, or the folder's images by name.
+`orig_cam_t` (m) is SMPL-X's `transl` in the photo, whose principal point is (W/2, H/2); its size is not stored, but W =
+s h / orig_cam[0] and H = s h / orig_cam[1] exactly. Pixels count from the image's corner. Rotations stand twice:
+`smplx_params` is a list of batches of matrices, `body_pose` with the root first and SMPL's two hand joints last, which
+SMPL-X does not use; `pose` (N, 72) is the same as axis-angle. Matrices go into smplx's `SMPLXLayer`, which adds no mean
+hand: they are whole rotations. `joints3d` are SPIN's 49 in the model's frame, the ninth the pelvis. `frame_ids` count
+the video's frames, or the folder's images by name.
 
-Source: HongwenZhang/PyMAF-X@a6fef4deb7 `apps/demo_smplx.py` lines 67-88 and 285-400, `models/pymaf_net.py` lines 486-620, `models/smpl.py` lines 218
-and 359-520, `utils/geometry.py` lines 462-482, `utils/demo_utils.py` lines 251-268, `core/constants.py` lines 16-113.
+Source: HongwenZhang/PyMAF-X@a6fef4deb7 `apps/demo_smplx.py` lines 67-88 and 285-400, `models/pymaf_net.py` lines
+486-620, `models/smpl.py` lines 218 and 359-520, `utils/geometry.py` lines 462-482, `utils/demo_utils.py` lines 251-268,
+`core/constants.py` lines 16-113.
 """
 
 from pathlib import Path
@@ -18,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -26,19 +29,11 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_joblib
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
-from refine.formats._smpl_parts import (
-    kept,
-    numbers,
-    pose_of,
-    put_pose,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rotations,
-)
+from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
 from refine.geometry.camera import Camera
 from refine.geometry.focal import SPIN_FOCAL_PX
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
@@ -64,8 +59,9 @@ WHOLE_PX = 0.2
 """How far a recovered photo side may be from a whole number; float32 leaves a thousandth."""
 
 NOTE = (
-    "Refined: rotations, pred_cam, orig_cam, orig_cam_t and joints3d are new; joints3d move rigidly with the nearest joint. betas are the "
-    "regressor's unless SMPL-X's own file was used. verts and smplx_verts are left out: they cannot be posed again without it."
+    "Refined: rotations, pred_cam, orig_cam, orig_cam_t and joints3d are new; joints3d move rigidly with the nearest "
+    "joint. betas are the regressor's unless SMPL-X's own file was used. verts and smplx_verts are left out: they "
+    "cannot be posed again without it."
 )
 ADVICE = "Run PyMAF-X's apps/demo_smplx.py again."
 
@@ -75,22 +71,8 @@ def recognises(path: Path) -> bool:
     return holds(path, ("joblib", "pickle"), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read PyMAF-X's result of a video or folder.
-
-    Args:
-        path: The joblib file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of all frames; `image_index` is `frame_ids`.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -136,12 +118,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PyMAF-X's joblib file.
 
-    Rotations in both places, the three cameras and `joints3d` are refined, `betas` on SMPL-X's own file too; unknown keys stay. `verts` and
-    `smplx_verts` are left out of a refined file, and `refine_note` says so. Bodies that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations in both places, the three cameras and `joints3d` are refined, `betas` on SMPL-X's own file too; unknown
+    keys stay. `verts` and `smplx_verts` are left out of a refined file, and `refine_note` says so. Bodies that did not
+    change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,11 +1,12 @@
-"""refine's own npz (`Result.save`): the refined bodies as an estimate, to be fitted, inspected, converted or refined again.
+"""refine's own npz (`Result.save`): the refined bodies as an estimate, to be refined or converted again.
 
-Keys and units: `refine/result/file.py`, versioned. The refined pose, shape and place are the words of the source here; what the first
-regressor said stays in `estimate/...` and `source/...`, unread and unchanged. Camera frame, or the world's where the file has
-`camera_from_world`; pixels count from the image's corner; hands are whole rotations, so there is no hand mean; the focal length is the file's.
+Keys and units: `refine/result/file.py`, versioned. The refined pose, shape and place are the source's parameters here;
+what the first regressor said stays in `estimate/...` and `source/...`, unread and unchanged. Camera frame, or the
+world's where the file has `camera_from_world`; pixels count from the image's corner; hands are whole rotations, so
+there is no hand mean; the focal length is the file's.
 
-A refined file has new bodies, joints and keypoints. Costs and misfits of a body that changed belong to what it was before: they are
-not a number (NaN).
+A refined file has new bodies, joints and keypoints. Costs and misfits of a body that changed belong to what it was
+before: they are not a number (NaN).
 
 Source: `refine/result/file.py`.
 """
@@ -15,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.check import check_finite
@@ -26,6 +25,7 @@ from refine.estimate.arrays import READ_ERRORS, STATE_KEYS, VERSION, read_body, 
 from refine.files.atomic import write_bytes
 from refine.files.npz import member_names, read_arrays
 from refine.files.unpacked import TRUNCATED_ADVICE
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
@@ -33,7 +33,10 @@ from refine.transfer import refined_source, to_body, with_camera
 
 KEYS = {"version", "body", "stop", "pose", "estimate/pose", "source/format"}
 EVIDENCE = ("cost_before", "cost", "misfit_before", "misfit")
-NOTE = "Refined again: bodies, joints and keypoints are new; costs and misfits of the bodies that changed are left out (NaN)."
+NOTE = (
+    "Refined again: bodies, joints and keypoints are new; costs and misfits of the bodies that changed are left out "
+    "(NaN)."
+)
 
 
 def recognises(path: Path) -> bool:
@@ -41,22 +44,8 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the refined bodies of a result.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the result's own.
-        camera: Replaces the file's.
-        sizes: Not looked at: the file knows.
-
-    Returns:
-        The estimate.
 
     Raises:
         InputError: The file is broken or of a later version, or its model is not found.
@@ -98,10 +87,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as a result npz: refined bodies in place of those that were read.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

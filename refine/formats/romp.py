@@ -2,11 +2,12 @@
 
     u = (s X + tx + 1) M/2 - pad_x,   v = (s Y + ty + 1) M/2 - pad_y,   M = max(W, H), pads (M - W)/2 and (M - H)/2
 
-in the photo padded to a square; `joints` and `verts` are SMPL's without `transl`, `cam` is (s, tx, ty). The file does not hold the
-photo's size: M and the pads follow exactly from the stored joints and their stored pixels. Its `cam_trans` belongs to another,
-full-perspective camera that ROMP fits afterwards and that is off by about 10 px; here the camera ROMP means is kept by seeing the
-body from `LONG_DISTANCE_M` away through an equally long lens, where perspective and weak perspective agree to a fraction of a pixel.
-Pixels count from the image's corner. Results of videos are one such dictionary a frame: `romp_video`.
+in the photo padded to a square; `joints` and `verts` are SMPL's without `transl`, `cam` is (s, tx, ty). The file does
+not hold the photo's size: M and the pads follow exactly from the stored joints and their stored pixels. Its `cam_trans`
+belongs to another, full-perspective camera that ROMP fits afterwards and that is off by about 10 px; here the camera
+ROMP means is kept by seeing the body from `LONG_DISTANCE_M` away through an equally long lens, where perspective and
+weak perspective agree to a fraction of a pixel. Pixels count from the image's corner. Results of videos are one such
+dictionary a frame: `romp_video`.
 
 Source: Arthur151/ROMP, `simple_romp/romp/utils.py`, `simple_romp/romp/post_parser.py`; checked on real files.
 """
@@ -24,6 +25,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import rest_pelvis
 from refine.files.npz import write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._simple_romp import (
     Results,
@@ -45,7 +47,8 @@ KEYS = {*SHAPES, "global_orient", "body_pose"}
 """What ROMP stores of every photo."""
 
 LONG_DISTANCE_M = 400.0
-"""Distance of the nearest body. A point 0.3 m behind the pelvis and 400 px off the axis is then off by 400 · 0.3/400 = 0.3 px."""
+"""Distance of the nearest body. A point 0.3 m behind the pelvis and 400 px off the axis is then off by 400 · 0.3/400 =
+0.3 px."""
 
 FITS_PX = 0.5
 """How exactly the stored pixels must follow from the stored joints; float32 leaves a thousandth."""
@@ -64,22 +67,8 @@ def is_photo(content: Results | None) -> bool:
     return content is not None and {"cam", "pj2d_org", "global_orient", "body_pose"} <= set(content)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read ROMP's result of one photo.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -90,7 +79,7 @@ def read(
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return ROMP's words about the people of one photo, and their cameras.
+    """Return what ROMP stored of the people of one photo, and their cameras.
 
     Args:
         path: The file, for messages.
@@ -126,10 +115,6 @@ def write(refined: Estimate, path: Path) -> None:
     Rotations, `cam`, `cam_trans`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts` is left
     out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
 
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
-
     Raises:
         InputError: The estimate was read from another format.
     """
@@ -148,7 +133,8 @@ def refined_content(refined: Estimate) -> Results:
         changed, half = back.changed, float(camera.size[0].max()) / 2
         stored = content["joints"]
         joints = joints_after(stored, refined, back).numpy()
-        # ROMP's scale is focal over the depth of the joints' origin, and its shift the origin's place times that: the way of
+        # ROMP's scale is focal over the depth of the joints' origin, and its shift the origin's place times that: the
+        # way of
         # `_translation` back.
         root = joints[:, 0] if source.joints is not None else rest_pelvis(source).double().numpy()
         place = back.pelvis.double().numpy() - root
@@ -166,7 +152,8 @@ def refined_content(refined: Estimate) -> Results:
         if "cam_trans" in content:
             moved = _moved_cam_trans(dict(source.arrays), joints, cam, half)
             content["cam_trans"] = pick(changed, moved, content["cam_trans"])
-        # The reader sees the body nearest to it from `LONG_DISTANCE_M` again: what stands beside is written for that camera.
+        # The reader sees the body nearest to it from `LONG_DISTANCE_M` again: what stands beside is written for that
+        # camera.
         seen = with_camera(refined, _camera(source.path, content))
         content = put_surface(content, seen, seen.bodies.translation)
     return content
@@ -189,8 +176,10 @@ def _camera(path: Path | None, content: Results) -> Camera:
         got = f"{error:.1f} px apart" if scale.min() > 0 else "a body with a scale of zero or less"
         got = got if seen.any() else "no pixels at all"
         advice = (
-            "The file was changed after ROMP wrote it, or is another program's. Without the pixels ROMP's camera is not known; to go by the one "
-            'that ROMP fitted afterwards, store global_orient, body_pose, betas and transl = cam_trans, and give camera="fov60".'
+            "The file was changed after ROMP wrote it, or is another program's. Without the pixels ROMP's camera is "
+            "not known; to go by the one "
+            "that ROMP fitted afterwards, store global_orient, body_pose, betas and transl = cam_trans, and give "
+            'camera="fov60".'
         )
         raise InputError(str(path), "pj2d_org that follows from joints and cam as in ROMP", got, advice)
     width, height = round(side - 2 * pad_x), round(side - 2 * pad_y)
@@ -216,7 +205,7 @@ def _vertices(content: Results, translation: Tensor) -> Float[Tensor, "B V 3"] |
 
 
 def _moved_cam_trans(content: Results, joints: np.ndarray, cam: np.ndarray, half: float) -> np.ndarray:
-    """Return ROMP's own full-perspective translation moved as the pelvis moved in the photo, its depth by the change of scale."""
+    """Return ROMP's own `cam_trans` moved as the pelvis moved in the photo, its depth by the change of scale."""
     was, stored, translation = content["cam"], content["joints"][:, 0], content["cam_trans"]
     focal = 2 * half * ROMP_FOCAL
     old_shift, new_shift = (

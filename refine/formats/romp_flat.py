@@ -1,7 +1,7 @@
 """ROMP's or BEV's dictionary of one photo saved again with its names at the top: `np.savez(path, **results)`.
 
-The same numbers as in `results` (`romp`, `bev`): `joints` and `verts` are relative to the body's own origin, the place is in `cam` and `cam_trans`. Whoever takes
-these joints for the camera's puts every pelvis into the lens.
+The same numbers as in `results` (`romp`, `bev`): `joints` and `verts` are relative to the body's own origin, the place
+is in `cam` and `cam_trans`. Whoever takes these joints for the camera's puts every pelvis into the lens.
 
 Source: apple/ml-neuman issue 77 (who saves it so); the numbers as in `romp` and `bev`.
 """
@@ -9,14 +9,11 @@ Source: apple/ml-neuman issue 77 (who saves it so); the numbers as in `romp` and
 from pathlib import Path
 from types import ModuleType
 
-from jaxtyping import Float
-from torch import Tensor
-
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.files.npz import member_names, read_arrays, write_arrays
-from refine.formats import bev, romp
+from refine.formats import Sizes, bev, romp
 from refine.formats._own_source import own_source
 from refine.formats._romp_photos import joined, photo_of
 from refine.geometry.camera import Camera
@@ -28,22 +25,8 @@ def recognises(path: Path) -> bool:
     return _system(path) is not None
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people of the file.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -59,10 +42,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back under the same names, as `romp` and `bev` refine them.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

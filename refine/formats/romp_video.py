@@ -1,9 +1,11 @@
-"""ROMP's and BEV's `video_results.npz`: one dictionary of each frame's people, and the same again by track where people were tracked.
+"""ROMP's and BEV's `video_results.npz`: one dictionary of each frame's people, and the same by track.
 
-    results = {frame: {cam, joints, pj2d_org, ...}}      sequence_results = {track: {frame_id: [...], cam: [...], joints: [...], ...}}
+    results = {frame: {cam, joints, pj2d_org, ...}}
+    sequence_results = {track: {frame_id: [...], cam: [...], joints: [...], ...}}
 
-Every frame is what `romp` or `bev` read of a photo. Frames are named after the pictures that were written, in the video's order; a frame without people
-is an empty dictionary or None, and stays. Entry n of a track is the person of that track in frame `frame_id[n]`.
+Every frame is what `romp` or `bev` read of a photo. Frames are named after the pictures that were written, in the
+video's order; a frame without people is an empty dictionary or None, and stays. Entry n of a track is the person of
+that track in frame `frame_id[n]`.
 
 Source: Arthur151/ROMP@a8558ae `simple_romp/romp/utils.py` lines 43-109 (ResultSaver, save_video_results).
 """
@@ -14,13 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.files.npz import member_names, read_object, write_arrays
+from refine.formats import Sizes
 from refine.formats._own_source import own_source
 from refine.formats._romp_photos import joined, photo_of, system_of
 from refine.formats._simple_romp import results_of
@@ -39,22 +40,10 @@ def recognises(path: Path) -> bool:
     return bool(filled) and system_of(filled[0]) is not None
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of all frames.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the cameras recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate; `image_index` counts the frames as the file does, `persons` are its tracks.
+    `image_index` counts the frames as the file does, `persons` are its tracks.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -80,9 +69,7 @@ def read(
         raise InputError(str(path), "a frame with people", "none", ADVICE)
     source, own = joined("romp_video", path, parts, content)
     source = replace(
-        source,
-        images=tuple(map(str, frames)),
-        persons=tuple(persons) if len(persons) == len(source) else (),
+        source, images=tuple(map(str, frames)), persons=tuple(persons) if len(persons) == len(source) else ()
     )
     estimate = to_body(source, own, body, torch.tensor(index))
     return estimate if camera is None else with_camera(estimate, camera)
@@ -90,10 +77,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back: each frame as `romp` or `bev` refine a photo, and the tracks made of the frames again.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -2,16 +2,18 @@
 
     u = f (X + T_x) / (Z + T_z) + W/2,   T = pred_cam_t,   X = pred_keypoints_3d, pred_vertices, pred_joint_coords
 
-in the whole photo. Where the file has no `focal_length`, f and the centre follow exactly from the keypoints and their pixels; W and H are
-twice the centre. Pixels count from the image's corner. MHR is not an SMPL: the built-in body is fitted to the 70 keypoints, hands
-included, and to the surface. Fingers are known by their joints, so there is no hand mean.
+in the whole photo. Where the file has no `focal_length`, f and the centre follow exactly from the keypoints and their
+pixels; W and H are twice the centre. Pixels count from the image's corner. MHR is not an SMPL: the built-in body is
+fitted to the 70 keypoints, hands included, and to the surface. Fingers are known by their joints, so there is no hand
+mean.
 
-A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters cannot be made from
-that and are left out. What was refined stands beside them in the built-in body's words (`refine_pose`, ...), from which it is read back
-as long as the surface is the one it was written with (`refine_of`).
+A refined file carries vertices, keypoints and joints along with the surface they lie on; MHR's own pose parameters
+cannot be made from that and are left out. What was refined stands beside them in the built-in body's parameters
+(`refine_pose`, ...), from which it is read back as long as the surface is the one it was written with (`refine_of`).
 
-Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`, `sam_3d_body/metadata/mhr70.py`; the npz as in
-facebookresearch/MHR@4debaacf, `tools/mhr_smpl_conversion/data/sam3d_body_outputs`, whose camera was checked.
+Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py`,
+`sam_3d_body/metadata/mhr70.py`; the npz as in facebookresearch/MHR@4debaacf,
+`tools/mhr_smpl_conversion/data/sam3d_body_outputs`, whose camera was checked.
 """
 
 import hashlib
@@ -25,14 +27,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
+from refine.body.known_meshes import named_joints
 from refine.body.size import unit_of
-from refine.conversion.converted import Converted, surface_on_points
-from refine.conversion.known_meshes import named_joints
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object, write_arrays
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._fitted_surface import (
     carried,
     fitted_estimate,
@@ -47,6 +49,7 @@ from refine.formats._smpl_parts import kept
 from refine.geometry.camera import Camera
 from refine.state import Bodies
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.surface import Converted, surface_on_points
 
 KEYPOINTS = 70
 SHAPES = {"pred_keypoints_3d": (KEYPOINTS, 3), "pred_keypoints_2d": (KEYPOINTS, 2), "pred_cam_t": (3,)}
@@ -70,15 +73,19 @@ REFINED = {
 }
 REFINED_SCALE = "refine_scale"
 REFINED_OF = "refine_of"
-"""Digest of the surface, points and place the refined body was written with: where they were changed since, it is fitted anew."""
+"""Digest of the surface, points and place the refined body was written with: where they were changed since, it is
+fitted anew."""
 OF = ("pred_vertices", "pred_keypoints_3d", "pred_cam_t")
 
-CHANGED = "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted anew."
+CHANGED = (
+    "The surface was changed after refine wrote the file: the refined body beside it is not used, and one is fitted "
+    "anew."
+)
 
 NOTE = (
-    "Refined: pred_vertices, pred_keypoints_3d, pred_joint_coords, pred_cam_t and pred_keypoints_2d moved with the body fitted to them; "
-    "MHR's pose parameters are left out, for they cannot be computed without MHR. refine_pose, refine_shape, refine_expression and "
-    "refine_translation are the refined body's, in refine's built-in model."
+    "Refined: pred_vertices, pred_keypoints_3d, pred_joint_coords, pred_cam_t and pred_keypoints_2d moved with the "
+    "body fitted to them; MHR's pose parameters are left out, for they cannot be computed without MHR. refine_pose, "
+    "refine_shape, refine_expression and refine_translation are the refined body's, in refine's built-in model."
 )
 
 
@@ -87,22 +94,10 @@ def recognises(path: Path) -> bool:
     return {*SHAPES, "pred_vertices"} <= set(member_names(path))
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read one person's result.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: The photo's, where its middle is not the camera's (SAM 3D Body was given intrinsics); else the file tells.
-
-    Returns:
-        The estimate of one person.
+    `sizes` are looked at where the photo's middle is not the camera's (SAM 3D Body was given intrinsics).
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -116,7 +111,7 @@ def read(
 def source_of(
     path: Path, stored: dict[str, object], sizes: Float[Tensor, "I 2"] | None
 ) -> tuple[Source, Camera, Converted]:
-    """Return what SAM 3D Body said about one person, the person's camera, and the fit to the surface.
+    """Return what SAM 3D Body stored of one person, the person's camera, and the fit to the surface.
 
     Args:
         path: The file, for messages.
@@ -149,10 +144,6 @@ def source_of(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SAM 3D Body's npz of one person.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -2,7 +2,8 @@
 
 Everybody of the list is what `sam3dbody` reads of one person's npz: the same names, camera and traps.
 
-Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py` (process_one_image); `sam3dbody`.
+Source: facebookresearch/sam-3d-body@b5c765a0d8, `sam_3d_body/sam_3d_body_estimator.py` (process_one_image);
+`sam3dbody`.
 """
 
 from dataclasses import replace
@@ -10,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import kind
-from refine.formats import sam3dbody
+from refine.formats import Sizes, sam3dbody
 from refine.formats._own_source import own_source
 from refine.formats._parameter_file import file_content, write_content
 from refine.formats._people_list import holds_people, like, people_of
@@ -34,22 +34,8 @@ def recognises(path: Path) -> bool:
     return holds_people(path, KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the people of one photo.
-
-    Args:
-        path: The file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: The photo's, where its middle is not the camera's; else the file tells.
-
-    Returns:
-        The estimate of all people of the list.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -74,10 +60,6 @@ def read(
 
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as the same list, each person as `sam3dbody` refines one.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
 
     Raises:
         InputError: The estimate was read from another format.

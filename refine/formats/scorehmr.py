@@ -1,15 +1,17 @@
-"""ScoreHMR's cache of HMR 2.0b's predictions, `cache/hmr2b/<dataset>.npz`: SMPL for every row of a dataset, in the full photo's camera.
+"""ScoreHMR's cache of HMR 2.0b, `cache/hmr2b/<dataset>.npz`: SMPL of a dataset's rows in the photo's camera.
 
-    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = pred_cam_t (m, SMPL's transl),   f = 5000 px
+    u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = pred_cam_t (m, SMPL's transl),
+    f = 5000 px
     T_z = 2 f / (b s),   (T_x, T_y) = (t_x, t_y) + (2 (c_x - W/2), 2 (c_y - H/2)) / (b s),   pred_cam = (s, t_x, t_y)
 
-f is the default of HMR2's `cam_crop_to_full`, which the script does not override: not HMR2's own 5000/256 max(W, H), which is the trap. The
-box (centre c, side b, px) is not stored and follows from the two cameras and the photo's size. The photos' names and sizes are in the dataset's own
-npz: row n belongs to photo n in the dataset's order (a photo with two people stands there twice), and the sizes must be given. `pred_pose` are
-matrices; SMPL has no hand mean. Pixels count from the image's corner.
+f is the default of HMR2's `cam_crop_to_full`, which the script does not override: not HMR2's own 5000/256 max(W, H),
+which is the trap. The box (centre c, side b, px) is not stored and follows from the two cameras and the photo's size.
+The photos' names and sizes are in the dataset's own npz: row n belongs to photo n in the dataset's order (a photo with
+two people stands there twice), and the sizes must be given. `pred_pose` are matrices; SMPL has no hand mean. Pixels
+count from the image's corner.
 
-Source: statho/ScoreHMR@f623ed1f83 `data_preprocessing/cache_hmr2_preds.py` lines 62-92 (no joints are stored); shubham-goel/4D-Humans@6ec79656a2
-`hmr2/utils/renderer.py` cam_crop_to_full.
+Source: statho/ScoreHMR@f623ed1f83 `data_preprocessing/cache_hmr2_preds.py` lines 62-92 (no joints are stored);
+shubham-goel/4D-Humans@6ec79656a2 `hmr2/utils/renderer.py` cam_crop_to_full.
 """
 
 from pathlib import Path
@@ -25,6 +27,7 @@ from refine.check import check_positive
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -43,25 +46,11 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the cache of a dataset.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (I, 2) px, one a row, or one for all; needed.
-
-    Returns:
-        The estimate of all rows, each in a photo of its own.
-
     Raises:
-        InputError: The file is broken, or nobody told the photos' sizes.
+        InputError: The file is broken, or the photos' sizes are not known.
     """
     path, content = Path(path), read_arrays(Path(path))
     where = str(path)
@@ -95,12 +84,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as the cache.
 
-    Rotations, `pred_cam_t` and `pred_cam` (in the same box) are refined, `pred_betas` on SMPL's own file too; unknown keys stay. Rows
-    that did not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations, `pred_cam_t` and `pred_cam` (in the same box) are refined, `pred_betas` on SMPL's own file too; unknown
+    keys stay. Rows that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,16 +1,20 @@
-"""SLAHMR's `<video>_<iteration>_world_results.npz`: the people of a video in one world, SMPL-H, seen by the camera that walks through it.
+"""SLAHMR's `<video>_<iteration>_world_results.npz`: SMPL-H in one world, seen by the camera that moves in it.
 
-    x_camera = cam_R x + cam_t,    u = f_x x_camera / z_camera + c_x,    v likewise,    (f_x, f_y, c_x, c_y) = intrins (px)
+    x_camera = cam_R x + cam_t,    u = f_x x_camera / z_camera + c_x,    v likewise,
+    (f_x, f_y, c_x, c_y) = intrins (px)
     root = cam_R root_orient,    T = cam_R (trans + J_0) + cam_t - J_0,    J_0 the pelvis at rest
 
-`root_orient` and `trans` are in the world, which is the trap; `cam_t` has `world_scale` in it already. Arrays are (people, frames, ...), `betas` (people, 16 or 10);
-`track_mask` says which frames a person's track covers, all of them where there is none (the earlier stages). Rotations are axis-angle, the 21 of the
-body only; hands are flat. Frame 0 is the first of the sequence that SLAHMR was run on. J_0 is the mean body's, some millimetres from the
-person's own. `..._prior_results.npz` beside it is in the motion prior's frame and has no cameras: it cannot be read. Pixels count from the
-image's corner (c = half the photo).
+`root_orient` and `trans` are in the world, which is the trap; `cam_t` has `world_scale` in it already. Arrays are
+(people, frames, ...), `betas` (people, 16 or 10); `track_mask` says which frames a person's track covers, all of them
+where there is none (the earlier stages). Rotations are axis-angle, the 21 of the body only; hands are flat. Frame 0 is
+the first of the sequence that SLAHMR was run on. J_0 is the mean body's, some millimetres from the person's own.
+`..._prior_results.npz` beside it is in the motion prior's frame and has no cameras: it cannot be read. Pixels count
+from the image's corner (c = half the photo).
 
-Source: vye16/slahmr@58518fe (as read: 483e946, 719f49f) `slahmr/optim/base_scene.py` (`get_optim_result`, `pred_smpl`), `optim/params.py` (`get_cameras`, `intrins`),
-`optim/moving_scene.py` (`synchronize_preds`: track_mask), `geometry/camera.py` (`reproject`), `body_model/body_model.py`, `data/dataset.py`. Source only, never held against a real file.
+Source: vye16/slahmr@58518fe (as read: 483e946, 719f49f) `slahmr/optim/base_scene.py` (`get_optim_result`, `pred_smpl`),
+`optim/params.py` (`get_cameras`, `intrins`), `optim/moving_scene.py` (`synchronize_preds`: track_mask),
+`geometry/camera.py` (`reproject`), `body_model/body_model.py`, `data/dataset.py`. Source only, never held against a
+real file.
 """
 
 from pathlib import Path
@@ -28,6 +32,7 @@ from refine.estimate.nobody import Nobody
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._intrinsics import camera_of, focal_words
@@ -48,8 +53,8 @@ BODY = 21
 ADVICE = "Give the <video>_<iteration>_world_results.npz that SLAHMR's run_opt.py wrote."
 
 NOTE = (
-    "Refined: root_orient, trans and pose_body are new, in the world; betas are the regressor's. latent_pose and latent_motion are left out: only VPoser and "
-    "HuMoR can make them again."
+    "Refined: root_orient, trans and pose_body are new, in the world; betas are the regressor's. latent_pose and "
+    "latent_motion are left out: only VPoser and HuMoR can make them again."
 )
 
 
@@ -58,22 +63,10 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SLAHMR's result of a video, in the camera's frame.
 
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: SMPL-H where its file is found, else the built-in body.
-        camera: Replaces the file's.
-        sizes: (I, 2) px of the frames; None: twice the principal point.
-
-    Returns:
-        The estimate of all people in the frames of their tracks.
+    Without `sizes` a frame's size is twice the principal point.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -113,11 +106,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SLAHMR's npz, people in the world again.
 
-    Body, root and place are refined; `betas` are one person's of all frames and stay. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Body, root and place are refined; `betas` are one person's of all frames and stay. Rows that did not change keep
+    every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

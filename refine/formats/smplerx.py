@@ -1,15 +1,17 @@
-"""SMPLer-X's npz of one person, `smplx/<frame>_<box>.npz`, with the camera in `meta/<frame>_<box>.json` beside the folder.
+"""SMPLer-X's npz of one person, `smplx/<frame>_<box>.npz`, with its camera in `meta/<frame>_<box>.json`.
 
-    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    bbox = (x, y, w, h)
 
-T is `transl`, in metres: it is added to the model's vertices, as SMPL-X's own. The trap is the principal point: each person has a camera of
-their own, centred on their box and not on the photo. The meta file stores it as `focal` and `princpt` (px), and nobody stores the
-photo's size, which nothing but the overlay needs. Pixels count from the image's corner. Hand poses are axis-angle on top of the
-model's mean hand: the layer is made with `use_pca=False` and without `flat_hand_mean`, so `pose_mean` is added in its `forward`; eyes are zeros.
+T is `transl`, in metres: it is added to the model's vertices, as SMPL-X's own. The trap is the principal point: each
+person has a camera of their own, centred on their box and not on the photo. The meta file stores it as `focal` and
+`princpt` (px), and nobody stores the photo's size, which nothing but the overlay needs. Pixels count from the image's
+corner. Hand poses are axis-angle on top of the model's mean hand: the layer is made with `use_pca=False` and without
+`flat_hand_mean`, so `pose_mean` is added in its `forward`; eyes are zeros.
 
-Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175 (no joints are stored), `main/SMPLer_X.py` (get_camera_trans, get_coord),
-`common/utils/human_models.py` lines 10-14, `common/utils/smplx/smplx/body_models.py` lines 597 and 1146, `data/humandata.py` line 310,
-`main/config/config_smpler_x_h32.py` lines 86-97.
+Source: caizhongang/SMPLer-X@d3e3c10f48 `main/inference.py` lines 118-175 (no joints are stored), `main/SMPLer_X.py`
+(get_camera_trans, get_coord), `common/utils/human_models.py` lines 10-14, `common/utils/smplx/smplx/body_models.py`
+lines 597 and 1146, `data/humandata.py` line 310, `main/config/config_smpler_x_h32.py` lines 86-97.
 """
 
 import math
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -28,6 +29,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.npz import member_names, read_arrays, write_arrays
 from refine.files.pickled import read_json, write_json
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
 from refine.formats._own_source import own_source
@@ -50,7 +52,7 @@ ADVICE = "Write the files again with SMPLer-X's main/inference.py."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is SMPLer-X's: an npz of one person's SMPL-X parts in its shapes, without a camera among them."""
+    """Say whether a file is SMPLer-X's: an npz of one person's SMPL-X parts, without a camera among them."""
     names = set(member_names(path))
     if not names >= KEYS or names & {"focal", "size", "full_pose", "joints", "vertices"}:
         return False
@@ -58,22 +60,11 @@ def recognises(path: Path) -> bool:
     return all(content[name].shape == shape for name, shape in SHAPES.items())
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SMPLer-X's result of one person.
 
-    Args:
-        path: The npz file; its meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the meta file's camera; without a meta file it must be the person's own, as the formula above has it.
-        sizes: (1, 2) px, the photo's; without it the photo is taken to end where the box does.
-
-    Returns:
-        The estimate of the person.
+    The meta file is looked for in the folder `meta` beside the npz's folder, then beside the npz; without one `camera`
+    must be the person's own, as the formula above has it. Without `sizes` the photo is taken to end where the box does.
 
     Raises:
         InputError: The file is broken, or there is neither a meta file nor a camera.
@@ -83,7 +74,8 @@ def read(
     found = next((file for file in _meta_files(path) if file.is_file()), None)
     if found is None and camera is None:
         advice = (
-            "The camera of each person stands there: keep SMPLer-X's folders smplx/ and meta/ together, or give a camera with "
+            "The camera of each person stands there: keep SMPLer-X's folders smplx/ and meta/ together, or give a "
+            "camera with "
             "focal (5000/192 w, 5000/256 h) and center (x + w/2, y + h/2) of the box the person was cropped with."
         )
         raise InputError(where, f"a meta file {_meta_files(path)[0]}", "none", advice)
@@ -114,12 +106,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SMPLer-X's npz, and its meta file as it was to the place it belongs to.
 
-    Rotations and `transl` are refined, `betas` and `expression` on SMPL-X's own file too; unknown keys stay. The meta file goes into the
-    folder `meta` beside a folder named `smplx`, else beside the npz.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations and `transl` are refined, `betas` and `expression` on SMPL-X's own file too; unknown keys stay. The meta
+    file goes into the folder `meta` beside a folder named `smplx`, else beside the npz.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -184,5 +172,8 @@ def _rule(camera: Camera, given: bool, unknown: bool) -> str:
     focal = f"{float(camera.focal[0, 0]):.0f} px"
     if given:
         return f"{focal}, the given camera's, as there is no meta file"
-    at = f"{focal} with the principal point at the person's box, ({camera.center[0, 0]:.0f}, {camera.center[0, 1]:.0f}) px (SMPLer-X)"
+    at = (
+        f"{focal} with the principal point at the person's box, ({camera.center[0, 0]:.0f}, "
+        f"{camera.center[0, 1]:.0f}) px (SMPLer-X)"
+    )
     return at + ("; the size of the photo is not stored, so it ends where the box does" if unknown else "")

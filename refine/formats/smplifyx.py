@@ -1,15 +1,18 @@
-"""SMPLify-X's pickle of one person, `results/<image>/<id>.pkl`: SMPL-X (or SMPL, SMPL-H) without `transl`, seen by a camera that is moved.
+"""SMPLify-X's pickle of one person, `results/<image>/<id>.pkl`: SMPL-X without `transl`; the camera is moved.
 
-    u = f x/z + W/2,   v = f y/z + H/2,   (x, y, z) = R X + t,   R = camera_rotation (the identity: it is never fitted), t = camera_translation
+    u = f x/z + W/2,   v = f y/z + H/2,   (x, y, z) = R X + t,
+    R = camera_rotation (the identity: it is never fitted), t = camera_translation
 
-so t (m) is SMPL's `transl` in the camera frame; a key `transl`, which PROX adds, is added to it. f is a setting (`focal_length`, 5000 px) and
-stands in `conf.yaml` of the output folder, not in the pickle. Pixels count from the image's corner.
+so t (m) is SMPL's `transl` in the camera frame; a key `transl`, which PROX adds, is added to it. f is a setting
+(`focal_length`, 5000 px) and stands in `conf.yaml` of the output folder, not in the pickle. Pixels count from the
+image's corner.
 
-Traps: with VPoser, as it is usually run, `body_pose` is its latent code (1, 32), which only VPoser's network can turn into rotations. Hand
-poses are coefficients of the model's hand space (`use_pca`, 6 or 12) on the model's mean hand (`flat_hand_mean: False` in all its configs).
+Traps: with VPoser, as it is usually run, `body_pose` is its latent code (1, 32), which only VPoser's network can turn
+into rotations. Hand poses are coefficients of the model's hand space (`use_pca`, 6 or 12) on the model's mean hand
+(`flat_hand_mean: False` in all its configs).
 
-Source: vchoutas/smplify-x@68f8536707 `smplifyx/fit_single_frame.py` lines 312-345 and 462-483, `smplifyx/camera.py`, `smplifyx/main.py` lines
-46-52, `smplifyx/cmd_parser.py`, `cfg_files/fit_smplx.yaml`.
+Source: vchoutas/smplify-x@68f8536707 `smplifyx/fit_single_frame.py` lines 312-345 and 462-483, `smplifyx/camera.py`,
+`smplifyx/main.py` lines 46-52, `smplifyx/cmd_parser.py`, `cfg_files/fit_smplx.yaml`.
 """
 
 import re
@@ -17,14 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.body.smpl_joints import joint_slices
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import write_pickle
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -51,29 +53,15 @@ ADVICE = "Run SMPLify-X again."
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is SMPLify-X's: a pickled dictionary with `camera_rotation` and `camera_translation` beside the pose."""
+    """Say whether a file is SMPLify-X's: a dictionary with `camera_rotation`, `camera_translation` and a pose."""
     return holds(path, ("pickle",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read SMPLify-X's result of one person.
 
-    Args:
-        path: The pickle; `conf.yaml` is looked for two folders up, where SMPLify-X puts it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the photo's size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px; needed.
-
-    Returns:
-        The estimate of the person.
-
     Raises:
-        InputError: The file is broken, its pose is VPoser's code, or nobody told the photo's size.
+        InputError: The file is broken, its pose is VPoser's code, or the photo's size is not known.
     """
     path, content = Path(path), read_dict(Path(path), KEYS, ADVICE)
     where = str(path)
@@ -112,13 +100,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SMPLify-X's pickle.
 
-    Rotations and `camera_translation` are refined, `betas` and `expression` on the model's own file too. Hands stored as coefficients stay,
-    and so do unknown keys. A `pose_embedding` (PROX keeps VPoser's code beside the pose) is left out of a refined file, and
-    `refine_note` says so.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    Rotations and `camera_translation` are refined, `betas` and `expression` on the model's own file too. Hands stored
+    as coefficients stay, and so do unknown keys. A `pose_embedding` (PROX keeps VPoser's code beside the pose) is left
+    out of a refined file, and `refine_note` says so.
 
     Raises:
         InputError: The estimate was read from another format.
@@ -153,8 +137,8 @@ def _model(where: str, content: dict[str, object]) -> str:
     if pose.size == VPOSER:
         advice = (
             "It is VPoser's code, and its network is not here. Decode it once where SMPLify-X runs, "
-            'vposer.decode(torch.tensor(result["body_pose"]), output_type="aa").view(1, -1), and store that as body_pose; or run '
-            "SMPLify-X with use_vposer: False."
+            'vposer.decode(torch.tensor(result["body_pose"]), output_type="aa").view(1, -1), and store that as '
+            "body_pose; or run SMPLify-X with use_vposer: False."
         )
         raise InputError(f"{where}: body_pose", "63 (SMPL-X) or 69 (SMPL) numbers", f"{VPOSER} numbers", advice)
     if pose.size not in MODELS:

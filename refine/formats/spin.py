@@ -1,12 +1,13 @@
 """SPIN's npz of `eval.py --result_file`: SMPL and a crop camera for every sample of a test set, without boxes or names.
 
-    u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),   f = 5000 px,   camera = (s, t_x, t_y)
+    u = f (X + T_x) / (Z + T_z) + 112,   v = f (Y + T_y) / (Z + T_z) + 112,   T = (t_x, t_y, 2 f / (224 s)),
+    f = 5000 px,   camera = (s, t_x, t_y)
 
-The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as photos. (With the
-dataset's centre and scale the same numbers can be said of the whole photo: `refine.geometry.weak_perspective.from_box` with side 200 scale.) T is SMPL's
-`transl`. `pose` is axis-angle (N, 72); SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T;
-the left leg first (`joint_orders.H36M17`);
-zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
+The boxes are not stored, so the photo is the network's own 224 x 224 crop, and sample n is photo n: give these crops as
+photos. (With the dataset's centre and scale the same numbers can be said of the whole photo:
+`refine.geometry.weak_perspective.from_box` with side 200 scale.) T is SMPL's `transl`. `pose` is axis-angle (N, 72);
+SMPL has no hand mean. `pred_joints` (N, 17, 3) are Human3.6M's, regressed from the surface, without T; the left leg
+first (`joint_orders.H36M17`); zeros where the set has no 3D (lsp). Pixels count from the crop's corner.
 
 Source: nkolot/SPIN@2476c43601 `eval.py` lines 95-100, 140-170 and 248, `constants.py`, `demo.py` (camera).
 """
@@ -25,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, write_arrays
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
@@ -41,8 +43,8 @@ CROP_PX = 224.0
 
 ADVICE = "Write it again with SPIN's eval.py --result_file."
 NOTE = (
-    "Refined: pose and camera are new; pred_joints move rigidly with the nearest of SMPL's joints, which are taken from another body in the "
-    "same pose."
+    "Refined: pose and camera are new; pred_joints move rigidly with the nearest of SMPL's joints, which are taken "
+    "from another body in the same pose."
 )
 
 
@@ -51,22 +53,8 @@ def recognises(path: Path) -> bool:
     return set(member_names(path)) >= KEYS
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read the result of a test set.
-
-    Args:
-        path: The npz file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the crops' camera.
-        sizes: Not looked at: the crops are 224 x 224 px.
-
-    Returns:
-        The estimate of all samples, each in a crop of its own.
 
     Raises:
         InputError: The file is broken, or a scale is not above zero.
@@ -103,12 +91,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as SPIN's npz.
 
-    `pose` and `camera` are refined, `betas` on SMPL's own file too, `pred_joints` are carried along; unknown keys stay. Samples that did
-    not change keep every number.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pose` and `camera` are refined, `betas` on SMPL's own file too, `pred_joints` are carried along; unknown keys stay.
+    Samples that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,15 +1,17 @@
-"""TRAM's `hps/hps_track_<k>.npy` of a video: one person's track, SMPL in the camera that stands in `camera.npy` in the folder above.
+"""TRAM's `hps/hps_track_<k>.npy` of a video: one person's SMPL track; its camera is `camera.npy` in the folder above.
 
     u = f (X + T_x) / (Z + T_z) + c_x,   v likewise,   f = img_focal, c = img_center (px), T = pred_trans (m)
-    T_z = 2 f / (b s),   T_x = t_x + 2 (x - c_x) / (b s),   T_y likewise,   pred_cam = (s, t_x, t_y) in the box (x, y, b)
+    T_z = 2 f / (b s),   T_x = t_x + 2 (x - c_x) / (b s),   T_y likewise,
+    pred_cam = (s, t_x, t_y) in the box (x, y, b)
 
-The track's file has no intrinsics, which is the trap: without its `camera.npy` it needs a camera from the caller. `pred_trans` (N, 1, 3) is
-SMPL's `transl`. `pred_pose` (N, 144) are the first two *columns* of each matrix in `pred_rotmat`, row by row. The box of `pred_cam` is
-not stored and follows from the formula. `frame` says in which frame of the video a row is. Pixels count from the image's corner, twice
-the centre is the frame's size. SMPL has no hand mean.
+The track's file has no intrinsics, which is the trap: without its `camera.npy` it needs a camera from the caller.
+`pred_trans` (N, 1, 3) is SMPL's `transl`. `pred_pose` (N, 144) are the first two *columns* of each matrix in
+`pred_rotmat`, row by row. The box of `pred_cam` is not stored and follows from the formula. `frame` says in which frame
+of the video a row is. Pixels count from the image's corner, twice the centre is the frame's size. SMPL has no hand
+mean.
 
-Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py` lines 130-275 (no joints are stored),
-`lib/utils/geometry.py` lines 129-143.
+Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py`
+lines 130-275 (no joints are stored), `lib/utils/geometry.py` lines 129-143.
 """
 
 from pathlib import Path
@@ -17,14 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.files.pickled import read_pickled, write_object_npy
 from refine.files.same_kind import same_kind
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._crop_camera import crop_after
 from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
@@ -46,22 +47,11 @@ def recognises(path: Path) -> bool:
     return holds(path, ("npy",), KEYS)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read one person's track.
 
-    Args:
-        path: `hps_track_<k>.npy`, with `camera.npy` in the folder above it or beside it.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; needed where `camera.npy` is missing, and is then taken to be TRAM's own.
-        sizes: Not looked at: the intrinsics tell.
-
-    Returns:
-        The estimate of the person in all frames.
+    `camera.npy` is looked for in the folder above the track's and beside it; where it is missing, `camera` is taken to
+    be TRAM's own.
 
     Raises:
         InputError: The file is broken, or there is no camera.
@@ -102,12 +92,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as TRAM's track, and the camera's file in the folder above where there is none yet.
 
-    `pred_rotmat`, `pred_pose`, `pred_trans` and `pred_cam` are refined, `pred_shape` on SMPL's own file too. Frames that did not change
-    keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pred_rotmat`, `pred_pose`, `pred_trans` and `pred_cam` are refined, `pred_shape` on SMPL's own file too. Frames
+    that did not change keep every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -1,11 +1,13 @@
 """VIBE's `vibe_output.pkl` of a video: each person's track, SMPL under a weak-perspective camera over the whole frame.
 
-    u = (sx (X + tx) + 1) W/2,   v = (sy (Y + ty) + 1) H/2,   (sx, sy, tx, ty) = orig_cam        pred_cam = (s, tx', ty') in the box (cx, cy, h, h)
+    u = (sx (X + tx) + 1) W/2,   v = (sy (Y + ty) + 1) H/2,   (sx, sy, tx, ty) = orig_cam
+    pred_cam = (s, tx', ty') in the box (cx, cy, h, h)
     sx = s h/W,   sy = s h/H,   tx = tx' + (cx - W/2)/(W/2 sx),   ty = ty' + (cy - H/2)/(H/2 sy)
 
-The frame's size is not stored, and W = s h/sx, H = s h/sy tell it exactly. The weak perspective VIBE means is kept by a lens of `LONG_SIDES` sides of the frame. `joints3d` are
-SPIN's 49 (`refine.transfer.joint_orders`) in the model's frame; `verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's
-corner, `frame_ids` from the video's first frame. PARE and others write the same names.
+The frame's size is not stored, and W = s h/sx, H = s h/sy tell it exactly. The weak perspective VIBE means is kept by a
+lens of `LONG_SIDES` sides of the frame. `joints3d` are SPIN's 49 (`refine.transfer.joint_orders`) in the model's frame;
+`verts` are there too, without a place: the trap. Rotations are axis-angle, pixels count from the image's corner,
+`frame_ids` from the video's first frame. PARE and others write the same names.
 
 Source: mkocabas/VIBE@851f779 `demo.py` lines 232-266, `lib/utils/demo_utils.py` lines 242-259, `lib/models/smpl.py`
 (JOINT_NAMES, JOINT_MAP: SPIN's, to the letter; OP MidHip is joint 0), `lib/models/spin.py` lines 182-201 (kp_3d).
@@ -24,6 +26,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
@@ -38,7 +41,8 @@ from refine.transfer.joint_orders import SPIN49
 KEYS = {"pred_cam", "orig_cam", "pose", "betas", "joints3d", "bboxes", "frame_ids"}
 
 LONG_SIDES = 100.0
-"""Focal length over the frame's longer side: what lies 0.3 m before the pelvis of somebody who fills the frame is off by a fifth of a percent."""
+"""Focal length over the frame's longer side: what lies 0.3 m before the pelvis of somebody who fills the frame is off
+by a fifth of a percent."""
 
 WHOLE_PX = 0.2
 """How far a recovered side may be from a whole number of px; float32 leaves a thousandth."""
@@ -48,33 +52,20 @@ DERIVED = {"verts", "joints2d_img_coord"}
 ADVICE = "Run VIBE's demo.py on the video again."
 
 NOTE = (
-    "Refined: pose, orig_cam, pred_cam and joints3d are new; joints3d move rigidly with the nearest joint. betas are the regressor's unless SMPL's own "
+    "Refined: pose, orig_cam, pred_cam and joints3d are new; joints3d move rigidly with the nearest joint. betas are "
+    "the regressor's unless SMPL's own "
     "file was used. verts and joints2d_img_coord are left out: they cannot be made again without it."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is VIBE's: a pickle of dictionaries with `orig_cam`, `pose`, `joints3d` and `frame_ids`, one a person."""
+    """Say whether a file is VIBE's: a pickle of one dictionary a person, with `orig_cam`, `joints3d`, ... (`KEYS`)."""
     people = peek(path, ("pickle", "joblib")).values()
     return bool(people) and all(isinstance(person, dict) and set(person) >= KEYS for person in people)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read VIBE's result of a video.
-
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the camera recovered from the file.
-        sizes: Not looked at: the file's own numbers tell.
-
-    Returns:
-        The estimate of all people in all frames.
 
     Raises:
         InputError: The file is broken or holds something else.
@@ -109,12 +100,9 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as VIBE's pkl.
 
-    `pose`, `orig_cam`, `pred_cam` and `joints3d` are refined, `betas` on SMPL's own file too; `verts` and `joints2d_img_coord` are left out
-    of a refined file. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pose`, `orig_cam`, `pred_cam` and `joints3d` are refined, `betas` on SMPL's own file too; `verts` and
+    `joints2d_img_coord` are left out of a refined file. Rows that did not change keep every number, and unknown keys
+    stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -2,12 +2,14 @@
 
     u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = trans (m),   f = sqrt(W² + H²) px
 
-`trans` is SMPL's `transl` (the demo takes the mid-hip offset of its own body off again), `verts` are in the camera's frame with it.
-`trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. Neither focal length nor size is stored;
-`--calib` is for the camera's motion alone, the people are always seen through the diagonal. Pixels count from the image's corner. SMPL has
-no hand mean. `frame_ids` say in which frame of the video a row is; frames without a detection have none.
+`trans` is SMPL's `transl` (the demo takes the mid-hip offset of its own body off again), `verts` are in the camera's
+frame with it. `trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. Neither focal
+length nor size is stored; `--calib` is for the camera's motion alone, the people are always seen through the diagonal.
+Pixels count from the image's corner. SMPL has no hand mean. `frame_ids` say in which frame of the video a row is;
+frames without a detection have none.
 
-Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172 (no joints are stored), `lib/models/smpl.py` lines 60-135, `lib/utils/imutils.py` line 266.
+Source: yohanshin/WHAM@2b54f77973 `demo.py` lines 90-172 (no joints are stored), `lib/models/smpl.py` lines 60-135,
+`lib/utils/imutils.py` line 266.
 """
 
 from pathlib import Path
@@ -15,8 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
@@ -24,6 +24,7 @@ from refine.estimate import Estimate, Source
 from refine.estimate.found import KEY
 from refine.estimate.pelvis import source_pelvis
 from refine.files.pickled import read_pickled, write_joblib
+from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
@@ -41,36 +42,22 @@ KEYS = {"pose", "trans", "betas", "pose_world", "trans_world", "frame_ids"}
 ADVICE = "Write the file again with WHAM's own demo.py --save_pkl."
 
 NOTE = (
-    "Refined: pose and trans are new, pose_world and trans_world follow them; betas are the regressor's unless SMPL's own file was used. "
-    "verts is left out: it cannot be posed again without the SMPL model file."
+    "Refined: pose and trans are new, pose_world and trans_world follow them; betas are the regressor's unless SMPL's "
+    "own file was used. verts is left out: it cannot be posed again without the SMPL model file."
 )
 
 
 def recognises(path: Path) -> bool:
-    """Say whether a file is WHAM's: a pickle of dictionaries with `pose`, `trans`, `pose_world` and `frame_ids`, one a person."""
+    """Say whether a file is WHAM's: a pickle of one dictionary a person, with `trans`, `pose_world`, ... (`KEYS`)."""
     people = peek(path, ("pickle", "joblib")).values()
     return bool(people) and all(isinstance(person, dict) and set(person) >= KEYS for person in people)
 
 
-def read(
-    path: Path,
-    body: SkinnedBody | None = None,
-    camera: Camera | None = None,
-    sizes: Float[Tensor, "I 2"] | None = None,
-) -> Estimate:
+def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = None, sizes: Sizes = None) -> Estimate:
     """Read WHAM's result of a video.
 
-    Args:
-        path: The pkl file.
-        body: The model to put the estimate on; None: the built-in body.
-        camera: Replaces the file's camera; the frames' size is taken from it where `sizes` is not given.
-        sizes: (1, 2) px of the video's frames, or (I, 2) by frame; needed.
-
-    Returns:
-        The estimate of all people in all frames.
-
     Raises:
-        InputError: The file is broken, or nobody told the frames' size.
+        InputError: The file is broken, or the frames' size is not known.
     """
     path = Path(path)
     where, content = str(path), read_pickled(path)
@@ -103,12 +90,8 @@ def read(
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as WHAM's pkl.
 
-    `pose` and `trans` are refined, `pose_world` and `trans_world` follow them, `betas` on SMPL's own file too; `verts` is left out of a
-    refined file. Rows that did not change keep every number, and unknown keys stay.
-
-    Args:
-        refined: An estimate read by this module.
-        path: Where to.
+    `pose` and `trans` are refined, `pose_world` and `trans_world` follow them, `betas` on SMPL's own file too; `verts`
+    is left out of a refined file. Rows that did not change keep every number, and unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -120,8 +120,8 @@ def _detections(
     keypoints: object, estimate: Estimate, given: Given, numbers: Sequence[int]
 ) -> tuple[Sequence[DetectedPeople | None] | None, Detections, tuple[str, ...]]:
     """Return the people of each photo, None where rows are bodies; the bodies' keypoints; and what was decided."""
+    from refine.inputs.keypoint_files import load_keypoints
     from refine.keypoints.formats.arrays import is_points
-    from refine.keypoints.formats.find import load_keypoints
 
     if isinstance(keypoints, Detections):
         return None, Detections(keypoints.name, ordinary(keypoints.pixel), ordinary(keypoints.confidence)), ()
@@ -171,8 +171,9 @@ def _by_row(
 
 def _people(keypoints: object, photos: Sequence[Photo]) -> list[DetectedPeople | None]:
     """Read the people of each photo; None stays None."""
+    from refine.inputs.keypoint_files import load_keypoints
     from refine.keypoints.formats import Wanted
-    from refine.keypoints.formats.find import ADVICE, layout_of, load_keypoints, recognised, what_it_is
+    from refine.keypoints.formats.find import ADVICE, layout_of, recognised, what_it_is
 
     several = isinstance(keypoints, Sequence) and any(isinstance(one, DetectedPeople) for one in keypoints)
     one = not several and (isinstance(keypoints, str | Path | DetectedPeople) or recognised(keypoints) is not None)

@@ -1,4 +1,4 @@
-"""Detections: what a 2D detector says about the people of a photo, and about the bodies of an estimate once they are matched.
+"""What a 2D detector says about the people of a photo, and about the bodies of an estimate once they are matched.
 
 DetectedPeople (P people, in the detector's order)  --match-->  Detections (B bodies, in the estimate's order)
 """
@@ -16,8 +16,8 @@ from refine.check import check_finite, check_shape
 from refine.errors import InputError
 
 SURE = 0.3
-"""Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer is 0.05,
-of most users of its files 0.2 to 0.5)."""
+"""Confidence from which a point is taken to be where it is said to be (the default threshold of OpenPose's own renderer
+is 0.05, of most users of its files 0.2 to 0.5)."""
 
 FIT_SHARE = 0.95
 """Share of sure points that lie in a photo that is theirs."""
@@ -29,7 +29,8 @@ OUTSIDE_MARGIN = 0.1
 """How far outside a point must lie, in image sizes: detectors put cut-off joints a little beyond the border."""
 
 LIKE = 0.75
-"""Likeness (of `difflib`) from which a name is taken for a misspelt one: "cocco17" is (0.92), and "coco19" (0.83); "h36m" is not."""
+"""Likeness (of `difflib`) from which a name is taken for a misspelt one: "cocco17" is (0.92), and "coco19" (0.83);
+"h36m" is not."""
 
 BODY_OF_WHOLE = {"openpose137": ("body25", 25), "coco133": ("coco17", 17)}
 """The body's own points of a whole-body set: its name, and how many come first."""
@@ -47,7 +48,7 @@ def own_points(names: tuple[str, ...]) -> int:
 
 
 def _check_name(name: object, count: int) -> None:
-    """Refuse a name that means one of the library's sets and is none; what is like none of them may be a set of the caller's own body.
+    """Refuse a name that is nearly one of the library's sets; any other may be a set of the caller's own body.
 
     Raises:
         InputError: It is; the message names the set of as many points.
@@ -106,7 +107,7 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class DetectedPeople:
-    """What a 2D detector said about the people of one photo, not yet matched to bodies.
+    """What a 2D detector found of the people of one photo, not yet matched to bodies.
 
     Attributes:
         name: The keypoint set ("coco17", "coco133", "body25", "openpose137").
@@ -141,7 +142,8 @@ class DetectedPeople:
             size: (height, width) of the image, px.
 
         Raises:
-            InputError: A number is not finite, or half of the sure points lie far outside: they belong to an image of another size.
+            InputError: A number is not finite, or half of the sure points lie far outside: they belong to an image of
+                another size.
         """
         check_finite(f"keypoints of {self.origin}", self.confidence)
         limit = torch.tensor([size[1], size[0]], dtype=self.pixel.dtype)
@@ -153,8 +155,8 @@ class DetectedPeople:
             advice = "Give the keypoints of this photo at this size, or scale them (OpenPose: --keypoint_scale 0)."
             if size[0] != size[1] and float(turned) > FIT_SHARE:
                 advice = (
-                    f"They fit the photo turned by a quarter ({size[0]} x {size[1]}): was the detector run without its EXIF turn? Save the"
-                    " photo upright and run it on that."
+                    f"They fit the photo turned by a quarter ({size[0]} x {size[1]}): was the detector run without its "
+                    "EXIF turn? Save the photo upright and run it on that."
                 )
             raise InputError(
                 f"keypoints of {self.origin}",
@@ -172,7 +174,7 @@ class DetectedPeople:
         return replace(self, name=name, pixel=self.pixel[:, :count], confidence=self.confidence[:, :count])
 
     def whole(self) -> "DetectedPeople":
-        """Return the same people in the whole-body set of their body's, hands and face without confidence where there are none."""
+        """Return the people in their body's whole-body set; hands and face they lack have no confidence."""
         from refine.body.keypoint_names import SETS
 
         name = next((whole for whole, (body, _) in BODY_OF_WHOLE.items() if body == self.name), self.name)
@@ -182,7 +184,7 @@ class DetectedPeople:
 
 
 def in_one_set(people: Sequence[DetectedPeople]) -> list[DetectedPeople]:
-    """Return the people of several photos in one keypoint set: in some photos nobody, or nobody's hands and face, was found.
+    """Return the people of several photos in one keypoint set, whether or not hands and faces were found.
 
     Raises:
         InputError: They are of different detectors.

@@ -15,7 +15,8 @@ from refine.check import check_shape
 from refine.keypoints.detections import SURE
 
 FARTHEST = 0.5
-"""A body and a person whose points are farther apart than this, in sizes (√ area) of the person's box, are not the same."""
+"""A body and a person whose points are farther apart than this, in sizes (√ area) of the person's box, are not the
+same."""
 
 
 def match_people(
@@ -26,7 +27,8 @@ def match_people(
     Args:
         projected: (B, K, 2) px, the bodies' keypoints in the photo.
         detected: (P, K, 2) px, the people's.
-        confidence: (P, K), 0 to 1; zero where the detector lacks the point. Points below `SURE` count only for people without any above.
+        confidence: (P, K), 0 to 1; zero where the detector lacks the point. Points below `SURE` count only for people
+            without any above.
 
     Returns:
         (B,) index of the person, -1 where none is near enough. People whose index does not occur belong to no body.
@@ -50,7 +52,7 @@ def match_people(
     distance = (apart * trust).sum(2) / trust.sum(1).clamp(min=1e-9)
     distance = distance / _box_size(seen, trust)
     distance = torch.where((trust.sum(1) > 0) & distance.isfinite(), distance, 1e6)
-    # A pair beyond the gate costs as much as no pair: it must not push a good pair apart.
+    # A pair farther apart costs as much as no pair: it must not push a good pair apart.
     body, person = linear_sum_assignment(distance.clamp(max=FARTHEST).numpy())
     for row, column in zip(body.tolist(), person.tolist(), strict=True):
         if float(distance[row, column]) < FARTHEST:

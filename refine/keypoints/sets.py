@@ -37,8 +37,10 @@ PIXEL_CENTER = 0.5
 """From a count from pixel centres to coordinates in which the image's corner is (0, 0), px."""
 
 COCO18 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
-    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip",
+    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear",
+    "left_ear",
 )  # fmt: skip
 
 HALPE26 = (
@@ -48,9 +50,12 @@ HALPE26 = (
 
 MEDIAPIPE33 = (
     "nose", "left eye's inner corner", "left_eye", "left eye's outer corner", "right eye's inner corner", "right_eye",
-    "right eye's outer corner", "left_ear", "right_ear", "left mouth corner", "right mouth corner", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left pinky", "right pinky", "left index", "right index", "left thumb",
-    "right thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel", "right_heel",
+    "right eye's outer corner", "left_ear", "right_ear", "left mouth corner", "right mouth corner", "left_shoulder",
+    "right_shoulder",
+    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left pinky", "right pinky", "left index", "right index",
+    "left thumb",
+    "right thumb", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "left_heel",
+    "right_heel",
     "left foot index", "right foot index",
 )  # fmt: skip
 
@@ -99,8 +104,8 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
         notes: What was decided so far.
 
     Returns:
-        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1, percent are divided
-        by 100.
+        The people; points whose confidence is not above zero have no place, confidences above 1 count as 1, percent are
+        divided by 100.
     """
     names, ours = THEIRS[theirs]
     place = {name: index for index, name in enumerate(SETS[ours])}
@@ -122,18 +127,18 @@ def people_of(rows: Sequence[np.ndarray], theirs: str, origin: str, notes: tuple
 
 
 def are_percent(confidence: np.ndarray) -> bool:
-    """Say whether confidences count from 0 to 100: none is above, most are above 1, and one is beyond what logits reach."""
+    """Say whether confidences count from 0 to 100: most above 1, one is beyond what logits reach, none above 100."""
     there = confidence[confidence > 0]
     return bool(len(there)) and PERCENT < float(there.max()) <= 100 and float(np.median(there)) > 1
 
 
 def said_of_confidence(confidence: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Return what is to be said of numbers that are no confidences between 0 and 1: COCO's flags, and another scale."""
+    """Return the note on numbers that are no confidences between 0 and 1: COCO's flags, another scale."""
     most = float(confidence.max(initial=0.0))
     if most == 2 and np.isin(confidence, (0, 1, 2)).all():
         return (
-            f"Keypoints of {origin}: the third numbers are COCO's flags (0 not labelled, 1 hidden, 2 visible), not confidences: "
-            "every labelled point counts fully.",
+            f"Keypoints of {origin}: the third numbers are COCO's flags (0 not labelled, 1 hidden, 2 visible), not "
+            "confidences: every labelled point counts fully.",
         )
     if are_percent(confidence):
         return (

@@ -11,12 +11,12 @@ from refine.errors import InputError
 from refine.keypoints.formats import Wanted
 
 SMALLEST = 2.0
-"""px. No person's points all lie within this of the corner: they are shares. Points outside of a photo have shares below 0 and above
-1."""
+"""px. No person's points all lie within this of the corner: they are shares. Points outside of a photo have shares
+below 0 and above 1."""
 
 SHAPE = 0.15
-"""By what share two images' width over height may differ before one is taken for a crop of the other, not a resized copy: programs
-round sides to multiples of 64 px, which is 12 % of 512."""
+"""By what share two images' width over height may differ before one is taken for a crop of the other, not a resized
+copy: programs round sides to multiples of 64 px, which is 12 % of 512."""
 
 
 def are_shares(points: np.ndarray) -> bool:

@@ -1,7 +1,8 @@
 """What a source says twice must agree: its joints and vertices, and the rotations it stores beside them.
 
-An order of the joints is right where these follow from the rotations (`refine/transfer/joint_fit.py`). Else another known order is taken if its
-misfit is below half the next best's; else the joints are set aside. Vertices with names are held against the rotations in the same way.
+An order of the joints is right where these follow from the rotations (`refine/transfer/joint_fit.py`). Else another
+known order is taken if its misfit is below half the next best's; else the joints are set aside. Vertices with names are
+held against the rotations in the same way.
 
 Source: derived here; the orders, and where they come from: `refine/transfer/joint_orders.py`.
 """
@@ -37,14 +38,17 @@ def agreeing(source: Source, camera: Camera | None = None, body: SkinnedBody | N
     """Return a source whose joints are what they are called, the model's own first.
 
     Args:
-        source: The regressor's words; `joint_names` says what its joints are; empty: the model's own first (`names_of`).
+        source: What the regressor stored; `joint_names` says what its joints are; empty: the model's own first
+            (`names_of`).
         camera: One camera, or one a body, in whose frame the joints are: for the pixels of joints that are added.
-        body: The model the source is put on. One of its own family whose skeleton is not that family's is no measure: nothing is judged.
+        body: The model the source is put on. One of its own family whose skeleton is not that family's is no measure:
+            nothing is judged.
 
     Returns:
-        The same where everything agrees. A list that does not begin with the model's own joints stands behind these, which are made of
-        it and the rotations (`own_joints`). What contradicts the rotations is set aside (`joints`, `vertices` None, or the joints of
-        single bodies replaced by those of their rotations), said in `doubts` and, as a warning, to the log.
+        The same where everything agrees. A list that does not begin with the model's own joints stands behind these,
+        which are made of it and the rotations (`own_joints`). What contradicts the rotations is set aside (`joints`,
+        `vertices` None, or the joints of single bodies replaced by those of their rotations), said in `doubts` and, as
+        a warning, to the log.
     """
     if source.model not in OWN or not len(source):
         return source
@@ -123,7 +127,7 @@ def _beyond(source: Source, known_wrong: Bool[Tensor, "B"]) -> Source:
 
 
 def _other_order(source: Source, stored: Tensor, names: Names, found: Fit) -> tuple[str, Names] | None:
-    """Return the words and the names of another order the points are in, None where there is none."""
+    """Return the title and the names of another order the points are in, None where there is none."""
     count = stored.shape[1]
     tried: list[tuple[float, bool, str, Names]] = [(found.median, True, "", names)]
     for words, order in ORDERS.items():
@@ -192,7 +196,7 @@ def _mean_pelvis(source: Source) -> Float[Tensor, "3"]:
 
 
 def _by_rotations(source: Source, stored: Tensor) -> Float[Tensor, "B J 3"]:
-    """Return a mean body's own joints in the source's rotations, placed by the middle of the stored joints, which no order changes."""
+    """Return a mean body's own joints in the source's rotations, placed by the middle of the stored joints."""
     known, points = posed_points(source.pose.to(stored), source.model)
     names = _called(source, stored)[-stored.shape[1] :]
     places = [place for place, name in enumerate(names) if name in known]

@@ -1,4 +1,4 @@
-"""From refined bodies back to the regressor's own words.
+"""From refined bodies back to the regressor's own parameters.
 
     source_parameters  refined estimate -> the source's own names
 
@@ -24,15 +24,17 @@ from refine.geometry import rotation
 from refine.transfer.source_fit import adds_mean, fit_bodies
 
 ROUNDING = 1e-6
-"""Differences below this (rotation entries, coefficients, relative position) are rounding in float32, not refinement."""
+"""Differences below this (rotation entries, coefficients, relative position) are rounding in float32, not
+refinement."""
 
 
 @dataclass(frozen=True, eq=False)
 class RefinedSource:
-    """A refined estimate said again in the source's model.
+    """A refined estimate in the source's model.
 
     Attributes:
-        pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the bit.
+        pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the
+            bit.
         pelvis: (B, 3) m, in the refined estimate's camera frame and the source's scale.
         translation: (B, 3) m, the `transl` that puts the source's own pelvis there.
         moved: (B,) whether the pelvis moved by more than rounding.
@@ -47,7 +49,7 @@ class RefinedSource:
 
 
 def refined_source(refined: Estimate) -> RefinedSource:
-    """Say a refined estimate in the source's model: what differs from the source's own pose on this body is carried back.
+    """Return a refined estimate in the source's model: what differs from the source's own pose is carried back.
 
     Args:
         refined: An estimate whose `source` is what it started from.
@@ -84,19 +86,20 @@ def refined_source(refined: Estimate) -> RefinedSource:
 def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
     """Return a refined estimate as SMPL(-X) parameters, in the source's own layout.
 
-    Rotations as the source had them (axis-angle or matrices, with or without a batch axis; axis-angle (B, 3 J) where it stored
-    none by these names, and for refined hands that were coefficients). On the source's own model `betas` and `expression` are refined too; else
-    they are the *source's*: another model's shape has no meaning in it, and stands under `built_in_shape`.
-    With joints X and global rotations G of the source, its rest offsets are G[parent]^T (X[j] - X[parent]); its rest pelvis is the stored
-    pelvis minus the stored `transl` (`rest_pelvis`), and `transl` is the refined pelvis minus that.
+    Rotations as the source had them (axis-angle or matrices, with or without a batch axis; axis-angle (B, 3 J) where it
+    stored none by these names, and for refined hands that were coefficients). On the source's own model `betas` and
+    `expression` are refined too; else they are the *source's*: another model's shape has no meaning in it, and stands
+    under `built_in_shape`. With joints X and global rotations G of the source, its rest offsets are G[parent]^T (X[j] -
+    X[parent]); its rest pelvis is the stored pelvis minus the stored `transl` (`rest_pelvis`), and `transl` is the
+    refined pelvis minus that.
 
     Args:
         refined: An estimate whose `source` is what it started from.
 
     Returns:
-        Arrays by name: global_orient, body_pose, betas, transl, and what else the source has (hands, jaw, eyes, expression);
-        `built_in_shape` (B, S) where the body is not of the source's family, and `refine_body`, by which refine reads this body again
-        (`refine/estimate/found.py`). Unrefined: the source's numbers exactly.
+        Arrays by name: global_orient, body_pose, betas, transl, and what else the source has (hands, jaw, eyes,
+        expression); `built_in_shape` (B, S) where the body is not of the source's family, and `refine_body`, by which
+        refine reads this body again (`refine/estimate/found.py`). Unrefined: the source's numbers exactly.
     """
     source, back = refined.source, refined_source(refined)
     same_family = source.model == refined.body.model
@@ -133,14 +136,15 @@ def source_parameters(refined: Estimate) -> dict[str, np.ndarray]:
 
 
 def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
-    """Return the text of each refined body that goes beside the source's words, where the source's own model is not here.
+    """Return the text of each refined body, to be stored where the source's own model is not here.
 
     Args:
-        refined: The refined estimate, through the camera its words are written for.
+        refined: The refined estimate, through the camera its parameters are written for.
         back: The same in the source's model.
 
     Returns:
-        B texts (`refine.estimate.found`); none on the source's own model, whose words say all, and where bodies are in the world's frame.
+        B texts (`refine.estimate.found`); none on the source's own model, whose parameters suffice, and where bodies
+        are in the world's frame.
     """
     source, body = refined.source, refined.body
     if source.model == body.model or refined.camera.camera_from_world is not None:
@@ -150,7 +154,7 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
 
 
 def with_found(source: Source) -> Source:
-    """Return the source with the refined bodies that stand beside its words in its file, if refine wrote it."""
+    """Return the source with the refined bodies stored beside its parameters, if refine wrote its file."""
     if source.model not in PARENTS:  # fitted to a surface: the format knows how to find the body again
         return source
     words = source.pose, source.betas, source.translation, source.joints
@@ -179,7 +183,7 @@ def _transl(source: Source, back: RefinedSource) -> np.ndarray:
 
 
 def _coefficients(source: Source, name: str, refined: Tensor | None, changed: Tensor) -> np.ndarray:
-    """Return the source's coefficients in their own shape and dtype, replaced where a model of the same family was refined."""
+    """Return the source's coefficients as stored, replaced where a model of the same family was refined."""
     stored = source.arrays.get(name)
     own = as_array(getattr(source, name))
     values = own

@@ -1,10 +1,11 @@
 """Stored joints carried along with refined rotations, without the model they were made by.
 
-    own joint j:   X'_j = X'_parent + G'_parent o_j,   o_j = G_parent^T (X_j - X_parent)       the source's own rest offsets
+    own joint j:   X'_j = X'_parent + G'_parent o_j,   o_j = G_parent^T (X_j - X_parent)
+                   the source's own rest offsets
     any other:     X'   = X'_j + G'_j G_j^T (X - X_j),   j the nearest of the own joints         rigidly with it
 
-with global rotations G before and G' after. Own joints are the model's, stored first; others (regressed from the surface, finger
-tips, landmarks) follow their nearest one, which is what they do up to the skin's stretching.
+with global rotations G before and G' after. Own joints are the model's, stored first; others (regressed from the
+surface, finger tips, landmarks) follow their nearest one, which is what they do up to the skin's stretching.
 
 Source: derived here; forward kinematics as in Loper et al., SMPL, 2015, eq. 3.
 """
@@ -65,9 +66,11 @@ def joints_after(
     """Return stored joints in the refined pose, the pelvis where it was stored.
 
     Args:
-        stored: (B, L, 3) m, as the file has them, any translation: the last L of the source's joints, or what was set aside.
-        refined: The refined estimate. On a model of the source's own family its joints are taken; else they are carried.
-        back: The same in the source's words.
+        stored: (B, L, 3) m, as the file has them, any translation: the last L of the source's joints, or what was set
+            aside.
+        refined: The refined estimate. On a model of the source's own family its joints are taken; else they are
+            carried.
+        back: The same in the source's model.
 
     Returns:
         (B, L, 3) m, float64; what was set aside stays where it was stored.
@@ -87,12 +90,12 @@ def joints_after(
 
 
 def points_after(stored: Float[Tensor, "B L 3"], refined: Estimate) -> Float[Tensor, "B L 3"]:
-    """Return stored points that are no whole skeleton in the refined pose: each moves rigidly with the nearest joint of the refined body.
+    """Return stored points in the refined pose, each moved rigidly with the nearest joint of the refined body.
 
     Args:
         stored: (B, L, 3) m, camera frame, as the source has them.
-        refined: The refined estimate, through the camera it was read with. A point lies a few centimetres from the joint that carries it,
-            so that the two skeletons' difference matters little.
+        refined: The refined estimate, through the camera it was read with. A point lies a few centimetres from the
+            joint that carries it, so that the two skeletons' difference matters little.
 
     Returns:
         (B, L, 3) m, camera frame, float64.

@@ -29,8 +29,8 @@ from refine.transfer.source_fit import fit_bodies
 
 NOTED_FOCAL = 0.01
 OTHER_LENS = (
-    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, which is not "
-    "undone, also when the result is written back for the estimate's own camera."
+    "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, "
+    "which is not undone, also when the result is written back for the estimate's own camera."
 )
 """Said where the focal lengths differ by more than a hundredth."""
 
@@ -38,21 +38,22 @@ OTHER_LENS = (
 def to_body(
     source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
 ) -> Estimate:
-    """Put what a regressor said on a body model.
+    """Put what a regressor stored on a body model.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         camera: One camera, or one a body, in whose frame the source's translation and joints are.
-        body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in body.
-            A model of the source's own family takes the parameters as they are.
+        body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in
+            body. A model of the source's own family takes the parameters as they are.
         image_index: (B,) which image each body is seen in; None: all in the first.
 
     Returns:
-        The estimate; its notes say what was fitted and how well, and what of the source contradicts itself (`refine.transfer.agreement`).
+        The estimate; its notes say what was fitted and how well, and what of the source contradicts itself
+        (`refine.transfer.agreement`).
 
     Raises:
-        InputError: The source has neither a translation nor joints, or no row whose values are finite and whose place a camera
-            can see, or the number of cameras is neither one nor that of the bodies.
+        InputError: The source has neither a translation nor joints, or no row whose values are finite and whose place a
+            camera can see, or the number of cameras is neither one nor that of the bodies.
     """
     return check_places(on_trial(source, camera, body, image_index))
 
@@ -60,9 +61,12 @@ def to_body(
 def on_trial(
     source: Source, camera: Camera, body: SkinnedBody | None = None, image_index: Int[Tensor, "B"] | None = None
 ) -> Estimate:
-    """Put what a regressor said on a body model without asking whether a camera can see it there: `to_body` before its last step.
+    """Put a source on a body model as `to_body` does, but do not check that a camera can see it there.
 
     For a format that has yet to find out where its people are, or which camera they belong to.
+
+    Raises:
+        InputError: As for `to_body`, but for the place.
     """
     count = len(source)
     if len(camera) not in (1, count):
@@ -96,7 +100,8 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
         The estimate with that camera, its translation moved along.
 
     Raises:
-        InputError: The number of cameras is neither one nor that of the bodies, or one of them has a `camera_from_world`.
+        InputError: The number of cameras is neither one nor that of the bodies, or one of them has a
+            `camera_from_world`.
     """
     count = len(estimate)
     if len(camera) not in (1, count):

@@ -2,9 +2,9 @@
 
     misfit = max_n |X_n - (k P_n + t)|,   k > 0 and t by least squares over the body's own joints,   no rotation
 
-P are a mean body's points in the source's own rotations, X the stored ones. They are wrong where a misfit is beyond its limit, or two
-points lie the other way round, (X_m - X_n) · (P_m - P_n) < 0. The first is blind to a swap of neighbours; the second to nothing that
-two people's bones can differ by.
+P are a mean body's points in the source's own rotations, X the stored ones. They are wrong where a misfit is beyond its
+limit, or two points lie the other way round, (X_m - X_n) · (P_m - P_n) < 0. The first is blind to a swap of neighbours;
+the second to nothing that two people's bones can differ by.
 
 Source: derived here; where P lie: `refine/transfer/joint_orders.py`.
 """
@@ -22,19 +22,21 @@ from refine.estimate.usable import without_numbers
 from refine.transfer.joint_orders import OWN, Names, posed_points
 
 MISFIT_M = 0.08
-"""How far a joint may lie from where the rotations put it on a mean body: in stored results bones and definitions differ by 40 mm."""
+"""How far a joint may lie from where the rotations put it on a mean body: in stored results bones and definitions
+differ by 40 mm."""
 
 BEYOND_M = 0.12
-"""The same for points beyond the body's own joints: fingers on a mean hand nobody knows, a face that speaks."""
+"""The same for points beyond the body's own joints: fingers on a mean hand that is not known, a face in motion."""
 
 APART_M = 0.06
 """Points nearer to each other than this are not asked which way round they lie."""
 
 INVERTED = -0.25
-"""(X_m - X_n) · (P_m - P_n) over |P_m - P_n|² of points the other way round: -1 of two that were swapped, 1 of two that were not."""
+"""(X_m - X_n) · (P_m - P_n) over |P_m - P_n|² of points the other way round: -1 of two that were swapped, 1 of two that
+were not."""
 
 FEWEST = 6
-"""Points below which nothing can be said."""
+"""Fewer points than this are not judged."""
 
 CHUNK = 256
 """Bodies looked at together; pairs of 140 points of these are 20 MB."""
@@ -94,7 +96,7 @@ def fit(points: Float[Tensor, "B L 3"], names: Sequence[str], source: Source) ->
 
 
 def _fit(stored: Tensor, predicted: Tensor, limits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return misfit (b,) m, the worst point (b,), and whether (b, n, 3) are wrong; points of the least limit are the body's."""
+    """Return misfit (b,) m, worst point (b,), and whether (b, n, 3) are wrong; the least limit is the body's."""
     body = limits == limits.min()
     x, p = (part - part[:, body].mean(1, keepdim=True) for part in (stored, predicted))
     size = ((x * p)[:, body].sum((1, 2)) / (p * p)[:, body].sum((1, 2))).clamp(min=0)

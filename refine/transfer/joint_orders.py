@@ -5,7 +5,8 @@
 Joints hang on their parents, everything else on the joint that carries it. Offsets are the mean body's: a person's own
 bones differ from them by a centimetre or two after scaling (three stored people of two systems: 20 mm at most).
 
-    BODY25_OF_SMPL     OpenPose's BODY_25 as SMPL wrappers fill it: 14 of SMPL's own joints, face and feet from the surface
+    BODY25_OF_SMPL     OpenPose's BODY_25 as SMPL wrappers fill it: 14 of SMPL's own joints, face and feet from the
+                       surface
     HMR2_44            the same and 19 regressed points (SMPL_to_J19): HMR2, TokenHMR, PHALP (whose 45th is zeros)
     SPIN49             the same and nose, eyes and ears again: SPIN, EFT, PyMAF-X, POCO
     SMPL45, SMPLX127   the model's own, and what the package smplx picks from its surface: CLIFF; D-PoSE, Multi-HMR
@@ -39,7 +40,8 @@ BODY25_OF_SMPL: Names = tuple("pelvis" if name == "mid_hip" else name for name i
 """SMPL wrappers' middle hip is SMPL's pelvis, their neck and hips are SMPL's too."""
 
 _LSP14 = (
-    "right_ankle", "right_knee", "right_hip_lsp", "left_hip_lsp", "left_knee", "left_ankle", "right_wrist", "right_elbow",
+    "right_ankle", "right_knee", "right_hip_lsp", "left_hip_lsp", "left_knee", "left_ankle", "right_wrist",
+    "right_elbow",
     "right_shoulder", "left_shoulder", "left_elbow", "left_wrist", "neck_lsp", "head_top",
 )  # fmt: skip
 _REGRESSED = ("pelvis_mpii", "thorax_mpii", "spine_h36m", "jaw_h36m", "head_h36m")
@@ -84,40 +86,52 @@ OSX137: Names = tuple(SMPLX127[place] for place in _OF_THE_LAYER) + ("",) * 70
 """Of the layer's 127 and 17 more; the last 70 are points of the face."""
 
 ORDERS: dict[str, Names] = {
-    "SMPL": SMPL24, "SMPL and its picked vertices": SMPL45, "ROMP's 71": ROMP71, "SMPL-H": SMPLH52, "SMPL-H and its picked vertices": SMPLH73,
+    "SMPL": SMPL24, "SMPL and its picked vertices": SMPL45, "ROMP's 71": ROMP71, "SMPL-H": SMPLH52,
+    "SMPL-H and its picked vertices": SMPLH73,
     "SMPL-X": SMPLX55, "SMPL-X and its picked vertices": SMPLX127, "OSX's 137": OSX137, "BODY_25": BODY25_OF_SMPL,
-    "BODY_25 and 19 regressed joints": HMR2_44, "SPIN's 49": SPIN49, "Human3.6M's 17": H36M17, "Human3.6M's 17, right leg first": H36M17_RIGHT_FIRST,
+    "BODY_25 and 19 regressed joints": HMR2_44, "SPIN's 49": SPIN49, "Human3.6M's 17": H36M17,
+    "Human3.6M's 17, right leg first": H36M17_RIGHT_FIRST,
     "COCO's 17": COCO17, "SMPL's body": SMPL22,
 }  # fmt: skip
-"""The known orders by the words they are spoken of."""
+"""The known orders by their titles in messages."""
 
 OWN = {"smpl": SMPL24, "smplh": SMPLH52, "smplx": SMPLX55, "anny": SMPLX55}
 """Each model's own joints."""
 
 _BY_COUNT = {
-    ("smpl", 45): SMPL45, ("smpl", 71): ROMP71, ("smplh", 73): SMPLH73, ("smplx", 127): SMPLX127, ("smplx", 144): SMPLX127,
+    ("smpl", 45): SMPL45, ("smpl", 71): ROMP71, ("smplh", 73): SMPLH73, ("smplx", 127): SMPLX127,
+    ("smplx", 144): SMPLX127,
 }  # fmt: skip
 
 SMPL_OFFSETS_M = (
-    (0.0, 0.0, 0.0), (0.060, -0.085, -0.016), (-0.060, -0.085, -0.016), (0.0, 0.125, -0.038), (0.043, -0.386, 0.0), (-0.043, -0.386, 0.0),
-    (0.0, 0.138, 0.027), (-0.017, -0.424, -0.036), (0.017, -0.424, -0.036), (0.0, 0.056, 0.003), (0.038, -0.062, 0.126), (-0.038, -0.062, 0.126),
-    (-0.010, 0.212, -0.034), (0.078, 0.114, -0.022), (-0.078, 0.114, -0.022), (0.010, 0.089, 0.050), (0.118, 0.046, -0.014),
-    (-0.118, 0.046, -0.014), (0.258, -0.016, -0.027), (-0.258, -0.016, -0.027), (0.267, 0.010, -0.006), (-0.267, 0.010, -0.006),
+    (0.0, 0.0, 0.0), (0.060, -0.085, -0.016), (-0.060, -0.085, -0.016), (0.0, 0.125, -0.038), (0.043, -0.386, 0.0),
+    (-0.043, -0.386, 0.0),
+    (0.0, 0.138, 0.027), (-0.017, -0.424, -0.036), (0.017, -0.424, -0.036), (0.0, 0.056, 0.003), (0.038, -0.062, 0.126),
+    (-0.038, -0.062, 0.126),
+    (-0.010, 0.212, -0.034), (0.078, 0.114, -0.022), (-0.078, 0.114, -0.022), (0.010, 0.089, 0.050),
+    (0.118, 0.046, -0.014),
+    (-0.118, 0.046, -0.014), (0.258, -0.016, -0.027), (-0.258, -0.016, -0.027), (0.267, 0.010, -0.006),
+    (-0.267, 0.010, -0.006),
     (0.085, -0.010, -0.015), (-0.085, -0.010, -0.015),
 )  # fmt: skip
 """Rest offset of each of SMPL's joints from its parent, m: x left, y up, z front."""
 
 _MIDDLE = {
     "nose": (15, (0.0, 0.055, 0.105)), "neck_lsp": (12, (0.0, 0.012, 0.015)), "head_top": (15, (0.0, 0.2, -0.03)),
-    "pelvis_mpii": (0, (0.0, 0.03, -0.022)), "thorax_mpii": (9, (0.0, 0.17, -0.017)), "spine_h36m": (9, (0.0, -0.027, -0.031)),
+    "pelvis_mpii": (0, (0.0, 0.03, -0.022)), "thorax_mpii": (9, (0.0, 0.17, -0.017)),
+    "spine_h36m": (9, (0.0, -0.027, -0.031)),
     "jaw_h36m": (15, (0.0, 0.013, 0.035)), "head_h36m": (15, (0.0, 0.125, -0.025)),
 }  # fmt: skip
 _LEFT = {
     "eye": (15, (0.034, 0.09, 0.065)), "ear": (15, (0.076, 0.06, -0.028)), "big_toe": (10, (-0.045, 0.003, 0.074)),
-    "small_toe": (10, (0.032, -0.011, 0.025)), "heel": (7, (0.015, -0.05, -0.065)), "hip_lsp": (0, (0.14, 0.03, -0.005)),
-    "hip_h36m": (0, (0.147, 0.039, -0.017)), "knee_h36m": (4, (0.006, 0.041, -0.012)), "ankle_h36m": (7, (0.015, 0.038, -0.028)),
-    "shoulder_h36m": (16, (-0.043, -0.011, 0.025)), "elbow_h36m": (18, (0.01, 0.045, 0.013)), "wrist_h36m": (20, (-0.014, 0.01, 0.028)),
-    "thumb4": (20, (0.11, -0.025, 0.095)), "index4": (20, (0.187, -0.01, 0.027)), "middle4": (20, (0.196, -0.005, -0.013)),
+    "small_toe": (10, (0.032, -0.011, 0.025)), "heel": (7, (0.015, -0.05, -0.065)),
+    "hip_lsp": (0, (0.14, 0.03, -0.005)),
+    "hip_h36m": (0, (0.147, 0.039, -0.017)), "knee_h36m": (4, (0.006, 0.041, -0.012)),
+    "ankle_h36m": (7, (0.015, 0.038, -0.028)),
+    "shoulder_h36m": (16, (-0.043, -0.011, 0.025)), "elbow_h36m": (18, (0.01, 0.045, 0.013)),
+    "wrist_h36m": (20, (-0.014, 0.01, 0.028)),
+    "thumb4": (20, (0.11, -0.025, 0.095)), "index4": (20, (0.187, -0.01, 0.027)),
+    "middle4": (20, (0.196, -0.005, -0.013)),
     "ring4": (20, (0.178, -0.008, -0.045)), "pinky4": (20, (0.138, -0.016, -0.077)),
 }  # fmt: skip
 """The joint on the left that carries a point, and its rest offset from that (m); the right side is the mirror image."""
@@ -126,7 +140,7 @@ _OTHER_SIDE = {7: 8, 10: 11, 4: 5, 16: 17, 18: 19, 20: 21, 0: 0, 15: 15}
 
 
 def names_of(model: str, count: int) -> Names:
-    """Return what a list of `count` joints is that begins with a model's own: each joint's name, "" where nobody knows.
+    """Return what a list of `count` joints is that begins with a model's own: each joint's name, "" where not known.
 
     Args:
         model: "smpl", "smplh", "smplx" or "anny"; another has no names.

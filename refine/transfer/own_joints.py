@@ -1,4 +1,4 @@
-"""A model's own joints from lists that hold some of them (BODY_25, SPIN's 49, HMR2's 44, OSX's 137), or none (Human3.6M's 17).
+"""A model's own joints from lists that hold some of them (BODY_25, SPIN's 49, ...) or none (Human3.6M's 17).
 
     neck from pelvis:   X12 - X0 = Σ G_parent k o + r,   each of the four bones takes r/4
     others:             X_j = X_parent + G_parent k o_j
@@ -6,8 +6,8 @@
 
 with o the mean rest offsets, G global rotations, k the person's size and P a mean body's joints in the pose.
 
-What the list holds is kept to the bit; spine, collars, feet (and in SMPL's lists head and hands) are put where the pose and the mean
-body have them, a centimetre or two from where they are. k is the ratio of the limbs' lengths.
+What the list holds is kept to the bit; spine, collars, feet (and in SMPL's lists head and hands) are put where the pose
+and the mean body have them, a centimetre or two from where they are. k is the ratio of the limbs' lengths.
 
 Source: derived here; orders and mean offsets: `refine/transfer/joint_orders.py`.
 """

@@ -1,10 +1,13 @@
 """The model file a source's numbers belong to, read the way the source means them.
 
     file           the family's, of the source's gender, where it is on this machine; else the built-in body
-    coefficients   as many as the source has and the file holds; eleven are SMPL+A's where the child template lies beside the file
-    mean hand      hand poses stand on the model's mean hand, or on a flat one (`flat_hand_mean`): the stored joints tell which
+    coefficients   as many as the source has and the file holds; eleven are SMPL+A's where the child template lies
+                   beside the file
+    mean hand      hand poses stand on the model's mean hand, or on a flat one (`flat_hand_mean`): the stored joints
+                   tell which
 
-Without joints: coefficients of the hand space stand on the mean hand they were learned about, axis-angles on a flat one.
+Without joints: coefficients of the hand space stand on the mean hand they were learned about, axis-angles on a flat
+one.
 
 Source: the package smplx, `body_models.py` (`pose_mean`, `use_pca`); age: Patel et al., AGORA, CVPR 2021 (SMPL+A).
 """
@@ -26,14 +29,15 @@ AGED = 11
 """Ten shape coefficients and SMPL+A's age."""
 
 SAME_RAD = 1e-4
-"""Hands of `full_pose` that differ from the hand poses by less than this are the same (rounding of float32, text files)."""
+"""Hands of `full_pose` that differ from the hand poses by less than this are the same (rounding of float32, text
+files)."""
 
 
 def own_body(source: Source) -> SkinnedBody:
     """Return the source's own model where its file is found (`refine.body.find_model`), else the built-in body.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
 
     Returns:
         The body, float32 on the CPU.
@@ -54,8 +58,9 @@ def body_for(source: Source, name_or_path: str | Path) -> SkinnedBody:
     """Load a body the caller named so that the source's numbers mean on it what they should.
 
     Args:
-        source: The regressor's words.
-        name_or_path: As for `refine.body.load.load_body`; a folder or a family's name is searched for the source's gender first.
+        source: What the regressor stored.
+        name_or_path: As for `refine.body.load.load_body`; a folder or a family's name is searched for the source's
+            gender first.
 
     Returns:
         The body; of another family than the source's: as it is loaded by default.
@@ -73,7 +78,7 @@ def suits(source: Source, body: SkinnedBody) -> bool:
     """Say whether a body loaded by default is the one `body_for` would return for the source.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         body: A body.
 
     Returns:

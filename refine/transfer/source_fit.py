@@ -1,13 +1,15 @@
-"""A source put on a body: its own family takes the parameters as they are, another gets the pose, and a fitted shape and place.
+"""Puts a source on a body: its own family takes the parameters, another the pose, with fitted shape and place.
 
 At fixed rotations every joint is linear in shape, so with joints T stored by the regressor, relative to its pelvis,
 
-    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,     translation = k T_0 - J_0(shape)
+    (shape, k) = argmin Σ_j |B_j shape + b_j - k (T_j - T_0)|² / σ² + |shape|² + (log k)²/σ_k²,
+    translation = k T_0 - J_0(shape)
 
-is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape space 1/k, the
-*scene scale*, is free: body and distance grow together and the picture stays the same.
+is one small solve a body (`refine/body/size.py`). An adult's size is shape and k = 1; for a child on an adult's shape
+space 1/k, the *scene scale*, is free: body and distance grow together and the picture stays the same.
 
-Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL, 2015).
+Source: derived here; the rotations are shared because both skeletons follow SMPL's convention (Loper et al., SMPL,
+2015).
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ from refine.geometry import rotation
 from refine.state import Bodies
 
 JOINT_SIGMA_M = 0.01
-"""How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a centimetre."""
+"""How well one skeleton's joint can stand for another's (m): joint centres of different models differ by about a
+centimetre."""
 
 SAID_PEOPLE = 5
 """So many people are named one by one in a note."""
@@ -41,7 +44,8 @@ class Fitted:
     Attributes:
         bodies: Pose, shape, expression, translation on the body, camera frame, m.
         scale: (B,) size of the source's scene in units of the body's: source pelvis = scale · pelvis. 1 for adults.
-        distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where none are stored.
+        distance_m: (B,) mean distance of the first 22 joints from the stored ones, in the source's scale; NaN where
+            none are stored.
         notes: What was decided, a sentence each.
     """
 
@@ -55,7 +59,7 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
     """Return the source's bodies on a model: directly in its own family, else by copying the pose and fitting the rest.
 
     Args:
-        source: The regressor's words.
+        source: What the regressor stored.
         body: The model.
 
     Returns:
@@ -70,7 +74,7 @@ def fit_bodies(source: Source, body: SkinnedBody) -> Fitted:
 
 
 def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
-    """The refined bodies that stand beside the source's words, and the words where they have been changed since."""
+    """Return the refined bodies stored beside the source's parameters, and these where they were changed since."""
     rows, changed = found.valid.nonzero()[:, 0], (~found.valid).nonzero()[:, 0]
     like = body.template
     bodies, scale, notes = found.bodies.to(like.device, like.dtype), found.scale.to(like), []
@@ -81,7 +85,10 @@ def _restored(source: Source, body: SkinnedBody, found: Found) -> Fitted:
         parts = ("pose", "shape", "expression", "translation")
         bodies = Bodies(*(getattr(bodies, part).index_copy(0, changed, getattr(fresh.bodies, part)) for part in parts))
         scale = scale.index_copy(0, changed, fresh.scale)
-        said = f"Parameters were changed after refine wrote them: the refined body beside them is not used, people {_people(changed)}."
+        said = (
+            "Parameters were changed after refine wrote them: the refined body beside them is not used, people "
+            f"{_people(changed)}."
+        )
         notes += [said, *fresh.notes]
     return Fitted(bodies, scale, _distance(body, bodies, source, scale), tuple(notes))
 
@@ -93,7 +100,7 @@ def _people(rows: Tensor) -> str:
 
 
 def _direct(source: Source, body: SkinnedBody) -> Fitted:
-    """The source's parameters on a model of its own family, as they are."""
+    """Return the source's parameters on a model of its own family, as they are."""
     like = body.template
     rest = body.rest_bodies(len(source))
     shape, expression = _padded(source.betas, rest.shape), _padded(source.expression, rest.expression)
@@ -111,7 +118,8 @@ def _direct(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(f"Hand poses are added to the mean hand of {body.name} (flat_hand_mean=False).")
     if source.betas.shape[1] > rest.shape.shape[1]:
         notes.append(
-            f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut to them."
+            f"{body.name} has {rest.shape.shape[1]} shape coefficients; the source's {source.betas.shape[1]} are cut "
+            "to them."
         )
     return Fitted(
         bodies, like.new_ones(len(source)), _distance(body, bodies, source, like.new_ones(len(source))), tuple(notes)
@@ -139,7 +147,7 @@ def _with_hand_coefficients(source: Source, body: SkinnedBody, pose: Tensor) -> 
 
 
 def hands_are_relative(source: Source) -> bool:
-    """Say whether the source has hand poses that may stand on a mean hand: axis-angles and coefficients may, matrices not."""
+    """Say whether the source's hand poses may stand on a mean hand: axis-angles and coefficients may, matrices not."""
     if source.hand_mean:
         return source.hand_mean == "mean"
     hands = [source.arrays.get(f"{side}_hand_pose") for side in ("left", "right")]
@@ -180,7 +188,8 @@ def _transferred(source: Source, body: SkinnedBody) -> Fitted:
         notes.append(f"Hands stored as coefficients mean nothing without the {source.model} file: they are flat here.")
     elif source.hand_mean == "mean":
         notes.append(
-            f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too straight."
+            f"The fingers stand on the mean hand of the {source.model} file, which is not here: they are a little too "
+            "straight."
         )
     notes += scale_notes(scale.masked_fill(lost, 1.0), body)
     return Fitted(bodies, scale, distance, tuple(notes))
@@ -210,8 +219,8 @@ def scale_notes(scale: Float[Tensor, "B"], body: SkinnedBody) -> list[str]:
         if size != 1:
             who = "a child's size" if size < 1 else "larger than people are"
             sentences.append(
-                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and distance are "
-                f"divided by that, which leaves the picture as it is."
+                f"Person {row + 1} is {size:.2f} times as large as the shape of {body.name} reaches, {who}: body and "
+                "distance are divided by that, which leaves the picture as it is."
             )
     return sentences
 

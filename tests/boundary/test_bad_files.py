@@ -1,4 +1,4 @@
-"""Broken, foreign and hostile result and keypoint files: an error that says what to do, nothing run and nothing written half."""
+"""Broken, foreign and hostile result and keypoint files: an error says what to do, nothing runs."""
 
 import json
 import pickle
@@ -13,7 +13,7 @@ import torch
 from refine.errors import InputError
 from refine.formats.find import read, write
 from refine.formats.parameters import read_parameters
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from tests.layouts import bev, romp
 from tests.layouts.bev import bev_results
 from tests.layouts.parameters import smpl_parameters

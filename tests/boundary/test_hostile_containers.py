@@ -1,4 +1,4 @@
-"""Hostile numpy, zip, torch and JSON files at every door: each is refused in one way, quickly, and nothing in them runs."""
+"""Hostile numpy, zip, torch and JSON files are refused in one way, quickly, and nothing in them runs."""
 
 import bz2
 import gzip
@@ -27,7 +27,7 @@ from refine.files.checkpoint import read_checkpoint, read_weights
 from refine.files.npz import read_arrays, read_object
 from refine.files.pickled import read_json, read_pickled
 from refine.formats.find import formats, read
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 
 CANARY = "canary-of-hostile-containers"
 """Made in the working directory by whatever is run."""

@@ -1,4 +1,4 @@
-"""Model files that try to run something, to exhaust the machine, or to be what they are not: refused, and nothing runs."""
+"""Model files that try to run something, to exhaust the machine, or to be what they are not are refused."""
 
 import os
 import pickle
@@ -54,7 +54,8 @@ def gadgets(canary: Path) -> dict[str, Any]:
 
 
 GADGETS = (
-    "os.system", "eval", "exec", "subprocess", "getattr", "numpy.load", "numpy.fromfile", "pickle.loads", "pathlib", "nested",
+    "os.system", "eval", "exec", "subprocess", "getattr", "numpy.load", "numpy.fromfile", "pickle.loads", "pathlib",
+    "nested",
 )  # fmt: skip
 
 
@@ -111,7 +112,10 @@ def _text(text: str) -> bytes:
 
 def test_one_pickle_cannot_change_how_the_next_is_read() -> None:
     """BUILD on a class or function would write into it, were it a real one."""
-    poison = b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00pathX\x01\x00\x00\x00zsb0c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
+    poison = (
+        b"\x80\x02cnumpy\ndtype\n}X\x04\x00\x00\x00pathX\x01\x00\x00\x00zsb0"
+        b"c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
+    )
     with pytest.raises(InputError):
         unpickle(poison, "file", BODY_MODELS)
     array = np.arange(6.0).reshape(2, 3)
@@ -150,7 +154,7 @@ def test_pickles_built_to_exhaust_the_machine_are_refused(data: bytes, reason: s
     ids=["a memo slot far out", "deep tuples left over", "tuples of tuples", "a deep tuple for an array"],
 )
 def test_pickles_that_are_deep_or_sparse_cost_nothing_and_are_no_model(data: bytes, tmp_path: Path) -> None:
-    """No memo slot takes memory before it is filled, and nothing hashes, compares or prints a nested tuple to its ground."""
+    """No memo slot takes memory before it is filled, and no nested tuple is hashed, compared or printed in full."""
     path = tmp_path / "SMPL_NEUTRAL.pkl"
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"SMPL_NEUTRAL\.pkl"):

@@ -1,4 +1,4 @@
-"""JSON as editors save it: every door that reads JSON takes each encoding, and an error says where the text goes wrong."""
+"""JSON as editors save it: every reader takes each encoding, and an error says where the text goes wrong."""
 
 import codecs
 import json
@@ -14,7 +14,7 @@ from refine.files.json_file import read_json
 from refine.files.json_head import begins_with
 from refine.formats.find import read
 from refine.geometry.intrinsics import read_intrinsics
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from tests.layouts import easymocap, eft, hand4whole
 
 ENCODINGS: dict[str, Callable[[str], bytes]] = {
@@ -61,13 +61,7 @@ def test_results_are_read_in_any_encoding(layout: ModuleType, encoding: str, tmp
 
 
 EARLY = ['{"people": [', "[1, 2", '{"a": "wor', "[tru", "[1,", '{"a"', "{", "[-"]
-WRONG = {
-    "[1, 2,]": (1, 7),
-    "{'a': 1}": (1, 2),
-    '{"a": 1}\n}': (2, 1),
-    '{"a": 1,\n "b": x}': (2, 7),
-    "nothing": (1, 1),
-}
+WRONG = {"[1, 2,]": (1, 7), "{'a': 1}": (1, 2), '{"a": 1}\n}': (2, 1), '{"a": 1,\n "b": x}': (2, 7), "nothing": (1, 1)}
 
 
 @pytest.mark.parametrize("text", EARLY)
@@ -96,7 +90,8 @@ def test_a_text_that_is_wrong_says_where_and_is_not_called_truncated(text: str, 
     [
         (b"", "an empty file"), (codecs.BOM_UTF16_LE, "an empty file"), (b" \r\n", "an empty file"),
         (b"\x93NUMPY\x01\x00v", "an npy file"), (b"\x80\x04\x95\xff", "a pickle"),
-        (b'{"a": "\xff\xfe\xfd and more"}', r"no text \(utf-8, from byte 7 on\)"), (b'{"a": "\xe4\xb8', "within a character"),
+        (b'{"a": "\xff\xfe\xfd and more"}', r"no text \(utf-8, from byte 7 on\)"),
+        (b'{"a": "\xe4\xb8', "within a character"),
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_named(data: bytes, words: str, tmp_path: Path) -> None:

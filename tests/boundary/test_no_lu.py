@@ -22,7 +22,7 @@ TENSOR_METHODS = frozenset("inverse det slogdet logdet lu lu_solve".split())
 
 SMALL = Counter(
     {
-        ("refine/conversion/closed_form.py", "det"): 1,  # 3 x 3, a handedness
+        ("refine/transfer/surface/closed_form.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/formats/_fitted_surface.py", "solve"): 1,  # 3 x 3, a blend of rotations
         ("refine/formats/_smpl_parts.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/evaluate/metrics.py", "det"): 1,  # 3 x 3, a handedness

@@ -1,6 +1,7 @@
 """What every keypoint format must do; the tests walk `refine/keypoints/formats`, so a new file there is tested at once.
 
-`tests/detector_outputs.py` makes what each detector returns or saves from drawn points, and how each says that nobody was found.
+`tests/detector_outputs.py` makes what each detector returns or saves from drawn points, and how each says that nobody
+was found.
 """
 
 import io
@@ -14,22 +15,30 @@ import torch
 
 from refine.body.keypoint_names import SETS
 from refine.errors import InputError
+from refine.inputs.keypoint_files import read_keypoints
 from refine.keypoints.formats import KeypointFormat
-from refine.keypoints.formats.find import keypoint_formats, read_keypoints
-from tests.detector_outputs import ASKED, NOBODY, OUTPUTS, SIZE, Results, points
+from refine.keypoints.formats.find import keypoint_formats
+from tests.detector_outputs import SIZE, Results, points
+from tests.detector_tables import ASKED, NOBODY, OUTPUTS
 
 REFUSED = ("movenet",)
 """Formats that are known only to say what to pass instead."""
 
 EXACT = ("openpose", "arrays", "mediapipe", "detectron2", "easymocap", "frames")
-"""Formats whose body counts from the image's corner already, or shares of it: nothing is added. The other's get half a pixel."""
+"""Formats whose body counts from the image's corner already, or shares of it: nothing is added. The other's get half a
+pixel."""
 
 JUNK = [
-    None, 5, 2.5, True, "text", b"bytes", {}, {"a": 1}, [1, 2], [[]], [{}], [None], [[None]], (1, 2), {"people": 3}, {"instance_info": 3}, object(),
-    {"annotations": 1, "images": []}, {"keypoints": 1, "scores": 2}, {"landmarks": [1]}, (np.zeros(3), np.zeros(3)), [{"keypoints": []}],
-    {"predictions": [[], []]}, [[{"x": 1, "y": 2}] * 5], {"canvas_width": 3}, {"annots": 3}, {"instances": 4}, {"frames": 3}, {"frames": []},
-    {"0": 1, "1": 2}, {1: None}, [{"frame": 1}], [{"frame": [1], "people": []}], {"a.jpg": 3}, {"keypoints": [], "scores": []}, np.zeros(0), np.array("x"),
-    np.array(None, dtype=object), torch.zeros(()), [[1, 2], [3]], {"keypoints": None, "scores": None}, {"skeleton": {}, "keypoints": 3},
+    None, 5, 2.5, True, "text", b"bytes", {}, {"a": 1}, [1, 2], [[]], [{}], [None], [[None]], (1, 2), {"people": 3},
+    {"instance_info": 3}, object(),
+    {"annotations": 1, "images": []}, {"keypoints": 1, "scores": 2}, {"landmarks": [1]}, (np.zeros(3), np.zeros(3)),
+    [{"keypoints": []}],
+    {"predictions": [[], []]}, [[{"x": 1, "y": 2}] * 5], {"canvas_width": 3}, {"annots": 3}, {"instances": 4},
+    {"frames": 3}, {"frames": []},
+    {"0": 1, "1": 2}, {1: None}, [{"frame": 1}], [{"frame": [1], "people": []}], {"a.jpg": 3},
+    {"keypoints": [], "scores": []}, np.zeros(0), np.array("x"),
+    np.array(None, dtype=object), torch.zeros(()), [[1, 2], [3]], {"keypoints": None, "scores": None},
+    {"skeleton": {}, "keypoints": 3},
     [{"keypoints": {"x": 1}}], [{"image_id": None, "keypoints": None}],
 ]  # fmt: skip
 
@@ -125,7 +134,8 @@ def as_json(value: Any) -> Any:
 
 SAVED = [
     case for case in OUTPUTS
-    if case not in ("openpose, datum", "ultralytics", "ultralytics, one result", "ultralytics, keypoints", "mmpose, samples", "mediapipe", "mediapipe, a list", "supervision", "detectron2")
+    if case not in ("openpose, datum", "ultralytics", "ultralytics, one result", "ultralytics, keypoints",
+        "mmpose, samples", "mediapipe", "mediapipe, a list", "supervision", "detectron2")
 ]  # fmt: skip
 """Content of lists, dictionaries, arrays and tensors; the others are objects."""
 

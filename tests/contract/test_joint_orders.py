@@ -1,41 +1,28 @@
-"""What a file or an output says twice must agree: the joints of every format and adapter are held against its rotations."""
+"""The joints of every format and adapter are held against its rotations."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-import refine.transfer
-from refine.body import SkinnedBody, pose_body
 from refine.body.keypoint_names import SMPL22, SMPL24
-from refine.estimate import Estimate, Source
-from refine.formats.find import formats, read, write
-from refine.geometry.camera import Camera
-from refine.inspection.result_file import inspect
-from refine.plugin.adapters.find import regressor, regressors
+from refine.estimate import Estimate
+from refine.formats.find import formats, read
+from refine.plugin.adapters.find import regressors
 from refine.transfer.agreement import agreeing
 from refine.transfer.joint_fit import MISFIT_M, fit
-from refine.transfer.joint_orders import HMR2_44, ORDERS, OWN, names_of, posed_points
-from tests import joblib_layout
-from tests.contract.test_formats import LAYOUTS, example, refined
-from tests.layouts import phalp
-from tests.layouts.bev import bev_results
-from tests.layouts.cliff import arrays as cliff_arrays
+from refine.transfer.joint_orders import ORDERS, OWN, posed_points
+from tests.format_examples import LAYOUTS
+from tests.handed_joints import Handed, handed, named, of_adapter, of_format, permutations
 from tests.layouts.parameters import smpl_parameters
-from tests.layouts.romp import romp_results
-from tests.regressor_files import HEIGHT, PARENTS, WIDTH, skeleton
-from tests.regressor_outputs import EXAMPLES
-
-MOVED_M = 0.1
-"""A permutation must be noticed that moves a joint farther than this."""
+from tests.regressor_files import PARENTS
 
 STORING = {
-    "bev", "bev_flat", "cliff", "hybrik", "multihmr_humans", "nlf", "parameters", "phalp", "prompthmr", "pymafx", "refine_npz", "romp", "romp_flat",
+    "bev", "bev_flat", "cliff", "hybrik", "multihmr_humans", "nlf", "parameters", "phalp", "prompthmr", "pymafx",
+    "refine_npz", "romp", "romp_flat",
     "romp_video", "sam3dbody", "sam3dbody_people", "spin", "vibe",
 }  # fmt: skip
 """Formats whose files hold joints beside rotations, or (SAM 3D Body) beside a surface."""
@@ -44,83 +31,12 @@ RETURNING = {"dpose", "hmr2", "multihmr", "perspose", "poco", "smplestx", "token
 """Adapters whose outputs hold joints."""
 
 
-@dataclass
-class Handed:
-    """What a reader handed over before anything was looked at."""
-
-    source: Source
-    camera: Camera
-    estimate: Estimate
-
-
-def handed(make: Callable[[], Estimate], monkeypatch: pytest.MonkeyPatch) -> Handed:
-    """Read or adapt something, and keep what it handed to `to_body` first."""
-    seen: list[tuple[Source, Camera]] = []
-
-    def watched(source: Source, camera: Camera, body: SkinnedBody) -> Source:
-        seen.append((source, camera))
-        return agreeing(source, camera, body)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(refine.transfer, "agreeing", watched)
-        estimate = make()
-    return Handed(*seen[-1], estimate)
-
-
-def of_format(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, people: int = 2) -> Handed:
-    return handed(example(name, folder, people).read, monkeypatch)
-
-
-def of_adapter(name: str, monkeypatch: pytest.MonkeyPatch, people: int = 2) -> Handed:
-    made = EXAMPLES[name](people)
-    return handed(lambda: regressor(name).estimate(made.output, made.batch), monkeypatch)
-
-
 @pytest.fixture(params=[*LAYOUTS, *(f"adapter {name}" for name in regressors())])
 def found(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Handed]:
     name = str(request.param)
     if name.startswith("adapter "):
         return name, of_adapter(name.removeprefix("adapter "), monkeypatch)
     return name, of_format(name, tmp_path, monkeypatch)
-
-
-def named(source: Source) -> tuple[str, ...]:
-    assert source.joints is not None
-    return source.joint_names or names_of(source.model, source.joints.shape[1])
-
-
-def permutations(source: Source, count: int, seed: int) -> Iterator[Tensor]:
-    """Orders (L,) that move a known joint far: all shuffled, two or three exchanged, shifted, left for right."""
-    assert source.joints is not None
-    names, draw = named(source), torch.Generator().manual_seed(seed)
-    length, known = len(names), set(posed_points(source.pose[:1], source.model)[0])
-    places = [place for place, name in enumerate(names) if name in known]
-    tried = 0
-    while tried < count:
-        order = torch.arange(length)
-        kind = tried % 4
-        if kind == 0:
-            order = torch.randperm(length, generator=draw)
-        elif kind == 3:
-            order = order.roll(int(torch.randint(1, length, (), generator=draw)))
-        else:
-            chosen = torch.tensor(places)[torch.randperm(len(places), generator=draw)[: kind + 1]]
-            order[chosen] = order[chosen.roll(1)]
-        moved = (source.joints[:, order] - source.joints).norm(dim=2)[:, places]
-        if float(moved.amax(1).min()) > MOVED_M:
-            tried += 1
-            yield order
-        elif kind == 3:
-            tried += 1
-    yield torch.tensor([_other_side(names, place) for place in range(length)])
-
-
-def _other_side(names: tuple[str, ...], place: int) -> int:
-    """Where a list has the same joint of the other side: the n-th of that name for the n-th."""
-    side, _, part = names[place].partition("_")
-    other = {"left": "right", "right": "left"}.get(side)
-    same, there = ([n for n, name in enumerate(names) if name == f"{one}_{part}"] for one in (side, other))
-    return there[same.index(place)] if other and len(same) == len(there) else place
 
 
 def test_what_stores_joints_hands_them_over_and_says_what_they_are(found: tuple[str, Handed]) -> None:
@@ -237,116 +153,6 @@ def test_a_surface_of_another_side_is_set_aside() -> None:
             swapped[:, SMPL_VERTICES[name.replace("left", "right")]] = surface[:, vertex]
     wrong = agreeing(replace(source, vertices=swapped))
     assert wrong.vertices is None and any("vertices" in doubt for doubt in wrong.doubts)
-
-
-def permuted_file(name: str, path: Path, order: np.ndarray) -> dict[str, Any]:
-    """Write a file with joints and their pixels in another order; returns what is needed to read it."""
-    if name in ("romp", "bev"):
-        content = (romp_results if name == "romp" else bev_results)(2)
-        content |= {key: content[key][:, order] for key in ("joints", "pj2d_org")}
-        np.savez(path, results=content)
-        return {}
-    if name == "cliff":
-        content = cliff_arrays(2)
-        np.savez(path, **content | {"pred_joints": content["pred_joints"][:, order]})
-        return {"sizes": torch.tensor([[float(HEIGHT), float(WIDTH)]])}
-    if name == "parameters":
-        content = smpl_parameters(2)
-        np.savez(path, **content | {"joints": content["joints"][:, order]})
-        return {}
-    frames = phalp.frames(2)
-    for lists in frames.values():
-        for place in range(len(lists["tid"])):
-            lists["3d_joints"][place] = lists["3d_joints"][place][order]
-            lists["2d_joints"][place] = lists["2d_joints"][place].reshape(45, 2)[order].reshape(-1)
-    joblib_layout.dump(frames, path, 3)
-    return {}
-
-
-WIDTHS = {"romp": (24, 71), "bev": (24, 71), "cliff": (24, 45), "parameters": (24, 24), "phalp": (44, 45)}
-"""How many of a file's joints are exchanged here, and how many it has."""
-
-
-@pytest.mark.parametrize("name", WIDTHS)
-def test_a_file_in_an_unknown_order_is_read_without_its_joints_and_written_back(
-    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    few, whole = WIDTHS[name]
-    order = np.concatenate((np.random.default_rng(4).permutation(few), np.arange(few, whole)))
-    path = tmp_path / f"x{LAYOUTS[name].SUFFIX}"
-    known = permuted_file(name, path, order)
-    estimate = read(path, **known)
-    assert estimate.source.joints is None
-    assert any("set aside" in note for note in estimate.notes)
-    assert any("set aside" in record.message and path.name in record.message for record in caplog.records)
-    straight = read(LAYOUTS[name].write(tmp_path / f"straight{LAYOUTS[name].SUFFIX}"), **known)
-    seen, meant = (one.camera.project(one.joints[:, :1]) for one in (estimate, straight))
-    assert float((seen - meant).abs().max()) < 0.2 * float(
-        (meant - straight.camera.project(straight.joints[:, 15:16])).norm(dim=-1).max()
-    )
-    (tmp_path / "out").mkdir()
-    write(refined(estimate), tmp_path / "out" / path.name)
-    again = read(tmp_path / "out" / path.name, **known)
-    assert torch.allclose(again.source.pose, refine.transfer.refined_source(refined(estimate)).pose, atol=2e-6)
-    pelvis, wanted = (one.camera.project(one.joints[:, :1]) for one in (again, refined(estimate)))
-    assert float((pelvis - wanted).abs().max()) < 3.0  # the place is the middle of what was stored
-
-
-def test_inspect_calls_a_contradiction_suspicious(tmp_path: Path) -> None:
-    order = np.concatenate((np.random.default_rng(4).permutation(24), np.arange(24, 71)))
-    permuted_file("romp", tmp_path / "x.npz", order)
-    assert any("do not follow from the stored rotations" in line for line in inspect(tmp_path / "x.npz").suspicious)
-
-
-def test_phalps_joints_are_in_the_order_of_its_smpl_wrapper(tmp_path: Path) -> None:
-    estimate = read(phalp.write(tmp_path / "x.pkl"))
-    source = estimate.source
-    assert source.joints is not None and source.keypoints_2d is not None and not source.doubts
-    assert source.joint_names == SMPL24 + HMR2_44
-    rows = [(number, frame) for frame in range(3) for number in range(2) if (number, frame) != (0, 2)]
-    for row, (number, frame) in enumerate(rows):
-        pose = np.asarray(phalp.random_pose(1, 10 * number + frame))
-        joints, _ = skeleton(pose, 1.0 + 0.04 * number)
-        assert source.translation is not None
-        apart = np.linalg.norm(
-            source.joints[row, :22].numpy() - source.translation[row].numpy() - joints[0, :22], axis=1
-        )
-        assert apart.max() < 0.03, SMPL22[int(apart.argmax())]
-        listed = [SMPL22.index(name) for name in HMR2_44[:15] if name in SMPL22]
-        assert apart[listed].max() < 1e-4
-    assert float((estimate.camera.project(source.joints) - source.keypoints_2d).abs().max()) < 0.05
-
-
-def test_phalps_people_are_of_their_own_size_and_lie_on_their_joints(tmp_path: Path) -> None:
-    estimate = read(phalp.write(tmp_path / "x.pkl"))
-    assert estimate.source.joints is not None
-    apart = (estimate.joints[:, :22] - estimate.source.joints[:, :22]).norm(dim=2)
-    assert float(apart.mean()) < 0.03
-    assert not any("times as large" in note for note in estimate.notes)
-    vertices = estimate.vertices
-    rest = replace(estimate.bodies, pose=torch.eye(3).expand_as(estimate.bodies.pose))
-    tall = pose_body(estimate.body, rest).vertices[..., 1]
-    height = tall.amax(1) - tall.amin(1)
-    assert vertices.isfinite().all() and float(height.min()) > 1.5 and float(height.max()) < 2.0
-
-
-def test_phalps_joints_in_smpls_own_order_are_known_for_that(tmp_path: Path) -> None:
-    content = phalp.frames(2)
-    for lists in content.values():
-        for place in range(len(lists["tid"])):
-            pose = lists["smpl"][place]
-            local = np.concatenate((pose["global_orient"], pose["body_pose"]))
-            from scipy.spatial.transform import Rotation
-
-            joints, _ = skeleton(Rotation.from_matrix(local).as_rotvec()[None])
-            listed = np.concatenate((joints[0], np.repeat(joints[0, :1], 20, 0), np.zeros((1, 3))))
-            seen = listed + lists["camera"][place]
-            lists["3d_joints"][place] = listed.astype(np.float32)
-            lists["2d_joints"][place] = (5000 / 256 * seen[:, :2] / seen[:, 2:] + 0.5).reshape(-1).astype(np.float32)
-    joblib_layout.dump(content, tmp_path / "x.pkl", 3)
-    source = read(tmp_path / "x.pkl").source
-    assert any("another order, SMPL:" in doubt for doubt in source.doubts)
-    assert source.joints is not None and source.joint_names[:24] == SMPL24
 
 
 @pytest.mark.parametrize(

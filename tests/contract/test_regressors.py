@@ -1,8 +1,7 @@
-"""Every regressor's output, generated in its exact layout: seen where the system sees it, and put back in its own type."""
+"""Every regressor's output, in its exact layout: seen where the system sees it, put back in its own type."""
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.plugin.adapters import Regressor
 from refine.plugin.adapters.find import regressor, regressors
-from refine.state import State
 from refine.transfer import refined_source, with_camera
-from tests.regressor_outputs import EXAMPLES, Example
+from tests.refinements import refined
+from tests.regressor_outputs import EXAMPLES
+from tests.regressor_people import Example
 
 PX, M = 3e-3, 2e-5
 """Float32 of pixels in the thousands and of tens of metres."""
@@ -41,15 +41,6 @@ def example(name: str, count: int = 2) -> Example:
 
 def estimated(name: str, made: Example) -> Estimate:
     return regressor(name).estimate(made.output, made.batch)
-
-
-def refined(estimate: Estimate, rows: Any = slice(None)) -> Estimate:
-    """As a refinement leaves it: some joints turned and the body moved, in some rows."""
-    pose, translation = estimate.bodies.pose.clone(), estimate.bodies.translation.clone()
-    pose[rows, 16] = pose[rows, 16] @ rotation.exp(torch.tensor([0.1, -0.2, 0.15]))
-    pose[rows, 0] = pose[rows, 0] @ rotation.exp(torch.tensor([0.0, 0.1, 0.05]))
-    translation[rows] *= torch.tensor([1.05, 0.95, 1.03])
-    return replace(estimate, state=State(replace(estimate.bodies, pose=pose, translation=translation), estimate.camera))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

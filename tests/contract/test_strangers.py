@@ -14,7 +14,7 @@ from refine.commands.cli import app
 from refine.errors import InputError
 from refine.folder import keypoints as folder_keypoints
 from refine.formats.find import read
-from refine.keypoints.formats import find as keypoint_find
+from refine.inputs import keypoint_files as keypoint_find
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.folders import Folder, make_folder, run_over
 from tests.people import HEIGHT, WIDTH, Case, case

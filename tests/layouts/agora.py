@@ -1,4 +1,4 @@
-"""A submission to AGORA as AiOS writes it (`datasets/INFERENCE.py`): SMPL-X parameters and 24 joints on 3840 x 2160 px."""
+"""A submission to AGORA as AiOS writes it (`datasets/INFERENCE.py`): SMPL-X and 24 joints on 3840 x 2160 px."""
 
 import pickle
 from pathlib import Path

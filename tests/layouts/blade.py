@@ -1,4 +1,4 @@
-"""BLADE's file of one photo, as `forward_test` writes it in the default setting: the photo on a square of 1280 px, rendered at 640."""
+"""BLADE's file of one photo, as `forward_test` writes it: a square of 1280 px, rendered at 640."""
 
 from pathlib import Path
 

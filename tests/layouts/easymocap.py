@@ -1,4 +1,4 @@
-"""EasyMocap's JSON of one frame of a calibrated recording, as `write_smpl` writes it: rounded to three digits, lines ended by CR LF inside."""
+"""EasyMocap's JSON of one frame of a calibrated recording, as `write_smpl` writes it: three digits, CR LF inside."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,9 @@ CAMERA = Camera(
 """One view of the recording; the file does not hold it."""
 
 EXEMPT = {
-    "test_another_camera_leaves_every_pelvis_where_it_is_seen": "the bodies' places are in the world, not in this camera's photo",
+    "test_another_camera_leaves_every_pelvis_where_it_is_seen": (
+        "the bodies' places are in the world, not in this camera's photo"
+    )
 }
 
 

@@ -17,7 +17,7 @@ BOXES = ((200.3, 250.7, 1.334), (350.0, 240.0, 1.21), (100.5, 90.25, 0.5))
 
 
 def content(people: int = 2) -> dict[str, Any]:
-    """What the file holds: lists of numbers that were float32; two people of the first photo, the others in the second."""
+    """Lists of numbers that were float32; two people of the first photo, the others in the second."""
     draw = np.random.default_rng(2)
     rotations = Rotation.from_rotvec(random_pose(people).reshape(-1, 3)).as_matrix().reshape(people, 24, 3, 3)
     data = []

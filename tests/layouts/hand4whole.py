@@ -20,7 +20,9 @@ CAMERA = Camera(
 """The file holds none: it must be given."""
 
 EXEMPT = {
-    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": "a refined file has one more, its translation",
+    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": (
+        "a refined file has one more, its translation"
+    ),
     "test_another_camera_leaves_every_pelvis_where_it_is_seen": "the file has no camera that could be replaced",
 }
 
@@ -44,7 +46,7 @@ def content() -> dict[str, object]:
 
 
 def write(path: Path, people: int = 2) -> Path:
-    """Write the JSON, with a key of somebody else's, and the obj beside it; one person a file, whatever `people` says."""
+    """Write the JSON, with a key of somebody else's, and the obj beside it; one person a file."""
     path.write_text(json.dumps(content() | {"somebody_elses": [0, 1, 2]}))
     joints, turned = skeleton(random_pose(1))
     draw = np.random.default_rng(6)

@@ -61,7 +61,8 @@ def dataset(people: int = 2) -> dict[str, Any]:
             "transl": place,
         },
         "meta": {"gender": np.array(["female", "male"] * people)[:people]},
-        "misc": {"focal_length": np.array([[800.0, 800.0]]), "principal_point": np.array([[WIDTH / 2, HEIGHT / 2]]), "image_shape": np.array([[HEIGHT, WIDTH]])},
+        "misc": {"focal_length": np.array([[800.0, 800.0]]), "principal_point": np.array([[WIDTH / 2, HEIGHT / 2]]),
+            "image_shape": np.array([[HEIGHT, WIDTH]])},
     }  # fmt: skip
 
 

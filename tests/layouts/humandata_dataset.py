@@ -9,7 +9,9 @@ from tests.layouts.humandata import dataset
 FORMAT = "humandata"
 SUFFIX = ".npz"
 EXEMPT = {
-    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": "keypoints of the body itself are left out too",
+    "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": (
+        "keypoints of the body itself are left out too"
+    )
 }
 
 

@@ -17,9 +17,12 @@ EXEMPT = {
 }
 
 POINTS = {
-    "nose": 9120, "left_eye": 9448, "right_eye": 9929, "left_ear": 6, "right_ear": 616, "left_big_toe": 5770, "left_small_toe": 5780,
-    "left_heel": 8846, "right_big_toe": 8463, "right_small_toe": 8474, "right_heel": 8635, "left_thumb4": 5361, "left_index4": 4933,
-    "left_middle4": 5058, "left_ring4": 5169, "left_pinky4": 5286, "right_thumb4": 8079, "right_index4": 7669, "right_middle4": 7794,
+    "nose": 9120, "left_eye": 9448, "right_eye": 9929, "left_ear": 6, "right_ear": 616, "left_big_toe": 5770,
+    "left_small_toe": 5780,
+    "left_heel": 8846, "right_big_toe": 8463, "right_small_toe": 8474, "right_heel": 8635, "left_thumb4": 5361,
+    "left_index4": 4933,
+    "left_middle4": 5058, "left_ring4": 5169, "left_pinky4": 5286, "right_thumb4": 8079, "right_index4": 7669,
+    "right_middle4": 7794,
     "right_ring4": 7905, "right_pinky4": 8022,
 }  # fmt: skip
 SIDES = {

@@ -1,11 +1,11 @@
-"""Multi-HMR's list of people as its model returns it, saved with torch: what the adapter `multihmr` is handed, in a file."""
+"""Multi-HMR's list of people as its model returns it (what the adapter gets), saved with torch."""
 
 from pathlib import Path
 
 import torch
 
 from tests.regressor_files import HEIGHT, WIDTH
-from tests.regressor_outputs import multihmr
+from tests.regressor_outputs_smplx import multihmr
 
 SUFFIX = ".pt"
 SIZES = [[float(HEIGHT), float(WIDTH)]]

@@ -1,4 +1,4 @@
-"""NLF's dictionary of three images (nobody in the second), saved by torch: lists of tensors, joints in mm, their pixels under 55°."""
+"""NLF's dictionary of three images (nobody in the second), saved by torch: joints in mm, pixels under 55°."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""PHALP's tracks of a video: frames of lists, seen through 5000 px in the photo padded to a square and shrunk to 256 px."""
+"""PHALP's tracks of a video: frames of lists, seen through 5000 px in the padded photo shrunk to 256 px."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ WIDTH, HEIGHT = 640, 481  # an odd difference: the pads are rounded down
 FRAMES = 2
 
 SMPL_TO_OPENPOSE = (24, 12, 17, 19, 21, 16, 18, 20, 0, 2, 5, 8, 1, 4, 7, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34)
-"""`smpl_to_openpose` of shubham-goel/4D-Humans@6ec79656a2 `hmr2/models/smpl_wrapper.py` and brjathu/PHALP@96f7e6c09f `phalp/utils/smpl_utils.py`: which of the
-package smplx's 45 joints of SMPL (24 and the picked ones) stand at BODY_25's places; 19 regressed ones (`SMPL_to_J19.pkl`) and zeros follow."""
+"""`smpl_to_openpose` of shubham-goel/4D-Humans@6ec79656a2 `hmr2/models/smpl_wrapper.py` and brjathu/PHALP@96f7e6c09f
+`phalp/utils/smpl_utils.py`: which of the package smplx's 45 joints of SMPL (24 and the picked ones) stand at BODY_25's
+places; 19 regressed ones (`SMPL_to_J19.pkl`) and zeros follow."""
 
 
 def wrapped(pose: np.ndarray, size: float) -> np.ndarray:
@@ -70,7 +71,7 @@ def person(number: int, frame: int) -> dict[str, Any]:
 
 
 def frames(people: int) -> dict[str, dict[str, Any]]:
-    """What the file holds: everybody in every frame, and in the last frame a ghost of the first person's instead of him."""
+    """Everybody in every frame, and in the last frame a ghost of the first person's instead of him."""
     content: dict[str, dict[str, Any]] = {}
     for frame in range(FRAMES + 1):
         name = f"frames/{frame:06}.jpg"

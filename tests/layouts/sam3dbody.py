@@ -1,4 +1,4 @@
-"""SAM 3D Body's npz of one person: 18,439 vertices, 70 keypoints, and MHR's parameters, around an origin at the ground."""
+"""SAM 3D Body's npz of one person: 18,439 vertices, 70 keypoints, MHR's parameters, origin at the ground."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ SUFFIX = ".npz"
 FOCAL = 812.5
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 BODY = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_hip right_hip left_knee "
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_hip "
+    "right_hip left_knee "
     "right_knee left_ankle right_ankle left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
 ).split()
 
@@ -25,8 +26,9 @@ LEFT_OUT = (
 )
 EXEMPT = {
     "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": (
-        "MHR's pose parameters are left out and the refined body's are added: tests/reference/test_sam3dbody.py looks at them"
-    ),
+        "MHR's pose parameters are left out and the refined body's are added: tests/reference/test_sam3dbody.py looks "
+        "at them"
+    )
 }
 
 

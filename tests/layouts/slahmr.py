@@ -1,4 +1,4 @@
-"""SLAHMR's npz of a video: people (P, T) in a world through which the camera walks; the second one's track is shorter."""
+"""SLAHMR's npz of a video: people (P, T) in a world in which the camera moves; the second track is shorter."""
 
 from pathlib import Path
 

@@ -49,7 +49,7 @@ def meta() -> dict[str, object]:
 
 
 def write(path: Path, people: int = 2) -> Path:
-    """Write the person's two files into the folders `smplx` and `meta`; there is one person a file, whatever `people` says."""
+    """Write the person's two files into the folders `smplx` and `meta`; one person a file, whatever `people` says."""
     for folder in ("smplx", "meta"):
         (path.parent / folder).mkdir(exist_ok=True)
     place = path.parent / "smplx" / path.name

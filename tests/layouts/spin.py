@@ -8,7 +8,8 @@ from tests.regressor_files import LSP14, RIDERS, random_pose, riders, skeleton
 
 SUFFIX = ".npz"
 H36M_TO_J17 = (6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10, 0, 7, 9)
-"""nkolot/SPIN@2476c43601 `constants.py`: which row of the regressor is each of LSP's 14, Human3.6M's pelvis, spine and jaw."""
+"""nkolot/SPIN@2476c43601 `constants.py`: which row of the regressor is each of LSP's 14, Human3.6M's pelvis, spine and
+jaw."""
 
 H36M = (0, 1, 4, 7, 2, 5, 8, 9, 12, 15, 15, 16, 18, 20, 17, 19, 21)
 """SMPL's joint nearest to each of the regressor's 17 rows."""

@@ -1,4 +1,4 @@
-"""WHAM's `wham_output.pkl`: a defaultdict of people, SMPL in the camera and in the world, seen through the frame's diagonal."""
+"""WHAM's `wham_output.pkl`: a defaultdict of people, SMPL in camera and world, seen through the diagonal."""
 
 from collections import defaultdict
 from pathlib import Path

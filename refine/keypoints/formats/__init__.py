@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from refine.keypoints.detections import DetectedPeople
 
-__all__ = ["KeypointFormat", "Wanted"]
+__all__ = ["KeypointFormat", "Wanted", "one_image"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,18 @@ class KeypointFormat(Protocol):
         ...
 
     def read(self, content: object, wanted: Wanted) -> DetectedPeople:
-        """Return the people of one photo, pixels counted from the photo's corner.
+        """Return the people of one photo, in the detector's order, pixels counted from the photo's corner.
+
+        Args:
+            content: What `recognises` said yes to.
+            wanted: The photo; its size is needed where points are shares of it, or of a canvas of another size.
 
         Raises:
             InputError: The content is broken, is not about this photo, or needs the photo's size and it is not known.
         """
         ...
+
+
+def one_image(content: object) -> int:
+    """Return 1: the `images` of layouts that are about one photo."""
+    return 1

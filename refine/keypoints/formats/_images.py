@@ -1,7 +1,9 @@
 r"""Which of a file's images is a photo: by the tail of its path, by its file name, its stem, or the number in it.
 
-    int             the image of that id or frame number; else the one whose name is that number ("12.jpg", "000012.jpg")
-    "a/b/c.jpg"     the images whose path has the longest common tail with it, of those with the same file name; else the same stem
+    int             the image of that id or frame number; else the one whose name is that number ("12.jpg",
+                    "000012.jpg")
+    "a/b/c.jpg"     the images whose path has the longest common tail with it, of those with the same file name; else
+                    the same stem
     "x_000012.jpg"  number 12, where the file's images are numbers throughout and no name did; each number once
 
 Paths are taken apart at / and \\, so those of Windows and their drives are found on other systems, and the other way
@@ -23,7 +25,8 @@ Key = str | int
 """An image's name, id or frame number."""
 
 FRAME_KEYS = (
-    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name", "img_name", "imgname",
+    "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num", "image_id", "image", "image_name",
+    "img_name", "imgname",
     "file_name", "filename", "image_path", "img_path", "path",
 )  # fmt: skip
 """Names under which the frame or image of an entry stands."""
@@ -40,7 +43,8 @@ def find_image(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str] | 
         names: File names by key, where ids and names are kept apart (COCO).
 
     Returns:
-        The key; None where the images are a video's frames by number and the photo's is not among them: nobody was found in it.
+        The key; None where the images are a video's frames by number and the photo's is not among them: nobody was
+        found in it.
 
     Raises:
         InputError: None of them is it, or several may be.
@@ -120,7 +124,7 @@ def _found(known: Sequence[Key], wanted: Wanted, names: Mapping[Key, str]) -> li
 
 
 def _by_path(photo: tuple[str, ...], names: Mapping[Key, str]) -> list[Key]:
-    """Return the keys whose names share the longest tail of the path, of those with its file name; else those of its stem."""
+    """Return the keys of the same file name that share the longest tail of the path; else those of its stem."""
     if not photo:
         return []
     parts = {key: path_parts(name) for key, name in names.items() if name}

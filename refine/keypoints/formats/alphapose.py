@@ -1,8 +1,10 @@
 """AlphaPose's results: its list about all images, its `--format open` and `cmu`, and what its API returns.
 
     list   [{"image_id": "<file name>", "category_id": 1, "keypoints": [x, y, c] · K, "score", "box", "idx"}, ...]
-    open   {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": [x, y, c] · 18}]}         the file sep-json/<image>.json
-    cmu    {"version": "AlphaPose v0.3", "bodies": [{"joints": [x, y, c] · 18}]}                     the file sep-json/<image>.json
+    open   {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": [x, y, c] · 18}]}
+           the file sep-json/<image>.json
+    cmu    {"version": "AlphaPose v0.3", "bodies": [{"joints": [x, y, c] · 18}]}
+           the file sep-json/<image>.json
     API    {"imgname", "result": [{"keypoints": (K, 2), "kp_score": (K, 1), "proposal_score"}]}
 
 K is 17 (COCO), 26 or 136 (Halpe) or 133. Images are known by their file names; the frames of a video are named
@@ -34,7 +36,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list with `image_id`s that are names, an object of version "AlphaPose ...", or one with `imgname` and `result`."""
+    """Say whether it has `image_id`s that are names, a version "AlphaPose ...", or `imgname` and `result`."""
     if isinstance(content, dict):
         marked = str(content.get("version")).startswith("AlphaPose") and any(
             part is not None for part in _parts(content)
@@ -52,12 +54,9 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The list or object.
-        wanted: The photo: its name or frame number. Not needed where the file is about one image.
-
     Returns:
-        The people in the file's order: "coco17", "coco133", "body25" (from 18 and Halpe's 26) or "openpose137" (from Halpe's 136).
+        The people in the file's order: "coco17", "coco133", "body25" (from 18 and Halpe's 26) or "openpose137" (from
+        Halpe's 136).
 
     Raises:
         InputError: The photo is not in the file, the keypoints are another set's, or a number is infinite.

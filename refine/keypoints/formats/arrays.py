@@ -1,6 +1,7 @@
 """Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence; (P, K, 2), (K, 3), (K, 2).
 
-    K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose · 136 Halpe · 137 OpenPose · 308 Sapiens
+    K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose
+    · 136 Halpe · 137 OpenPose · 308 Sapiens
 
 NaN is a missing point; without confidences, (0, 0) is one too, and all others count fully. 33 points may have four or
 five numbers (x, y, z, visibility, presence). Points whose x and y lie between 0 and 1 are shares of the photo. An npz
@@ -55,15 +56,12 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The array, or a mapping with one.
-        wanted: The photo; its size is needed where the points are shares of it.
-
     Returns:
         The people in their order.
 
     Raises:
-        InputError: The third numbers are no confidences, a number is infinite, or the photo's size is needed and not known.
+        InputError: The third numbers are no confidences, a number is infinite, or the photo's size is needed and not
+            known.
     """
     points = _points(content)
     assert points is not None
@@ -77,7 +75,7 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
 
 
 def said_of_shares(origin: str) -> str:
-    """Return what is to be said of points that were shares of the image."""
+    """Return the note on points that were shares of the image."""
     return f"Keypoints of {origin} are shares of the image: they were taken times its size."
 
 
@@ -125,7 +123,7 @@ def rows_of(points: object, origin: str) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Return what is to be said of third numbers that go far above 1: those of a bare array may be anything, a depth as well.
+    """Return a note on third numbers far above 1: those of a bare array may be anything, a depth as well.
 
     Raises:
         InputError: They are no confidences of any scale.
@@ -138,7 +136,10 @@ def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
     low, high = float(there.min()), float(there.max())
     got = f"{low:.3g} to {high:.3g}"
     if low > CONFIDENT or high > UNUSUAL:
-        advice = "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number; divide scores of another scale by their largest."
+        advice = (
+            "Is it a depth (z)? Give (P, K, 2), or the confidence as the third number; divide scores of another scale "
+            "by their largest."
+        )
         raise InputError(f"keypoints of {origin}: third numbers", "confidences from 0 to 1", got, advice)
     words = "those above 1 count as 1. If they are a depth (z), give (P, K, 2), or the confidence as the third number."
     return (f"Keypoints of {origin}: the third numbers, taken as confidences, are {got}; {words}",)

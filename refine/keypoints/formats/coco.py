@@ -33,7 +33,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is an object with `annotations` and `images`, or a list of results with `image_id` and `keypoints`."""
+    """Say whether it has `annotations` and `images`, or is a list of results with `image_id` and `keypoints`."""
     if isinstance(content, dict):
         return isinstance(content.get("annotations"), list) and isinstance(content.get("images"), list)
     first = content[0] if isinstance(content, list) and content else None
@@ -50,10 +50,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The object or list.
-        wanted: The photo: its name or image id. Not needed where the file is about one image.
 
     Returns:
         The people in the file's order: "coco17", "coco133", "body25" (from Halpe's 26) or "openpose137" (from its 136).

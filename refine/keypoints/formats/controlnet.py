@@ -1,6 +1,7 @@
 """ControlNet's and ComfyUI's pose JSON: OpenPose's keys, and the size of the canvas they are drawn on.
 
-    {"people": [{"pose_keypoints_2d": [x, y, c] · 18 (25), "face_keypoints_2d": · 70, "hand_left_keypoints_2d": · 21, ...}],
+    {"people": [{"pose_keypoints_2d": [x, y, c] · 18 (25), "face_keypoints_2d": · 70, "hand_left_keypoints_2d": · 21,
+    ...}],
      "canvas_width": W, "canvas_height": H}                                            or a list of these, one a frame
 
 A part that was not found is null, a point that was not found (0, 0, 0); every other c is 1: scores are lost. Points
@@ -48,13 +49,9 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object, or a list of them.
-        wanted: The photo; its size where it is another than the canvas', its place or number where there are several frames.
-
     Returns:
-        The people in the file's order, "openpose137" where hands or faces were found, else "body25". Without the photo's size: in
-        pixels of the canvas, and a note says so.
+        The people in the file's order, "openpose137" where hands or faces were found, else "body25". Without the
+        photo's size: in pixels of the canvas, and a note says so.
 
     Raises:
         InputError: The canvas has no size, a part another number of points, or a number is infinite.

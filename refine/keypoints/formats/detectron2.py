@@ -10,8 +10,7 @@ Pixels: annotations get half a pixel when they are loaded, and the decoding adds
 image's corner.
 
 Source: facebookresearch/detectron2@012c8986ba `detectron2/structures/keypoints.py` heatmaps_to_keypoints;
-`detectron2/utils/visualizer.py` _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a
-pixel).
+`detectron2/utils/visualizer.py` _KEYPOINT_THRESHOLD; `detectron2/data/datasets/coco.py` load_coco_json (half a pixel).
 """
 
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import SURE, DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import people_of
 
@@ -29,23 +28,16 @@ DRAWN = 0.05
 
 POINTS = 17
 
+images = one_image
+
 
 def recognises(content: object) -> bool:
     """Say whether it is instances with `pred_keypoints`, or the mapping a predictor returns."""
     return hasattr(_instances(content), "pred_keypoints")
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The instances, or the mapping with them.
-        wanted: The photo; only its origin is used.
 
     Returns:
         The people in the detector's order, in the set "coco17".

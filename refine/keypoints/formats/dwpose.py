@@ -13,11 +13,13 @@ Tau-J/rtmlib@2f36e3b62d `rtmlib/tools/pose_estimation/post_processings.py` conve
 """
 
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.formats.rtmlib import pair_of, people_of_pair
 from refine.keypoints.numbers import shape_of
 
 POINTS = 134
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -27,17 +29,8 @@ def recognises(content: object) -> bool:
     return len(points) == 3 and points[1:] == (POINTS, 2)
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The pair or mapping.
-        wanted: The photo; its size is needed where the points are shares of it.
 
     Returns:
         The people in the detector's order, in the set "openpose137".

@@ -46,15 +46,11 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The object.
-        wanted: The photo: its frame's number or place where there are several.
-
     Returns:
         The people in the file's order: "coco17", "body25" (from its 25) or "coco133".
 
     Raises:
-        InputError: The points are of another set, or the frame cannot be told.
+        InputError: The points are of another set, or the frame is not known.
     """
     assert isinstance(content, dict)
     name, frames = f"keypoints of {wanted.origin}", content["keypoints"]

@@ -1,6 +1,7 @@
 """EasyMocap's annotations of one photo, `annots/<camera>/<frame>.json`: a copy of what a detector found.
 
-    {"filename", "height", "width", "annots": [{"personID", "bbox", "keypoints": [[x, y, c] · 25 (17, 33)], "handl2d": · 21, "handr2d", "face2d": · 70}]}
+    {"filename", "height", "width", "annots": [{"personID", "bbox", "keypoints": [[x, y, c] · 25 (17, 33)],
+    "handl2d": · 21, "handr2d", "face2d": · 70}]}
 
 25 points are BODY_25 (HRNet's 17 are put into it), 33 are MediaPipe's; a face of another number of points
 (MediaPipe's mesh) is not read. Points are pixels of an image of `width` x `height`, and are scaled to the photo's.
@@ -18,7 +19,7 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.formats.openpose import PARTS, people_of_parts
 from refine.keypoints.numbers import numbers
 from refine.keypoints.sets import PIXEL_CENTER, people_of
@@ -28,23 +29,16 @@ BODIES = {25: "body25", 17: "coco17", 33: "mediapipe33"}
 KEYS = {"hand_left": "handl2d", "hand_right": "handr2d", "face": "face2d"}
 """EasyMocap's names of OpenPose's parts."""
 
+images = one_image
+
 
 def recognises(content: object) -> bool:
     """Say whether it is an object with `annots`, a list, and the image's `height` and `width`."""
     return isinstance(content, dict) and {"height", "width"} <= set(content) and isinstance(content.get("annots"), list)
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The object.
-        wanted: The photo; its size where it is another than the annotated image's.
 
     Returns:
         The people in the file's order.

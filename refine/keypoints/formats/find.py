@@ -1,23 +1,19 @@
-"""The door to all keypoint formats: from a file, or what a detector returned, to the people of one photo.
+"""Finds which keypoint format a content is in: what a file holds, or what a detector returned.
 
-read_keypoints(source) = the one format that recognises the content . read(content)
+people of a photo = layout_of(content_of(path)).read(content, wanted)
 """
 
 from pathlib import Path
 from types import ModuleType
 
-from refine.ambient import usual_torch
-from refine.check import check_local
 from refine.discover import modules
 from refine.errors import InputError
-from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
 from refine.keypoints.numbers import is_array, is_numeric, shape_of
 
 ADVICE = (
-    "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): "
-    "refine.fit(..., keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). "
-    "Other layouts, and sets of 18 to 308 points: docs/keypoints.md."
+    "Give what is always understood, points (P, 17, 2) px in COCO's order and confidences (P, 17): refine.fit(..., "
+    "keypoints=(points, confidences)); as a file: np.savez('photo.npz', keypoints=points, scores=confidences). Other "
+    "layouts, and sets of 18 to 308 points: docs/keypoints.md."
 )
 
 PARAMETERS = {
@@ -43,65 +39,15 @@ def keypoint_formats() -> dict[str, ModuleType]:
     return dict(modules("refine.keypoints.formats", "refine.keypoint_formats", having="recognises"))
 
 
-@usual_torch()
-def read_keypoints(
-    source: object, *, image: str | int | None = None, size: tuple[int, int] | None = None
-) -> DetectedPeople:
-    """Read what a 2D detector said about the people of one photo.
-
-    Args:
-        source: A JSON, npy or npz file (also a pickle or torch file of plain data), or what a detector returned (docs/keypoints.md).
-        image: Which image of a file of many: its file name, id or frame number.
-        size: (height, width) of the photo, px; needed where points are shares of it, or of a canvas of another size.
-
-    Returns:
-        The people in the detector's order, to be given to `refine.fit(keypoints=...)`.
-
-    Raises:
-        InputError: The file is missing, broken or of no known layout, or the image is not in it.
-    """
-    origin = Path(source).name if isinstance(source, str | Path) else "the call"
-    content = load_keypoints(source) if isinstance(source, str | Path) else source
-    return read_content(content, Wanted(origin, image, size))
-
-
-def load_keypoints(path: str | Path) -> object:
-    """Return what a file holds, for `read_keypoints`: a file of many images need be read only once.
+def content_of(path: Path) -> object:
+    """Return what a file holds.
 
     Args:
         path: A JSON, npy or npz file, or a pickle, joblib or torch file of plain data, of which nothing is executed.
 
     Raises:
-        InputError: The file is missing, broken, of another kind, or a regressor's result.
+        InputError: The file is missing, broken or of another kind.
     """
-    path = Path(path)
-    if not path.is_file():
-        check_local("keypoints", path)
-    try:
-        content = _load(path)
-    except InputError:
-        _check_no_result(path)
-        raise
-    if recognised(content) is None:
-        _check_no_result(path)
-    return content
-
-
-def _check_no_result(path: Path) -> None:
-    """Refuse a regressor's result given as keypoints, in words of its own.
-
-    Raises:
-        InputError: It is one.
-    """
-    from refine.formats.find import formats
-
-    name = next((name for name, module in formats().items() if path.is_file() and module.recognises(path)), None)
-    if name not in (None, "nobody"):  # what holds nobody is as little a result as it is a detection
-        advice = "That is what init is for: refine.fit(PHOTO, RESULT, keypoints=KEYPOINTS), refine run RESULTS --keypoints KEYPOINTS."
-        raise InputError(f"keypoints {path}", "a 2D detector's keypoints", f"a regressor's result ({name})", advice)
-
-
-def _load(path: Path) -> object:
     from refine.files.json_file import read_json
     from refine.files.npz import member_names, read_arrays
     from refine.files.pickled import kind, read_pickled
@@ -118,19 +64,6 @@ def _load(path: Path) -> object:
 def recognised(content: object) -> ModuleType | None:
     """Return the format that recognises content, None where none does."""
     return next((module for module in keypoint_formats().values() if module.recognises(content)), None)
-
-
-def read_content(content: object, wanted: Wanted) -> DetectedPeople:
-    """Read the people of a photo from content in memory.
-
-    Args:
-        content: What a file held, or a detector returned.
-        wanted: The photo.
-
-    Raises:
-        InputError: The content is of no known layout, broken, or not about this photo.
-    """
-    return layout_of(content, wanted.origin).read(content, wanted)
 
 
 def layout_of(content: object, origin: str) -> ModuleType:

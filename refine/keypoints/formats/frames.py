@@ -1,7 +1,9 @@
 """Several images in one file, each in a known layout: objects by image name, lists with a key for the frame.
 
-    {"<image name or number>": content, ...}                              PoseFlow, AlphaPose's `open` and `cmu`, own scripts
-    [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]      MediaPipe and others, one entry a frame
+    {"<image name or number>": content, ...}
+    PoseFlow, AlphaPose's `open` and `cmu`, own scripts
+    [{"frame": n, ...content}, ...], [{"frame": n, "landmarks": content}, ...]
+    MediaPipe and others, one entry a frame
     {"frames": [...]}                                                     either of these
 
 The key of a frame is one of `_images.FRAME_KEYS`; content that is null or empty is a photo in which nobody was found.
@@ -33,7 +35,7 @@ NAMED = True
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is entries by frame or image whose content another layout recognises, and none recognises the whole."""
+    """Say whether it is entries by frame or image that another layout recognises one by one, and none as a whole."""
     pages = _pages(content)
     if not pages or _inside(content) is not None:
         return False
@@ -57,10 +59,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The object or list.
-        wanted: The photo: its name, frame number, or its place among as many photos as there are entries.
 
     Returns:
         The people, as the layout inside gives them.
@@ -128,7 +126,7 @@ def _by_key(content: Sequence[dict[str, object]]) -> list[tuple[Key, object]] | 
 
 
 def _without_key(entry: object) -> object:
-    """Return an entry without its frame: the rest where a layout recognises it, else the one part of it that one recognises."""
+    """Return an entry without its frame: the rest, or the one part of it that another layout recognises."""
     if not isinstance(entry, dict) or not set(FRAME_KEYS) & set(entry):
         return entry
     rest = {key: value for key, value in entry.items() if key not in FRAME_KEYS}

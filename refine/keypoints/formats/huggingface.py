@@ -1,6 +1,7 @@
 """Hugging Face transformers' pose results (ViTPose): what `post_process_pose_estimation` returns, in memory or saved.
 
-    [[{"keypoints": (k, 2) px, "scores": (k,), "labels": (k,), "bbox": (4,)}, ... people], ... images], or the list of one image
+    [[{"keypoints": (k, 2) px, "scores": (k,), "labels": (k,), "bbox": (4,)}, ... people], ... images],
+    or the list of one image
 
 `labels` are the points' numbers; with a `threshold` only those above it are there, so points go where their label
 says. Up to 17 is COCO, more is COCO-WholeBody's 133, of which COCO is the beginning. A list of dictionaries is the
@@ -29,7 +30,7 @@ COCO, WHOLE = "coco17", "coco133"
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list of people, or of images' lists of them, with `keypoints` and `scores` beside `labels` or `bbox`."""
+    """Say whether it is people, or lists of them, with `keypoints` and `scores` beside `labels` or `bbox`."""
     return _pages(content) is not None
 
 
@@ -40,10 +41,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The list of people, or of images' lists.
-        wanted: The photo: its place where there are several lists.
 
     Returns:
         The people in the detector's order, in the set "coco17" or "coco133".

@@ -45,10 +45,6 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The result, its landmarks, or JSON of them.
-        wanted: The photo; its size is needed.
-
     Returns:
         The people in MediaPipe's order, in the set "body25".
 

@@ -5,7 +5,8 @@
     top-down demo        {"meta_info": {...}, "instance_info": either of these}          a video's frames counted from 1
     in memory            {"predictions": [[instance, ...]], ...}, or samples with `pred_instances` (one a person)
     release 0.x          [{"keypoints": (K, 3), "bbox": (5,)}, ...]
-    instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score": ...}
+    instance             {"keypoints": [[x, y] · K], "keypoint_scores": [K], "bbox": [[x0, y0, x1, y1]], "bbox_score":
+                         ...}
 
 K is 17 (COCO), 26 or 136 (Halpe) or 133 (COCO-WholeBody). `bbox` is one level deeper than it should be (a trailing
 comma in MMPose makes it a tuple of one); boxes are not read, so both forms do. Scores of RTMPose are maxima of SimCC
@@ -36,7 +37,7 @@ SAPIENS = 308
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a list of instances or frames, perhaps inside the demo's or the inferencer's object; an empty list is."""
+    """Say whether it is instances or frames, perhaps in the demo's or inferencer's object; an empty list is."""
     inner = _inner(content)
     if not isinstance(inner, list):
         return False
@@ -68,15 +69,12 @@ def images(content: object) -> int:
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
 
-    Args:
-        content: The list or object.
-        wanted: The photo; of a video's file, its frame.
-
     Returns:
         The people in the file's order: "coco17", "coco133", "body25" (from Halpe's 26) or "openpose137" (from its 136).
 
     Raises:
-        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a number is infinite.
+        InputError: The file is a video's and the frame is not named or not in it, the keypoints are another set's, or a
+            number is infinite.
     """
     name = f"keypoints of {wanted.origin}"
     instances = _inner(content)

@@ -13,7 +13,7 @@ Source: tensorflow.org/hub/tutorials/movenet (input and output of the models, `t
 from typing import NoReturn
 
 from refine.errors import InputError
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import shape_of
 
 SHAPES = ((1, 1, 17, 3), (1, 6, 56))
@@ -24,23 +24,16 @@ ADVICE = (
     "keypoints=(np.stack([x, y], -1)[None], out[0, :, :, 2]). If it was squeezed: x * W, y * H."
 )
 
+images = one_image
+
 
 def recognises(content: object) -> bool:
     """Say whether it is an array of MoveNet's shapes."""
     return shape_of(content) in SHAPES
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> NoReturn:
     """Refuse the output, with the conversion.
-
-    Args:
-        content: The array.
-        wanted: The photo; only its origin is used.
 
     Raises:
         InputError: Always.

@@ -14,12 +14,14 @@ Source: openpifpaf/openpifpaf@37aacead57 `src/openpifpaf/annotation.py` Annotati
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 BESIDE = {"score", "scores", "bbox", "category_id", "idx"}
 """One of these stands beside the keypoints."""
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -32,17 +34,8 @@ def recognises(content: object) -> bool:
     }
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The list.
-        wanted: The photo; only its origin is used.
 
     Returns:
         The people in the file's order.

@@ -33,11 +33,12 @@ PARTS = {"pose": 25, "hand_left": 21, "hand_right": 21, "face": 70}
 """Points of each part, in the order of the set openpose137."""
 
 BODY25_OF_COCO18 = tuple(SETS["body25"].index(name) for name in COCO18)
-"""Where COCO's 18 points stand in BODY_25, which has the middle of the hips in between (OpenPose `doc/02_output.md`)."""
+"""Where COCO's 18 points stand in BODY_25, which has the middle of the hips in between (OpenPose
+`doc/02_output.md`)."""
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is an object with a list `people`, or a list of such objects; other programs' marks tell theirs."""
+    """Say whether it is an object with a list `people`, or a list of such, without another program's marks."""
     if isinstance(content, list):
         return in_order(content) and all(_is_one(part) for part in content)
     return _is_one(content) or hasattr(content, "poseKeypoints")
@@ -69,10 +70,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The JSON object, or a list of them.
-        wanted: The photo; its size where the points are shares of it, its place or number where there are several frames.
 
     Returns:
         The people in the file's order, "openpose137" where hands or faces were found, else "body25".

@@ -1,6 +1,7 @@
 """rtmlib's arrays, and any detector's pair: keypoints (P, K, 2) px and scores (P, K), in memory or saved.
 
-    keypoints, scores = Body(...)(image)                       a tuple, or an npz or JSON with these names; one person's (K, 2) and (K,) too
+    keypoints, scores = Body(...)(image)
+    a tuple, or an npz or JSON with these names; one person's (K, 2) and (K,) too
 
 K is 17 (COCO), 18 (`to_openpose`: OpenPose's order), 26 (Halpe), 133 (COCO-WholeBody), and 136 (Halpe); 134
 (`to_openpose` of the whole body) is DWPose's (`dwpose.py`). The scores may be called `keypoint_scores` (MMPose's
@@ -18,7 +19,7 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 from refine.keypoints.shares import are_shares, from_shares
@@ -26,6 +27,8 @@ from refine.keypoints.shares import are_shares, from_shares
 SETS_BY_COUNT = BY_COUNT | {18: "coco18"}
 POINTS = ("keypoints", "kpts", "kps", "points", "keypoints_2d")
 SCORES = ("scores", "keypoint_scores", "confidence", "conf")
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -37,17 +40,8 @@ def recognises(content: object) -> bool:
     return len(points) in (2, 3) and points[-1] == 2 and points[-2] in SETS_BY_COUNT and len(scores) == len(points) - 1
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The pair or mapping.
-        wanted: The photo; its size is needed where the points are shares of it.
 
     Returns:
         The people in the detector's order.
@@ -69,7 +63,11 @@ def pair_of(content: object) -> tuple[object, object] | None:
 
 
 def people_of_pair(keypoints: object, scores: object, theirs: str, wanted: Wanted) -> DetectedPeople:
-    """Return people from keypoints (P, K, 2), which count from pixel centres, and scores (P, K)."""
+    """Return people from keypoints (P, K, 2), which count from pixel centres, and scores (P, K).
+
+    Raises:
+        InputError: The scores are of other people or points, or a number is infinite.
+    """
     name = f"keypoints of {wanted.origin}"
     notes: tuple[str, ...] = ()
     shape, given = shape_of(keypoints), shape_of(scores)

@@ -16,11 +16,13 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import PIXEL_CENTER, people_of
 
 POINTS = 308
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -30,17 +32,8 @@ def recognises(content: object) -> bool:
     return isinstance(first, dict) and "keypoint_scores" in first and shape_of(first.get("keypoints"))[:1] == (POINTS,)
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The object, or its list of instances.
-        wanted: The photo; only its origin is used.
 
     Returns:
         The people in the file's order, in the set "coco133", without face.

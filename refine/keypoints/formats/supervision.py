@@ -1,6 +1,7 @@
 """Roboflow supervision's `KeyPoints` in memory: `xy` (P, K, 2) px and the confidences beside it.
 
-    keypoint_confidence (P, K), called `confidence` before release 0.29; `visible` (P, K) hides points          K = 17, 26, 33, 133, 136
+    keypoint_confidence (P, K), called `confidence` before release 0.29; `visible` (P, K) hides points
+    K = 17, 26, 33, 133, 136
 
 33 points are MediaPipe's (`from_mediapipe` has taken them times the size), the others in COCO's, Halpe's and
 COCO-WholeBody's order.
@@ -17,11 +18,13 @@ import numpy as np
 
 from refine.errors import InputError
 from refine.keypoints.detections import DetectedPeople
-from refine.keypoints.formats import Wanted
+from refine.keypoints.formats import Wanted, one_image
 from refine.keypoints.numbers import numbers, shape_of
 from refine.keypoints.sets import BY_COUNT, PIXEL_CENTER, people_of
 
 SETS_BY_COUNT = BY_COUNT | {33: "mediapipe33"}
+
+images = one_image
 
 
 def recognises(content: object) -> bool:
@@ -31,17 +34,8 @@ def recognises(content: object) -> bool:
     return hasattr(content, "keypoint_confidence") or hasattr(content, "confidence")
 
 
-def images(content: object) -> int:
-    """Return 1: it is about one image."""
-    return 1
-
-
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The `KeyPoints`.
-        wanted: The photo; only its origin is used.
 
     Returns:
         The people in its order.

@@ -1,6 +1,7 @@
 """torchvision's keypoint R-CNN in memory: a dictionary an image, in the list that the model returns.
 
-    [{"boxes": (P, 4), "labels": (P,), "scores": (P,), "keypoints": (P, 17, 3) x, y, 1, "keypoints_scores": (P, 17)}, ... images]
+    [{"boxes": (P, 4), "labels": (P,), "scores": (P,), "keypoints": (P, 17, 3) x, y, 1, "keypoints_scores": (P, 17)},
+    ... images]
 
     confidence = 1 / (1 + exp(-keypoints_scores))
 
@@ -31,7 +32,7 @@ KEYS = {"keypoints", "keypoints_scores", "boxes", "scores"}
 
 
 def recognises(content: object) -> bool:
-    """Say whether it is a dictionary with `keypoints_scores` beside `keypoints`, `boxes` and `scores`, or a list of them."""
+    """Say whether it is, or lists, dictionaries with `keypoints_scores`, `keypoints`, `boxes` and `scores`."""
     parts = content if isinstance(content, list) else [content]
     return bool(parts) and all(isinstance(part, dict) and set(part) >= KEYS for part in parts)
 
@@ -43,10 +44,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The dictionary, or a list of them.
-        wanted: The photo: its place where there are several.
 
     Returns:
         The people whose score is 0.5 or more, in the detector's order, in the set "coco17".

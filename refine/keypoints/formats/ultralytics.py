@@ -1,7 +1,9 @@
 """Ultralytics' YOLO pose results: `Results` and `Keypoints` in memory, lists of them, and `to_json`'s file.
 
-    memory   results[i].keypoints.data (P, 17, 3) px and confidence, or (P, 17, 2)          one result an image, named by its `path`
-    JSON     [{"name", "class", "confidence", "box": {...}, "keypoints": {"x": [17], "y": [17], "visible": [17]}}, ...]     one image
+    memory   results[i].keypoints.data (P, 17, 3) px and confidence, or (P, 17, 2)
+             one result an image, named by its `path`
+    JSON     [{"name", "class", "confidence", "box": {...}, "keypoints": {"x": [17], "y": [17], "visible": [17]}}, ...]
+             one image
 
 `to_json(normalize=True)` saves shares of the image: they are taken times the photo's size. A point at exactly (0, 0)
 is missing: earlier releases put points of a confidence below 0.5 there, and kept the confidence. The points are
@@ -46,10 +48,6 @@ def images(content: object) -> int:
 
 def read(content: object, wanted: Wanted) -> DetectedPeople:
     """Read the people of a photo.
-
-    Args:
-        content: The result, its keypoints, a list of results, or what `to_json` wrote.
-        wanted: The photo: which of several results is its, and its size where the points are shares of it.
 
     Returns:
         The people in the detector's order, in the set "coco17".

@@ -1,11 +1,12 @@
-"""Regressors' outputs in memory, one file one system: an `Estimate` made of its tensors, and refined tensors put back in its own type.
+"""Regressors' outputs in memory, one file a system: made an `Estimate`, and refined tensors put back.
 
     estimate(output, batch)            what the model returned, and what it was called with -> Estimate
     refined_output(output, refined)    the same keys, shapes, dtypes and device with refined numbers
 
-A regressor is a module of this folder (or of an entry point in the group `refine.regressors`); its file name is its name. It states its
-camera in its docstring and converts it there and nowhere else. `batch` is a mapping: the mappings the model was called with, merged, keyword
-arguments under their names, and a bare first tensor under "img" (`refine.plugin.attachment`).
+A regressor is a module of this folder (or of an entry point in the group `refine.regressors`); its file name is its
+name. It states its camera in its docstring and converts it there and nowhere else. `batch` is a mapping: the mappings
+the model was called with, merged, keyword arguments under their names, and a bare first tensor under "img"
+(`refine.plugin.attachment`).
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,9 @@ __all__ = ["Regressor"]
 class Regressor(Protocol):
     """What a module must offer to be a regressor's adapter.
 
-    A module may also offer `pictures(batch) -> tuple[ndarray (h, w, 3) uint8, ...]`: what the network was shown, without its normalisation,
-    one picture a body or one for all; `source.arrays["box"]` (B, 4), left, top, width, height in px, says where in the photo it lies.
+    A module may also offer `pictures(batch) -> tuple[ndarray (h, w, 3) uint8, ...]`: what the network was shown,
+    without its normalisation, one picture a body or one for all; `source.arrays["box"]` (B, 4), left, top, width,
+    height in px, says where in the photo it lies.
     """
 
     def people(self, output: Any) -> int:
@@ -37,10 +39,12 @@ class Regressor(Protocol):
         Args:
             output: What the model returned, untouched.
             batch: What it was called with.
-            body: The model to put the estimate on; None: the regressor's own where its file is found, else the built-in body.
+            body: The model to put the estimate on; None: the regressor's own where its file is found, else the built-in
+                body.
 
         Raises:
-            InputError: A tensor is missing, of another shape or not finite; the message says which, and what to put into the batch.
+            InputError: A tensor is missing, of another shape or not finite; the message says which, and what to put
+                into the batch.
         """
         ...
 
@@ -50,8 +54,8 @@ class Regressor(Protocol):
         Args:
             output: What the model returned.
             refined: The estimate made of it, refined.
-            model: The regressor itself: its own body layer makes vertices anew. None: they are left out of refined dictionaries, and
-                `refine_note` says so.
+            model: The regressor itself: its own body layer makes vertices anew. None: they are left out of refined
+                dictionaries, and `refine_note` says so.
 
         Returns:
             An output of the same type; bodies that did not change keep every number.

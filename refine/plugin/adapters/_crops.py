@@ -2,18 +2,21 @@
 
     u = cx + b/2 s (X + tx)        t = (tx + 2 (cx - W/2) / (b s), ty + 2 (cy - H/2) / (b s), 2 f / (b s))
 
-`refine.geometry.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others: here it comes to lie behind the
-camera, where the refiner leaves it as it is. Boxes are (left, top, width, height) px in the corner convention; cv2.warpAffine, which cuts most
-regressors' crops, counts from pixel centres, so the crop's content lies up to half a pixel of the crop beside this.
+`refine.geometry.weak_perspective` has the same and refuses s <= 0. In a batch one failed body must not end the others:
+here it comes to lie behind the camera, where the refiner leaves it as it is. Boxes are (left, top, width, height) px in
+the corner convention; cv2.warpAffine, which cuts most regressors' crops, counts from pixel centres, so the crop's
+content lies up to half a pixel of the crop beside this.
 
 Source: as `refine.geometry.weak_perspective`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -21,6 +24,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
+from refine.plugin.adapters._tensors import images_of, unnormalised
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 
@@ -57,12 +61,13 @@ class Crops:
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
-    """A refined estimate in the regressor's words.
+    """A refined estimate in the regressor's parameters.
 
     Attributes:
         back: Pose, pelvis, translation, and which bodies changed.
         weak: (B, 3) crop cameras (s, tx, ty).
-        joints: (B, L, 3) m, the output's list of joints in the refined pose, without the translation; None where it has none.
+        joints: (B, L, 3) m, the output's list of joints in the refined pose, without the translation; None where it has
+            none.
     """
 
     back: RefinedSource
@@ -94,11 +99,7 @@ def whole_picture(where: str, batch: Mapping[str, object], focal_px: float, coun
 
 
 def placed(
-    source: Source,
-    weak: Float[Tensor, "B 3"],
-    crops: Crops,
-    image_index: Int[Tensor, "B"],
-    body: SkinnedBody | None,
+    source: Source, weak: Float[Tensor, "B 3"], crops: Crops, batch: Mapping[str, Any], body: SkinnedBody | None
 ) -> Estimate:
     """Put a source whose joints and vertices are in the body's own frame into the photo.
 
@@ -106,7 +107,7 @@ def placed(
         source: Without a translation.
         weak: (B, 3) crop cameras (s, tx, ty).
         crops: Where they belong to.
-        image_index: (B,) which photo each body is in.
+        batch: Its `image_index` says which photo each body is in.
         body: The model; None: as for `to_body`.
 
     Returns:
@@ -122,7 +123,7 @@ def placed(
         vertices=None if source.vertices is None else source.vertices + place[:, None],
         arrays=arrays | dict(source.arrays),
     )
-    return to_body(source, crops.camera, body, image_index)
+    return to_body(source, crops.camera, body, images_of(source.format, batch, len(source)))
 
 
 def crops_of(refined: Estimate) -> Crops:
@@ -133,7 +134,7 @@ def crops_of(refined: Estimate) -> Crops:
 
 
 def fresh_of(refined: Estimate, listed: Float[Tensor, "B L 3"] | None = None) -> Fresh:
-    """Return what `refined_output` puts back of an estimate made by `placed`; `listed` are the joints of the output, in the body's frame."""
+    """Return an estimate made by `placed` in the regressor's terms; `listed` are the output's joints, body's frame."""
     crops = crops_of(refined)
     refined = with_camera(refined, crops.camera)
     back, joints = refined_source(refined), None
@@ -143,3 +144,8 @@ def fresh_of(refined: Estimate, listed: Float[Tensor, "B L 3"] | None = None) ->
         step = back.pelvis - back.translation - (source_pelvis(source) - source.translation)
         joints = (joints_after(listed, refined, back) + step.double()[:, None]).float()
     return Fresh(back, crops.weak(back.translation), joints)
+
+
+def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the crops a network was shown under "img", normalised as most are: (h, w, 3) uint8 each."""
+    return unnormalised(batch)

@@ -1,19 +1,23 @@
-"""What OSX and its descendants (SMPLer-X, SMPLest-X) return: a dictionary of SMPL-X's parameters as axis-angle, and a camera of the box.
+"""What OSX, SMPLer-X and SMPLest-X return: SMPL-X's parameters as axis-angle, and a camera of the box.
 
-    u = fx (X + T_x) / (Z + T_z + 0.0001) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),   bbox = (x, y, w, h)
+    u = fx (X + T_x) / (Z + T_z + 0.0001) + px,   fx = 5000/192 w,   fy = 5000/256 h,   (px, py) = (x + w/2, y + h/2),
+    bbox = (x, y, w, h)
 
-T = `cam_trans` is SMPL-X's `transl`: OSX adds it to vertices, SMPLest-X gives it to the layer, which does the same. The trap: every person has a camera of
-their own, centred on their box and not on the photo, and the output does not hold the box: put the demo's processed `bbox` into the batch.
-Hand poses are axis-angle on top of the model's mean hand (the layer is made with `use_pca=False` and without `flat_hand_mean`); eyes are zeros.
+T = `cam_trans` is SMPL-X's `transl`: OSX adds it to vertices, SMPLest-X gives it to the layer, which does the same. The
+trap: every person has a camera of their own, centred on their box and not on the photo, and the output does not hold
+the box: put the demo's processed `bbox` into the batch. Hand poses are axis-angle on top of the model's mean hand (the
+layer is made with `use_pca=False` and without `flat_hand_mean`); eyes are zeros.
 
-Source: IDEA-Research/OSX@14b1cb41a3 `demo/demo.py`, `main/OSX.py` (get_camera_trans, get_coord, forward), `main/config.py`, `common/utils/human_models.py` lines 10-14;
-MotrixLab/SMPLest-X@fdebd887a3 `main/inference.py` lines 115-165, `models/SMPLest_X.py` lines 45-85 and 310-326, `configs/config_smplest_x_h.py` lines 80-93,
+Source: IDEA-Research/OSX@14b1cb41a3 `demo/demo.py`, `main/OSX.py` (get_camera_trans, get_coord, forward),
+`main/config.py`, `common/utils/human_models.py` lines 10-14; MotrixLab/SMPLest-X@fdebd887a3 `main/inference.py` lines
+115-165, `models/SMPLest_X.py` lines 45-85 and 310-326, `configs/config_smplest_x_h.py` lines 80-93,
 `human_models/human_models.py` lines 17-21 and 80-92.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,13 +28,14 @@ from refine.estimate import Estimate, Source, as_tensor
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
 from refine.plugin.adapters._tensors import (
-    image_index_of,
+    images_of,
     matrices,
     put_rotations,
     put_rows,
     put_shape,
     rows_of,
     tensor,
+    unnormalised,
 )
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
@@ -56,7 +61,10 @@ DEPTH_FLOOR_M = 1e-4
 
 ADVICE = "Put the demo's processed bbox (x, y, w, h) into the batch: into meta_info, which the model does not look at."
 DERIVED = ("smplx_mesh_cam", "smplx_joint_proj", "smplx_joint_cam")
-NOTE = "Refined: rotations and cam_trans are new, and joints, where 3D joints came, which move rigidly with the nearest of SMPL-X's 55. The mesh, and what else is missing, is left out: give the model to make it anew."
+NOTE = (
+    "Refined: rotations and cam_trans are new, and joints, where 3D joints came, which move rigidly with the nearest "
+    "of SMPL-X's 55. The mesh, and what else is missing, is left out: give the model to make it anew."
+)
 
 
 def people(output: Mapping[str, Any]) -> int:
@@ -64,15 +72,26 @@ def people(output: Mapping[str, Any]) -> int:
     return len(output["cam_trans"])
 
 
-def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], body: SkinnedBody | None) -> Estimate:
-    """Turn an output into an estimate; `name` is the regressor's."""
+def estimate(
+    name: str, output: Mapping[str, Any], batch: Mapping[str, Any], *, body: SkinnedBody | None = None
+) -> Estimate:
+    """Turn an output into an estimate in the person's own off-centre camera.
+
+    Args:
+        name: The regressor's.
+        output: `model(inputs, targets, meta_info, 'test')`.
+        batch: `bbox` (4,) or (B, 4), the processed (x, y, w, h) px; `img_shape` (2,) or (B, 2), height and width of the
+            photo in px, without which the photo is taken to end where the box does; optional `image_index` (B,).
+        body: The model to put the estimate on.
+
+    Raises:
+        InputError: A tensor is missing, of another shape or not finite.
+    """
     place = tensor(name, output, "cam_trans", None, 3)
     count = len(place)
-    box = rows_of(name, tensor(name, batch, "bbox", advice=ADVICE), "bbox", count, 4)
+    box = rows_of(name, batch, "bbox", count, 4, ADVICE)
     known = batch.get("img_shape") is not None
-    size = (
-        rows_of(name, batch["img_shape"], "img_shape", count, 2) if known else (box[:, :2] + box[:, 2:]).flip(1).ceil()
-    )
+    size = rows_of(name, batch, "img_shape", count, 2) if known else (box[:, :2] + box[:, 2:]).flip(1).ceil()
     focal = FOCAL_PX * box[:, 2:] / box.new_tensor(BODY_SHAPE[::-1])
     pose, slices = torch.eye(3).repeat(count, 55, 1, 1), joint_slices("smplx")
     for part, public in PARTS.items():
@@ -94,11 +113,16 @@ def estimate(name: str, output: Mapping[str, Any], batch: Mapping[str, Any], bod
         + ("" if known else "; the photo is taken to end where the box does (no img_shape in the batch)"),
         hand_mean="mean",
     )
-    return to_body(source, _camera(box, focal, size), body, image_index_of(name, batch, count))
+    return to_body(source, _camera(box, focal, size), body, images_of(name, batch, count))
 
 
-def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Module | None) -> dict[str, Any]:
-    """Put refined numbers into a copy of the output."""
+def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
+    """Put refined numbers into a copy of the output.
+
+    New: rotations and `cam_trans` (shape and expression on SMPL-X's own file). Mesh and joints are made by
+    `model.get_coord`; without a model the mesh is left out, and joints move along where 3D joints came. Everything else
+    is the output's.
+    """
     source = refined.source
     box, focal = (as_tensor(source.arrays[part]) for part in ("box", "focal"))
     refined = with_camera(refined, _camera(box, focal, refined.camera.size.detach().cpu().float()))
@@ -122,12 +146,17 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, model: nn.Modul
     return result
 
 
+def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the crops the network was shown, (512, 384, 3) uint8 each; they are not normalised."""
+    return unnormalised(batch, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
 def _camera(box: Tensor, focal: Tensor, size: Tensor) -> Camera:
     return Camera(focal, box[:, :2] + box[:, 2:] / 2, size)
 
 
 def _joints(name: str, output: Mapping[str, Any], place: Tensor) -> Float[Tensor, "B L 3"] | None:
-    """Return the 137 joints, camera frame: their shape from `smplx_joint_cam`, relative to the pelvis, which their projections place."""
+    """Return the 137 joints (B, 137, 3) m, camera frame: `smplx_joint_cam`, placed by their projections."""
     if "smplx_joint_cam" not in output or "smplx_joint_proj" not in output:
         return None
     count = len(place)
@@ -145,7 +174,7 @@ def _joints(name: str, output: Mapping[str, Any], place: Tensor) -> Float[Tensor
 
 
 def _carried(refined: Estimate, back: RefinedSource, count: int) -> dict[str, Tensor]:
-    """Return the `count` listed joints relative to the pelvis and their place in the heatmap, moved along with the pose; empty where they are not known."""
+    """Return the last `count` joints and their heatmap places in the refined pose; empty where not known."""
     if refined.source.joints is None:
         return {}
     listed = refined.source.joints[:, -count:]
@@ -165,7 +194,8 @@ def _made_anew(result: Mapping[str, Any], output: Mapping[str, Any], model: nn.M
     made = coordinates(
         *angles, result["smplx_shape"].float(), result["smplx_expr"].float(), result["cam_trans"].float(), "test"
     )
-    # OSX: (joint_proj, joint_cam, mesh_cam); SMPLest-X: (joint_proj, joint_cam relative to hands' roots, joint_cam, mesh_cam, root_cam)
+    # OSX: (joint_proj, joint_cam, mesh_cam); SMPLest-X: (joint_proj, joint_cam relative to hands' roots, joint_cam,
+    # mesh_cam, root_cam)
     mesh, cam = (made[2], None) if len(made) == 3 else (made[3], made[2])
     found = {"smplx_joint_proj": made[0], "smplx_mesh_cam": mesh} | ({} if cam is None else {"smplx_joint_cam": cam})
     return {

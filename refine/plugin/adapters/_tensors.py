@@ -1,8 +1,10 @@
 """Tensors of an output and its batch: read with a check of their shape, and renewed where a body changed.
 
-Read: float32 on the CPU, detached. Renewed: the stored tensor's shape, dtype and device; rows and joints that did not change keep their bits.
+Read: float32 on the CPU, detached. Renewed: the stored tensor's shape, dtype and device; rows and joints that did not
+change keep their bits.
 
-Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019 (six numbers: the first two columns).
+Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019 (six numbers: the first
+two columns).
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.errors import InputError
@@ -41,7 +43,11 @@ def tensor(where: str, values: object, name: str, *shape: int | None, advice: st
 
 
 def plain(where: str, value: object, name: str, *shape: int | None, advice: str = "") -> Tensor:
-    """Return a tensor, array or number as a float32 tensor on the CPU; arguments as for `tensor`."""
+    """Return a tensor, array or number as a float32 tensor on the CPU; arguments as for `tensor`.
+
+    Raises:
+        InputError: It is no tensor of finite numbers, or of another shape.
+    """
     try:
         found = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, np.float64))
         found = found.detach().to("cpu", torch.float32)
@@ -61,7 +67,11 @@ def plain(where: str, value: object, name: str, *shape: int | None, advice: str 
 
 
 def matrices(where: str, value: object, name: str, count: int, joints: int | None = None) -> Float[Tensor, "B n 3 3"]:
-    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or axis-angle (B, 3 n): the number of values tells where `joints` is known."""
+    """Return rotations from matrices (B, n, 3, 3), (B, n, 9) or, where `joints` is known, axis-angle (B, 3 n).
+
+    Raises:
+        InputError: The numbers are not those of so many rotations.
+    """
     found = plain(where, value, name)
     if joints is not None and found.numel() == 3 * joints * count:
         return rotation.exp(found.reshape(count, joints, 3))
@@ -71,9 +81,21 @@ def matrices(where: str, value: object, name: str, count: int, joints: int | Non
     return found.reshape(count, -1, 3, 3)
 
 
-def rows_of(where: str, value: object, name: str, count: int, width: int, advice: str = "") -> Tensor:
-    """Return (B, width) numbers; one row, or one for all bodies, is repeated."""
-    found = plain(where, value, name, advice=advice)
+def rows_of(where: str, values: object, name: str, count: int, width: int, advice: str = "") -> Tensor:
+    """Return one entry of a mapping as (B, width) numbers; one row, or one for all bodies, is repeated.
+
+    Args:
+        where: The regressor's name, for the message.
+        values: An output or batch.
+        name: The entry's name.
+        count: Number of bodies B.
+        width: Numbers a body.
+        advice: What to do where it is missing.
+
+    Raises:
+        InputError: It is missing, no numbers, or other numbers of them.
+    """
+    found = tensor(where, values, name, advice=advice)
     if found.numel() == width:
         return found.reshape(1, width).expand(count, width)
     if found.numel() != count * width:
@@ -81,11 +103,11 @@ def rows_of(where: str, value: object, name: str, count: int, width: int, advice
     return found.reshape(count, width)
 
 
-def image_index_of(where: str, batch: Mapping[str, Any], count: int) -> Tensor:
-    """Return which photo each body is in: the batch's `image_index`, else all in the first."""
+def images_of(where: str, batch: Mapping[str, Any], count: int) -> Int[Tensor, "B"]:
+    """Return which photo each body is in (B,): the batch's `image_index`, else all in the first."""
     if batch.get("image_index") is None:
         return torch.zeros(count, dtype=torch.long)
-    return rows_of(where, batch["image_index"], "image_index", count, 1)[:, 0].round().long()
+    return rows_of(where, batch, "image_index", count, 1)[:, 0].round().long()
 
 
 def put_rows(changed: Bool[Tensor, "B"], fresh: Tensor, stored: Tensor) -> Tensor:
@@ -111,7 +133,7 @@ def put_rotations(stored: Tensor, before: Float[Tensor, "B n 3 3"], after: Float
 
 
 def put_shape(refined: Estimate, changed: Bool[Tensor, "B"], stored: Tensor, *, expression: bool = False) -> Tensor:
-    """Return shape coefficients (or expressions) renewed where a body of the regressor's own family was refined, else as they were."""
+    """Return shape coefficients (or expressions) renewed on a body of the regressor's family, else as they were."""
     if refined.body.model != refined.source.model:
         return stored.detach()
     fresh = refined.bodies.expression if expression else refined.bodies.shape

@@ -1,18 +1,21 @@
-"""Multi-HMR: `humans = model(x, is_training=False, K=K, ...)`, a list of dictionaries, one a person, of one photo padded to a square.
+"""Multi-HMR: `humans = model(x, is_training=False, K=K, ...)`, a dictionary a person, of one photo padded to a square.
 
-    network:  f = K[0, 0] (S / (2 tan 30°)), c = (S//2, S//2), S = img_size;      photo:  f max(W, H)/S,  c = (W/2, H/2);  the bodies do not move
+    network:  f = K[0, 0] (S / (2 tan 30°)), c = (S//2, S//2), S = img_size;
+              photo:  f max(W, H)/S,  c = (W/2, H/2);  the bodies do not move
 
-SMPL-X: `rotvec` (53, 3) is the root, 21 body joints, 15 + 15 of the hands and the jaw, on a flat hand (`flat_hand_mean=True`); eyes at rest. `v3d`, `j3d` (127, 3; the first 55 SMPL-X's own) and
-`transl_pelvis` (1, 3) are in the camera frame. The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not known without the model; `loc` and `j2d` are pixels of the
-padded network image. Earlier versions name the last three `verts_smplx`, `j3d_smplx`, `j2d_smplx`.
+SMPL-X: `rotvec` (53, 3) is the root, 21 body joints, 15 + 15 of the hands and the jaw, on a flat hand
+(`flat_hand_mean=True`); eyes at rest. `v3d`, `j3d` (127, 3; the first 55 SMPL-X's own) and `transl_pelvis` (1, 3) are
+in the camera frame. The traps: `transl` is where the *head* is, and SMPL-X's `transl` is not known without the model;
+`loc` and `j2d` are pixels of the padded network image. Earlier versions name the last three `verts_smplx`, `j3d_smplx`,
+`j2d_smplx`.
 
-Source: naver/multi-hmr@651fb411e1 `demo.py` lines 30-70 and 325-360, `model.py` lines 285-345, `blocks/smpl_layer.py`, `utils/camera.py`; earlier names: @35a906065e `model.py`.
+Source: naver/multi-hmr@651fb411e1 `demo.py` lines 30-70 and 325-360, `model.py` lines 285-345, `blocks/smpl_layer.py`,
+`utils/camera.py`; earlier names: @35a906065e `model.py`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,15 +24,8 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._tensors import (
-    matrices,
-    plain,
-    put_rotations,
-    put_shape,
-    rows_of,
-    tensor,
-    unnormalised,
-)
+from refine.plugin.adapters._crops import pictures
+from refine.plugin.adapters._tensors import matrices, plain, put_rotations, put_shape, rows_of, tensor
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 
@@ -47,8 +43,16 @@ HEAD = 15
 NAMES = {"j3d": "j3d_smplx", "j2d": "j2d_smplx", "v3d": "verts_smplx"}
 """Today's names and the earlier ones."""
 
-ADVICE = "Give the model's call: img (1, 3, S, S) and K (1, 3, 3); and img_size, height and width of the photo, to come out in it."
-NOTE = "Refined: rotations, translations and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of these. Vertices are left out: give the model to make them anew."
+ADVICE = (
+    "Give the model's call: img (1, 3, S, S) and K (1, 3, 3); and img_size, height and width of the photo, to come "
+    "out in it."
+)
+NOTE = (
+    "Refined: rotations, translations and joints are new; joints beyond SMPL-X's 55 move rigidly with the nearest of "
+    "these. Vertices are left out: give the model to make them anew."
+)
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Humans) -> int:
@@ -61,12 +65,13 @@ def estimate(output: Humans, batch: Mapping[str, Any], *, body: SkinnedBody | No
 
     Args:
         output: At least one person.
-        batch: `img` (1, 3, S, S) and `K` (1, 3, 3), which the model was called with; `img_size`, height and width of the photo in px, without which the padded square is
-            the photo.
+        batch: `img` (1, 3, S, S) and `K` (1, 3, 3), which the model was called with; `img_size`, height and width of
+            the photo in px, without which the padded square is the photo.
         body: The model to put the estimate on.
 
     Raises:
-        InputError: A tensor is missing, of another shape or not finite; nobody is in the list; the batch holds several photos.
+        InputError: A tensor is missing, of another shape or not finite; nobody is in the list; the batch holds several
+            photos.
     """
     if not output:
         raise InputError("multihmr: output", "at least one person", "none", "Nobody was found in this photo.")
@@ -95,7 +100,8 @@ def estimate(output: Humans, batch: Mapping[str, Any], *, body: SkinnedBody | No
 def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None = None) -> list[dict[str, Any]]:
     """Put refined numbers into copies of the dictionaries.
 
-    New: `rotvec`, `transl`, `transl_pelvis`, `loc`, `j3d`, `j2d` (and `shape`, `expression` on SMPL-X's own file). `v3d` is made by `model.smpl_layer`, and left out where no model is given.
+    New: `rotvec`, `transl`, `transl_pelvis`, `loc`, `j3d`, `j2d` (and `shape`, `expression` on SMPL-X's own file).
+    `v3d` is made by `model.smpl_layer`, and left out where no model is given.
     """
     source = refined.source
     focal, center, box = (torch.as_tensor(source.arrays[name]) for name in ("focal", "center", "box"))
@@ -138,15 +144,10 @@ def refined_output(output: Humans, refined: Estimate, *, model: nn.Module | None
     return people
 
 
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the padded square the network was shown, (S, S, 3) uint8, one for all bodies."""
-    return unnormalised(batch)
-
-
 def _vertices(
     output: Humans, refined: Estimate, back: RefinedSource, joints: Tensor, model: nn.Module | None
 ) -> Tensor | None:
-    """Return the surface (B, V, 3) m made by the model's own layer, its pelvis moved to the refined one; None without one."""
+    """Return the surface (B, V, 3) m that the model's own layer makes, at the refined pelvis; None without one."""
     layers = getattr(model, "smpl_layer", None)
     if not isinstance(layers, nn.ModuleDict) or not len(layers):
         return None
@@ -180,7 +181,7 @@ def _stacked(output: Humans, name: str, *shape: int | None) -> Tensor:
 
 
 def _cameras(batch: Mapping[str, Any], count: int) -> tuple[Camera, Tensor, float]:
-    """Return the photo's cameras, where the padded square lies in it (B, 4) px, and the square's side in the network's px."""
+    """Return the photo's cameras, the padded square in it (B, 4) px, and that square's side in the network's px."""
     shown = batch.get("img")
     if not isinstance(shown, Tensor) or shown.dim() != 4 or len(shown) != 1:
         got = f"shape {tuple(shown.shape)}" if isinstance(shown, Tensor) else "none"
@@ -193,7 +194,7 @@ def _cameras(batch: Mapping[str, Any], count: int) -> tuple[Camera, Tensor, floa
     side = float(shown.shape[-1])
     matrix = plain("multihmr", batch.get("K"), "K", advice=ADVICE).reshape(-1, 9)[:1]
     size = (
-        rows_of("multihmr", batch["img_size"], "img_size", 1, 2)
+        rows_of("multihmr", batch, "img_size", 1, 2)
         if batch.get("img_size") is not None
         else torch.tensor([[side, side]])
     )

@@ -1,20 +1,21 @@
-"""PersPose: `output = model({'img': ...}, {'cam_intrinsics': ..., 'dataset_name': ...})`, SMPL in a camera that was turned towards the person.
+"""PersPose: `output = model({'img': ...}, {'cam_intrinsics': ..., ...})`, SMPL in a camera turned towards the person.
 
-    uv = c + (xy + xyz0_xy) f / (depth + xyz0_z),   K = cam_intrinsics (B, 3, 3) of the *crop*,   transl = SMPL's `transl`
+    uv = c + (xy + xyz0_xy) f / (depth + xyz0_z),   K = cam_intrinsics (B, 3, 3) of the *crop*,
+    transl = SMPL's `transl`
 
-The photo is warped as if the camera looked at the person, and then cropped to 256 px; everything the output says is in that picture, so here that picture is
-the photo. (The turn is `rotation_3d` of the transform's labels, which the model is not given: turn the bodies by its inverse to be back in the whole photo.)
-`theta` is 24 matrices; 11 betas; `xyz` are SMPL's 24 joints and Human3.6M's pelvis relative to the first, as the network saw them: inverse kinematics put the model
+The photo is warped as if the camera looked at the person, and then cropped to 256 px; everything the output says is in
+that picture, so here that picture is the photo. (The turn is `rotation_3d` of the transform's labels, which the model
+is not given: turn the bodies by its inverse to be back in the whole photo.) `theta` is 24 matrices; 11 betas; `xyz` are
+SMPL's 24 joints and Human3.6M's pelvis relative to the first, as the network saw them: inverse kinematics put the model
 on them with a few millimetres left. No hand mean.
 
-Source: KenAdamsJoseph/PersPose@1863de7a45 `src_PersPose/inference.py` lines 60-115, `src_PersPose/PersPose.py` (inner, forward), `common/smpl_wrapper.py` lines 593-638
-(ik_w_ortho_twist), `datasets/transform.py` lines 180-300 and 355-360.
+Source: KenAdamsJoseph/PersPose@1863de7a45 `src_PersPose/inference.py` lines 60-115, `src_PersPose/PersPose.py` (inner,
+forward), `common/smpl_wrapper.py` lines 593-638 (ik_w_ortho_twist), `datasets/transform.py` lines 180-300 and 355-360.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,19 +24,14 @@ from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.geometry.camera import Camera
-from refine.plugin.adapters._tensors import (
-    matrices,
-    put_rotations,
-    put_rows,
-    put_shape,
-    rows_of,
-    tensor,
-    unnormalised,
-)
+from refine.plugin.adapters._crops import pictures
+from refine.plugin.adapters._tensors import matrices, put_rotations, put_rows, put_shape, rows_of, tensor
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.carry import joints_after
 
 ADVICE = "The batch is what the model was called with: img (B, 3, 256, 256) and cam_intrinsics (B, 3, 3)."
+
+__all__ = ["estimate", "people", "pictures", "refined_output"]
 
 
 def people(output: Mapping[str, Any]) -> int:
@@ -69,7 +65,9 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
         joints=joints,
         keypoints_2d=tensor("perspose", output, "uv", count, joints.shape[1], 2),
         arrays={"box": box, "focal": camera.focal, "center": camera.center},
-        focal_rule=f"{float(camera.focal[0, 0]) if count else 0:.0f} px of the turned crop (PersPose: f35/36 · W of the photo)",
+        focal_rule=(
+            f"{float(camera.focal[0, 0]) if count else 0:.0f} px of the turned crop (PersPose: f35/36 · W of the photo)"
+        ),
     )
     return to_body(source, camera, body, torch.arange(count))
 
@@ -77,7 +75,8 @@ def estimate(output: Mapping[str, Any], batch: Mapping[str, Any], *, body: Skinn
 def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Module | None = None) -> dict[str, Any]:
     """Put refined numbers into a copy of the output.
 
-    New: `theta`, `transl`, `xyz`, `xyz0`, `uv`, `depth`, `density` (and `beta` on SMPL's own file). `ortho_twist` and `leaf_rot`, which inverse kinematics started from, are the network's.
+    New: `theta`, `transl`, `xyz`, `xyz0`, `uv`, `depth`, `density` (and `beta` on SMPL's own file). `ortho_twist` and
+    `leaf_rot`, which inverse kinematics started from, are the network's.
     """
     result, source = dict(output), refined.source
     focal, center = (torch.as_tensor(source.arrays[name]) for name in ("focal", "center"))
@@ -103,11 +102,6 @@ def refined_output(output: Mapping[str, Any], refined: Estimate, *, model: nn.Mo
     return result
 
 
-def pictures(batch: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the turned crops the network was shown, (256, 256, 3) uint8 each."""
-    return unnormalised(batch)
-
-
 def _listed(output: Mapping[str, Any], count: int) -> Tensor:
     """Return the joints in the camera's frame."""
     return tensor("perspose", output, "xyz", count, None, 3) + tensor("perspose", output, "xyz0", count, 1, 3)
@@ -118,6 +112,6 @@ def _camera(batch: Mapping[str, Any], count: int) -> Camera:
     shown = batch.get("img")
     if not isinstance(shown, Tensor) or shown.dim() != 4:
         raise InputError("perspose: img", "the network's input (B, 3, h, w)", "none", ADVICE)
-    matrix = rows_of("perspose", tensor("perspose", batch, "cam_intrinsics", advice=ADVICE), "cam_intrinsics", count, 9)
+    matrix = rows_of("perspose", batch, "cam_intrinsics", count, 9, ADVICE)
     size = torch.tensor([list(shown.shape[2:])], dtype=torch.float32).expand(count, 2)
     return Camera(matrix[:, [0, 4]], matrix[:, [2, 5]], size)

@@ -14,9 +14,9 @@ import refine
 from refine.body import SkinnedBody, pose_body
 from refine.body.size import CHILD_LOG_SCALE_SIGMA, shape_and_scale, unit_of
 from refine.commands.cli import app
-from refine.conversion.surface import nearest_on_surface
 from refine.estimate import Source
 from refine.evaluate.people import people
+from refine.geometry.surface import nearest_on_surface
 from refine.state import Bodies
 from refine.transfer.source_fit import fit_bodies
 from tests.layouts import sam3dbody

@@ -10,17 +10,17 @@ from scipy.spatial.transform import Rotation
 
 import refine
 from refine.body import SkinnedBody, pose_body, surface_points
-from refine.conversion.closed_form import rotation_between
-from refine.conversion.surface import closest_on_triangles, nearest_on_surface
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.evaluate.people import people
 from refine.geometry import rotation
+from refine.geometry.surface import closest_on_triangles, nearest_on_surface
 from refine.solve.autodiff import linearize
 from refine.state import Bodies, State, Unknowns
 from refine.terms import LeastSquares
 from refine.terms.surface3d import Surface3D
 from refine.transfer import on_body
+from refine.transfer.surface.closed_form import rotation_between
 from tests.human_models import human_model
 from tests.people import camera, case
 from tests.reference.body.official_files import write_npz

@@ -29,8 +29,10 @@ KINDS: dict[str, Any] = {
     "names that look like paths": {"a/b": 1, "a": {"b": 2, "/": 3, "": 4}, "../x": 5, "content": 6, "nul\0": 7},
     "numbers": [0, -1, 2**63, -(2**64), 10**5000, 0.1, -0.0, 1e-323, float("inf"), float("-inf"), True, False],
     "text": ["nul\0", "\ud800", "é \U0001f600 \n", '"{}'],
-    "scalars": [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True), np.str_("x\0y"), np.complex64(1j), np.float16(2)],
-    "arrays": [np.arange(6).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.array(3.5), np.array("text"), np.array([b"a", b"bc"])],
+    "scalars": [np.float32(0.1), np.float64(0.1), np.int8(-3), np.bool_(True), np.str_("x\0y"), np.complex64(1j),
+        np.float16(2)],
+    "arrays": [np.arange(6).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.array(3.5), np.array("text"),
+        np.array([b"a", b"bc"])],
     "orders of bytes": [np.arange(3, dtype=">f4"), np.arange(3, dtype="<f4"), np.arange(3, dtype="f4")],
     "records": [np.zeros(2, RECORD), np.zeros((3, 1), RECORD), np.zeros(2, [("a", "<i2"), ("b", ">f8")])],
     "dates": np.array(["2020-01-01", "NaT"], "datetime64[D]"),
@@ -92,7 +94,8 @@ def test_whatever_is_nested_comes_back(content: Any) -> None:
 @given(st.recursive(
     st.none() | st.integers(-3, 9) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["dict", "tuple", "array", "scalar", "objects", "int", "float", "bytes", "torch", "set", "os.system"]),
+        st.sampled_from(["dict", "tuple", "array", "scalar", "objects", "int", "float", "bytes", "torch", "set",
+            "os.system"]),
         inner, max_size=1),
 ))  # fmt: skip
 def test_a_text_that_was_made_up_is_refused_in_one_way_or_read(text: Any) -> None:
@@ -111,7 +114,8 @@ def result() -> Result:
 
 @pytest.mark.parametrize(
     "content", [b"", b"[", b"[" * 200_000, b'{"eval": "1"}', b'{"array": [0, 0, [99]]}', b'{"array": [0, -1, [1]]}',
-                b'{"array": [0, 0, [-1, -1]]}', b'{"dict": [[[], 1]]}', b'{"dict": 3}', b'{"int": "x"}', b'{"bytes": "0"}', b"[1]", b"7"]
+                b'{"array": [0, 0, [-1, -1]]}', b'{"dict": [[[], 1]]}', b'{"dict": 3}', b'{"int": "x"}',
+                b'{"bytes": "0"}', b"[1]", b"7"]
 )  # fmt: skip
 def test_a_damaged_source_is_refused(content: bytes, tmp_path: Path) -> None:
     result().save(tmp_path / "whole.npz")

@@ -1,4 +1,4 @@
-"""Pickles, joblib's, torch's and numpy's files are read as the programs that write them would read them, and written so that they can."""
+"""Pickles, joblib's, torch's and numpy's files are read and written as their own programs do it."""
 
 import bz2
 import collections

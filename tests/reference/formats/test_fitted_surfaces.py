@@ -10,13 +10,13 @@ import torch
 
 import refine
 from refine.body import SkinnedBody, pose_body
-from refine.conversion.surface import nearest_on_surface
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.evaluate.people import people
 from refine.formats._fitted_surface import carried
 from refine.formats.find import read, write
 from refine.geometry import rotation
+from refine.geometry.surface import nearest_on_surface
 from refine.state import State
 from tests.layouts import multihmr, sam3dbody
 from tests.stranger import stranger_mesh

@@ -1,4 +1,4 @@
-"""NLF, HybrIK and SLAHMR: where their own formulas put people in the photo, in all containers and releases, and what is refused."""
+"""NLF, HybrIK and SLAHMR: where their own formulas put people, in all containers, and what is refused."""
 
 import pickle
 from pathlib import Path

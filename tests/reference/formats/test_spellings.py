@@ -16,9 +16,10 @@ from refine.files.pickled import kind
 from refine.formats.find import read, write
 from refine.geometry.camera import Camera
 from tests import joblib_layout
-from tests.contract.test_formats import content, leaves, refined
+from tests.format_examples import content, leaves
 from tests.layouts.parameters import smpl_parameters
 from tests.nested import assert_same
+from tests.refinements import refined
 from tests.regressor_files import HEIGHT, WIDTH
 
 SIZE = torch.tensor([[float(HEIGHT), float(WIDTH)]])
@@ -49,14 +50,20 @@ def matrices(given: dict[str, np.ndarray]) -> np.ndarray:
 GIVEN = people()
 SPELLINGS: dict[str, Any] = {
     "the public names": GIVEN,
-    "AMASS": {"poses": whole(GIVEN), "trans": GIVEN["transl"], "betas": GIVEN["betas"][0], "gender": np.array("neutral")},
+    "AMASS": {"poses": whole(GIVEN), "trans": GIVEN["transl"], "betas": GIVEN["betas"][0],
+        "gender": np.array("neutral")},
     "thetas": {"thetas": whole(GIVEN), "transl": GIVEN["transl"], "betas": GIVEN["betas"]},
     "SMPL-H": {"poses": whole(GIVEN, 52), "trans": GIVEN["transl"], "betas": GIVEN["betas"]},
-    "SMPL-X's add-on": {"poses": whole(GIVEN, 55), "trans": GIVEN["transl"], "betas": GIVEN["betas"], "mocap_frame_rate": np.array(30)},
-    "human_body_prior": {"root_orient": GIVEN["global_orient"], "pose_body": GIVEN["body_pose"][:, :63], "pose_hand": np.zeros((2, 90)), "trans": GIVEN["transl"], "betas": GIVEN["betas"]},
-    "HMR2": {"pred_smpl_params": {"global_orient": matrices(GIVEN)[:, :1], "body_pose": matrices(GIVEN)[:, 1:], "betas": GIVEN["betas"]}, "pred_cam_t_full": GIVEN["transl"]},
-    "HMR2, flat": {"global_orient": matrices(GIVEN)[:, :1], "body_pose": matrices(GIVEN)[:, 1:], "betas": GIVEN["betas"], "pred_cam_t_full": GIVEN["transl"]},
-    "GVHMR, flattened": {f"smpl_params_incam_{name}": value if name != "body_pose" else value[:, :63] for name, value in GIVEN.items()} | {"poses": 0 * whole(GIVEN), "trans": 0 * GIVEN["transl"]},
+    "SMPL-X's add-on": {"poses": whole(GIVEN, 55), "trans": GIVEN["transl"], "betas": GIVEN["betas"],
+        "mocap_frame_rate": np.array(30)},
+    "human_body_prior": {"root_orient": GIVEN["global_orient"], "pose_body": GIVEN["body_pose"][:, :63],
+        "pose_hand": np.zeros((2, 90)), "trans": GIVEN["transl"], "betas": GIVEN["betas"]},
+    "HMR2": {"pred_smpl_params": {"global_orient": matrices(GIVEN)[:, :1], "body_pose": matrices(GIVEN)[:, 1:],
+        "betas": GIVEN["betas"]}, "pred_cam_t_full": GIVEN["transl"]},
+    "HMR2, flat": {"global_orient": matrices(GIVEN)[:, :1], "body_pose": matrices(GIVEN)[:, 1:],
+        "betas": GIVEN["betas"], "pred_cam_t_full": GIVEN["transl"]},
+    "GVHMR, flattened": {f"smpl_params_incam_{name}": value if name != "body_pose" else value[:, :63] for name,
+        value in GIVEN.items()} | {"poses": 0 * whole(GIVEN), "trans": 0 * GIVEN["transl"]},
     "a list of people": [{name: value[row] for name, value in GIVEN.items()} for row in range(2)],
 }  # fmt: skip
 
@@ -173,11 +180,16 @@ def test_a_recorded_motion_in_a_world_is_refused(axis: str, tmp_path: Path) -> N
 
 
 HINTS: dict[str, tuple[Any, str]] = {
-    "HMR2's crop": ({"pred_smpl_params": {n: v for n, v in GIVEN.items() if n != "transl"}, "pred_cam": np.ones((2, 3)), "pred_cam_t": np.ones((2, 3))}, "pred_cam_t_full"),
-    "HybrIK": ({"pred_thetas": np.ones((2, 216)), "pred_betas": np.ones((2, 10)), "transl": np.ones((2, 3)), "pred_cam_root": np.ones((2, 3)), "bbox": np.ones((2, 4)), "pred_uvd": np.ones((2, 29, 3))}, "HybrIK"),
-    "SLAHMR": ({"root_orient": np.ones((1, 2, 3)), "pose_body": np.ones((1, 2, 63)), "trans": np.ones((1, 2, 3)), "cam_R": np.ones((1, 2, 3, 3)), "cam_t": np.ones((1, 2, 3))}, "SLAHMR"),
-    "WHAM's network": ({"poses_body": np.ones((2, 23, 3, 3)), "poses_root_cam": np.ones((2, 1, 3, 3)), "betas": np.ones((2, 10)), "verts_cam": np.ones((2, 4, 3))}, "wham_output.pkl"),
-    "EasyMocap in an npz": ({"Rh": np.ones((1, 3)), "Th": np.ones((1, 3)), "poses": np.ones((1, 72)), "shapes": np.ones((1, 10))}, "Th is no transl"),
+    "HMR2's crop": ({"pred_smpl_params": {n: v for n, v in GIVEN.items() if n != "transl"}, "pred_cam": np.ones((2, 3)),
+        "pred_cam_t": np.ones((2, 3))}, "pred_cam_t_full"),
+    "HybrIK": ({"pred_thetas": np.ones((2, 216)), "pred_betas": np.ones((2, 10)), "transl": np.ones((2, 3)),
+        "pred_cam_root": np.ones((2, 3)), "bbox": np.ones((2, 4)), "pred_uvd": np.ones((2, 29, 3))}, "HybrIK"),
+    "SLAHMR": ({"root_orient": np.ones((1, 2, 3)), "pose_body": np.ones((1, 2, 63)), "trans": np.ones((1, 2, 3)),
+        "cam_R": np.ones((1, 2, 3, 3)), "cam_t": np.ones((1, 2, 3))}, "SLAHMR"),
+    "WHAM's network": ({"poses_body": np.ones((2, 23, 3, 3)), "poses_root_cam": np.ones((2, 1, 3, 3)),
+        "betas": np.ones((2, 10)), "verts_cam": np.ones((2, 4, 3))}, "wham_output.pkl"),
+    "EasyMocap in an npz": ({"Rh": np.ones((1, 3)), "Th": np.ones((1, 3)), "poses": np.ones((1, 72)),
+        "shapes": np.ones((1, 10))}, "Th is no transl"),
 }  # fmt: skip
 
 

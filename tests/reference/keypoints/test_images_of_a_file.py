@@ -1,4 +1,4 @@
-"""Which of a file's images is a photo: path tails of any system, file names, stems, numbers, and what is not guessed."""
+"""Which of a file's images is a photo: path tails of any system, file names, stems, numbers."""
 
 import pytest
 

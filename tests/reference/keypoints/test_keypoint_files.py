@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from refine.errors import InputError
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from refine.keypoints.matching import FARTHEST, match_people
 
 

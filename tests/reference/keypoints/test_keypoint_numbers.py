@@ -1,4 +1,4 @@
-"""Numbers beside keypoints that are no confidences from 0 to 1: percent, depths, scores of another shape; and files that are no keypoints."""
+"""Numbers beside keypoints that are no confidences from 0 to 1 (percent, depths, ...), and files of none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from refine.body import SkinnedBody
 from refine.body.keypoint_names import COCO17
 from refine.errors import InputError
 from refine.inputs.estimates import Given
+from refine.inputs.keypoint_files import read_keypoints
 from refine.inputs.keypoints import detections_of
-from refine.keypoints.formats.find import read_keypoints
 from refine.photo import Photo
 from tests.folders import HEIGHT, WIDTH, make_folder
 from tests.people import case

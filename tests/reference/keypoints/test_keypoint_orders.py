@@ -1,4 +1,4 @@
-"""The order of every detector's points, held against the names that the detector's own source lists, and not against ours.
+"""The order of every detector's points, held against the names that the detector's own source lists.
 
 Each list is written as the source has it; `SAME` says which of its words mean the same as ours.
 """
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refine.body.keypoint_names import SETS
-from refine.keypoints.formats.find import read_keypoints
+from refine.inputs.keypoint_files import read_keypoints
 from tests.detector_outputs import (
     SIZE,
     alphapose,
@@ -31,49 +31,53 @@ ALPHAPOSE_OPEN = (
 """The same page, `--format open`."""
 
 OPENPOSE_25 = (
-    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee LAnkle REye LEye REar LEar "
-    "LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel"
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee LAnkle REye LEye "
+    "REar LEar LBigToe LSmallToe LHeel RBigToe RSmallToe RHeel"
 ).split()
 """CMU-Perceptual-Computing-Lab/openpose@5c5d96523e doc/02_output.md, BODY_25."""
 
 RTMLIB_26 = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip "
-    "right_hip left_knee right_knee left_ankle right_ankle head neck hip left_big_toe right_big_toe left_small_toe right_small_toe "
-    "left_heel right_heel"
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+    "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle head neck hip left_big_toe "
+    "right_big_toe left_small_toe right_small_toe left_heel right_heel"
 ).split()
 """Tau-J/rtmlib@2f36e3b62d rtmlib/visualization/skeleton/halpe26.py."""
 
 RTMLIB_18 = (
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee right_ankle left_hip "
-    "left_knee left_ankle right_eye left_eye right_ear left_ear"
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
+    "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
 ).split()
 """The same, openpose18.py; the first 18 of openpose134.py."""
 
 EASY_25 = (
-    "nose left_eye right_eye left_ear right_ear neck left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip "
-    "right_hip hip left_knee right_knee left_ankle right_ankle left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel"
+    "nose left_eye right_eye left_ear right_ear neck left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+    "right_wrist left_hip right_hip hip left_knee right_knee left_ankle right_ankle left_big_toe left_small_toe "
+    "left_heel right_big_toe right_small_toe right_heel"
 ).split()
 """JunkyByte/easy_ViTPose@4f2ba445c9 easy_ViTPose/vit_utils/visualization.py joints_dict()["coco_25"]."""
 
 SAPIENS_70 = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_hip right_hip left_knee right_knee "
-    "left_ankle right_ankle left_big_toe left_small_toe left_heel right_big_toe right_small_toe right_heel "
-    "right_thumb4 right_thumb3 right_thumb2 right_thumb_third_joint right_forefinger4 right_forefinger3 right_forefinger2 "
-    "right_forefinger_third_joint right_middle_finger4 right_middle_finger3 right_middle_finger2 right_middle_finger_third_joint "
-    "right_ring_finger4 right_ring_finger3 right_ring_finger2 right_ring_finger_third_joint right_pinky_finger4 right_pinky_finger3 "
-    "right_pinky_finger2 right_pinky_finger_third_joint right_wrist left_thumb4 left_thumb3 left_thumb2 left_thumb_third_joint "
-    "left_forefinger4 left_forefinger3 left_forefinger2 left_forefinger_third_joint left_middle_finger4 left_middle_finger3 "
-    "left_middle_finger2 left_middle_finger_third_joint left_ring_finger4 left_ring_finger3 left_ring_finger2 left_ring_finger_third_joint "
-    "left_pinky_finger4 left_pinky_finger3 left_pinky_finger2 left_pinky_finger_third_joint left_wrist left_olecranon right_olecranon "
-    "left_cubital_fossa right_cubital_fossa left_acromion right_acromion neck"
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_hip right_hip "
+    "left_knee right_knee left_ankle right_ankle left_big_toe left_small_toe left_heel right_big_toe right_small_toe "
+    "right_heel right_thumb4 right_thumb3 right_thumb2 right_thumb_third_joint right_forefinger4 right_forefinger3 "
+    "right_forefinger2 right_forefinger_third_joint right_middle_finger4 right_middle_finger3 right_middle_finger2 "
+    "right_middle_finger_third_joint right_ring_finger4 right_ring_finger3 right_ring_finger2 "
+    "right_ring_finger_third_joint right_pinky_finger4 right_pinky_finger3 right_pinky_finger2 "
+    "right_pinky_finger_third_joint right_wrist left_thumb4 left_thumb3 left_thumb2 left_thumb_third_joint "
+    "left_forefinger4 left_forefinger3 left_forefinger2 left_forefinger_third_joint left_middle_finger4 "
+    "left_middle_finger3 left_middle_finger2 left_middle_finger_third_joint left_ring_finger4 left_ring_finger3 "
+    "left_ring_finger2 left_ring_finger_third_joint left_pinky_finger4 left_pinky_finger3 left_pinky_finger2 "
+    "left_pinky_finger_third_joint left_wrist left_olecranon right_olecranon left_cubital_fossa right_cubital_fossa "
+    "left_acromion right_acromion neck"
 ).split()
-"""facebookresearch/sapiens@3e829ac274 pose/configs/_base_/datasets/goliath.py dataset_info["keypoint_info"], the first 70 of 308."""
+"""facebookresearch/sapiens@3e829ac274 pose/configs/_base_/datasets/goliath.py dataset_info["keypoint_info"], the first
+70 of 308."""
 
 MEDIAPIPE_33 = (
-    "nose, left eye (inner), left eye, left eye (outer), right eye (inner), right eye, right eye (outer), left ear, right ear, mouth (left), "
-    "mouth (right), left shoulder, right shoulder, left elbow, right elbow, left wrist, right wrist, left pinky, right pinky, left index, "
-    "right index, left thumb, right thumb, left hip, right hip, left knee, right knee, left ankle, right ankle, left heel, right heel, "
-    "left foot index, right foot index"
+    "nose, left eye (inner), left eye, left eye (outer), right eye (inner), right eye, right eye (outer), left ear, "
+    "right ear, mouth (left), mouth (right), left shoulder, right shoulder, left elbow, right elbow, left wrist, right "
+    "wrist, left pinky, right pinky, left index, right index, left thumb, right thumb, left hip, right hip, left knee, "
+    "right knee, left ankle, right ankle, left heel, right heel, left foot index, right foot index"
 ).split(", ")
 """ai.google.dev, pose landmark detection guide, the landmarks of the model."""
 
@@ -104,7 +108,8 @@ CASES = {
     "rtmlib 18": (RTMLIB_18, 18, lambda drawn: pair(drawn), 0.5, ""),
     "rtmlib 134": (RTMLIB_18, 134, lambda drawn: pair(drawn), 0.5, "rtmlib"),
     "easy_ViTPose": (
-        EASY_25, 25, lambda drawn: easy_vitpose(drawn, {str(index): name for index, name in enumerate(EASY_25)}), 0.5, "easy",
+        EASY_25, 25, lambda drawn: easy_vitpose(drawn, {str(index): name for index, name in enumerate(EASY_25)}), 0.5,
+        "easy",
     ),
     "sapiens": (SAPIENS_70, 308, lambda drawn: sapiens(drawn), 0.5, "sapiens"),
     "mediapipe": (MEDIAPIPE_33, 33, lambda drawn: landmarks(drawn), 0.0, ""),
@@ -137,7 +142,7 @@ def test_a_point_goes_where_its_own_source_says_it_is(case: str) -> None:
 
 @pytest.mark.parametrize("count", [136, 134])
 def test_hands_and_face_of_the_whole_bodies_stand_behind(count: int) -> None:
-    """Halpe's 136 and DWPose's 134: face, left and right hand behind the body and feet (halpe_fullbody README, openpose134.py)."""
+    """Halpe's 136 and DWPose's 134: face and hands behind body and feet (halpe_fullbody README, openpose134.py)."""
     drawn = points(1, count)
     people = read_keypoints(pair(drawn), size=SIZE)
     first = {136: 26, 134: 24}[count]

@@ -1,4 +1,4 @@
-"""The pose transfer against what it should equal: the regressor's own joints, another solver, the package smplx, and itself."""
+"""The transfer against what it should equal: the regressor's own joints, another solver, smplx, and itself."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,12 +1,15 @@
-"""Points with names in what other systems store: MHR's keypoints, and vertices of SMPL-X where its model file is not at hand.
+"""Named points in what other systems store: MHR's keypoints, and vertices of SMPL-X's mesh.
 
-    joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);   hip = Bell's offset from the pelvis' bony points
+    joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);
+    hip = Bell's offset from the pelvis' bony points
 
-Vertex numbers are those published beside the models (`refine/body/landmarks_smpl.py` for their licence), and those of bony landmarks
-as repositories on marker placement list them; they agree with each other and were held against a stored SMPL-X mesh.
+Vertex numbers are those published beside the models (`refine/body/landmarks_smpl.py` for their licence), and those of
+bony landmarks as repositories on marker placement list them; they agree with each other and were held against a stored
+SMPL-X mesh.
 
-Source: MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`; SMPL-X vertices: vchoutas/smplx `vertex_ids.py`, and the
-markers of SOMA and MoSh++ (nghorbani/soma); hip centre: Bell, Brand and Pedersen, Human Movement Science 8, 1989 (14 %, 30 %, 19 % of the pelvis' width).
+Source: MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`; SMPL-X vertices: vchoutas/smplx
+`vertex_ids.py`, and the markers of SOMA and MoSh++ (nghorbani/soma); hip centre: Bell, Brand and Pedersen, Human
+Movement Science 8, 1989 (14 %, 30 %, 19 % of the pelvis' width).
 """
 
 import torch

@@ -2,10 +2,12 @@
 
     part j    R_j = rotation between (p_n - anchor_j) at rest and (t_n - anchor_j) seen, n the points the part carries
 
-Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh (upper arm) is twisted.
-With rotations found, points are linear in shape and translation, and the scene's scale is a child's alone (`refine/body/size.py`).
+Knee and elbow are hinges: their angle is read off three points first, so that the foot (hand) tells how the thigh
+(upper arm) is twisted. With rotations found, points are linear in shape and translation, and the scene's scale is a
+child's alone (`refine/body/size.py`).
 
-Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech. 35(4), 2002.
+Source: Kabsch 1976 (part by part); hinges as in Wu et al., ISB recommendation on joint coordinate systems, J. Biomech.
+35(4), 2002.
 """
 
 from collections.abc import Mapping
@@ -17,9 +19,9 @@ from torch import Tensor
 
 from refine.body import KeypointSet, SkinnedBody, pose_body
 from refine.body.size import shape_and_scale
-from refine.conversion.closed_form import local_rotations, rotation_between
 from refine.geometry import rotation
 from refine.state import Bodies, Unknowns
+from refine.transfer.surface.closed_form import local_rotations, rotation_between
 
 Points = Mapping[str, Float[Tensor, "B 3"]]
 
@@ -32,7 +34,8 @@ _HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 def _side(side: str) -> dict[str, tuple[str, ...]]:
     """Return the points each part of one side is turned onto; the first is its anchor."""
-    at = {part: f"{side}_{part}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "big_toe", "small_toe", "heel")}  # fmt: skip
+    at = {part: f"{side}_{part}" for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist", "big_toe",
+        "small_toe", "heel")}  # fmt: skip
     parts = {
         at["hip"]: (at["hip"], at["knee"], at["ankle"]),
         at["knee"]: (at["knee"], at["ankle"]),
@@ -62,10 +65,12 @@ HINGES = {
     "left_shoulder": ("left_elbow", "left_wrist", (0.0, -1.0, 0.0)),
     "right_shoulder": ("right_elbow", "right_wrist", (0.0, 1.0, 0.0)),
 }
-"""The hinge below a ball joint, the point that it moves, and the axis a bent limb turns about at rest (x left, y up, z front)."""
+"""The hinge below a ball joint, the point that it moves, and the axis a bent limb turns about at rest (x left, y up, z
+front)."""
 
 SIGMA_M = 0.04
-"""How well a named point of one model stands for another's, before the surface is looked at: hips and shoulders differ by centimetres."""
+"""How well a named point of one model stands for another's, before the surface is looked at: hips and shoulders differ
+by centimetres."""
 
 
 def point_set(body: SkinnedBody, names: tuple[str, ...]) -> KeypointSet:
@@ -84,7 +89,7 @@ class Placed:
     """Bodies put onto named points.
 
     Attributes:
-        bodies: They, in their own scale.
+        bodies: The bodies, m, in their own scale.
         scale: (B,) size of the scene in units of the bodies': seen point = scale · point. 1 for adults.
     """
 

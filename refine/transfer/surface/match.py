@@ -1,9 +1,10 @@
-"""Which vertex of a body a vertex of another mesh corresponds to: found once for the mesh's topology, then corrected body by body.
+"""Which vertex of a body corresponds to a vertex of another mesh: found once a topology, corrected body by body.
 
     first     of the nearest vertices in a few bodies of the batch, the one that is nearest in all of them
     later     in each body, the nearest of the K vertices around it
 
-Two parts that touch in one body (a hand on a thigh) do not in the others, and neighbours at rest stay neighbours in every pose.
+Two parts that touch in one body (a hand on a thigh) do not in the others, and neighbours at rest stay neighbours in
+every pose.
 
 Source: derived here; iterated closest points as in Besl and McKay, IEEE TPAMI 14(2), 1992.
 """
@@ -16,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.body import PosedBody, SkinnedBody, pose_body
-from refine.conversion.surface import closest_on_triangles, incident_triangles
+from refine.geometry.surface import closest_on_triangles, incident_triangles
 
 CELL_M = 0.08
 """Side of the grid a mesh is thinned by: about 400 of a body's vertices, even over its surface."""

@@ -1,9 +1,10 @@
-"""Closed-form parts of a conversion: the rotation between two sets of points, part by part down the tree, and a linear shape.
+"""Closed-form rotations between two sets of points, part by part down the tree.
 
     R = argmax tr(Rᵀ (Σ_n t_n p_nᵀ + ε R_0)) = U diag(1, 1, det UVᵀ) Vᵀ,   U S Vᵀ the singular values of the bracket
 
-R_0 is what the part does when nothing says otherwise (its parent's rotation); with ε small it only decides what the points leave open.
-At fixed rotations every surface point is linear in shape and translation, so one undamped step of the solver is that least-squares solve.
+R_0 is what the part does when nothing says otherwise (its parent's rotation); with ε small it only decides what the
+points leave open. At fixed rotations every surface point is linear in shape and translation, so one undamped step of
+the solver is that least-squares solve.
 
 Source: Kabsch, Acta Cryst. A 32(5), 1976; Arun, Huang and Blostein, IEEE TPAMI 9(5), 1987 (the sign).
 """
@@ -21,7 +22,8 @@ OWN_WEIGHT = 0.5
 """A vertex belongs to a part whose joint moves it by more than this share."""
 
 TIE = 1e-2
-"""ε relative to the points' own size: settles a twist about a line of points, moves a well-spread part by less than a degree."""
+"""ε relative to the points' own size: settles a twist about a line of points, moves a well-spread part by less than a
+degree."""
 
 
 def rotation_between(
@@ -48,7 +50,7 @@ def rotation_between(
 
 
 def part_vertices(body: SkinnedBody) -> list[Int[Tensor, "M"]]:
-    """Return the vertices of each joint's part, spread over it; empty where a joint carries none (eyes of some models)."""
+    """Return the vertices of each joint's part, spread over it; empty where a joint carries none."""
     weights = body.dense_weights
     chosen = []
     for joint in range(weights.shape[1]):

@@ -1,10 +1,11 @@
-"""A few steps of Levenberg-Marquardt from a closed-form start onto a surface, with correspondence or to the nearest points.
+"""A few steps of Levenberg-Marquardt onto a surface, with correspondence or to the nearest points.
 
     same topology    ½ Σ |x_v - t_v|² / σ²                                   vertex onto vertex
-    another          ½ Σ ρ((n_v · (x_v - t_n) / σ)²) + named points + start    nearest vertex onto its plane, found at the start
+    another          ½ Σ ρ((n_v · (x_v - t_n) / σ)²) + named points + start
+                     nearest vertex onto its plane, found at the start
 
-Everything is solved about the body's own place: far from the origin (a long lens sees bodies 400 m away) float32 has no room for
-hundredths of a millimetre.
+Everything is solved about the body's own place: far from the origin (a long lens sees bodies 400 m away) float32 has no
+room for hundredths of a millimetre.
 
 Source: derived here; the solver is `refine.solve.levenberg_marquardt`.
 """
@@ -18,15 +19,15 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, SurfacePoints, pose_body, surface_points
 from refine.body.smpl_joints import BODY_JOINTS
-from refine.conversion.closed_form import part_vertices, pose_from_vertices
-from refine.conversion.match import Neighbourhood, neighbourhood, thinned
-from refine.conversion.surface import incident_triangles
 from refine.geometry.camera import Camera
+from refine.geometry.surface import incident_triangles
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import Bodies, State, Unknowns
 from refine.terms import LeastSquares, Term
 from refine.terms.points3d import Points3D
 from refine.terms.surface3d import Surface3D
+from refine.transfer.surface.closed_form import part_vertices, pose_from_vertices
+from refine.transfer.surface.match import Neighbourhood, neighbourhood, thinned
 
 # `priors` is imported where it is used: it imports nouns of refine, whose public names include this module's.
 
@@ -34,10 +35,12 @@ SURFACE_SIGMA_M = 0.006
 """How well two models' surfaces can agree at a point: they differ in muscles and faces by some millimetres."""
 
 START_SIGMA_RAD = 0.15
-"""How far a rotation may leave its closed-form start: shared joint conventions make copied rotations good to a few degrees."""
+"""How far a rotation may leave its closed-form start: shared joint conventions make copied rotations good to a few
+degrees."""
 
 SURFACE_STEPS = 2
-"""Onto nearest points, which are looked for once a call: a third step with them anew gains 0.3 mm of 5 and takes half as long again."""
+"""Onto nearest points, which are looked for once a call: a third step with them anew gains 0.3 mm of 5 and takes half
+as long again."""
 
 EXACT_STEPS = 12
 """Most steps with correspondence; Gauss-Newton on exact vertices needs about six."""
@@ -60,7 +63,7 @@ class Fit:
     """Bodies put onto a surface.
 
     Attributes:
-        bodies: They.
+        bodies: The bodies, m.
         distance_m: (B,) mean distance of the surface's points from theirs.
     """
 

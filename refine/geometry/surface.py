@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 NEAR_VERTICES = 6
-"""Vertices whose triangles are looked at: on a mesh of even triangles the nearest triangle touches one of the nearest few."""
+"""Vertices whose triangles are looked at: on a mesh of even triangles the nearest triangle touches one of the nearest
+few."""
 
 EPSILON = 1e-20
 """m⁴; keeps a triangle without area from dividing by zero."""
@@ -35,7 +36,10 @@ class SurfaceMap:
 
 
 def incident_triangles(faces: Int[Tensor, "F 3"], vertices: int) -> Int[Tensor, "V K"]:
-    """Return the triangles around every vertex, (V, K), repeated where there are fewer than K; a vertex without one has the first triangle."""
+    """Return the triangles around every vertex, (V, K).
+
+    Repeated where there are fewer than K; a vertex without one has the first triangle.
+    """
     corner = faces.flatten()
     order = torch.argsort(corner, stable=True)
     count = torch.bincount(corner, minlength=vertices)
