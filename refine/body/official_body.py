@@ -148,11 +148,11 @@ def load_official_body(
     path: Path,
     layout: Layout,
     *,
-    gender: str,
-    betas: int | None,
-    expressions: int | None,
-    flat_hand_mean: bool,
-    kid_template: Path | None,
+    gender: str = "neutral",
+    betas: int | None = None,
+    expressions: int | None = None,
+    flat_hand_mean: bool = True,
+    kid_template: Path | None = None,
 ) -> SkinnedBody:
     """Read a model file of a family.
 

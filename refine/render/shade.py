@@ -155,18 +155,6 @@ def irradiance(normals: Float[Tensor, "B H W 3"], light: Float[Tensor, "B 9 3"])
     return torch.einsum("bhwk,bkc->bhwc", harmonics(normals) * cosine, light)
 
 
-def white_light(bodies: int, like: Tensor) -> Float[Tensor, "B 9 3"]:
-    """Return coefficients of a uniform light under which a surface shows exactly its albedo.
-
-    Args:
-        bodies: B.
-        like: A tensor of the wanted device and type.
-    """
-    light = like.new_zeros(bodies, 9, 3)
-    light[:, 0] = math.sqrt(4 * math.pi)
-    return light
-
-
 def lit(
     albedo: Float[Tensor, "B H W 3"], normals: Float[Tensor, "B H W 3"], light: Float[Tensor, "B 9 3"]
 ) -> Float[Tensor, "B H W 3"]:

@@ -1,4 +1,4 @@
-"""What was not seen, guessed and marked: from the body's other side, from the mean colour of its part; and mean colours altogether.
+"""What was not seen, guessed and marked: from the body's other side, or from the mean colour of its part.
 
     mirrored   colour(texel) = colour(mirror(texel)),   confidence = MIRROR_TRUST confidence(mirror(texel))
     part mean  colour(part)  = sum_t w_t colour_t / sum_t w_t,   confidence = MEAN_TRUST sum_t w_t / T_part
@@ -69,47 +69,6 @@ def filled_by_part_means(texture: Texture, atlas: Atlas) -> Texture:
     pixels = torch.where(take[..., None], mean, pixels)
     confidence = torch.where(take, sure, confidence)
     return _spread(texture, atlas, pixels, confidence, filled.masked_fill(take, int(Fill.PART_MEAN)))
-
-
-def part_mean_texture(texture: Texture, atlas: Atlas) -> Texture:
-    """Return maps that show each body part in the mean of its seen colours, all marked `Fill.PART_MEAN`.
-
-    Args:
-        texture: B maps of the atlas.
-        atlas: The grid of texels.
-
-    Raises:
-        InputError: The texture is not of this atlas.
-    """
-    pixels, confidence, filled = _gathered(texture, atlas)
-    mean, sure, known = _part_means(pixels, confidence, filled, atlas)
-    marks = torch.where(known, int(Fill.PART_MEAN), int(Fill.EMPTY)).to(torch.uint8).expand_as(filled)
-    return _spread(texture, atlas, mean * known[..., None], sure * known, marks)
-
-
-def mean_texture(texture: Texture) -> Texture:
-    """Return the mean of B people's maps, weighted by their confidence, as one map: how people look on average.
-
-    Args:
-        texture: B maps, B at least 1.
-
-    Returns:
-        One map; its confidence is the mean confidence, a texel's mark the surest kind anybody has there (seen before
-        mirrored before mean).
-
-    Raises:
-        InputError: There is no map.
-    """
-    if not len(texture):
-        raise InputError("texture", "at least one map", "none")
-    weight = texture.confidence * (texture.filled != Fill.EMPTY)
-    total = weight.sum(0, keepdim=True)
-    pixels = (texture.pixels * weight[..., None]).sum(0, keepdim=True)
-    pixels = pixels / torch.where(total > 0, total, 1)[..., None]
-    # Marks ascend from seen to mean; empty, or nothing to weigh, is no mark at all.
-    marks = torch.where(weight > 0, texture.filled, 255).amin(0, keepdim=True)
-    marks = torch.where(total > 0, marks, int(Fill.EMPTY)).to(torch.uint8)
-    return replace(texture, pixels=pixels, confidence=weight.mean(0, keepdim=True), filled=marks)
 
 
 def _part_means(

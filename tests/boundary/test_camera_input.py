@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from refine.errors import InputError
-from refine.geometry import focal, intrinsics, opengl, resize
+from refine.geometry import focal, intrinsics, opengl
 from refine.geometry.camera import Camera
 from refine.geometry.crop import Crop
 from refine.geometry.lens import Lens
@@ -201,16 +201,6 @@ def test_a_camera_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="JSON"):
         intrinsics.read_intrinsics(tmp_path / "binary.json", SIZE)
-
-
-def test_a_camera_of_the_turned_photo_is_told_so() -> None:
-    photo = np.zeros((640, 480, 3), np.uint8)
-    with pytest.raises(InputError, match=r"The order is \(height, width\)"):
-        resize.resize(photo, camera(), (10, 10))
-    with pytest.raises(InputError, match="Give the camera of this photo"):
-        resize.pad_to_square(np.zeros((5, 5, 3), np.uint8), camera())
-    with pytest.raises(InputError, match="at least 1 px"):
-        resize.resize(np.zeros((480, 640, 3), np.uint8), camera(), (0, 10))
 
 
 def test_a_crop_without_pixels_is_refused() -> None:

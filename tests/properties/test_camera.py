@@ -1,8 +1,7 @@
-"""The camera: projection, its Jacobian, and what must not change when the photo is cropped, resized, padded or the world is moved."""
+"""The camera: projection, its Jacobian, and what must not change when the photo is cropped or the world is moved."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -12,7 +11,6 @@ from torch import Tensor
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import apply_affine, crop_around, square_around
-from refine.geometry.resize import pad_to_square, resize, resized_camera, square_pads
 from refine.state import Unknowns
 
 EXACT_PX = 1e-9
@@ -67,52 +65,6 @@ def test_project_then_crop_is_crop_then_project(seed: int, box: float, side: int
     there = crop.to_crop(camera.project(point))
     assert (crop.camera(camera).project(point) - there).abs().max() < 1e-7
     assert (crop.to_image(there) - camera.project(point)).abs().max() < 1e-7
-
-
-@given(seeds, st.integers(1, 5000), st.integers(1, 5000))
-def test_project_then_resize_is_resize_then_project(seed: int, height: int, width: int) -> None:
-    camera = draw_camera(seed)
-    point = draw_points(seed, camera)
-    size = torch.tensor([height, width], dtype=torch.float64)
-    expected = camera.project(point) * (size / camera.size).flip(-1)[:, None]
-    assert (resized_camera(camera, size).project(point) - expected).abs().max() < 1e-7
-    assert torch.equal(resized_camera(camera, size).size, size.expand(3, 2))
-
-
-@given(seeds, st.booleans())
-def test_resizing_there_and_back_changes_nothing(seed: int, world: bool) -> None:
-    camera = draw_camera(seed, world=world)
-    back = resized_camera(resized_camera(camera, torch.tensor([333.0, 77.0])), camera.size)
-    assert (back.focal - camera.focal).abs().max() < EXACT_PX
-    assert (back.center - camera.center).abs().max() < EXACT_PX
-    assert back.camera_from_world is camera.camera_from_world
-
-
-@pytest.mark.parametrize("size", [(40, 25), (25, 40), (24, 24), (33, 1)])
-def test_padding_to_a_square_moves_pixels_and_camera_alike(size: tuple[int, int]) -> None:
-    photo = np.random.default_rng(0).integers(1, 255, (*size, 3), dtype=np.uint8)
-    camera = Camera(
-        torch.tensor([[50.0, 60.0]]), torch.tensor([[11.0, 7.0]]), torch.tensor([size], dtype=torch.float32)
-    )
-    padded, square = pad_to_square(photo, camera)
-    top, left = square_pads(size)
-    assert padded.shape == (max(size), max(size), 3)
-    assert square.size.tolist() == [[max(size)] * 2]
-    assert (square.center - camera.center).tolist() == [[left, top]]
-    assert np.array_equal(padded[top : top + size[0], left : left + size[1]], photo)
-    assert int(padded.sum()) == int(photo.sum())
-
-
-def test_a_resized_photo_keeps_its_marks_where_the_camera_projects_them() -> None:
-    photo = np.zeros((60, 90, 3), np.uint8)
-    photo[20:30, 40:60] = 255  # a bar whose middle is (50, 25)
-    camera = Camera(torch.tensor([[80.0, 70.0]]), torch.tensor([[45.0, 30.0]]), torch.tensor([[60.0, 90.0]]))
-    point = torch.tensor([[[5.0 / 80, -5.0 / 70, 1.0]]])
-    for size in [(120, 270), (30, 45), (60, 180)]:
-        small, resized = resize(photo, camera, size)
-        rows, columns = np.nonzero(small[..., 0] > 127)
-        middle = (columns.mean() + 0.5, rows.mean() + 0.5)
-        assert resized.project(point)[0, 0].tolist() == pytest.approx(middle, abs=1e-3)
 
 
 @given(seeds)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -24,7 +25,6 @@ from refine.render.shade import (
     texture_colors,
     vertex_ids,
     vertex_normals,
-    white_light,
 )
 
 EXACT = 1e-12
@@ -86,6 +86,18 @@ def test_irradiance_is_the_formula_with_the_constants_of_the_paper():
     expected = c1 * l22 * (x * x - y * y) + c3 * l20 * z * z + c4 * l00 - c5 * l20
     expected = expected + 2 * c1 * (l2mm * x * y + l21 * x * z + l2m * y * z) + 2 * c2 * (l11 * x + l1m * y + l10 * z)
     assert torch.allclose(irradiance(normal.expand(1, 1, 1, 3), light)[0, 0, 0], expected, atol=1e-5)
+
+
+def white_light(bodies: int, like: Tensor) -> Float[Tensor, "B 9 3"]:
+    """Return coefficients of a uniform light under which a surface shows exactly its albedo.
+
+    Args:
+        bodies: B.
+        like: A tensor of the wanted device and type.
+    """
+    light = like.new_zeros(bodies, 9, 3)
+    light[:, 0] = math.sqrt(4 * math.pi)
+    return light
 
 
 def test_under_white_light_a_surface_shows_its_albedo():

@@ -22,11 +22,9 @@ from refine.texture.fill import (
     MIRROR_TRUST,
     filled_by_part_means,
     filled_by_symmetry,
-    mean_texture,
-    part_mean_texture,
 )
 from refine.texture.personal import bake_textures, frames_of
-from refine.texture.texture import Fill, concatenate, render_texture, texture_of
+from refine.texture.texture import Fill, render_texture, texture_of
 from tests.textures import SIDE, patterned, pictures, psnr, turned_frames
 
 
@@ -66,10 +64,6 @@ def test_part_means_fill_the_rest_and_are_marked(builtin_body: SkinnedBody, atla
     known[atlas.index] = (seen > 50)[atlas.part]
     compare = guessed & known.unflatten(0, (SIDE, SIDE))[None]
     assert (full.pixels[compare] - worn.pixels[compare]).abs().mean() < 0.03
-    flat = part_mean_texture(baked, atlas)
-    assert set(flat.filled.unique().tolist()) == {Fill.EMPTY, Fill.PART_MEAN}
-    chest = atlas.index[atlas.part == builtin_body.part_names.index("chest")]
-    assert len(flat.pixels.flatten(0, 2)[chest].unique(dim=0)) == 1
 
 
 def test_nothing_seen_stays_nothing(builtin_body: SkinnedBody, atlas: Atlas) -> None:
@@ -80,18 +74,6 @@ def test_nothing_seen_stays_nothing(builtin_body: SkinnedBody, atlas: Atlas) -> 
     assert (full.filled == Fill.EMPTY).all() and (full.pixels == 0).all()
     shown, confidence = render_texture(frames.fragments, builtin_body, full)
     assert (shown == 0).all() and (confidence == 0).all()
-
-
-def test_the_mean_of_people_weighs_by_confidence(builtin_body: SkinnedBody) -> None:
-    black, white = (texture_of(builtin_body, torch.full((1, 8, 8, 3), value)) for value in (0.0, 1.0))
-    unsure = replace(white, confidence=torch.full((1, 8, 8), 0.25))
-    mean = mean_texture(concatenate([black, unsure]))
-    assert torch.allclose(mean.pixels, torch.tensor(0.2)) and torch.allclose(mean.confidence, torch.tensor(0.625))
-    assert (mean.filled == Fill.SEEN).all()
-    empty = replace(white, confidence=torch.zeros(1, 8, 8), filled=torch.zeros(1, 8, 8, dtype=torch.uint8))
-    assert (mean_texture(empty).filled == Fill.EMPTY).all()
-    with pytest.raises(InputError, match="texture"):
-        mean_texture(white[:0])
 
 
 def test_one_map_can_dress_everybody(builtin_body: SkinnedBody, atlas: Atlas) -> None:
