@@ -1,14 +1,14 @@
-"""The whole method on one page: render the estimate, ask where its pixels should be, solve, look again.
+"""The method: renders the estimate, predicts the displacement of its pixels, solves, and repeats.
 
-    repeat for each round, each body until it is still and once more to the end
-        view        <- what the estimate unexplained like in the photo       (only if a displacer wants to see it)
-        terms       <- the caller's evidence, matches from the displacement of rendered pixels
-        weights     <- errors of regressors and detectors as usual; after the first round, as this evidence says they are
-        state       <- the minimum of the robust cost of all terms      (Levenberg-Marquardt, every body by itself)
-    state           <- the estimate again, where the update is not to be believed
+    for each round
+        view    <- the estimate rendered into crops of the photos                (only with a displacer)
+        terms   <- the caller's evidence, matches from the displacement of rendered pixels
+        sigmas  <- usual errors of regressors and detectors; after the first round estimated from the evidence
+        state   <- the minimum of the robust cost of all terms                   (Levenberg-Marquardt)
+    state       <- the estimate, where the gate rejects the update
 
-Bodies are independent, in their columns, their rounds and their end; a body without evidence, behind the camera or
-outside the photo comes back as it was, with the reason.
+Bodies are independent. A body that no longer moves skips the rounds before the last one. A body without evidence,
+behind the camera or outside the photo is returned unchanged, with the reason.
 
 Source: Wehrbein, Rosenhahn, Matthews and Stoll, Personalized 3D Human Pose and Shape Refinement, ICCVW 2023 (rendering,
 displacement, reprojection); the second-order solver and the sigmas in place of weights are this library's.
@@ -44,39 +44,41 @@ Callback = Callable[[int, Solution], None]
 
 @dataclass(frozen=True)
 class Refiner:
-    """The parts of the method, each replaceable."""
+    """The parts of the method, each replaceable.
+
+    Raises:
+        InputError: The displacer or its matching is of another type, or a number is not at least one.
+    """
 
     displacer: Displacer | None = None
-    """Where dense evidence comes from; None: only the evidence the caller gives."""
+    """Source of dense evidence; None: only the caller's evidence."""
 
     solver: LevenbergMarquardt = field(default_factory=LevenbergMarquardt)
     """Settings of the solver."""
 
     matching: Matching | None = None
-    """How many matches are taken from a displacement, and how far their errors hang together; None: as the displacer
-    says (`refine.dense.displacer`)."""
+    """Number of matches taken from a displacement, and correlation length of their errors; None: the displacer's."""
 
     rasterizer: Rasterizer | None = None
-    """What finds the visible triangles; None: the fastest one installed."""
+    """Finds the visible triangles; None: the fastest one installed."""
 
     gate: Gate | None = field(default_factory=Gate)
-    """Says how wrong each estimate is, and whether its update is believed; None: regressors' usual errors, and every
-    update is."""
+    """Estimates each estimate's error scale and accepts or rejects its update; None: usual errors, every update
+    accepted."""
 
     unknowns: Unknowns | None = None
     """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the
-    evidence sees."""
+    evidence determines."""
 
     rounds: int = 3
-    """Times the estimate is rendered and solved anew, each knowing better how wrong it was. Without displacer and gate
-    one is enough."""
+    """Times the estimate is rendered and solved; without displacer and gate it is solved once."""
 
     crop_px: int = 256
     """Side of the square crops that are rendered."""
 
     still_px: float = 0.5
-    """A body none of whose joints moved by more than this (px of its crop: what a CNN's offsets are good to) is not
-    looked at again: it waits for the last round, which takes everybody to the minimum."""
+    """A body whose joints all moved by less than this (px of its crop, the accuracy of a CNN's offsets) is not rendered
+    again before the last round."""
 
     def __post_init__(self) -> None:
         if self.displacer is not None and not isinstance(self.displacer, Displacer):
@@ -107,7 +109,7 @@ class Refiner:
         Args:
             photos: The images `estimate.image_index` points into.
             estimate: B bodies and their cameras.
-            evidence: Terms that hold in every round.
+            evidence: Terms used in every round.
             priors: Terms that need no image.
             callback: Called after each round.
 
@@ -119,7 +121,7 @@ class Refiner:
         """
         check_focal_is_free_for_one(self.unknowns, estimate)
         body, state, matching = estimate.body, estimate.state, matching_of(self.displacer, self.matching)
-        lost, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
+        excluded, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
         still = torch.zeros_like(estimate.image_index, dtype=torch.bool)  # (B,)
         matches: Correspondences | None = None
         view: View | None = None
@@ -141,7 +143,7 @@ class Refiner:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
             solver = self.solver if last else self.solver.rough()
             solution = solver.solve(body, state, [*terms, *own], observed.unknowns)
-            solution = withhold(solution, state, lost, observed.seen, still & (not last))
+            solution = withhold(solution, state, excluded, observed.seen, still & (not last))
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state
             if callback:

@@ -1,1 +1,1 @@
-"""Dense evidence: who says how far rendered pixels should move, and the matches that are taken from it."""
+"""Dense evidence: the displacement of rendered pixels, and matches sampled from it."""

@@ -1,22 +1,23 @@
-"""How correspondences are drawn from a displacement field.
+"""Samples correspondences from a displacement field.
 
-    target = photo_from_crop (pixel + offset),    sqrt_information = share * W_crop / scale,   scale px of photo per px of crop
+    target = photo_from_crop (pixel + offset)
+    sqrt_information = share * W_crop / scale                    scale: px of the photo per px of the crop
     q(pixel) ~ sqrt(sharpness) / sqrt(pixels of its part)
-    drawn are the N pixels of the smallest key / q; t is the next one's; key: 0..1, a pixel's own, by its place in the crop
-    pixels a match stands for ~ f(key / (q t)) / mean of f over all keys,    share² = min(1, stands for / correlation_px²)
+    drawn: the N pixels of the smallest key / q, t that of the next one; key: 0..1, by the pixel's place in the crop
+    pixels a match represents ~ f(key / (q t)) / mean of f over all keys
+    share² = min(1, pixels it represents / correlation_px²)
 
-N pixels are drawn with density q, which prefers pixels that are sure and parts that are small (an arm has a tenth of
-the trunk's pixels, and its pose is as much in doubt), and each stands for so many that all of them together say what
-the whole field says: for an even field share² = independent / N with independent = information-carrying pixels /
-correlation_px². That is the effective number of independent matches: a network's errors on neighbouring pixels hang
-together, so N matches do not tell N times as much as one. It is applied here, once, and nowhere else.
+Density q prefers pixels of small sigma and small parts (an arm has a tenth of the trunk's pixels, and its pose is as
+uncertain). The matches' information adds up to that of the whole field: for an even field share² = independent / N with
+independent = informed pixels / correlation_px², the effective number of independent matches, since a network's errors
+on neighbouring pixels are correlated. Correlation is accounted for here only.
 
-Keys do not know of each other, and f falls to zero at one: a field that differs by rounding gives the same matches but
-for one or two that carry next to nothing. (Drawing by steps of the cumulated density would shift all that follow.)
+Keys are independent of each other, and f falls to zero at one: a field that differs by rounding gives the same matches
+but for one or two of almost no weight. (Drawing by steps of the cumulated density would shift all that follow.)
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (barycentric transport); Bayley and Hammersley, Suppl. J. R. Stat. Soc.
 8(2), 1946 (effective number of observations of an autocorrelated series); Duffield, Lund and Thorup, J. ACM 54(6), 2007
-(priority sampling: the smallest of key / weight, and what each stands for; f is ours, one for theirs); Hájek, in
+(priority sampling: the smallest of key / weight, and what each represents; f is ours, one for theirs); Hájek, in
 Foundations of Statistical Inference, 1971 (scaled to the known total); Roberts, The Unreasonable Effectiveness of
 Quasirandom Sequences, 2018 (the keys).
 """
@@ -33,30 +34,32 @@ from refine.render import Fragments
 from refine.terms.correspondences import Correspondences
 
 PLASTIC = 0.7548776662466927
-"""1 / p with p³ = p + 1: keys that grow by it along x and by its square along y leave pixels of small keys evenly
-spread everywhere."""
+"""1 / p with p³ = p + 1: keys that grow by it along x and by its square along y spread small keys evenly."""
 FADING = 0.5
 """Share of the drawn pixels whose weight falls to zero. Measured on 12 people over 6 shifts of the keys: joints are
 spread by 0.84 mm with a quarter, 0.89 mm with a half, 0.98 mm with all; by steps of the cumulated density 1.19 mm, with
-keys without order 2.0 mm."""
+random keys 2.0 mm."""
 FAINT = 1e-6
 """Least weight of a drawn pixel: a share is above zero."""
 
 
 @dataclass(frozen=True)
 class Matching:
-    """How matches are taken from a displacement field."""
+    """Settings of the sampling of a displacement field.
+
+    Raises:
+        InputError: A setting is out of range.
+    """
 
     count: int = 512
-    """N, matches a body: enough that more change nothing (CamSMPLify uses 138 points, smplfitter 1,024)."""
+    """N, matches a body: more change nothing (CamSMPLify uses 138 points, smplfitter 1,024)."""
 
     correlation_px: float = 8.0
-    """Distance in the crop (px) over which errors hang together: 1/32 of a 256 crop, about a forearm's width. 1:
-    independent."""
+    """Correlation length of the errors, px of the crop: 1/32 of a 256 crop, about a forearm's width. 1: independent."""
 
     reported: float = 1.0
-    """Share of a displacement the displacer reports, 0..1: a network that is unsure reports less than it sees. The gate
-    goes by it where nothing else speaks."""
+    """Share of a displacement that the displacer reports, 0..1: an unsure network reports less than the displacement.
+    The gate uses it where the displacer is the only evidence."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or not self.correlation_px >= 1 or not 0 < self.reported <= 1:
@@ -70,13 +73,13 @@ def correspond(
     matching: Matching,
     parts: Int[Tensor, "F"] | None = None,
 ) -> Correspondences:
-    """Carry a displacement field to points of the surface, spread over the body's parts and over the pixels that carry information.
+    """Sample surface points and their targets in the photo from a displacement field.
 
     Args:
-        fragments: (B, H, W) what each pixel of the crops sees.
-        displacement: (B, H, W) offsets in px of the crops.
+        fragments: (B, H, W) the triangle and barycentrics at each pixel of the crops.
+        displacement: (B, H, W, 2) offsets in px of the crops, with their information.
         photo_from_crop: (B, 2, 3) the similarity from pixels of each crop to pixels of its photo.
-        matching: How many, and how far errors hang together.
+        matching: Number of matches and correlation length of their errors.
         parts: (F,) the body part of each triangle, from 0; None: the body is one part.
 
     Returns:
@@ -86,16 +89,16 @@ def correspond(
     informed &= displacement.offset.isfinite().all(-1) & displacement.sqrt_information.isfinite().all(-1).all(-1)
     density = _density(informed, displacement.sqrt_information, fragments.triangle, parts)  # (B, H W)
     _, height, width = informed.shape
-    pixel, stands_for = draw(density, _keys(height, width, density), matching.count)  # (B, N) each
+    pixel, represented = draw(density, _keys(height, width, density), matching.count)  # (B, N) each
     rows = torch.arange(len(informed), device=density.device)[:, None]
-    found = stands_for > 0  # (B, N)
+    found = represented > 0  # (B, N)
 
     offset = displacement.offset.flatten(1, 2)[rows, pixel]
     center = torch.stack((pixel % width, pixel // width), -1).to(offset) + 0.5  # (B, N, 2) px of the crop
     target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
-    # At most one: nothing counts more than it says.
-    share = (stands_for / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)
+    # At most one: no match has more information than its pixel.
+    share = (represented / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)
     information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share[..., None, None] / scale
     return Correspondences(
         fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),
@@ -108,7 +111,7 @@ def correspond(
 
 
 def _person(displacement: Displacement, informed: Bool[Tensor, "B H W"]) -> Float[Tensor, "B"] | None:
-    """Return how likely the photo shows the person, a mean over pixels that are said to be seen; NaN of a body without any."""
+    """Return the probability (B,) that the photo shows the person, a mean over informed pixels; NaN without any."""
     if displacement.person is None:
         return None
     seen = informed.to(displacement.person)
@@ -126,13 +129,13 @@ def draw(
         count: N.
 
     Returns:
-        The pixels (B, N) in ascending order, and how many pixels (B, N) each of them stands for, all together as many
-        as have a density;
-        zero: fewer than N have one, and this place is empty. Both hardly change where the density hardly does.
+        The pixels (B, N) in ascending order, and the number of pixels (B, N) each represents; together as many as have
+        a density. Zero: fewer than N have one, and this place is empty. Both are stable under small changes of the
+        density.
     """
     informed = density > 0
     ratio = torch.where(informed, key / density.clamp(min=torch.finfo(density.dtype).tiny), torch.inf)
-    spare = max(0, count + 1 - density.shape[1])  # a crop of fewer pixels than are asked for
+    spare = max(0, count + 1 - density.shape[1])  # a crop of fewer pixels than matches
     ratio, pixel = torch.nn.functional.pad(ratio, (0, spare), value=torch.inf).topk(count + 1, dim=1, largest=False)
     limit = ratio[:, count:]  # (B, 1) of the first that is not drawn; infinite: all are
     pixel, order = pixel[:, :count].sort(dim=1)
@@ -141,25 +144,25 @@ def draw(
     pixel = torch.where(found, pixel, 0)
     weight = _weight(torch.where(found, ratio, 0.0) / limit)
     reach = torch.where(found, limit * density.gather(1, pixel), 1.0)  # the key up to which a pixel is drawn
-    stands_for = torch.where(found, weight / _mean_weight(reach), 0.0)
-    total = stands_for.sum(1, keepdim=True)
-    return pixel, stands_for * informed.sum(1, keepdim=True) / torch.where(total > 0, total, 1.0)
+    represented = torch.where(found, weight / _mean_weight(reach), 0.0)
+    total = represented.sum(1, keepdim=True)
+    return pixel, represented * informed.sum(1, keepdim=True) / torch.where(total > 0, total, 1.0)
 
 
 def _weight(ratio: Tensor) -> Tensor:
-    """Return the weight f of a drawn pixel by its ratio over the limit, 0..1: one, and falling to zero along the last `FADING`."""
+    """Return the weight f by a pixel's ratio over the limit, 0..1: one, falling to zero along the last `FADING`."""
     return ((1 - ratio) / FADING).clamp(FAINT, 1)
 
 
 def _mean_weight(reach: Tensor) -> Tensor:
-    """Return the mean of the weight over all keys 0..1 of a pixel that is drawn up to key `reach` (above one: always)."""
+    """Return the mean weight over all keys 0..1 of a pixel that is drawn up to key `reach` (above one: always)."""
     most = reach.clamp(max=1e3)  # infinite: all are drawn
-    beyond = ((1 / most).clamp(max=1) - (1 - FADING)).clamp(min=0)  # how far the ratios come into the fading
+    beyond = ((1 / most).clamp(max=1) - (1 - FADING)).clamp(min=0)  # how far the ratios reach into the fading
     return most.clamp(max=1) - most * beyond**2 / (2 * FADING)
 
 
 def _keys(height: int, width: int, like: Tensor) -> Float[Tensor, "S"]:
-    """Return a key for each pixel of a crop, in double precision."""
+    """Return a key (S,) for each pixel of a crop."""
     row, column = torch.arange(height).double()[:, None], torch.arange(width).double()
     return ((0.5 + column * PLASTIC + row * PLASTIC**2) % 1).clamp(min=1e-12).flatten().to(like)
 
@@ -167,7 +170,7 @@ def _keys(height: int, width: int, like: Tensor) -> Float[Tensor, "S"]:
 def _density(
     informed: Tensor, sqrt_information: Tensor, triangle: Tensor, parts: Int[Tensor, "F"] | None
 ) -> Float[Tensor, "B S"]:
-    """Return how likely each pixel (B, H W) is to be drawn, float64, summing to one where there is any information."""
+    """Return the sampling density (B, H W) of the pixels, float64; its sum is one where there is any information."""
     sharpness = sqrt_information.diagonal(dim1=-2, dim2=-1).double().clamp(min=0).prod(-1).sqrt()  # (B, H, W) 1/px
     sharpness = torch.where(informed, sharpness.sqrt().clamp(min=1e-6), 0.0).flatten(1)
     if parts is not None:

@@ -1,6 +1,6 @@
-"""What says how far rendered pixels should move: the displacement network, or a stand-in that knows better.
+"""The interface of displacers, which predict the displacement of rendered pixels: the network, or a replacement.
 
-view -> displacement -> matches        how matches are taken is the displacer's own: it alone knows how far its errors hang together
+view -> displacement -> matches        sampled by the displacer's `matching`: the correlation of its errors is its own
 """
 
 from typing import Protocol, runtime_checkable
@@ -13,25 +13,24 @@ from refine.render.view import View
 
 @runtime_checkable
 class Displacer(Protocol):
-    """Says for every rendered pixel how far it should move.
+    """Predicts the displacement of every rendered pixel.
 
-    It may own two things more, which are asked for by name and may be absent: `matching`, a
-    `refine.dense.correspondence.Matching` that says how matches are taken from what it says (absent: `Matching()`), and
-    `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture coordinates, by which the gate asks
-    whether they look like themselves.
+    Two attributes are optional: `matching`, a `refine.dense.correspondence.Matching` by which its field is sampled
+    (absent: `Matching()`), and `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture
+    coordinates, by which the gate judges appearance.
     """
 
     def displace(self, view: View) -> Displacement:
-        """Return offsets (B, H, W, 2) in px of the view's crops, with the square root of their information."""
+        """Return offsets (B, H, W, 2) px of the view's crops, and the roots of their information (B, H, W, 2, 2) 1/px."""
         ...
 
 
 def matching_of(displacer: object, given: Matching | None = None) -> Matching:
-    """Return how matches are taken.
+    """Return the settings by which a displacer's field is sampled.
 
     Args:
         displacer: A displacer, or None.
-        given: What the caller says instead: it wins.
+        given: The caller's settings, which take precedence.
 
     Raises:
         InputError: The displacer's `matching` is no `Matching`.

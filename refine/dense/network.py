@@ -1,9 +1,8 @@
-"""The displacement network as evidence: shows it a view, and hands back what it says in pixels of the view's crops.
+"""The displacement network as a displacer.
 
-    view -> (photo, normals, depth, rest colours, mask, texture) -> network -> displacement
+    view -> (photo, normals, depth, rest colours, mask, texture) -> network -> displacement in px of the view's crops
 
-Where the network was trained at another side than the view's crops, what it is shown is resized to its own and what it
-says back.
+Where the network was trained at another side than the view's crops, its input and output are resized.
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
@@ -31,21 +30,21 @@ from refine.render import shade
 from refine.render.view import View
 
 LIMB_PX = 24.0
-"""Errors that hang together farther than this move several limbs alike, and are taken up by the pelvis' place and turn:
-they do not make what the pixels of one limb say of it less certain. About a tenth of a person's height in a crop of 256
-px, an upper arm's length."""
+"""Upper bound of the correlation length. Errors correlated over more than a limb move several limbs alike and are taken
+up by translation and root rotation, without making a limb's own pose less certain. About a tenth of a person's height
+in a crop of 256 px, an upper arm's length."""
 REPORTED = 0.75
-"""Share of an error a trained network asks for in its first round: by the benchmark `harm`'s measurement of ours 0.4 to
-0.6 of medium and large ones in the mean, at most about this."""
+"""Share of an error that a trained network's displacement has in its first round: by the benchmark `harm`, ours has 0.4
+to 0.6 of medium and large ones in the mean, at most about this."""
 REMEMBERED = 64
-"""Bodies whose photos' features are kept from round to round, a megabyte each; of more, none are."""
+"""Bodies whose photos' features are kept from round to round, a megabyte each; of larger batches none are."""
 RENDERED_SHARE = 0.5
-"""A pixel of the network's input is of the body if at least half of it is."""
+"""Least share of a pixel of the network's input that the body must cover to count as rendered."""
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkDisplacer:
-    """A `refine.refiner.Displacer` that asks the network.
+    """The displacement network as a `refine.dense.displacer.Displacer`.
 
     Attributes:
         network: In evaluation mode (`displacement_net.catalog.load`). It works on the device of the views; a copy for a
@@ -57,17 +56,17 @@ class NetworkDisplacer:
 
     network: DisplacementNet
     texture: Tensor | None = None
-    """(B, Y, X, 4) RGB and confidence, 0..1, on the body's texture coordinates; None: how people look is not known."""
+    """(B, Y, X, 4) RGB and confidence, 0..1, on the body's texture coordinates; None: unknown."""
     crop_px: int | None = None
-    """Side at which the network looks; None: the one it was trained at."""
+    """Side of the network's input; None: the one it was trained at."""
     threshold: float = 0.5
-    """A point less likely to be visible than this says nothing."""
+    """Least probability of being visible; less visible points have zero information."""
     together: int = 16
-    """Bodies it looks at together: memory grows with them."""
+    """Bodies in a forward pass; memory grows with them."""
     name: str | None = None
-    """Which weights these are, for records of a run."""
+    """Name of the weights, for records of a run."""
     memory: "Memory" = field(default_factory=lambda: Memory(), init=False, repr=False, compare=False)
-    """What it saw last in the photos; it changes the time an answer takes, never the answer."""
+    """Cache of the last photos' features; it affects time only."""
 
     def __post_init__(self) -> None:
         side, multiple = self.crop_px or self.network.settings.crop_px, self.network.settings.multiple
@@ -84,16 +83,19 @@ class NetworkDisplacer:
 
     @property
     def matching(self) -> Matching:
-        """How matches are taken in crops of 256 px: errors hang together as far as was measured, but within a limb at most."""
+        """Sampling settings for crops of 256 px, with the network's measured correlation length, at most `LIMB_PX`."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
         return Matching(correlation_px=correlation, reported=REPORTED)
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:
-        """Return offsets (B, S, S, 2) in px of the view's crops with the square root of their information in 1/px.
+        """Return offsets (B, S, S, 2) px of the view's crops, and the roots of their information (B, S, S, 2, 2) 1/px.
 
-        A view in double precision is looked at in double precision, which takes six times as long on a CPU: single
-        precision's convolutions round a lone crop otherwise than one of several.
+        A view in double precision is processed in double precision, which takes six times as long on a CPU: single
+        precision's convolutions round a single crop differently from one of several.
+
+        Args:
+            view: B crops of S px.
 
         Raises:
             InputError: There is not one texture a body, or the body has no texture coordinates.
@@ -104,20 +106,20 @@ class NetworkDisplacer:
         network = self.network
         if (network.sharpness.device, network.sharpness.dtype) != (small.device, small.dtype):
             network = _on(network, small.device, small.dtype)
-        looked = self._looked(network, small, view)
-        said = []
+        features = self._photo_features(network, small, view)
+        parts = []
         for first in range(0, len(small), self.together):
             rows = slice(first, first + self.together)
-            seen = None if looked is None else looked[rows]
-            said.append(network.displacement(small[rows], self.threshold, seen))
+            seen = None if features is None else features[rows]
+            parts.append(network.displacement(small[rows], self.threshold, seen))
         rendered = view.fragments.triangle >= 0
-        if not said:
+        if not parts:
             empty = view.fragments.barycentric.new_zeros(*rendered.shape, 2)
             return Displacement(empty, empty[..., None] * empty[..., None, :])
-        offset = torch.cat([part.offset for part in said]).to(small)
-        root = torch.cat([part.sqrt_information for part in said]).to(small)
-        told = [part.person for part in said if part.person is not None]
-        person = torch.cat(told).to(small) if told else None
+        offset = torch.cat([part.offset for part in parts]).to(small)
+        root = torch.cat([part.sqrt_information for part in parts]).to(small)
+        persons = [part.person for part in parts if part.person is not None]
+        person = torch.cat(persons).to(small) if persons else None
         if shown.shape[-1] != side:
             person = None if person is None else _resized(person[:, None], shown.shape[-1])[:, 0]
             offset, root = _enlarged(offset, root, small[:, MASK] >= RENDERED_SHARE, shown.shape[-1])
@@ -128,8 +130,8 @@ class NetworkDisplacer:
             None if person is None else torch.where(rendered, person.to(like), 0.0),
         )
 
-    def _looked(self, network: DisplacementNet, small: Tensor, view: View) -> Seen | None:
-        """Return what the photos show in the crops, asking the network about those only that it was not just asked about."""
+    def _photo_features(self, network: DisplacementNet, small: Tensor, view: View) -> Seen | None:
+        """Return the features of the photos' crops, computed only where the last call's do not hold."""
         if not network.settings.correlation_radius or not 0 < len(small) <= REMEMBERED:
             return None
         last = self.memory.last  # read once: another thread may replace it
@@ -137,18 +139,18 @@ class NetworkDisplacer:
         rows = fresh.nonzero()[:, 0].to(small.device)
         seen = None if last is None or len(rows) == len(small) else last.seen
         if len(rows):
-            asked = small[:, PHOTO] if seen is None else small[rows][:, PHOTO]
-            told = [network.look(part) for part in asked.split(self.together)]
-            new = joined([part for part in told if part is not None])
+            crops = small[:, PHOTO] if seen is None else small[rows][:, PHOTO]
+            parts = [network.look(part) for part in crops.split(self.together)]
+            new = joined([part for part in parts if part is not None])
             seen = new if seen is None else seen.with_rows(rows, new)
         assert seen is not None  # there is at least one crop
-        self.memory.last = Looked(seen, view.photos, view.crop, small.shape, small.device)
+        self.memory.last = PhotoFeatures(seen, view.photos, view.crop, small.shape, small.device)
         return seen
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """What a network saw in the photos' crops of a view; `shape` and `device` of what it was shown."""
+class PhotoFeatures:
+    """The network's features of a view's photo crops; `shape` and `device` of its input."""
 
     seen: Seen
     photos: tuple[UInt8[np.ndarray, "_ _ 3"], ...]
@@ -157,7 +159,7 @@ class Looked:
     device: torch.device
 
     def holds(self, view: View, small: Tensor) -> Bool[Tensor, "B"]:
-        """Return which crops of a view are these, (B,) on the CPU."""
+        """Return which crops of a view these features are of, (B,) on the CPU."""
         none = torch.zeros(len(small), dtype=torch.bool)
         alike = small.shape == self.shape and small.device == self.device and len(view.photos) == len(self.photos)
         if not alike or not all(a is b for a, b in zip(view.photos, self.photos, strict=True)):
@@ -167,15 +169,15 @@ class Looked:
 
 
 class Memory:
-    """A place for what was seen last."""
+    """A cache of one entry."""
 
     def __init__(self) -> None:
-        self.last: Looked | None = None
+        self.last: PhotoFeatures | None = None
 
 
 @lru_cache(maxsize=4)
 def _on(network: DisplacementNet, device: torch.device, dtype: torch.dtype) -> DisplacementNet:
-    """Return a copy of a network on another device, or in another precision, the same one every time."""
+    """Return a cached copy of a network on another device or in another precision."""
     return copy.deepcopy(network).to(device, dtype)
 
 
@@ -185,18 +187,24 @@ def shipped_displacer() -> NetworkDisplacer:
     """Return the network that ships with the library, read once, on the CPU.
 
     Raises:
-        InputError: Its file is missing or is not the one the catalogue means.
+        InputError: Its file is missing or has another checksum than the catalogue's.
     """
     row = next(row for row in WEIGHTS if row.name == DEFAULT)
     return NetworkDisplacer(load(DEFAULT), name=f"{row.name} {row.sha256[:12]}")
 
 
 def view_channels(view: View, texture: Float[Tensor, "B Y X 4"] | None = None) -> Float[Tensor, "B 15 S S"]:
-    """Return what the network is shown of a view, in the view's precision.
+    """Return the network's input channels of a view, in the view's precision.
 
     Args:
         view: B crops of S px with their renderings.
         texture: (B, Y, X, 4) RGB and confidence, 0..1; None: unknown.
+
+    Returns:
+        (B, 15, S, S), see `displacement_net.preprocessing.network_input`.
+
+    Raises:
+        InputError: There is not one texture a body.
     """
     body, fragments = view.estimate.body, view.fragments
     like = fragments.barycentric
@@ -219,11 +227,11 @@ def _resized(shown: Tensor, side: int) -> Tensor:
 
 
 def _enlarged(offset: Tensor, root: Tensor, rendered: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Return offsets and roots for crops of another side, from those of rendered pixels only: what is beside the body has no say."""
+    """Return offsets and roots for crops of another side, interpolated between rendered pixels only."""
     ratio = side / offset.shape[1]
     informed = rendered & root.diagonal(dim1=-2, dim2=-1).gt(0).all(-1)  # (B, s, s)
-    said = torch.cat((offset * ratio, root.flatten(-2) / ratio), -1) * informed[..., None]
-    stack = torch.cat((said, informed[..., None].to(said)), -1).permute(0, 3, 1, 2)  # (B, 7, s, s)
+    values = torch.cat((offset * ratio, root.flatten(-2) / ratio), -1) * informed[..., None]
+    stack = torch.cat((values, informed[..., None].to(values)), -1).permute(0, 3, 1, 2)  # (B, 7, s, s)
     large = functional.interpolate(stack, size=(side, side), mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
     share = large[..., 6:]
     mean = torch.where(share >= RENDERED_SHARE, large[..., :6] / share.clamp(min=RENDERED_SHARE), 0.0)

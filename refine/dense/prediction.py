@@ -1,10 +1,9 @@
-"""What a displacer says of bodies as they stand in their photos, for those who want to see it.
+"""A displacer's prediction for bodies in their photos, for display.
 
     sigma = |det root|^-½ / scale,     residual = |root offset|         scale px of the crop per px of the photo
 
-`sigma` is one standard deviation, the geometric mean of both axes; `residual` is how far the pixel is from where the
-photo has it, in standard deviations: about one everywhere says that body and photo agree as well as the displacer can
-tell.
+`sigma` is one standard deviation, the geometric mean of both axes; `residual` is the displacement in standard
+deviations: about one everywhere where body and photo agree within the displacer's accuracy.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +23,12 @@ from refine.render.view import View, render_view
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A displacement of B bodies, and where it was seen.
+    """The displacement of B bodies, and the crops it was predicted in.
 
     Attributes:
         crop: Where the crops lie in their photos.
         rendered: (B, S, S) where the bodies are rendered.
-        displacement: (B, S, S) px of the crops.
+        displacement: (B, S, S, 2) px of the crops, with its information.
     """
 
     crop: Crop
@@ -44,19 +43,19 @@ class Prediction:
 
     @property
     def offset_px(self) -> Float[Tensor, "B S S 2"]:
-        """(B, S, S, 2) px of the photo."""
+        """(B, S, S, 2) displacement, px of the photo."""
         return self.displacement.offset / self.crop.scale[:, None, None]
 
     @property
     def sigma_px(self) -> Float[Tensor, "B S S"]:
-        """(B, S, S) px of the photo, infinite where there is none."""
+        """(B, S, S) standard deviation, px of the photo; infinite without information."""
         root = self.displacement.sqrt_information.diagonal(dim1=-2, dim2=-1)
         scale = self.crop.scale.prod(1).sqrt()[:, None, None]
         return torch.where(self.informed, root.prod(-1).rsqrt() / scale, torch.inf)
 
     @property
     def residual(self) -> Float[Tensor, "B S S"]:
-        """(B, S, S) standard deviations, zero where there is none."""
+        """(B, S, S) displacement in standard deviations; zero without information."""
         displacement = self.displacement
         return torch.where(
             self.informed, (displacement.sqrt_information @ displacement.offset[..., None])[..., 0].norm(dim=-1), 0.0
@@ -71,17 +70,17 @@ def predict(
     rasterizer: Rasterizer | None = None,
     crop_px: int = 256,
 ) -> Prediction:
-    """Ask a displacer about bodies.
+    """Predict the displacement of bodies.
 
     Args:
         photos: The photos `estimate.image_index` points into.
         estimate: B bodies and cameras.
-        displace: What is asked: a displacer's method (`refine.refiner.Displacer`).
+        displace: A displacer's method (`refine.dense.displacer.Displacer`).
         rasterizer: Finds the triangles; None: the fastest one installed.
         crop_px: S, side of the crops, px.
 
     Returns:
-        What it says; of a body behind the camera or outside the photo, nothing is rendered.
+        The prediction; without rendered pixels for a body behind the camera or outside the photo.
     """
     view = render_view(photos, estimate, rasterizer, crop_px)
     return Prediction(view.crop, view.fragments.triangle >= 0, displace(view))

@@ -1,4 +1,4 @@
-"""What solving ends in: a solution, and for each body the reason it stopped."""
+"""The solution of a batch of bodies, and for each body the reason the solver stopped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ __all__ = [
 
 
 class StopReason(Enum):
-    """How the solver's work on a body ended, and nothing else; the value is a sentence for its owner.
+    """How the solver ended on a body; the value is a sentence for the user.
 
-    Whether the update is believed is the verdict's to say: a minimum may be of another person's evidence.
+    Whether the update is accepted is in the verdict: a minimum may be of another person's evidence.
     """
 
     CONVERGED = "The cost no longer falls: this is a minimum."
@@ -45,17 +45,20 @@ class StopReason(Enum):
         "The body lies behind the camera: check the translation's sign and the camera convention (OpenCV: +z forward)."
     )
     OUTSIDE_IMAGE = "The body lies outside the photo: check the camera, or that this estimate belongs to this photo."
-    UNUSABLE = "The estimate has no usable numbers for this person (NaN, or a place where no camera sees anybody): left as it came."
+    UNUSABLE = (
+        "The estimate has no usable numbers for this person (NaN, or a place where no camera sees anybody): "
+        "left as it came."
+    )
 
 
 STOP_REASONS = tuple(StopReason)
 """In the order of the codes kept while solving."""
 
 SOLVED = (StopReason.CONVERGED, StopReason.STEP_LIMIT, StopReason.STALLED)
-"""The solver worked on the body and came to an end."""
+"""The solver ran on the body."""
 
 UNSOLVED = tuple(reason for reason in StopReason if reason not in SOLVED)
-"""The solver did not start: the estimate is returned as it came, and nothing of it was accepted."""
+"""The solver did not start: the estimate is returned unchanged, without an update."""
 
 
 def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
@@ -65,11 +68,11 @@ def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """How wrong B estimates and their evidence are.
+    """Error scales of B estimates and of their evidence.
 
     Attributes:
-        scale: (B,) errors of the estimate, a multiple of what regressors usually err by.
-        noise: (B,) errors of the evidence, a multiple of what it says of itself.
+        scale: (B,) errors of the estimate over regressors' usual errors.
+        noise: (B,) errors of the evidence over its stated sigmas.
     """
 
     scale: Float[Tensor, "B"]
@@ -80,7 +83,7 @@ class Quality:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a batch of bodies came to rest.
+    """The best state of a batch of bodies, with its cost and normal matrix.
 
     Attributes:
         state: The best state of each body.
@@ -93,10 +96,10 @@ class Solution:
         steps: (B,) accepted steps.
         stop: B reasons, of the solver alone.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
-        evidence: The terms of the evidence, where the caller told them apart; empty else.
-        priors: The other terms, likewise, as wide as they were.
-        quality: How wrong estimate and evidence were taken to be; None: as wrong as they usually are.
-        verdict: B verdicts on the update, where it was judged (`refine.trust.gate`); empty else.
+        evidence: The terms of the evidence, where the caller separates them; empty else.
+        priors: The other terms, likewise, at the width they were solved with.
+        quality: Error scales the terms were solved with; None: the usual ones.
+        verdict: B verdicts on the update (`refine.trust.gate`); empty without a gate.
     """
 
     state: State
@@ -140,11 +143,11 @@ UNOBSERVED_SHARE = 1e-6
 def inverse_information(
     information: Float[Tensor, "B P P"], rank_tolerance: float = 1e-9, exists: Bool[Tensor, "B P"] | None = None
 ) -> Float[Tensor, "B P P"]:
-    """Return the covariance that belongs to an information matrix; infinite variances where nothing is known (`Solution.covariance`).
+    """Return the covariance of information matrices; infinite variances in unobserved directions.
 
     Args:
         information: (B, P, P), per unit step squared.
-        rank_tolerance: See there.
+        rank_tolerance: As for `Solution.covariance`.
         exists: (B, P) which columns exist for each body, zero variance elsewhere; None: all.
 
     Returns:

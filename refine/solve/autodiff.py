@@ -1,8 +1,9 @@
-"""The Jacobian of a term that gives only its residual: forward-mode differentiation, one column of all bodies at a time.
+"""Jacobian of a term that has only a residual, by forward-mode differentiation.
 
-    jacobian[b, :, :, p] = d residual[b] / d step[b, p]      bodies are independent, so one tangent serves the whole batch
+    jacobian[b, :, :, p] = d residual[b] / d step[b, p]
 
-Slower than an analytic Jacobian by about the number of columns; enough to try an idea.
+Bodies are independent, so one tangent serves a column of the whole batch. Slower than an analytic Jacobian by about the
+number of columns; enough to try an idea.
 
 Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., sec. 3.1 (forward mode).
 """
@@ -18,7 +19,7 @@ from refine.terms import AnalyticTerm, Linearization, Term
 
 
 def linearize(term: Term, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-    """Linearise a term, by its own Jacobian if it has one.
+    """Return a term's residual and Jacobian, analytic where the term has one.
 
     Args:
         term: The term.
@@ -41,9 +42,7 @@ def linearize(term: Term, state: State, posed: PosedBody, unknowns: Unknowns) ->
     for column in range(unknowns.size):
         tangent = torch.zeros_like(zero)
         tangent[:, column] = 1.0
-        with (
-            warnings.catch_warnings()
-        ):  # torch 2.13 loads its own forward-mode rules with its own deprecated torch.jit.script
+        with warnings.catch_warnings():  # torch 2.13 loads its forward-mode rules by its deprecated torch.jit.script
             warnings.simplefilter("ignore", DeprecationWarning)
             columns.append(torch.func.jvp(residual, (zero,), (tangent,))[1])
     value = term.residual(state, posed)

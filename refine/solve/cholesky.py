@@ -1,12 +1,11 @@
-"""Solves with symmetric positive matrices, a batch of them, by Cholesky.
+"""Solves batches of symmetric positive systems by Cholesky decomposition.
 
     A = D U D,   D² = diagonal of A,   U = L Lᵀ,   x = D⁻¹ L⁻ᵀ L⁻¹ D⁻¹ b,   diagonal of A⁻¹ = column norms² of L⁻¹ D⁻¹
 
 A normal matrix that was summed in float32 may miss being positive by its rounding where a direction is hardly observed:
-such a row's U is lifted by `LIFT` and factored again. A row that is not positive then, or not finite, has no solution,
-which is told by NaN in that row alone. LU (`torch.linalg.inv`, `solve`, `slogdet`) is not used on such batches: it is
-slower, less exact, raises for the whole batch, and oneMKL's 2024.2 does not return from it on some processors with two
-threads and about 150 columns.
+such a row's U is lifted by `LIFT` and factored again. A row that is not positive then, or not finite, is NaN without
+affecting others. LU (`torch.linalg.inv`, `solve`, `slogdet`) is not used on such batches: it is slower, less exact,
+raises for the whole batch, and oneMKL 2024.2 hangs in it on some processors with two threads and about 150 columns.
 
 Source: Golub and Van Loan, Matrix Computations, 4th ed., sec. 4.2 (Cholesky, diagonal scaling).
 """
@@ -16,8 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 LIFT = 1e-6
-"""What is added to the unit diagonal of a matrix that rounding made indefinite: above float32's for some hundred
-columns."""
+"""Added to the unit diagonal of a matrix that rounding made indefinite: above float32's for some hundred columns."""
 
 
 def solve(matrix: Float[Tensor, "B P P"], right: Float[Tensor, "B P N"]) -> Float[Tensor, "B P N"]:

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt on a batch of bodies, each with its own damping, acceptance and end.
+"""Levenberg-Marquardt on a batch of bodies, each with its own damping, acceptance and termination.
 
     (H + damping diag H) step = -gradient,    state <- retract(state, step)  where the robust cost falls
 
@@ -24,16 +24,11 @@ from refine.terms import Term, name_of
 
 RUNNING = -1
 ROUNDING = 32.0
-"""Of a cost, in units of the type's: what two costs of the same body may differ by in single precision, where pixels
-are rounded to 3e-5."""
+"""Rounding error of a cost in units of its type's epsilon: in single precision pixels are rounded to 3e-5."""
 DIAGONAL_FLOOR = 1e-9
-"""Least diagonal entry over the largest one: damps directions that nothing observes, so that they stay where they
-are."""
-
-
+"""Least diagonal entry over the largest one: damps unobserved directions, so that they do not move."""
 ROUGH_TOLERANCE = 1e-3
-"""Share of the cost by which an accepted step must lower it in a round that is not the last: what is left is less than
-evidence changes by."""
+"""`cost_tolerance` of a round that is not the last: the evidence changes by more between rounds."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +46,14 @@ class LevenbergMarquardt:
     """At the start, relative to the diagonal."""
 
     cost_tolerance: float = 1e-5
-    """A body has converged when an accepted step promised to lower its cost by less than this share (Ceres: 1e-6 on
-    larger problems)."""
+    """A body has converged when an accepted step was predicted to lower its cost by less than this share (Ceres: 1e-6
+    on larger problems)."""
 
     least_damping: float = 1e-7
     """Keeps the matrix well conditioned in float32."""
 
     most_damping: float = 1e8
-    """Beyond, no step lowers the cost: the body has stalled."""
+    """Above it no step lowers the cost: the body has stalled."""
 
     def __post_init__(self) -> None:
         if (
@@ -71,11 +66,11 @@ class LevenbergMarquardt:
             )
 
     def rough(self) -> "LevenbergMarquardt":
-        """Return the solver for a round that another one follows: it need not end where that one begins anew."""
+        """Return the solver with a looser tolerance, for a round that another one follows."""
         return replace(self, cost_tolerance=max(self.cost_tolerance, ROUGH_TOLERANCE))
 
     def solve(self, body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Solution:
-        """Lower the robust cost of every body, each by itself.
+        """Minimise the robust cost of every body, each by itself.
 
         Args:
             body: The model of the state's bodies.
@@ -108,7 +103,7 @@ class LevenbergMarquardt:
             decrease = current.cost - tried.cost
             better = running & solved & (decrease >= -rounding * current.cost) & tried.cost.isfinite()
             state = choose(better, moved, state)
-            # The promise, not what came of it: near the minimum the difference of two costs is mostly their rounding.
+            # The predicted decrease: near the minimum the difference of two costs is mostly their rounding.
             small = predicted <= self.cost_tolerance * current.cost
             current = _choose_equations(better, tried, current)
             accepted_steps += better
@@ -141,10 +136,10 @@ def _code(reason: StopReason) -> int:
 def _damped_step(
     equations: NormalEquations, damping: Tensor, free: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Solve the damped equations: step (B, P), the decrease of the quadratic model (B,), and where they could be solved (B,).
+    """Return the damped step (B, P), its predicted decrease (B,), and where it could be solved (B,).
 
-    Zero where they are singular: that step is rejected and the damping grows. Zero in columns that do not exist (`free
-    (B, P)`).
+    The step is zero where the equations are singular (it is rejected and the damping grows), and in columns that do not
+    exist (`free (B, P)`).
     """
     diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
     floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny
@@ -160,7 +155,7 @@ def _damped_step(
     factor = torch.where((failed == 0)[:, None, None], factor, eye)
     gradient = torch.where((failed == 0)[:, None], gradient, torch.zeros_like(gradient))
     step = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-    # ½ stepᵀ (damping D step - gradient): the decrease the damped quadratic model promises.
+    # ½ stepᵀ (damping D step - gradient): the decrease the damped quadratic model predicts.
     predicted = 0.5 * (step * (scale * step - gradient)).nan_to_num(0.0).sum(1)
     return step, predicted, finite & (failed == 0)
 

@@ -1,8 +1,9 @@
 """Normal equations of a robust cost: the Gauss-Newton matrix, the gradient and the cost, summed over terms.
 
-    information = Σ_n w_n J_nᵀ J_n,   gradient = Σ_n w_n J_nᵀ r_n,   cost = ½ Σ_n ρ(‖r_n‖²) + constants,   w_n = ρ'(‖r_n‖²)
+    information = Σ_n w_n J_nᵀ J_n,   gradient = Σ_n w_n J_nᵀ r_n,   w_n = ρ'(‖r_n‖²)
+    cost = ½ Σ_n ρ(‖r_n‖²) + constants
 
-A row that is only the share a_n of an independent observation is judged as a whole one: a_n² ρ(‖r_n‖² / a_n²).
+The cost of a row that is the share a_n of an independent observation is a_n² ρ(‖r_n‖² / a_n²).
 
 Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4.3 (weights without the second-order correction,
 which can make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec. 9.4.
@@ -30,8 +31,8 @@ class NormalEquations:
         information: (B, P, P).
         gradient: (B, P).
         cost_by_term: (B, T).
-        energy: (B,) Σ_n w_n ‖r_n‖², what the quadratic model has at the state.
-        count: (B,) Σ_n w_n a_n² D, how many independent numbers it rests on; silent rows do not count.
+        energy: (B,) Σ_n w_n ‖r_n‖², the quadratic model's value at the state.
+        count: (B,) Σ_n w_n a_n² D, the number of independent measurements; silent rows do not count.
     """
 
     information: Float[Tensor, "B P P"]
@@ -53,7 +54,7 @@ class NormalEquations:
         )  # fmt: skip
 
     def discounted(self, noise: Float[Tensor, "B"]) -> "NormalEquations":
-        """Return the equations of the same terms with standard deviations a multiple (B,) as large, robust weights unchanged."""
+        """Return the equations with standard deviations multiplied by `noise` (B,), robust weights unchanged."""
         share = noise.square().reciprocal().to(self.gradient)
         return NormalEquations(
             self.information * share[:, None, None], self.gradient * share[:, None], self.cost_by_term * share[:, None],
@@ -61,7 +62,7 @@ class NormalEquations:
         )  # fmt: skip
 
     def masked(self, free: Bool[Tensor, "B P"] | None) -> "NormalEquations":
-        """Return the equations without the columns that do not exist for a body: zero there. None: all exist."""
+        """Return the equations with zeros in the columns that do not exist for a body; None: all exist."""
         if free is None:
             return self
         return replace(
@@ -82,7 +83,7 @@ class NormalEquations:
 
 
 def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> NormalEquations:
-    """Linearise all terms at a state and sum them up.
+    """Linearise all terms at a state and sum their normal equations.
 
     Args:
         body: The model of the state's bodies.
@@ -111,7 +112,7 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
             weight = linear.kernel.weight(squared)
             weighted = linear.residual * weight[..., None]
             weighted_rows = rows * weight[:, None, None, :]
-        # A silent row has no residual; one that is met to the last bit does not happen.
+        # A residual is exactly zero in silent rows only.
         count.add_(linear.residual.shape[2] * ((squared > 0) * weight * whole).sum(1))
         energy.add_((weighted * linear.residual).sum((1, 2)))
         flat = rows.flatten(2)
@@ -122,10 +123,10 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
 
 
 def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"] | float]:
-    """Return the squared norm (B, N) of each row as if it were a whole observation, and how much of one it is, (B, N) or 1.
+    """Return the squared norm (B, N) of rows as whole observations, and their squared share, (B, N) or 1.
 
     Args:
-        linear: A term at one state.
+        linear: A term at one state, N rows a body.
     """
     squared = (linear.residual * linear.residual).sum(-1)
     if linear.share is None:

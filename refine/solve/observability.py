@@ -1,8 +1,8 @@
-"""What the evidence sees: which joints are worth freeing, which bodies have no evidence, which are out of observed.
+"""Observability: the joints the evidence determines, the bodies without evidence, and those out of sight.
 
     a joint is freed if  max_axis (information of its step) sigma² >= 1,   information = diag Σ_n w_n J_nᵀ J_n
 
-that is, if the evidence alone knows it better than `EXTRA_SIGMA_RAD`; for each body by itself.
+that is, if its standard deviation from the evidence alone is below `EXTRA_SIGMA_RAD`; for each body by itself.
 """
 
 from collections.abc import Sequence
@@ -22,20 +22,18 @@ from refine.state import State, Unknowns, choose
 from refine.terms import Term, is_correlated
 
 EXTRA_SIGMA_RAD = 0.3
-"""Fingers, jaw and eyes are freed where the evidence knows them better than a regressor does (see
-`priors.near_estimate`)."""
+"""Standard deviation of a regressor's fingers, jaw and eyes (see `priors.near_estimate`)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What the evidence says at a state.
+    """The evidence of B bodies linearised at a state.
 
     Attributes:
-        unknowns: The columns worth solving for: those that some body of the batch needs, with the mask of each body's
-            own.
+        unknowns: The columns to solve for: those that some body of the batch needs, with the mask of each body's own.
         seen: (B,) whether some column has information; a body whose evidence is not finite counts as seen.
-        whole: Equations of the evidence whose rows are independent, in these columns.
-        shared: Of the evidence whose rows hang together (`correlated` terms).
+        whole: Equations of the evidence with independent rows, in these columns.
+        shared: Of the correlated evidence.
     """
 
     unknowns: Unknowns
@@ -45,16 +43,14 @@ class Observed:
 
 
 def observe(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns | None = None) -> Observed:
-    """Linearise the evidence once, and say what it sees.
-
-    Without columns of the caller's: trunk, limbs, shape and translation are free, and those hands, jaws and eyes that
-    the evidence sees.
+    """Linearise the evidence and choose the columns it determines.
 
     Args:
         body: The model.
         state: B bodies and cameras.
         terms: The evidence, without priors.
-        unknowns: The columns; None: chosen.
+        unknowns: The columns; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the
+            evidence determines.
     """
     count, core = len(body.joint_names), body.anatomy.core_joints
     if unknowns is not None or count <= len(core) or not terms or not len(state):
@@ -82,26 +78,26 @@ def observe(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Un
 def _by_kind(
     body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
 ) -> tuple[NormalEquations, NormalEquations]:
-    """Return the equations of the evidence whose rows are independent, and of that whose rows hang together."""
+    """Return the equations of the independent and of the correlated evidence."""
     shared = [term for term in terms if is_correlated(term)]
     whole = [term for term in terms if not is_correlated(term)]
     return normal_equations(body, state, whole, unknowns), normal_equations(body, state, shared, unknowns)
 
 
 def _observed(equations: tuple[NormalEquations, NormalEquations], unknowns: Unknowns) -> Observed:
-    """Say which bodies have any evidence at all."""
+    """Return the equations without columns that do not exist, and which bodies (B,) have any evidence."""
     equations = equations[0].masked(unknowns.free), equations[1].masked(unknowns.free)
     seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in equations]
     return Observed(unknowns, seen[0] | seen[1], *equations)
 
 
 def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term]) -> Unknowns:
-    """Return the columns worth solving for; see `observe`."""
+    """Return the columns to solve for; see `observe`."""
     return observe(body, state, terms).unknowns
 
 
 def check_focal_is_free_for_one(unknowns: Unknowns | None, estimate: Estimate) -> None:
-    """Refuse a free focal length where several people share a photo: their cameras would part.
+    """Refuse a free focal length where several people share a photo: it would differ between them.
 
     Raises:
         InputError: Log-focal is a column and two bodies have the same `image_index`.
@@ -116,7 +112,7 @@ def check_focal_is_free_for_one(unknowns: Unknowns | None, estimate: Estimate) -
 
 
 def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
-    """Say which bodies cannot be refined because the camera does not see them.
+    """Return why bodies cannot be refined: unusable numbers, or out of the camera's sight.
 
     Args:
         estimate: B bodies and cameras.
@@ -126,7 +122,7 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
         solver reports).
     """
     joints = estimate.joints
-    behind = joints[:, 0, 2] <= NEAR_M  # the pelvis: a body that straddles the camera is seen by none
+    behind = joints[:, 0, 2] <= NEAR_M  # the pelvis: no photo shows a body that straddles the camera
     unusable = estimate.source.unusable
     gone = [False] * len(estimate) if unusable is None else unusable.tolist()
     extent = estimate.camera.size.flip(-1)[:, None]
@@ -144,24 +140,24 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
 def withhold(
     solution: Solution,
     before: State,
-    lost: Sequence[StopReason | None],
+    excluded: Sequence[StopReason | None],
     seen: Bool[Tensor, "B"],
     still: Bool[Tensor, "B"] | None = None,
 ) -> Solution:
-    """Put back the bodies that are out of observed or without evidence, and say why; and those that are still.
+    """Put back the bodies that are out of sight, without evidence or still, and set their stop reasons.
 
     Args:
-        solution: What the solver said.
-        before: B bodies as they were.
-        lost: For each body why it is out of observed, or None.
+        solution: The solver's.
+        before: B bodies before it.
+        excluded: For each body why it is out of sight, or None.
         seen: (B,) whether it has evidence.
-        still: (B,) whether it waits for the last round; None: nobody does.
+        still: (B,) whether it waits for the last round; None: none does.
     """
     stop = [
         reason or (found if has_evidence else StopReason.NO_EVIDENCE)
-        for reason, found, has_evidence in zip(lost, solution.stop, seen.tolist(), strict=True)
+        for reason, found, has_evidence in zip(excluded, solution.stop, seen.tolist(), strict=True)
     ]
-    keep = seen & torch.tensor([reason is None for reason in lost], dtype=torch.bool, device=seen.device)
+    keep = seen & torch.tensor([reason is None for reason in excluded], dtype=torch.bool, device=seen.device)
     keep = keep if still is None else keep & ~still
     cost = torch.where(keep, solution.cost, solution.cost_before)
     return replace(

@@ -1,11 +1,11 @@
-"""A verdict: whether the update of one body is believed, as a decision with the numbers it rests on (`refine.trust.gate` makes it)."""
+"""A verdict: the gate's decision about the update of one body, with its numbers (`refine.trust.gate`)."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Decision(Enum):
-    """What was decided about a body's update; the value says what it means."""
+    """The gate's decision about a body's update; the value is a sentence that explains it."""
 
     ACCEPTED = "The update is taken."
     PARTLY_ACCEPTED = "The update is taken but for limbs that stay as the estimate has them."
@@ -23,22 +23,21 @@ class Decision(Enum):
 
     @property
     def accepted(self) -> bool:
-        """Whether the update is taken, all or part of it."""
+        """Whether the update is accepted, all or part of it."""
         return self in (Decision.ACCEPTED, Decision.PARTLY_ACCEPTED)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the update of one body is believed, and the numbers that decided it.
+    """The decision about the update of one body, and the numbers it rests on.
 
-    A number is None where it was not measured or is not finite; one that is added has None as its default, and is
-    stored and shown as the others are.
+    A number is None where it was not measured or is not finite.
 
     Attributes:
-        decision: What was decided.
+        decision: The decision.
         gain: Nats by which the update explains the evidence better.
-        size: How wrong the evidence says the estimate is, in usual errors, limbs that are kept left out.
-        misfit: What is left of the evidence after the update, in its own sigmas.
+        size: Size of the first round's update in usual errors of regressors, limbs that are kept left out.
+        misfit: Typical residual of the evidence after the update, in its own sigmas.
         misfit_before: The same before it.
         worse: Nats by which the update explains its worst source of evidence worse.
         unexplained: Share of the photo's variation that the person's texture does not explain after the update.
@@ -46,11 +45,11 @@ class Verdict:
         shift: How far the evidence moved the body's trunk in the picture, in heights of the person.
         right: The same to the right, px; negative: to the left.
         down: The same downward, px; negative: upward.
-        enlarged: How many times as large as the estimate it made the person in the picture.
-        photo_width: Width of the photo, px, that the evidence seems to be made on, where it lies as on a resized one.
+        enlarged: Size of the person in the picture after the update over that before.
+        photo_width: Width, px, of the photo the evidence seems to be made on, where it fits a resized photo.
         photo_height: Its height, px.
-        person: How likely the photo shows the person where the update puts him, 0..1, as the network sees it.
-        kept: Names of the branches that stayed with the estimate although the rest was accepted.
+        person: Probability, by the network, that the photo shows the person where the update puts him.
+        kept: Names of the limbs put back to the estimate although the rest was accepted.
     """
 
     decision: Decision
@@ -72,10 +71,10 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the update is taken, all or part of it."""
+        """Whether the update is accepted, all or part of it."""
         return self.decision.accepted
 
     @property
     def judged(self) -> bool:
-        """Whether there was an update to judge; else `stop` says why not."""
+        """Whether there was an update to judge; otherwise see `stop`."""
         return self.decision is not Decision.UNSOLVED
