@@ -21,7 +21,7 @@ class Displacer(Protocol):
     """
 
     def displace(self, view: View) -> Displacement:
-        """Return offsets (B, H, W, 2) px of the view's crops, and the roots of their information (B, H, W, 2, 2) 1/px."""
+        """Return offsets (B, H, W, 2) px of the view's crops, and roots of their information (B, H, W, 2, 2) 1/px."""
         ...
 
 

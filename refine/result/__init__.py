@@ -1,4 +1,4 @@
-"""What refining ends in: bodies before and after, verdicts, files, text, a page."""
+"""Results: bodies before and after, verdicts, and their files, text and pictures."""
 
 from refine.result.known import misfit
 from refine.result.result import Result, load, summarise

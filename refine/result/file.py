@@ -8,13 +8,13 @@ estimate/...                                                                    
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
 cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason, the solver's
 verdict (B,) sentences   verdict/decision (B,) names of Decision   verdict/kept (B,) limbs, joined by "; "
-verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known; all where
-a gate judged sigma_mm (B, J, 3) of the joints along image-x, image-y, depth, where known
+verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known
+verdict, verdict/... only with a gate                                  sigma_mm (B, J, 3) of the joints, where known
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
-source/...   the regressor's own words; source/unusable, source/without_numbers (B,) where there are such people
-source/arrays/content, source/arrays/numbers/...   its file, whole (`refine/files/nested.py`): what `Result.write_source` writes it again from
+source/...   the source; source/unusable, source/without_numbers (B,) where there are such people
+source/arrays/content, source/arrays/numbers/...   the source's whole file (`refine/files/nested.py`)
 
-Version 1 kept the file as source/arrays/..., nested keys joined by /, without what is no array; it is read as it is.
+Version 1 kept the file as source/arrays/..., nested keys joined by /, arrays only; it is still read.
 """
 
 import io
@@ -41,19 +41,10 @@ from refine.solve import StopReason
 from refine.transfer import with_found
 
 SOURCE_TENSORS = (
-    "pose",
-    "betas",
-    "expression",
-    "translation",
-    "joints",
-    "vertices",
-    "keypoints_2d",
-    "sigma_rad",
-    "unusable",
+    "pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad", "unusable",
     "without_numbers",
-)
-
-SOURCE_WORDS = ("format", "model", "focal_rule", "gender", "hand_mean")
+)  # fmt: skip
+SOURCE_TEXTS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")
 SOURCE_FILE = "source/arrays/"
 
@@ -88,7 +79,7 @@ def save(result: Known, path: str | Path) -> None:
             for key in SOURCE_TENSORS
             if getattr(source, key) is not None
         },
-        **{f"source/{key}": np.array(getattr(source, key)) for key in SOURCE_WORDS},
+        **{f"source/{key}": np.array(getattr(source, key)) for key in SOURCE_TEXTS},
         **{f"source/{key}": np.array(getattr(source, key), dtype=np.str_) for key in SOURCE_NAMES},
         **{f"source/evidence/{key}": as_array(value) for key, value in source.evidence.items()},
         "source/path": np.array(str(source.path or "")),
@@ -120,7 +111,7 @@ def read(path: str | Path, body_model: SkinnedBody | str | Path | None = None) -
         body_model: The model it belongs to; None: the built-in one, or the file named in the result.
 
     Returns:
-        What `refine.result.Result` is made of, by name, without photos and rounds.
+        The fields of `refine.result.Result` by name, without photos and rounds.
 
     Raises:
         InputError: The file is missing, truncated, of another kind or of a later version, or its model cannot be found.
@@ -176,12 +167,12 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
     def tensor(key: str) -> Tensor | None:
         return torch.from_numpy(arrays[f"source/{key}"]) if f"source/{key}" in arrays else None
 
-    word = {key: str(arrays[f"source/{key}"]) for key in SOURCE_WORDS if key != "hand_mean"}
+    text = {key: str(arrays[f"source/{key}"]) for key in SOURCE_TEXTS if key != "hand_mean"}
     names = {key: tuple(arrays.get(f"source/{key}", np.array([], np.str_)).tolist()) for key in SOURCE_NAMES}
     pose, betas, expression = (torch.from_numpy(arrays[f"source/{key}"]) for key in SOURCE_TENSORS[:3])
     source = Source(
-        format=word["format"],
-        model=word["model"],
+        format=text["format"],
+        model=text["model"],
         pose=pose,
         betas=betas,
         expression=expression,
@@ -190,9 +181,9 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         vertices=tensor("vertices"),
         keypoints_2d=tensor("keypoints_2d"),
         arrays=_nest(arrays, SOURCE_FILE) if int(arrays["version"]) < 2 else unpacked(arrays, SOURCE_FILE),
-        focal_rule=word["focal_rule"],
+        focal_rule=text["focal_rule"],
         path=Path(str(arrays["source/path"])) if str(arrays["source/path"]) else None,
-        gender=word["gender"],
+        gender=text["gender"],
         hand_mean=str(arrays.get("source/hand_mean", "")),  # older files have none
         images=names["images"],
         persons=names["persons"],
@@ -211,7 +202,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
 
 
 def _nest(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, object]:
-    """Return a file's content as version 1 kept it."""
+    """Return a version 1 file's arrays under a prefix as nested dictionaries."""
     nested: dict[str, object] = {}
     for key, array in arrays.items():
         if key.startswith(prefix):

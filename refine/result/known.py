@@ -1,4 +1,4 @@
-"""What is known of refined bodies: the estimate before, the state after, why each stopped, what it cost, how sure it is."""
+"""The data of a result: estimate and refined state, stop reasons, verdicts, costs and uncertainty."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -27,29 +27,28 @@ from refine.state import Bodies, State
 
 @dataclass(frozen=True, eq=False)
 class Known(ABC):
-    """All that is known of refined bodies, beside the estimate they came from; `refine.Result` adds what can be done with it.
+    """The data of a result and what is computed from it; `refine.Result` adds files and pictures.
 
     A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it
-    is NaN here, and what is written back is what came. In `estimate` and `state` a stand-in behind the camera takes its
+    is NaN here, and it is written back unchanged. In `estimate` and `state` a stand-in behind the camera takes its
     place (`source.without_numbers`).
 
     Attributes:
-        estimate: What the regressor said, on the model that was refined (`estimate.source` keeps its own words).
+        estimate: The estimate on the model that was refined; `estimate.source` keeps the file's content.
         state: The refined bodies and cameras.
-        stop: B reasons why the solver stopped at each body; whether its update is believed is not the solver's to say.
+        stop: B reasons why the solver stopped; whether an update is accepted is in `judgement`.
         cost_before: (B,) robust cost of the estimate, on the first round's evidence.
-        cost: (B,) robust cost of the result, on the last round's evidence (the same, unless a displacer looked again).
+        cost: (B,) robust cost of the result, on the last round's evidence (the same without a displacer).
         misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
         misfit: (B,) px, the same of the result.
         rounds: One solution a round; empty after loading.
-        detections: The keypoints the bodies were held against, or None.
-        notes: One sentence for each thing that was decided on the way.
+        detections: The keypoints used as evidence, or None.
+        notes: One sentence for each decision made while reading and refining.
         photos: The photos, for pictures; empty after loading.
-        predict: Asks what the displacer says of bodies in these photos, for pictures; None: there was none, or the
-            result was loaded.
-        judgement: B verdicts: whether the update is believed, wholly, in part or not at all, with the numbers that
-            decided it (`refine.trust.gate`); empty without a gate.
-        stored_sigma_mm: (B, J, 3) mm read from a file; None: computed when asked for.
+        predict: Predicts the displacement of bodies in these photos, for pictures; None without a displacer and after
+            loading.
+        judgement: B verdicts on the updates, with their numbers (`refine.trust.gate`); empty without a gate.
+        stored_sigma_mm: (B, J, 3) mm read from a file; None: computed on access.
     """
 
     estimate: Estimate
@@ -76,16 +75,16 @@ class Known(ABC):
 
     @property
     def accepted(self) -> Bool[Tensor, "B"]:
-        """(B,) whether the update was taken, all or part of it; false: the estimate came back as it was, and `verdict` says why.
+        """(B,) whether the update was accepted, all or part of it; false: `verdict` or `stop` has the reason.
 
-        Without a gate every update is taken that the solver found; where it did not start, `stop` says why.
+        Without a gate every update of the solver is accepted.
         """
         taken = [verdict.accepted for verdict in self.judgement] or [reason not in UNSOLVED for reason in self.stop]
         return torch.tensor(taken, dtype=torch.bool, device=self.cost.device)
 
     @property
     def verdict(self) -> tuple[str, ...]:
-        """B sentences: `judgement` in words; empty without a gate."""
+        """B sentences that explain `judgement`; empty without a gate."""
         return tuple(sentence(*each) for each in zip(self.judgement, self.stop, strict=True)) if self.judgement else ()
 
     @cached_property
@@ -99,10 +98,10 @@ class Known(ABC):
     @cached_property
     @usual_torch()
     def sigma_mm(self) -> Float[Tensor, "B J 3"]:
-        """(B, J, 3) mm, standard deviation of each joint along image-x, image-y and depth, relative to the pelvis, whose own row is of its place.
+        """(B, J, 3) mm, standard deviation of each joint relative to the pelvis along image-x, image-y and depth.
 
-        Per coordinate and Gaussian: 68 % of true positions lie within one, 95 % within two. Infinite where nothing is
-        known; NaN without rounds.
+        The pelvis' row is of its own position. Per coordinate and Gaussian: 68 % of true positions lie within one, 95 %
+        within two. Infinite where unobserved; NaN without rounds.
         """
         from refine.trust.uncertainty import joint_sigma_mm
 
@@ -123,7 +122,7 @@ class Known(ABC):
             (B, N, 3) mm along image-x, image-y and depth.
 
         Raises:
-            InputError: The result was loaded from a file, which keeps the joints' alone, or an index does not exist.
+            InputError: The result was loaded from a file, which keeps those of joints only, or an index does not exist.
         """
         from refine.trust.uncertainty import vertex_sigma_mm
 
@@ -142,7 +141,7 @@ class Known(ABC):
 
     @usual_torch()
     def explain(self) -> tuple["Explanation", ...]:  # type: ignore[name-defined]
-        """Return for every body which term turned which joint by how many degrees; printed, a table.
+        """Return for every body by how many degrees each term turned each joint; printed, a table.
 
         Raises:
             InputError: The result was loaded from a file.
@@ -157,12 +156,12 @@ class Known(ABC):
 
     @property
     def refined(self) -> Estimate:
-        """The result in the shape of an estimate, with the same source."""
+        """The result as an estimate with the same source."""
         return replace(self.estimate, state=self.state)
 
     @property
     def source(self) -> Source:
-        """The regressor's own words."""
+        """The source the estimate was read from."""
         return self.estimate.source
 
     @property
@@ -188,7 +187,10 @@ class Known(ABC):
     @cached_property
     @usual_torch()
     def vertices(self) -> Float[Tensor, "B V 3"]:
-        """(B, V, 3) m, camera frame. A person whose size the model does not reach stands nearer or farther, at another scale (`notes`)."""
+        """(B, V, 3) m, camera frame.
+
+        A person whose size the model does not reach stands nearer or farther, at another scale (`notes`).
+        """
         return blank(self.refined.vertices, self.source)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the report says about a result: verdict, misfit, who turned which joint, costs."""
+"""The content of a result's report: verdict, misfit, the joints' rotations by term, costs."""
 
 import torch
 
@@ -9,7 +9,7 @@ from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 MOVED_JOINTS = 8
 """Joints listed, those that turned most."""
 MOST_TERMS = 4
-"""Terms whose parts fit beside a joint; the others are summed up in the last one."""
+"""Most columns of terms; further terms are summed in the last one."""
 
 
 def page_of(result: Known, image: int) -> ReportPage:
@@ -21,19 +21,21 @@ def page_of(result: Known, image: int) -> ReportPage:
     """
     chosen = (result.image_index == image).nonzero()[:, 0].tolist()
     count = sum(bool(result.accepted[row]) for row in chosen)
-    lost = without_numbers(result.source)
+    missing = without_numbers(result.source)
     verdict = f"{count} of {len(chosen)} people refined."
-    bodies = (_absent(result, row, n) if bool(lost[row]) else _body(result, row, n) for n, row in enumerate(chosen, 1))
+    bodies = (
+        _absent(result, row, n) if bool(missing[row]) else _body(result, row, n) for n, row in enumerate(chosen, 1)
+    )
     return ReportPage("refine", verdict, tuple(bodies), result.notes)
 
 
 def _absent(result: Known, row: int, number: int) -> ReportBody:
-    """Return what the page says about somebody without usable numbers."""
+    """Return the block of a person without usable numbers."""
     return ReportBody(f"Person {number}", result.stop[row].value, shown=False)
 
 
 def _body(result: Known, row: int, number: int) -> ReportBody:
-    """Return what the page says about one person."""
+    """Return the block of one person."""
     moved: tuple[Moved, ...] = ()
     terms: tuple[str, ...] = ()
     cost: list[CostRow] = []
@@ -63,19 +65,18 @@ def _body(result: Known, row: int, number: int) -> ReportBody:
 
 def _explained(result: Known, row: int) -> tuple[tuple[Moved, ...], tuple[str, ...]]:
     """Return the joints that turned most with each term's part, and the terms' names."""
-    told = result.explain()[row]
-    parts, names = told.degrees, told.term_names
+    explanation = result.explain()[row]
+    parts, names = explanation.degrees, explanation.term_names
     if len(names) > MOST_TERMS:
         parts = torch.cat((parts[: MOST_TERMS - 1], parts[MOST_TERMS - 1 :].sum(0, keepdim=True)))
         names = (*names[: MOST_TERMS - 1], "others")
-    most = told.turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
-    return tuple(
-        Moved(told.joint_names[joint], float(told.turned[joint]), tuple(parts[:, joint].tolist())) for joint in most
-    ), names
+    most = explanation.turned.argsort(descending=True)[:MOVED_JOINTS].tolist()
+    joints, turned = explanation.joint_names, explanation.turned
+    return tuple(Moved(joints[joint], float(turned[joint]), tuple(parts[:, joint].tolist())) for joint in most), names
 
 
 def _sure(result: Known, row: int) -> str:
-    """Say how sure the joints are, in the median."""
+    """Return a sentence with the median joint's standard deviations."""
     sigma = result.sigma_mm[row, 1:]
     if not bool(sigma.isfinite().any()):
         return ""

@@ -1,4 +1,4 @@
-"""What refining ends in, and what can be done with it: text, files, pictures."""
+"""The result of refining, with its text, files and pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,12 +25,7 @@ from refine.solve import Solution
 
 @dataclass(frozen=True, eq=False)
 class Result(Known):
-    """Refined bodies beside the estimate they came from.
-
-    A person whose numbers in the estimate are not finite is never refined (`stop` is UNUSABLE): every figure about it
-    is NaN here, and what is written back is what came. In `estimate` and `state` a stand-in behind the camera takes its
-    place (`source.without_numbers`).
-    """
+    """Refined bodies with the estimate they came from; the fields are those of `refine.result.known.Known`."""
 
     def __repr__(self) -> str:
         return result_text(self)
@@ -46,11 +41,11 @@ class Result(Known):
 
         Returns:
             `global_orient, body_pose, ...` refined, and `transl` (B, 3) m. Where the source's own model was refined,
-            `betas` and `expression` are refined too. Where another model stood in for it, they are the *source's*,
-            since another model's shape means nothing on it; `transl` puts the source's pelvis on the refined one, and
-            the other model's shape is under a key of its own, `built_in_shape`. `refine_body` (B, L) uint8 is the whole
-            refined body, by which `refine.read` and `refine.fit` find it again to the bit, where these parameters are
-            saved beside it as they are; other readers pass it over.
+            `betas` and `expression` are refined too. Where another model was refined in its place, they are the
+            *source's*, since the other model's coefficients do not apply to it; `transl` puts the source's pelvis on
+            the refined one, and the other model's shape is under its own key, `built_in_shape`. `refine_body` (B, L)
+            uint8 is the whole refined body, which `refine.read` and `refine.fit` restore to the bit where these
+            parameters are saved with it unchanged; other readers ignore it.
         """
         from refine.transfer import source_parameters
 
@@ -73,7 +68,7 @@ class Result(Known):
             path: The file.
 
         Raises:
-            InputError: The estimate did not come from a file whose format can be written.
+            InputError: The estimate was not read from a file whose format can be written.
         """
         from refine.formats.find import write
 
@@ -81,7 +76,7 @@ class Result(Known):
 
     @usual_torch()
     def write_obj(self, path: str | Path) -> None:
-        """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
+        """Write the refined meshes of all bodies, metres, in OpenGL's axes (y up)."""
         from refine.export.files import write_obj
 
         body = self.body
@@ -91,7 +86,7 @@ class Result(Known):
 
     @usual_torch()
     def write_ply(self, path: str | Path) -> None:
-        """Write the refined meshes of all bodies, metres, camera frame turned to y up (OpenGL axes)."""
+        """Write the refined meshes of all bodies, metres, in OpenGL's axes (y up)."""
         from refine.export.files import write_ply
 
         write_ply(path, self.vertices, self.body.faces, axes="opengl")
@@ -116,15 +111,14 @@ class Result(Known):
     @cached_property
     @usual_torch()
     def predictions(self) -> tuple[Prediction, Prediction] | None:
-        """What the displacer says of the estimate and of the result, asked at the first call; None where there is none to ask."""
+        """The displacer's predictions for the estimate and for the result; None without a displacer."""
         return None if self.predict is None else (self.predict(self.estimate), self.predict(self.refined))
 
     @usual_torch()
     def report(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
-        """Return a page with a close-up of every person, misfit and cost before and after, and the joints that turned most.
+        """Return a page with a close-up, misfits, costs and the joints that turned most of every person.
 
-        Where a displacer was asked, below each person what it asks of the estimate, how unsure it is, and the residuals
-        before and after.
+        With a displacer also its displacement, its standard deviation, and the residuals before and after.
 
         Args:
             image: Which photo.
@@ -142,10 +136,13 @@ class Result(Known):
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         if not 0 <= image < len(self.photos):
-            raise InputError(
-                "image", f"an index below {len(self.photos)}, the number of photos the result holds", str(image),
-                "A result read from a file holds none: draw with refine.viz.overlay and the photo." if not self.photos else "",
-            )  # fmt: skip
+            advice = (
+                ""
+                if self.photos
+                else "A result read from a file holds none: draw with refine.viz.overlay and the photo."
+            )
+            expected = f"an index below {len(self.photos)}, the number of photos the result holds"
+            raise InputError("image", expected, str(image), advice)
         return self.photos[image].pixels
 
 
@@ -161,22 +158,22 @@ def summarise(
     """Gather the rounds of a refinement into a result.
 
     Args:
-        estimate: What went in.
+        estimate: B bodies before refining.
         rounds: At least one solution.
         detections: The keypoints, matched to the bodies, or None.
         informed: (B, K) which of them carry information, or None.
-        notes: What was decided on the way.
+        notes: Decisions made on the way.
         photos: The photos.
-        predict: Asks what the displacer says, or None.
+        predict: Predicts the displacement of bodies, or None.
 
     Returns:
         The result; costs are of the first round's start and the last round's end.
     """
     last = rounds[-1]
     return Result(
-        estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost, misfit(detections, informed, estimate),
-        misfit(detections, informed, replace(estimate, state=last.state)), tuple(rounds), detections, notes, photos,
-        predict, last.verdict,
+        estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost,
+        misfit(detections, informed, estimate), misfit(detections, informed, replace(estimate, state=last.state)),
+        tuple(rounds), detections, notes, photos, predict, last.verdict,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A result, or an estimate, as a program shows it: a few lines of text, and in a notebook a small picture with a table."""
+"""A result as text for a terminal, and as HTML for a notebook."""
 
 import base64
 import html
@@ -27,7 +27,7 @@ HEADINGS = ("person", "misfit before px", "after px", "most turned joint", "verd
 
 
 def result_text(result: Known) -> str:
-    """Return a result in a few lines: people, model, and of each person the verdict and the misfit before and after."""
+    """Return a result in a few lines: people, model, and each person's verdict and misfit before and after."""
     accepted = int(result.accepted.sum())
     lines = [f"Result: {people_text(result.estimate)}, {accepted} refined, {origin_text(result.estimate)}"]
     for row in range(min(len(result), MOST_PEOPLE)):
@@ -39,7 +39,7 @@ def result_text(result: Known) -> str:
 
 
 def result_html(result: Known, overlay: Overlay) -> str:
-    """Return a result as a fragment of HTML: the overlay of the first photo, small, the table of people, and the first notes."""
+    """Return a result as HTML: a small overlay of the first photo, the table of people, and the first notes."""
     rows = [table_row(result, row) for row in range(min(len(result), MOST_PEOPLE))]
     cells = [_cells("th", HEADINGS), *(_cells("td", row) for row in rows)]
     title = html.escape(result_text(result).splitlines()[0])
@@ -52,10 +52,9 @@ def result_html(result: Known, overlay: Overlay) -> str:
 
 
 def table_row(result: Known, row: int) -> tuple[str, ...]:
-    """Return what the table says of one person, in the order of `HEADINGS`."""
-    return (
-        str(row + 1), _number(result.misfit_before[row]), _number(result.misfit[row]), most_turned(result, row), _verdict(result, row)
-    )  # fmt: skip
+    """Return one person's row of the table, in the order of `HEADINGS`."""
+    before, after = _number(result.misfit_before[row]), _number(result.misfit[row])
+    return str(row + 1), before, after, most_turned(result, row), _verdict(result, row)
 
 
 def most_turned(result: Known, row: int) -> str:
@@ -68,19 +67,21 @@ def most_turned(result: Known, row: int) -> str:
 
 
 def _picture(result: Known, overlay: Overlay) -> str:
-    """Return the overlay as an image within HTML; nothing where there are no photos, or no rasteriser can draw."""
+    """Return the overlay as an HTML image; "" without photos, a sentence where it cannot be drawn."""
     if not result.photos or not len(result):
         return ""
     image = int(result.image_index.min())
     try:
         data = _jpeg(overlay(image))
-    except Exception as error:  # a picture is no reason for a notebook's cell to fail: the table stays
-        return f"<p>No picture was made: {html.escape(str(error).splitlines()[0] if str(error) else type(error).__name__)}</p>"
-    return f'<img alt="before | after" style="max-width:100%" src="data:image/jpeg;base64,{base64.b64encode(data).decode("ascii")}">'
+    except Exception as error:  # a notebook's cell must not fail for a picture: the table stays
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"<p>No picture was made: {html.escape(reason)}</p>"
+    encoded = base64.b64encode(data).decode("ascii")
+    return f'<img alt="before | after" style="max-width:100%" src="data:image/jpeg;base64,{encoded}">'
 
 
 def _jpeg(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """Return a picture, made small, as the bytes of a JPEG."""
+    """Return a picture, reduced to `PICTURE_PX`, as the bytes of a JPEG."""
     import cv2
 
     height, width = pixels.shape[:2]
@@ -92,7 +93,7 @@ def _jpeg(pixels: UInt8[np.ndarray, "H W 3"]) -> bytes:
 
 
 def _verdict(result: Known, row: int) -> str:
-    """Return the decision about one person; without a gate, or where there was nothing to decide, where the solver stopped."""
+    """Return the decision about one person, or the stop reason where none was made."""
     decided = bool(result.judgement) and result.judgement[row].judged
     return (result.judgement[row].decision if decided else result.stop[row]).name.lower().replace("_", " ")
 
@@ -103,5 +104,5 @@ def _number(value: object) -> str:
     return "-" if math.isnan(number) else f"{number:.1f}"
 
 
-def _cells(kind: str, words: tuple[str, ...]) -> str:
-    return "".join(f"<{kind}>{html.escape(word)}</{kind}>" for word in words)
+def _cells(kind: str, texts: tuple[str, ...]) -> str:
+    return "".join(f"<{kind}>{html.escape(text)}</{kind}>" for text in texts)

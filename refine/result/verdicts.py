@@ -1,6 +1,6 @@
-"""Verdicts as arrays, one row a body, and back: as they stand in a result's npz and in what goes through a pipe.
+"""Verdicts as arrays, one row a body, and back: for a result's npz and for pipes.
 
-decision (B,) names of `Decision`      kept (B,) names of limbs, joined by "; "      every number of a `Verdict` (B,), NaN where it is None
+decision (B,) names of `Decision`     kept (B,) names of limbs, joined by "; "      numbers of `Verdict` (B,), NaN: None
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def verdict_arrays(verdicts: Sequence[Verdict]) -> dict[str, np.ndarray]:
     """Return verdicts as arrays by name, numbers float64.
 
     Args:
-        verdicts: B.
+        verdicts: Of B bodies.
     """
     numbers = {
         name: np.array([getattr(each, name) for each in verdicts], dtype=np.float64)
@@ -33,10 +33,9 @@ def verdict_arrays(verdicts: Sequence[Verdict]) -> dict[str, np.ndarray]:
 
 
 def read_verdicts(arrays: Mapping[str, np.ndarray]) -> tuple[Verdict, ...]:
-    """Return the verdicts of a result's file; empty where nobody judged.
+    """Return the verdicts in a result's file; empty without a gate.
 
-    A file written before decisions were kept has sentences alone, and the verdicts they were made of; numbers that a
-    file lacks are None.
+    In a file of an earlier version they are parsed from the sentences. Numbers that a file lacks are None.
 
     Args:
         arrays: The file's content.
@@ -45,7 +44,7 @@ def read_verdicts(arrays: Mapping[str, np.ndarray]) -> tuple[Verdict, ...]:
         KeyError: A decision is unknown, or the names of the limbs are missing.
     """
     if "verdict/decision" not in arrays:
-        return tuple(verdict_of(said) for said in arrays.get("verdict", np.array([], np.str_)).tolist())
+        return tuple(verdict_of(text) for text in arrays.get("verdict", np.array([], np.str_)).tolist())
     columns = {name: arrays[f"verdict/{name}"].tolist() for name in NUMBERS if f"verdict/{name}" in arrays}
     verdicts = []
     for row, (decision, kept) in enumerate(zip(arrays["verdict/decision"], arrays["verdict/kept"], strict=True)):
