@@ -1,4 +1,4 @@
-"""What a regressor said: bodies and cameras on a body model, and the regressor's own words beside."""
+"""Estimates: bodies and cameras on a body model, with the source they were read from."""
 
 from refine.estimate.estimate import Estimate
 from refine.estimate.source import Source, as_array, as_tensor

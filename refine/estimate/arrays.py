@@ -1,7 +1,4 @@
-"""Parts of the npz a result is kept in that readers below the results need too: states, and the model they belong to.
-
-Source: the schema stands in `refine/result/file.py`.
-"""
+"""States and body models in a result's npz, whose schema is in `refine/result/file.py`."""
 
 import zipfile
 import zlib
@@ -34,11 +31,11 @@ READ_ERRORS = (
 
 
 def state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:
-    """Return bodies and cameras by key.
+    """Return bodies and cameras as arrays by key.
 
     Args:
-        prefix: Stands before every key ("estimate/", or nothing).
-        state: They.
+        prefix: Of every key ("estimate/", or nothing).
+        state: The bodies and cameras.
     """
     parts = {key: getattr(state.bodies if hasattr(state.bodies, key) else state.camera, key) for key in STATE_KEYS}
     if state.camera.camera_from_world is not None:
@@ -51,7 +48,7 @@ def read_state(arrays: Mapping[str, np.ndarray], prefix: str) -> State:
 
     Args:
         arrays: The file's content.
-        prefix: Stands before every key.
+        prefix: Of every key.
 
     Raises:
         KeyError: An array is missing.
@@ -69,10 +66,10 @@ def read_body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | 
 
     Args:
         arrays: The file's content.
-        body_model: What the caller says; None: the built-in body, or the file named in the result.
+        body_model: The caller's model; None: the built-in body, or the file named in the result.
 
     Raises:
-        InputError: It is not here, or is another.
+        InputError: It is not found, or is another model.
     """
     from refine.body.load import load_body
 
@@ -94,7 +91,7 @@ def read_body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | 
 
 
 def _from_file(arrays: Mapping[str, np.ndarray], name_or_path: str | Path) -> SkinnedBody:
-    """Load the model as it was loaded when the result was made."""
+    """Load the model from its file with the options stored in the result."""
     from refine.body.find_model import GENDERS
     from refine.body.load import families, load_body
 

@@ -1,4 +1,4 @@
-"""An estimate: the people of one or several photos on a `SkinnedBody`, as a regressor sees them, possibly after a change of model.
+"""An estimate: a regressor's bodies and cameras of one or several photos on a `SkinnedBody`.
 
 Frames: camera frame of the photo (x right, y down, z forward), metres, pixels of the photo.
 """
@@ -27,11 +27,14 @@ class Estimate:
         body: The model.
         state: Bodies and one camera each.
         image_index: (B,) which image of the call each body is seen in.
-        source: The regressor's own words.
-        notes: One sentence for each thing that was decided on the way (focal rule, change of model, ...).
-        distance_m: (B,) m, what the way from the source to this body lost when it was read or converted: how far the
-            two surfaces lie apart on average where one was fitted to the other, else the first 22 joints; NaN where the
-            source stores neither, None: nothing was lost.
+        source: The source they were read from.
+        notes: One sentence for each decision made while reading (focal rule, change of model, ...).
+        distance_m: (B,) m, error of the conversion from the source's model: mean distance of the two surfaces where one
+            was fitted to the other, else of the first 22 joints; NaN where the source stores neither, None without a
+            conversion.
+
+    Raises:
+        InputError: `image_index` has another number of bodies.
     """
 
     body: SkinnedBody
@@ -51,12 +54,12 @@ class Estimate:
         return len(self.state)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Estimate":
-        """Return the same estimate on another device or in another floating-point type; the source stays where it is."""
+        """Return the estimate on another device or in another floating-point type; the source is not moved."""
         body, state = self.body.to(device, dtype), self.state.to(device, dtype)
         return replace(self, body=body, state=state, image_index=self.image_index.to(device=device))
 
     def rows(self, index: Index) -> "Estimate":
-        """Return some of the bodies, to be refined by themselves.
+        """Return some of the bodies as an estimate of their own.
 
         Args:
             index: Which, as a slice, a list or a tensor of rows, or a mask (B,).
@@ -68,7 +71,7 @@ class Estimate:
         return batch.rows(self, index)
 
     def with_rows(self, index: Index, state: State) -> "Estimate":
-        """Return the estimate with some of its bodies and their cameras replaced: what `rows` took out, put back.
+        """Return the estimate with some of its bodies and their cameras replaced, the inverse of `rows`.
 
         Args:
             index: Which, as for `rows`; no row twice.
@@ -120,7 +123,7 @@ class Estimate:
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """Return an estimate in a few lines: people, model, camera, where they stand."""
+    """Return an estimate in a few lines: people, model, camera, depth."""
     lines = [f"Estimate: {people_text(estimate)}, {origin_text(estimate)}"]
     if len(estimate):
         camera, depth = estimate.camera, estimate.bodies.translation[:, 2]
@@ -131,7 +134,7 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def people_text(estimate: Estimate) -> str:
-    """Return how many people in how many photos."""
+    """Return the numbers of people and photos."""
     people, photos = len(estimate), len(estimate.image_index.unique())
     return f"{people} {'person' if people == 1 else 'people'} in {photos} {'photo' if photos == 1 else 'photos'}"
 
@@ -144,12 +147,12 @@ def origin_text(estimate: Estimate) -> str:
 
 
 def notes_text(notes: tuple[str, ...]) -> list[str]:
-    """Return a line that counts the notes; none where there are none."""
+    """Return a line with the number of notes; none where there are none."""
     return [f"  {len(notes)} {'note' if len(notes) == 1 else 'notes'} (.notes)"] if notes else []
 
 
 def _range(values: object, digits: int = 0) -> str:
-    """Return the least and the greatest of numbers."""
+    """Return the range of a tensor's values."""
     low, high = float(values.min()), float(values.max())  # type: ignore[attr-defined]
     one, other = f"{low:.{digits}f}", f"{high:.{digits}f}"
     return one if one == other else f"{one} to {other}"

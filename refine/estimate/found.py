@@ -1,12 +1,12 @@
-"""The refined body that travels beside a source's own words, for whoever writes and reads them without the source's model file.
+"""Refined bodies stored in a file beside the source's parameters, for reading it without the source's model file.
 
     text    version  model  joints  shape  expression  checksum of betas  base64 of float32:
             pose (3 J) rad, shape, expression, translation, scale, transl and pelvis of the source
 
-A file of SMPL's parameters has no place for another model's shape, so that reading it again would have to guess it
-anew. The text stands under `KEY`, which no regressor's reader looks at, one a body; in `Result.smplx()` and its files
-as the text's bytes. It holds only for the words it was written with: a body whose rotations, place or betas were
-changed since is read from its words, and a note says so.
+A file of SMPL's parameters cannot hold another model's shape, which would have to be fitted anew when it is read. The
+texts stand under `KEY`, which other readers ignore, one a body; in `Result.smplx()` and its files as bytes. A text is
+valid only for the parameters it was written with: a body whose rotations, position or betas were changed since is read
+from its parameters, with a note.
 
 Source: derived here.
 """
@@ -30,29 +30,27 @@ from refine.geometry import rotation
 from refine.state import Bodies
 
 KEY = "refine_body"
-"""Under this name the texts stand in files."""
+"""The texts' key in files."""
 
 VERSION = "1"
 DEPTH = 5
-"""So deep a regressor nests its dictionaries, at most."""
+"""Most levels of nested dictionaries that are searched."""
 
 SAME_TURN = 2e-4
-"""Rotation matrices nearer than this are the same ones, stored in float32 or as text: 0.01 degrees, 0.1 mm at a
-wrist."""
+"""Largest rounding error of a rotation matrix stored in float32 or as text: 0.01 degrees, 0.1 mm at a wrist."""
 
 SAME_PLACE = 1e-5
-"""The same of a place, relative to its distance; and a tenth of a millimetre."""
+"""The same of a position, relative to its distance; plus a tenth of a millimetre."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Refined bodies that stand beside a source's words.
+    """Refined bodies stored beside a source's parameters.
 
     Attributes:
-        model: Name of the body model they are of.
-        valid: (B,) whether a body's words are still those it was written with; the other fields' rows mean nothing
-            where not.
-        bodies: They, camera frame, m.
+        model: Name of their body model.
+        valid: (B,) whether the body's parameters are those it was stored with; elsewhere the other fields are void.
+        bodies: The refined bodies, camera frame, m.
         scale: (B,) size of the source's scene in units of the bodies'.
         transl: (B, 3) m, the source's `transl` as it was written.
         pelvis: (B, 3) m, the source's pelvis as it was written.
@@ -66,11 +64,11 @@ class Found:
     pelvis: Float[Tensor, "B 3"]
 
     def rows(self, index: Index) -> "Found":
-        """Return those of some of the bodies."""
+        """Return the rows of some of the bodies."""
         return batch.rows(self, index)
 
     def fits(self, body: SkinnedBody) -> bool:
-        """Say whether these are bodies of a model."""
+        """Return whether these are bodies of a model."""
         rest = body.rest_bodies(1)
         sizes = [part.shape[1] for part in (rest.pose, rest.shape, rest.expression)]
         mine = [part.shape[1] for part in (self.bodies.pose, self.bodies.shape, self.bodies.expression)]
@@ -86,10 +84,10 @@ def texts(
     Args:
         body: The model.
         bodies: The refined bodies, camera frame, m.
-        scale: (B,) size of the source's scene in units of theirs.
-        betas: (B, S) the source's coefficients, as they are written.
-        transl: (B, 3) m, the source's `transl` as it is written.
-        pelvis: (B, 3) m, the source's pelvis as it is written.
+        scale: (B,) size of the source's scene in units of the bodies'.
+        betas: (B, S) the source's coefficients, as written to the file.
+        transl: (B, 3) m, the source's `transl`, as written.
+        pelvis: (B, 3) m, the source's pelvis, as written.
     """
     parts = (rotation.log(bodies.pose).flatten(1), bodies.shape, bodies.expression, bodies.translation)
     rows = torch.cat([_plain(part) for part in (*parts, scale[:, None], transl, pelvis)], 1).numpy().astype("<f4")
@@ -102,7 +100,7 @@ def texts(
 
 
 def as_bytes(lines: Sequence[str]) -> np.ndarray:
-    """Return texts as (B, L) uint8, filled with blanks: an array like the others it stands among."""
+    """Return texts as an array (B, L) uint8, filled with blanks."""
     width = max(map(len, lines), default=0)
     return np.array([list(line.ljust(width).encode("ascii")) for line in lines], np.uint8).reshape(len(lines), width)
 
@@ -111,10 +109,10 @@ def found_among(
     arrays: Mapping[str, object], pose: Float[Tensor, "B J 3 3"], betas: Float[Tensor, "B S"],
     translation: Float[Tensor, "B 3"] | None, joints: Float[Tensor, "B L 3"] | None,
 ) -> Found | None:  # fmt: skip
-    """Return the refined bodies beside a source's words, None where there are none.
+    """Return the refined bodies stored beside a source's parameters, None where there are none.
 
     Args:
-        arrays: The file's content; texts are looked for under `KEY` at any depth.
+        arrays: The file's content; texts are searched under `KEY` at any depth.
         pose: (B, J, 3, 3) the source's local rotations.
         betas: (B, S) its shape coefficients.
         translation: (B, 3) m its `transl`, where it has one.
@@ -127,7 +125,7 @@ def found_among(
 
     def matched(chosen: Tensor) -> Found:
         found = read.found.rows(chosen)
-        same = (read.sums[chosen] == own) & _same_words(found, pose, translation, joints)
+        same = (read.sums[chosen] == own) & _same_parameters(found, pose, translation, joints)
         return replace(found, valid=same)
 
     one_each = torch.arange(len(pose))
@@ -138,29 +136,29 @@ def found_among(
     return matched(near if found is None else torch.where(found.valid, one_each, near))
 
 
-def found_by_words(arrays: Mapping[str, object], words: Float[Tensor, "B N"]) -> Found | None:
-    """Return refined bodies beside words that are no parameters, None where there are none.
+def found_by_words(arrays: Mapping[str, object], numbers: Float[Tensor, "B N"]) -> Found | None:
+    """Return refined bodies stored beside other numbers than parameters, None where there are none.
 
     Args:
         arrays: As for `found_among`.
-        words: (B, N) a row of numbers a body, which the texts' checksums are of.
+        numbers: (B, N) a row of numbers a body, over which the texts' checksums were made.
     """
     read = _gathered(arrays)
-    if read is None or len(read.sums) != len(words):
+    if read is None or len(read.sums) != len(numbers):
         return None
-    return replace(read.found, valid=read.sums == torch.tensor([_checksum(row) for row in words]))
+    return replace(read.found, valid=read.sums == torch.tensor([_checksum(row) for row in numbers]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Texts:
-    """What the texts of a file say: bodies, and the checksum (T,) each was written with."""
+    """The content of a file's T texts: bodies, and the checksum (T,) of each."""
 
     found: Found
     sums: Tensor
 
 
 def _gathered(arrays: Mapping[str, object]) -> _Texts | None:
-    """Return what the texts of a file say, None where there are none that can be read."""
+    """Return the content of a file's texts, None where none can be read."""
     read = [one for one in map(_read, _lines(arrays, DEPTH)) if one is not None]
     if not read or len({one[:4] for one in read}) > 1:
         return None
@@ -172,15 +170,15 @@ def _gathered(arrays: Mapping[str, object]) -> _Texts | None:
     return _Texts(Found(name, every, bodies, scale[:, 0], transl, pelvis), torch.tensor([one[4] for one in read]))
 
 
-def _same_words(found: Found, pose: Tensor, translation: Tensor | None, joints: Tensor | None) -> Tensor:
-    """Say which bodies' rotations and places are those of the words. Joints the source says nothing of are the identity there."""
+def _same_parameters(found: Found, pose: Tensor, translation: Tensor | None, joints: Tensor | None) -> Tensor:
+    """Return which bodies (B,) have the source's rotations and position; joints the source lacks are not compared."""
     from refine.body.smpl_joints import copy_pose
 
-    said = copy_pose(pose, found.bodies.pose)
-    rest = torch.eye(3).to(said)
-    speaks = ((said - rest).abs() > SAME_TURN).flatten(2).any(2)
-    speaks[:, :BODY_JOINTS] = True
-    same = ~(((said - found.bodies.pose).abs() > SAME_TURN).flatten(2).any(2) & speaks).any(1)
+    own = copy_pose(pose, found.bodies.pose)  # the identity where the source lacks a joint
+    rest = torch.eye(3).to(own)
+    compared = ((own - rest).abs() > SAME_TURN).flatten(2).any(2)
+    compared[:, :BODY_JOINTS] = True
+    same = ~(((own - found.bodies.pose).abs() > SAME_TURN).flatten(2).any(2) & compared).any(1)
     for written, now in ((found.transl, translation), (found.pelvis, None if joints is None else joints[:, 0])):
         if now is not None:
             same &= ((written - now).abs() <= 1e-4 + SAME_PLACE * now.norm(dim=1, keepdim=True)).all(1)
@@ -188,7 +186,7 @@ def _same_words(found: Found, pose: Tensor, translation: Tensor | None, joints: 
 
 
 def _nearest(found: Found, pose: Tensor, translation: Tensor | None, joints: Tensor | None) -> Tensor:
-    """Return which text (B,) is nearest to each body's words, for files of which people were taken out or put in another order."""
+    """Return the text (B,) nearest to each body's parameters, for files whose people were removed or reordered."""
     one, other = pose[:, :BODY_JOINTS].flatten(1), found.bodies.pose[:, :BODY_JOINTS].flatten(1)
     if translation is not None:
         one, other = torch.cat((one, translation), 1), torch.cat((other, found.transl), 1)
@@ -210,7 +208,7 @@ def _lines(value: object, depth: int) -> Iterator[str]:
 
 
 def _texts_of(value: object) -> Iterator[str]:
-    """Return what stands under `KEY`: a text, some, or their bytes."""
+    """Return the texts in the value of `KEY`: a text, several, or their bytes."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Tensor):

@@ -1,10 +1,11 @@
-"""Whether a file says that nobody was found: every place where its format keeps people is empty.
+"""Detects files of photos without people: every key under which their format stores people is empty.
 
-    empty(array) = no numbers       empty(list) = no items, or only empty ones       empty(dictionary) = all of its people's names are empty,
-                                                                                     or, where it has none of these, everything in it is
+    empty(array)        no numbers
+    empty(list)         no items, or only empty ones
+    empty(dictionary)   all of its keys of `PEOPLE` are empty, or, where it has none of them, all of its keys
 
-Systems say it in their own ways: WHAM writes {}, EasyMocap [], Multi-HMR an array of shape (0,), CLIFF and PromptHMR
-arrays without rows, PHALP empty lists a frame, ROMP and BEV no file or an empty dictionary a frame.
+WHAM writes {}, EasyMocap [], Multi-HMR an array of shape (0,), CLIFF and PromptHMR arrays without rows, PHALP empty
+lists a frame, ROMP and BEV no file or an empty dictionary a frame.
 
 Source: the modules of the formats, and what their systems' demos write where nothing is detected.
 """
@@ -24,10 +25,10 @@ from refine.files.unpacked import READ_ERRORS
 
 
 class Nobody(InputError):
-    """A file of a format whose own reader found it to be without people: ghosts alone, or no frame of anybody."""
+    """A file in which its format's reader found no people, or only predicted ones without a detection."""
 
     def __init__(self, name: str) -> None:
-        """Build the sentence.
+        """Build the message.
 
         Args:
             name: The file.
@@ -35,28 +36,29 @@ class Nobody(InputError):
         super().__init__(name, "at least one person", "nobody", "Nobody was found in these images.")
 
     def __reduce__(self) -> tuple[type["Nobody"], tuple[str]]:  # type: ignore[override]
-        """Survive a process boundary."""
+        """Return how to unpickle the error."""
         return (type(self), (self.name,))
 
 
 PEOPLE = frozenset(
     {
-        "global_orient", "body_pose", "pose", "poses", "thetas", "pred_thetas", "smpl_thetas", "pred_pose", "pred_rotmat", "rotmat", "fullpose",
-        "full_pose", "root_orient", "pose_body", "root_pose", "smpl_pose", "smplx_body_pose", "parm_pose", "rotvec", "smplx_params", "smpl",
-        "smplx", "smplh", "people", "person_data", "data", "results", "params", "pred_smpl_params", "smpl_params_incam", "pred_vertices",
-        "orig_cam_t", "pred_trans", "smpl_params_global",
+        "global_orient", "body_pose", "pose", "poses", "thetas", "pred_thetas", "smpl_thetas", "pred_pose",
+        "pred_rotmat", "rotmat", "fullpose", "full_pose", "root_orient", "pose_body", "root_pose", "smpl_pose",
+        "smplx_body_pose", "parm_pose", "rotvec", "smplx_params", "smpl", "smplx", "smplh", "people", "person_data",
+        "data", "results", "params", "pred_smpl_params", "smpl_params_incam", "pred_vertices", "orig_cam_t",
+        "pred_trans", "smpl_params_global",
     }
 )  # fmt: skip
-"""Names under which systems keep people's poses, or the people."""
+"""Keys under which systems store people or their poses."""
 
 MOST_BYTES = 2**22
-"""A JSON or object file above this holds somebody."""
+"""A larger JSON or object file is taken to hold people."""
 
 MOST_DEPTH = 8
 
 
 def holds_nobody(path: Path) -> bool:
-    """Say whether a file is a result in which nobody is. False where it cannot be read: whoever reads it says why.
+    """Return whether a file is a regressor's output without people; false where it cannot be read.
 
     Args:
         path: The file.
@@ -74,12 +76,12 @@ def holds_nobody(path: Path) -> bool:
 
 
 def _openpose(content: object) -> bool:
-    """Say whether it is a detector's file of a photo without people, which is no result."""
+    """Return whether it is an OpenPose file, which is a detector's and no regressor's."""
     return isinstance(content, dict) and {"version", "people"} <= set(content)
 
 
 def _npz(path: Path) -> bool:
-    """Say the same of an npz file by its members' headers; objects are opened only where the file is small."""
+    """Return whether an npz file is empty, by its members' headers; objects are read only from small files."""
     stand_ins: dict[str, Any] = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
@@ -102,7 +104,7 @@ def _npz(path: Path) -> bool:
 
 
 def is_empty(value: object) -> bool:
-    """Say whether an array, tensor or list has no numbers."""
+    """Return whether an array, tensor, list or mapping is empty."""
     return bool(np.size(as_array(value)) == 0) if not isinstance(value, Mapping) else not value
 
 

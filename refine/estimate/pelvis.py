@@ -1,4 +1,4 @@
-"""Where a source's own model has its pelvis: at rest pelvis + `transl`, so that `transl` alone places no other model.
+"""The pelvis of a source's own model: rest pelvis + `transl`, so that `transl` alone does not place another model.
 
 Source: Loper et al., SMPL, 2015; Pavlakos et al., Expressive Body Capture, 2019.
 """
@@ -16,16 +16,16 @@ REST_PELVIS_M = {
     "smplx": (0.0031, -0.3514, 0.0120),
 }
 """Pelvis of the mean neutral body at rest (m), used where a source stores no joints. SMPL's is printed in many
-repositories (e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error made."""
+repositories (e.g. VIBE, SPIN: root of the mean body); betas move it by a centimetre or two, which is the error."""
 
 
 def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:
-    """Return where the source's own model has its pelvis at rest, so that its pelvis lies at rest pelvis + translation.
+    """Return the rest pelvis of the source's own model.
 
     Stored pelvis minus `transl` where both are known, the mean body's otherwise (`REST_PELVIS_M`).
 
     Args:
-        source: The regressor's words.
+        source: The source of B bodies.
 
     Returns:
         (B, 3) m, the model's own frame.
@@ -33,12 +33,22 @@ def rest_pelvis(source: Source) -> Float[Tensor, "B 3"]:
     if source.joints is not None and source.translation is not None:
         return source.joints[:, 0] - source.translation
     mean = source.pose.new_tensor(REST_PELVIS_M.get(source.model, REST_PELVIS_M["smpl"])).expand(len(source), 3)
-    found = source.found  # what the words' writer knew of the source's pelvis
+    found = source.found  # a file that refine wrote stores the source's pelvis
     return mean if found is None else torch.where(found.valid[:, None], found.pelvis - found.transl, mean)
 
 
 def source_pelvis(source: Source) -> Float[Tensor, "B 3"]:
-    """Return the source's pelvis (B, 3) m in the camera frame: the stored joint, else translation plus rest pelvis."""
+    """Return the source's pelvis: the stored joint, else translation plus rest pelvis.
+
+    Args:
+        source: The source of B bodies.
+
+    Returns:
+        (B, 3) m, camera frame.
+
+    Raises:
+        InputError: The source has neither joints nor a translation.
+    """
     if source.joints is not None:
         return source.joints[:, 0]
     if source.translation is None:

@@ -1,4 +1,4 @@
-"""A source: what a regressor stored, in its own words, untouched.
+"""A source: a regressor's stored output, in its own model's parameters, unchanged.
 
 Frames: camera frame of the photo (x right, y down, z forward), metres, pixels of the photo.
 """
@@ -19,7 +19,7 @@ from refine.estimate.found import Found
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What a regressor stored, in its own words.
+    """A regressor's stored output, in its own model's parameters.
 
     Attributes:
         format: The format's name ("romp", "bev", "parameters", ...), the file name in `refine/formats/`.
@@ -32,27 +32,24 @@ class Source:
         vertices: (B, V, 3) m, stored vertices in the camera frame, or None.
         keypoints_2d: (B, K, 2) px, stored projected joints, or None.
         arrays: The file's content as read, for writing back; empty where the estimate came from memory.
-        focal_rule: How the focal length was found, in words.
-        any_lens: Whether the system takes this focal length for every photo, so that it tells nothing of the lens.
+        focal_rule: Description of how the focal length was found.
+        any_lens: Whether the system assumes this focal length for every photo, whatever its lens.
         path: The file, or None.
         gender: "neutral", "female" or "male".
-        hand_mean: What its hand poses stand on, "flat" or "mean" (the model's mean hand), as the adapter knows it from
-            the regressor's source; "" where nobody knows, and the stored joints must tell.
+        hand_mean: The hand pose its hand rotations are relative to, "flat" or "mean" (the model's mean hand), as
+            documented by the regressor; "": unknown, inferred from the stored joints.
         images: Names of the photos as the file stores them, by `image_index`; empty where it stores none.
-        persons: Who each body is (a track, a detection), as the file says it; empty where it does not.
-        sigma_rad: (B, J) standard deviation of each local rotation, where the regressor states one, or None.
-        joint_names: What each of `joints` is (`refine/transfer/joint_orders.py`), "" where nobody knows. Empty: the
-            model's own first.
-        doubts: What of it contradicts itself and was set aside, a sentence each (`refine/transfer/agreement.py`).
-        evidence: Further things the regressor saw, by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ...; the
-            adapter says in which frame.
-        found: Refined bodies that stand beside these words in a file refine wrote (`refine/estimate/found.py`), or
-            None.
-        unusable: (B,) rows that are never refined and written back as they came (`refine.estimate.usable` says why);
-            None: there are none.
-        without_numbers: (B,) those of them whose own numbers are not finite: what stands in their place in these
-            tensors and in an estimate's bodies is a stand-in behind the camera, for arithmetic alone. None: there are
-            none.
+        persons: Identity of each body (a track, a detection) as the file stores it; empty where it stores none.
+        sigma_rad: (B, J) rad, standard deviation of each local rotation, where the regressor states one, or None.
+        joint_names: Name of each of `joints` (`refine/transfer/joint_orders.py`), "" where unknown. Empty: the model's
+            own first.
+        doubts: A sentence for each contradiction within the file (`refine/transfer/agreement.py`).
+        evidence: Further outputs of the regressor by name: "depth" (B, h, w) m, "parts" (B, h, w) labels, ..., in the
+            frame the adapter documents.
+        found: Refined bodies stored in a file that refine wrote (`refine/estimate/found.py`), or None.
+        unusable: (B,) rows that are never refined and written back unchanged (`refine.estimate.usable`); None: none.
+        without_numbers: (B,) those of them whose own numbers are not finite: in these tensors and in an estimate's
+            bodies a stand-in behind the camera replaces them. None: none.
     """
 
     format: str
@@ -86,7 +83,7 @@ class Source:
         return self.pose.shape[0]
 
     def rows(self, index: Index) -> "Source":
-        """Return what was said of some of the bodies, in the order of index; `arrays` and `images` stay the whole file's."""
+        """Return the source of some of the bodies, in the order of index; `arrays` and `images` stay whole."""
         return batch.rows(self, index)
 
 

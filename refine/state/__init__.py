@@ -1,4 +1,4 @@
-"""What is solved for: bodies, the camera each is seen by, and the columns of a step."""
+"""The state that is solved for: bodies, one camera a body, and the columns of a step."""
 
 from refine.state.bodies import Bodies
 from refine.state.state import State, choose

@@ -51,9 +51,5 @@ class Bodies:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Bodies":
         """Return the same bodies on another device or in another floating-point type."""
-        return Bodies(
-            *(
-                part.to(device=device, dtype=dtype)
-                for part in (self.pose, self.shape, self.expression, self.translation)
-            )
-        )
+        parts = (self.pose, self.shape, self.expression, self.translation)
+        return Bodies(*(part.to(device=device, dtype=dtype) for part in parts))

@@ -1,4 +1,4 @@
-"""A state: bodies and the camera each is seen by; all that a step changes.
+"""A state: bodies and their cameras, everything that a step changes.
 
 retract:  pose <- pose exp(step),  shape <- shape + step,  translation <- translation + step,  focal <- focal exp(step)
 """
@@ -20,7 +20,7 @@ from refine.state.unknowns import Unknowns
 
 @dataclass(frozen=True)
 class State:
-    """Bodies and the camera each is seen by: all that a step changes."""
+    """B bodies and one camera each: everything that a step changes."""
 
     bodies: Bodies
     camera: Camera
@@ -39,7 +39,7 @@ class State:
         return State(self.bodies.to(device, dtype), self.camera.to(device, dtype))
 
     def retract(self, unknowns: Unknowns, step: Float[Tensor, "B P"]) -> "State":
-        """Walk a step along the free columns.
+        """Return the state after a step along the free columns.
 
         Args:
             unknowns: Which columns exist.

@@ -18,8 +18,8 @@ from refine.state.bodies import Bodies
 class Unknowns:
     """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
 
-    The columns are one layout for a whole batch; `free` says which of them exist for each body. A column that does not
-    exist for a body has no gradient and no variance there, and its body's numbers are those of a layout without it. Two
+    The columns are one layout for a whole batch; `free` masks those that exist for each body. A column that does not
+    exist for a body has no gradient and no variance there, and the body's numbers are those of a layout without it. Two
     layouts are equal whatever their masks.
 
     Attributes:
@@ -52,7 +52,7 @@ class Unknowns:
 
     @property
     def layout(self) -> tuple[tuple[int, ...], int, int, int, int]:
-        """The columns, whoever has them."""
+        """The columns without their mask."""
         return self.joints, self.shape, self.expression, self.translation, self.focal
 
     def __eq__(self, other: object) -> bool:
@@ -66,20 +66,20 @@ class Unknowns:
         return batch.rows(self, index)
 
     def free_joints(self, joints: Sequence[int]) -> Bool[Tensor, "B N"] | None:
-        """Return which of some free joints (N of `joints`) are free for each body; None: all of them, for every body.
+        """Return which of some joints (N of `joints`) are free for each body (B, N); None: all of them, for every body.
 
-        A term with rows that speak of one joint alone silences them where it is not.
+        A term whose rows depend on one joint only makes them silent where that joint is not free.
         """
         if self.free is None:
             return None
         return self.free[:, [3 * self.joints.index(joint) for joint in joints]]
 
     def places_of(self, fewer: "Unknowns", device: torch.device | None = None) -> Int[Tensor, "Q"]:
-        """Return where the columns of some of these unknowns stand among them.
+        """Return the positions (Q,) of fewer unknowns' columns among these.
 
         Args:
             fewer: Q columns, all of them among these.
-            device: Of the answer.
+            device: Of the positions.
 
         Raises:
             InputError: A column is not among these.
@@ -97,7 +97,7 @@ class Unknowns:
         return torch.tensor(places, dtype=torch.long, device=device)
 
     def check_bodies(self, bodies: Bodies) -> None:
-        """Hold the columns against the bodies they are for.
+        """Refuse columns that bodies do not have.
 
         Raises:
             InputError: A joint or coefficient does not exist.
