@@ -1,1 +1,1 @@
-"""Rotations, the camera, and what belongs to a camera: lens, crops, focal rules, other people's axes."""
+"""Rotations, cameras, lenses, crops, focal rules, and the axes of other libraries."""

@@ -1,4 +1,4 @@
-"""The one camera: pinhole, full perspective, OpenCV axes; everything else is converted into it.
+"""The pinhole camera in OpenCV's axes, into which every other camera is converted.
 
     (x, y, z) = camera_from_world (X, Y, Z, 1);    pixel = focal * (x, y) / z + center
 
@@ -21,14 +21,14 @@ from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
 
 NEAR_M = 0.05
-"""Depth (m) in front of the camera below which a point is projected as if it lay at this depth: finite, and no pull
+"""Least depth (m) of a projection: a nearer point is projected as if it lay there, finite and without a derivative
 along z."""
 
 HALF_PIXEL = 0.5
-"""From a count from pixel centres (OpenCV, heatmaps) to the count from the image's corner (px)."""
+"""Offset (px) from coordinates counted from pixel centres (OpenCV, heatmaps) to those counted from the corner."""
 
 DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
-"""Numbers of coefficients OpenCV's lens model comes in."""
+"""Numbers of coefficients of OpenCV's lens model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,10 @@ class Camera:
         focal: (B, 2) px, (fx, fy).
         center: (B, 2) px, (cx, cy), corner convention.
         size: (B, 2) px, (height, width) of the image.
-        camera_from_world: (B, 3, 4) m, or None where the bodies already live in the camera frame.
+        camera_from_world: (B, 3, 4) m, or None where the bodies are in the camera frame.
 
     Raises:
-        InputError: Shapes disagree. (Values are looked at by `checked`, at the public door.)
+        InputError: Shapes disagree. (Values are checked by `checked`.)
     """
 
     focal: Float[Tensor, "B 2"]
@@ -66,14 +66,14 @@ class Camera:
         *,
         size: tuple[int, int] | Tensor,
     ) -> "Camera":
-        """Return the cameras of intrinsics calibrated with OpenCV, which counts from pixel centres: adds the half pixel.
+        """Return the cameras of OpenCV's intrinsics, which count from pixel centres: half a pixel is added.
 
-        A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo: bring
-        the photo and everything detected in it there with `refine.geometry.lens.Lens`.
+        A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo:
+        undistort the photo and everything detected in it with `refine.geometry.lens.Lens`.
 
         Args:
             matrix: (3, 3) or (B, 3, 3) px, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].
-            distortion: (K,) or (B, K), K one of `DISTORTION_LENGTHS`, unitless; looked at for its form only.
+            distortion: (K,) or (B, K), K one of `DISTORTION_LENGTHS`, unitless; only its shape and finiteness matter.
             size: (height, width) px of the photo, or (B, 2).
 
         Returns:
@@ -111,7 +111,7 @@ class Camera:
         return Camera(focal, matrix[:, :2, 2] + HALF_PIXEL, pixels).checked()
 
     def checked(self) -> "Camera":
-        """Return itself after looking at the values, which costs a synchronisation and is therefore done at the public door only.
+        """Return the cameras after a check of their values, which synchronises a device.
 
         Raises:
             InputError: A focal length or size is not above zero, or a value is not finite.
@@ -148,7 +148,7 @@ class Camera:
 
         Args:
             new_from_old: (B, 2, 3) px, [[sx, 0, tx], [0, sy, ty]] in the corner convention; a turned or sheared photo
-                has no pinhole camera of this kind, so what stands beside the diagonal is not looked at.
+                has no pinhole camera of this kind, so the off-diagonal entries are ignored.
             size: (B, 2) px, (height, width) of the new image.
 
         Returns:
@@ -180,8 +180,8 @@ class Camera:
             point: (B, ..., 3) m, world frame (the camera frame where there is no `camera_from_world`).
 
         Returns:
-            (B, ..., 2) px. Points nearer than `NEAR_M` or behind are projected from that depth: finite, and
-            meaningless.
+            (B, ..., 2) px. Points nearer than `NEAR_M` or behind the camera are projected at that depth: finite, but
+            wrong.
         """
         seen = self.transform(point)
         lift = (slice(None), *[None] * (point.dim() - 2))
@@ -190,7 +190,7 @@ class Camera:
     def project_with_derivative(
         self, point: Float[Tensor, "B N 3"]
     ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 3"]]:
-        """Project points, and say how a pixel moves with its point.
+        """Project points, with the derivative of each pixel by its point.
 
         Args:
             point: (B, N, 3) m, world frame.
@@ -212,7 +212,7 @@ class Camera:
     def project_with_jacobian(
         self, point: Float[Tensor, "B N 3"], point_by_step: Float[Tensor, "B N 3 P"], focal_column: slice
     ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 2 P"]]:
-        """Project points and carry their Jacobian along.
+        """Project points, with the Jacobian of each pixel by the step.
 
         Args:
             point: (B, N, 3) m, world frame.

@@ -1,11 +1,12 @@
-"""Square crops around bodies: where they lie in the photo, the camera that belongs to each, and their pixels.
+"""Square crops around bodies: their maps from the photo, cameras and pixels.
 
-    pixel in the crop = crop_from_image (x, y, 1),   crop_from_image = [[k, 0, -k left], [0, k, -k top]],   k = side / box side
+    pixel in the crop = crop_from_image (x, y, 1)
+    crop_from_image = [[k, 0, -k left], [0, k, -k top]],   k = side / box side
 
-Points here count from the image's corner, as everywhere (`refine.geometry.camera`). Two tools count otherwise, and only
-this file knows it: `cv2.warpAffine` counts from pixel centres (`for_opencv`), `grid_sample(align_corners=False)` counts
-from corners over -1..1 (`for_grid_sample`). Where a crop is smaller than its box, several samples are averaged for each
-of its pixels (box filter).
+Points count from the image's corner, as everywhere (`refine.geometry.camera`). Two tools are converted to here only:
+`cv2.warpAffine` counts from pixel centres (`for_opencv`), `grid_sample(align_corners=False)` from corners over -1..1
+(`for_grid_sample`). Where a crop is smaller than its box, several samples are averaged for each of its pixels (box
+filter).
 
 Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 2.4 (affine maps of the image plane); PyTorch and
 OpenCV manuals.
@@ -28,14 +29,14 @@ MARGIN = 1.2
 """Box side over the extent of the points (SPIN rescales OpenPose's boxes by 1.2)."""
 
 SMALLEST_BOX_PX = 16.0
-"""No box is smaller: a body that projects to a point still has a crop."""
+"""Least side of a box: a body that projects to a point still has a crop."""
 
 GRID = 64
-"""Places of a square along its side (`on_grid`): the person is at most 1/128 of it off the middle, 2 px of a crop of
-256."""
+"""Steps of a square's grid along its side (`on_grid`): the person is at most 1/128 of the side off the middle, 2 px of
+a crop of 256."""
 
 MOST_SAMPLES = 8
-"""Samples averaged along each axis of a crop's pixel, at most."""
+"""Most samples averaged along each axis of a crop's pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Crop:
 
     @property
     def image_from_crop(self) -> Float[Tensor, "B 2 3"]:
-        """(B, 2, 3) px, the way back."""
+        """(B, 2, 3) px, the inverse of `crop_from_image`."""
         linear = torch.diag_embed(1 / self.scale)
         return torch.cat((linear, -linear @ self.crop_from_image[:, :, 2:]), 2)
 
@@ -84,12 +85,12 @@ class Crop:
         return apply_affine(self.image_from_crop, pixel)
 
     def camera(self, camera: Camera) -> Camera:
-        """Return the camera of each crop, from the camera of each body's photo."""
+        """Return the cameras (B) of the crops, given those of the bodies' photos."""
         return camera.transformed(self.crop_from_image, torch.full_like(camera.size, self.side))
 
 
 def apply_affine(new_from_old: Float[Tensor, "B 2 3"], pixel: Float[Tensor, "B *N 2"]) -> Float[Tensor, "B *N 2"]:
-    """Return points under B affine maps.
+    """Map points by B affine maps.
 
     Args:
         new_from_old: (B, 2, 3) px.
@@ -98,7 +99,7 @@ def apply_affine(new_from_old: Float[Tensor, "B 2 3"], pixel: Float[Tensor, "B *
     Returns:
         (B, ..., 2) px.
     """
-    points = math.prod(pixel.shape[1:-1])  # not -1, which nobody could tell of no bodies
+    points = math.prod(pixel.shape[1:-1])  # not -1, which is ambiguous for zero bodies
     flat = pixel.reshape(pixel.shape[0], points, 2)
     return (flat @ new_from_old[:, :, :2].mT + new_from_old[:, None, :, 2]).reshape(pixel.shape)
 
@@ -120,8 +121,8 @@ def square_around(
         margin: Side of the square over the larger extent.
 
     Returns:
-        center (B, 2) px and side (B,) px, at least `SMALLEST_BOX_PX`. A body of which nothing is seen gets the smallest
-        box at (0, 0).
+        center (B, 2) px and side (B,) px, at least `SMALLEST_BOX_PX`. A body without seen points gets the smallest box
+        at (0, 0).
     """
     finite = pixel.isfinite().all(-1)
     counts = (finite if seen is None else finite & seen)[..., None]
@@ -141,10 +142,10 @@ def square_around(
 def on_grid(
     center: Float[Tensor, "B 2"], box_side: Float[Tensor, "B"]
 ) -> tuple[Float[Tensor, "B 2"], Float[Tensor, "B"]]:
-    """Return the nearest of a coarse grid of squares: a body whose place differs by a rounding is cut out by the same square, to the bit.
+    """Round squares to a coarse grid, so that rounding errors of a body's position do not change its crop.
 
-    A crop's pixels are rounded to whole levels, which a displacement network feels a hundred times more than the
-    rounding of a body's place.
+    A crop's pixels are rounded to whole levels, to which a displacement network is a hundred times more sensitive than
+    to the rounding of a body's position.
 
     Args:
         center: (B, 2) px.
@@ -187,7 +188,7 @@ def crop_around(
 
 
 def sample(images: Float[Tensor, "I C H W"], crop: Crop) -> Float[Tensor, "B C S S"]:
-    """Cut the crops out of photos of one size, bilinearly; differentiable in the pixels and in the crops' places.
+    """Cut the crops out of photos of one size, bilinearly; differentiable in the pixels and in the crops' maps.
 
     Args:
         images: (I, C, H, W), any unit, the device and dtype of the crops.
@@ -220,8 +221,7 @@ def sample_opencv(photos: Sequence[np.ndarray], crop: Crop) -> np.ndarray:
         crop: B crops.
 
     Returns:
-        (B, side, side, C) of the photos' dtype; what lies outside a photo is zero. Places are rounded to 1/32 px by
-        OpenCV.
+        (B, side, side, C) of the photos' dtype; what lies outside a photo is zero. OpenCV rounds positions to 1/32 px.
     """
     import cv2
 
@@ -238,7 +238,7 @@ def sample_opencv(photos: Sequence[np.ndarray], crop: Crop) -> np.ndarray:
 
 
 def for_opencv(new_from_old: np.ndarray) -> np.ndarray:
-    """Return an affine map (..., 2, 3) between corner conventions as `cv2.warpAffine` wants it, between pixel centres."""
+    """Convert affine maps (..., 2, 3) from the corner convention to pixel centres, for `cv2.warpAffine`."""
     shift = new_from_old[..., 2] + new_from_old[..., :2] @ np.full(2, HALF_PIXEL) - HALF_PIXEL
     return np.concatenate((new_from_old[..., :2], shift[..., None]), -1)
 
@@ -246,7 +246,7 @@ def for_opencv(new_from_old: np.ndarray) -> np.ndarray:
 def for_grid_sample(
     image_from_crop: Float[Tensor, "B 2 3"], side: int, samples: int, image_size: tuple[int, int]
 ) -> Float[Tensor, "B S S 2"]:
-    """Return the places of the crops' pixel centres as `grid_sample(align_corners=False)` wants them.
+    """Return the positions of the crops' pixel centres for `grid_sample(align_corners=False)`.
 
     Args:
         image_from_crop: (B, 2, 3) px, corner convention.
@@ -266,5 +266,5 @@ def for_grid_sample(
 
 
 def _samples(crop: Crop) -> list[int]:
-    """Return, crop by crop, how many samples a pixel takes along each axis: about one a pixel of the photo."""
+    """Return each crop's number of samples along each axis of a pixel: about one a pixel of the photo."""
     return [min(MOST_SAMPLES, max(1, round(1 / scale))) for scale in crop.scale.detach().amin(1).tolist()]

@@ -1,9 +1,10 @@
-"""Where a camera comes from when nobody calibrated it: the focal rules regressors assume (calibrated ones: `refine.geometry.intrinsics`).
+"""Focal rules: the focal lengths that regressors assume for uncalibrated photos.
 
     diagonal: f = sqrt(W² + H²)      fov: f = max(W, H) / (2 tan(fov / 2))      hmr2: f = 5000 / 256 max(W, H)
 
-with square pixels and the principal point at the image centre, (W/2, H/2). A stored depth means nothing without the
-rule it was made with: another focal length moves the body along the ray and leaves its outline nearly where it was.
+with square pixels and the principal point at the image centre, (W/2, H/2). A stored depth is valid only with the rule
+it was made with: another focal length moves the body along the ray and hardly changes its outline. Calibrated cameras:
+`refine.geometry.intrinsics`.
 
 Source: CLIFF (arXiv 2208.00571, sec. 3.2), ROMP and BEV (repository `simple_romp`), 4D-Humans (`demo.py`), SPIN
 (`constants.py`).
@@ -35,7 +36,7 @@ class FocalRule:
 
     Attributes:
         focal_px: From (height, width) in px to the focal length in px.
-        says: The rule in words.
+        says: The rule's formula as text.
         used_by: The systems whose results were made with it.
     """
 
@@ -60,7 +61,7 @@ RULES: dict[str, FocalRule] = {
     ),
     "spin": FocalRule(lambda height, width: SPIN_FOCAL_PX, "5000 px", "SPIN, PyMAF-X, SMPLify-X, EFT, ScoreHMR"),
 }
-"""The named rules; the only table of them."""
+"""The rules by name."""
 
 
 def list_rules() -> str:
@@ -84,7 +85,8 @@ def camera_from_rule(rule: str, size: tuple[int, int] | Float[Tensor, "B 2"]) ->
     """
     if not isinstance(rule, str) or rule not in RULES:
         got = repr(rule) if isinstance(rule, str) else type(rule).__name__
-        advice = f"Name the rule of the system that made the estimate:\n{list_rules()}\nor give a camera, a K.json file, a 3x3 matrix, (fx, fy, cx, cy), or a focal length in px."
+        others = "or give a camera, a K.json file, a 3x3 matrix, (fx, fy, cx, cy), or a focal length in px."
+        advice = f"Name the rule of the system that made the estimate:\n{list_rules()}\n{others}"
         raise InputError("camera", "a focal rule", got, advice)
     pixels = _size_tensor(size)
     check_positive("size", pixels, "px", "Give (height, width) of the photo.")

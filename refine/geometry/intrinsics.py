@@ -1,9 +1,10 @@
-"""Calibrated intrinsics in the forms people have them, in memory or as JSON: which form it is, and whose pixels it counts.
+"""Calibrated intrinsics in memory or as JSON: detects their form and pixel convention.
 
     OpenCV's, counted from pixel centres (half a pixel is added here, as `Camera.from_opencv` does):
         a matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or its nine numbers row by row
         four numbers fx, fy, cx, cy
-        {"K": matrix}    {"camera_matrix": matrix}, also OpenCV's own {"rows", "cols", "data"}    {"fx", "fy", "cx", "cy"}
+        {"K": matrix}    {"camera_matrix": matrix}, also OpenCV's own {"rows", "cols", "data"}
+        {"fx", "fy", "cx", "cy"}
         {"intrinsic_matrix": nine numbers column by column}, Open3D's
     Counted from the corner of the image (nothing is added: the middle of the image is (W/2, H/2)):
         {"focal": f | [fx, fy], "center": [cx, cy]}, this library's; the middle of the photo without "center"
@@ -43,11 +44,12 @@ FROM_CENTRES = "as OpenCV counts it (from pixel centres: half a pixel was added)
 FROM_CORNER = "counted from the corner of the image (nothing was added)"
 
 ADVICE = (
-    "Write {\"K\": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]} or {\"focal\": [fx, fy], \"center\": [cx, cy]}, in px of this photo."
-)  # fmt: skip
+    'Write {"K": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]} or {"focal": [fx, fy], "center": [cx, cy]}, '
+    "in px of this photo."
+)
 
 SHARE_FOCAL, SHARE_CENTER = 10.0, 2.0
-"""Intrinsics below both are shares of the photo: no photo has its middle two pixels from its corner."""
+"""Intrinsics below both are shares of the photo: no photo's centre lies two pixels from its corner."""
 
 SOME_PHOTO = (1000, 1000)
 """(height, width), px, of a photo where a file is only looked at and no photo is at hand."""
@@ -73,11 +75,14 @@ def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Le
 
 
 def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, str]:
-    """Read the intrinsics of one photo, and say in words which form the file has.
+    """Read the intrinsics of one photo.
 
     Args:
         path: The file.
         size: (height, width) of the photo, px.
+
+    Returns:
+        The lens, and a description of the file's form.
 
     Raises:
         InputError: As `read_intrinsics`.
@@ -87,7 +92,7 @@ def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, s
 
 
 def check_intrinsics_file(path: str | Path, size: tuple[int, int] = SOME_PHOTO) -> None:
-    """Refuse a file that holds no photo's intrinsics, before any photo is read.
+    """Refuse a file without valid intrinsics, before any photo is read.
 
     Args:
         path: The file.
@@ -104,7 +109,7 @@ def check_intrinsics_file(path: str | Path, size: tuple[int, int] = SOME_PHOTO) 
 
 
 def _parsed(path: str | Path, name: str) -> object:
-    """Return what a JSON file holds; the error says what intrinsics look like."""
+    """Return the content of a JSON file; its error describes the form of intrinsics."""
     try:
         return read_json(Path(path), name)
     except InputError as error:
@@ -112,20 +117,23 @@ def _parsed(path: str | Path, name: str) -> object:
 
 
 def intrinsics_of(data: object, size: tuple[int, int], name: str = "camera") -> tuple[Lens, str]:
-    """Return the lens that intrinsics in one of the forms above describe, and in words what they were taken as.
+    """Return the lens of intrinsics in one of the forms above.
 
     Args:
-        data: They: a number, four or nine numbers, a matrix, or a mapping.
+        data: A number, four or nine numbers, a matrix, or a mapping.
         size: (height, width) of the photo, px.
-        name: What they came as, for messages.
+        name: The argument's name, for messages.
+
+    Returns:
+        The lens, and a description of the form.
 
     Raises:
         InputError: They are in none of the forms, not of a pinhole camera, or of a photo of another size.
     """
     if isinstance(data, Mapping):
-        matrix, bent, said = _of_mapping(data, size, name)
+        matrix, bent, form = _of_mapping(data, size, name)
     else:
-        matrix, said = _of_numbers(data, size, name)
+        matrix, form = _of_numbers(data, size, name)
         bent = np.zeros(4)
     if 0 < matrix[0, 0] < min(SHARE_FOCAL, max(size)) and np.abs(matrix[:2, 2]).max() < SHARE_CENTER < max(size) / 4:
         got = f"focal {matrix[0, 0]:g}, centre ({matrix[0, 2]:g}, {matrix[1, 2]:g})"
@@ -134,13 +142,17 @@ def intrinsics_of(data: object, size: tuple[int, int], name: str = "camera") -> 
             f"Multiply fx and cx by its width ({size[1]}), fy and cy by its height ({size[0]}).",
         )  # fmt: skip
     try:
-        return Lens(matrix, bent, (size[0], size[1])), said
-    except InputError as error:  # the same sentence, with where it came from in front
+        return Lens(matrix, bent, (size[0], size[1])), form
+    except InputError as error:  # the same message, preceded by the source of the numbers
         raise InputError(f"{name}, {error.name}", error.expected, error.got, error.advice) from error
 
 
 def _of_numbers(data: object, size: tuple[int, int], name: str) -> tuple[np.ndarray, str]:
-    """Return OpenCV's matrix from bare numbers."""
+    """Return OpenCV's matrix from bare numbers, and a description of the form.
+
+    Raises:
+        InputError: The numbers are in none of the forms.
+    """
     array = _array(data)
     if array is not None and array.shape == (1, 3, 3):
         array = array[0]
@@ -161,7 +173,7 @@ def _of_numbers(data: object, size: tuple[int, int], name: str) -> tuple[np.ndar
 
 
 def cut_out(array: np.ndarray) -> str:
-    """Return how to get a 3x3 matrix out of a 3x4 or 4x4 one; "" where it is neither."""
+    """Return advice on how to get a 3x3 matrix out of a 3x4 or 4x4 one; "" for another shape."""
     if array.shape[-2:] not in ((3, 4), (4, 4)):
         return ""
     one = np.asarray(array, np.float64).reshape(-1, *array.shape[-2:])[0]
@@ -169,13 +181,13 @@ def cut_out(array: np.ndarray) -> str:
     if padded and one[2, :3].tolist() == [0.0, 0.0, 1.0]:
         return "Give its first three rows and columns: K[:3, :3]."
     return (
-        "Give its first three rows and columns, K[:3, :3], if these are intrinsics; a projection matrix P = K [R | t] is taken apart by "
-        "cv2.decomposeProjectionMatrix, and the people must be in that camera's frame."
+        "Give its first three rows and columns, K[:3, :3], if these are intrinsics; a projection matrix P = K [R | t] "
+        "is taken apart by cv2.decomposeProjectionMatrix, and the people must be in that camera's frame."
     )
 
 
 def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return OpenCV's matrix and distortion from named numbers."""
+    """Return OpenCV's matrix and distortion from named numbers, and a description of the form."""
     forms = [key for key in MATRIX_KEYS if key in data]
     forms += [FOCAL_KEY] * (FOCAL_KEY in data)
     forms += ["fx, fy, cx, cy"] * all(key in data for key in FOUR_KEYS)
@@ -207,7 +219,7 @@ def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) ->
 
 
 def _stored_matrix(value: object, key: str, name: str) -> np.ndarray:
-    """Return a matrix that is stored as rows, as nine numbers or as OpenCV's FileStorage has it."""
+    """Return a matrix stored as rows, as nine numbers or in OpenCV's FileStorage form."""
     if isinstance(value, Mapping) and "data" in value:
         value = value["data"]
     array = _array(value)
@@ -233,7 +245,7 @@ def _distortion(data: Mapping[str, object], name: str) -> np.ndarray:
 
 
 def _check_size(name: str, data: Mapping[str, object], size: tuple[int, int]) -> None:
-    """Refuse intrinsics of another photo, and say so when height and width are only swapped."""
+    """Refuse intrinsics of another photo size, with advice where height and width are swapped."""
     stated = _stated_size(name, data)
     if stated is None or stated == tuple(size):
         return
@@ -249,7 +261,7 @@ def _check_size(name: str, data: Mapping[str, object], size: tuple[int, int]) ->
 
 
 def _stated_size(name: str, data: Mapping[str, object]) -> tuple[float, float] | None:
-    """Return the (height, width) that intrinsics say they are of, px; None where they do not say."""
+    """Return the (height, width) px stored with intrinsics; None where there is none."""
     if "size" in data:
         height, width = _numbers(name, "size", data["size"], (2,), "Write [height, width] in px.")
         return float(height), float(width)
@@ -265,12 +277,12 @@ def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
 
 
 def _focal_matrix(focal: list[float], size: tuple[int, int]) -> np.ndarray:
-    """Return OpenCV's matrix of a camera whose axis goes through the middle of the photo."""
+    """Return OpenCV's matrix of a camera with its principal point in the middle of the photo."""
     return _matrix(focal[0], focal[1], size[1] / 2 - HALF_PIXEL, size[0] / 2 - HALF_PIXEL)
 
 
 def _array(value: object) -> np.ndarray | None:
-    """Return numbers, nested as they are, as float64; None where they are none."""
+    """Return nested numbers as float64; None for other values."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().double().numpy()
     if isinstance(value, str | bool | bytes) or not isinstance(

@@ -1,10 +1,10 @@
-"""A lens that bends: photos and points without its distortion, and the pinhole camera that belongs to them.
+"""Lens distortion: undistorts photos and points, and gives the pinhole camera of the undistorted photo.
 
     distorted = K bend(K⁻¹ undistorted),   bend: OpenCV's radial, tangential, rational, thin-prism and tilt model
 
 The undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre;
-what the lens saw beyond the frame of that camera is cut, and what it did not see is black. Fisheye lenses (another
-model) are not covered.
+pixels beyond that camera's frame are cut, pixels the lens did not record are black. Fisheye lenses (another model) are
+not supported.
 
 K counts from pixel centres, as OpenCV's calibration does; points and cameras here count from the image's corner
 (`refine.geometry.camera`).
@@ -26,11 +26,10 @@ from refine.errors import InputError
 from refine.geometry.camera import HALF_PIXEL, Camera
 
 POINT_STEPS = 100
-"""Of the iteration that undoes the distortion of points; a wide-angle lens needs about twenty for a millionth of a
-pixel."""
+"""Steps of the iteration that undistorts points; a wide-angle lens needs about twenty for a millionth of a pixel."""
 
 COMES_BACK_PX = 1e-3
-"""How near an undistorted point, distorted again, must come to where it was; detectors resolve a hundred times less."""
+"""Largest error of an undistorted point that is distorted again; detectors resolve a hundred times less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +82,14 @@ class Lens:
         )
 
     def undistort_points(self, pixel: Float[Tensor, "*N 2"]) -> Float[Tensor, "*N 2"]:
-        """Return where points of the photo lie in the undistorted photo.
+        """Map points of the photo to the undistorted photo.
 
         Args:
             pixel: (..., 2) px, corner convention.
 
         Returns:
-            (..., 2) px, corner convention. A point that the bent lens takes nothing to (far outside the frame of a
-            barrel lens) stays where it is.
+            (..., 2) px, corner convention. A point outside the image of the distortion (far outside the frame of a
+            barrel lens) is returned unchanged.
         """
         if pixel.numel() == 0:
             return pixel
@@ -104,7 +103,7 @@ class Lens:
         return (straight + HALF_PIXEL).reshape(pixel.shape).to(pixel.dtype)
 
     def distort_points(self, pixel: Float[Tensor, "*N 2"]) -> Float[Tensor, "*N 2"]:
-        """Return where points of the undistorted photo lie in the photo that was taken.
+        """Map points of the undistorted photo to the photo that was taken.
 
         Args:
             pixel: (..., 2) px, corner convention.
@@ -120,7 +119,7 @@ class Lens:
         return (distort_points(flat, *self._on(pixel)) + HALF_PIXEL).reshape(pixel.shape).to(pixel.dtype)
 
     def _on(self, pixel: Tensor) -> tuple[Float64[Tensor, "1 3 3"], Float64[Tensor, "1 K"]]:
-        """Return the matrix and the coefficients where the points are."""
+        """Return the matrix and the coefficients on the points' device."""
         matrix, distortion = (
             torch.from_numpy(np.array(part, np.float64))[None] for part in (self.matrix, self.distortion)
         )

@@ -1,4 +1,4 @@
-"""Other people's axes: OpenGL and PyTorch3D, from and to the OpenCV axes used here.
+"""Converts points and cameras between OpenCV's axes, used here, and those of OpenGL and PyTorch3D.
 
     here (OpenCV)  +x right, +y down, +z forward
     OpenGL         +x right, +y up,   +z backward   = diag(1, -1, -1) here    (Blender, NeRF, trimesh, pyrender too)
@@ -21,10 +21,10 @@ from refine.errors import InputError
 from refine.geometry.camera import Camera
 
 OPENGL_SIGNS = (1.0, -1.0, -1.0)
-"""What each axis is multiplied with between OpenCV and OpenGL; its own inverse."""
+"""Factors of the axes between OpenCV and OpenGL, in both directions."""
 
 PYTORCH3D_SIGNS = (-1.0, -1.0, 1.0)
-"""What each axis is multiplied with between OpenCV and PyTorch3D; its own inverse."""
+"""Factors of the axes between OpenCV and PyTorch3D, in both directions."""
 
 
 def opengl_from_opencv(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
@@ -33,7 +33,10 @@ def opengl_from_opencv(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batc
 
 
 def opencv_from_opengl(point: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
-    """Return OpenGL's camera-frame points (..., 3) m in the axes used here; also undoes the turned OBJ files of 4D-Humans' demo."""
+    """Return OpenGL's camera-frame points (..., 3) m in the axes used here.
+
+    It also converts the OBJ files of 4D-Humans' demo.
+    """
     return point * point.new_tensor(OPENGL_SIGNS)
 
 
@@ -107,7 +110,7 @@ def camera_of_opengl(
     Args:
         projection: (B, 4, 4) clip_from_eye of a perspective camera, acting on columns.
         size: (B, 2) px, (height, width) of the image.
-        view: (B, 4, 4) eye_from_world; None where the bodies live in the camera frame.
+        view: (B, 4, 4) eye_from_world; None where the bodies are in the camera frame.
 
     Returns:
         B cameras.
@@ -145,7 +148,7 @@ class PyTorch3DCamera:
 
 
 def pytorch3d_camera(camera: Camera) -> PyTorch3DCamera:
-    """Return the cameras as PyTorch3D wants them; the world keeps its axes, the turn is in R and T.
+    """Return the cameras as arguments of PyTorch3D; the world keeps its axes, R and T contain the change.
 
     Args:
         camera: B cameras.

@@ -71,7 +71,7 @@ def log(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Return the axis-angle vector of a rotation, of length at most pi.
 
     The vector is read from the unit quaternion whose largest component is found first (Shepperd's method), so that it
-    is exact to rounding near 0 and near pi. At pi itself either of the two axes is right; one is returned.
+    is exact to rounding near 0 and near pi. At pi itself both axes are valid; one is returned.
 
     Args:
         rotation: (..., 3, 3) rotation matrices.
@@ -195,8 +195,8 @@ def nearest(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
         matrix: (..., 3, 3), unitless.
 
     Returns:
-        (..., 3, 3) rotation matrices, determinant +1. To clean data with, not to differentiate: where singular values
-        coincide, as they do at a rotation, the SVD has no derivative.
+        (..., 3, 3) rotation matrices, determinant +1. Not for differentiation: where singular values coincide, as they
+        do at a rotation, the SVD has no derivative.
     """
     left, _, right = torch.linalg.svd(matrix)
     sign = torch.ones_like(matrix[..., 0])

@@ -1,4 +1,4 @@
-"""Weak perspective: the camera most regressors think in, and the way to the full perspective used here and back.
+"""Weak-perspective cameras, as most regressors predict them, and their conversion to full perspective and back.
 
     weak: pixel = scale * (X, Y) + origin        full: pixel = focal * (X + Tx, Y + Ty) / (Z + Tz) + center
 
@@ -30,7 +30,7 @@ class WeakPerspective:
 
     Attributes:
         scale: (B, 2) px/m along x and y.
-        origin: (B, 2) px, where the origin of the body's frame is seen; corner convention.
+        origin: (B, 2) px, projection of the origin of the body's frame; corner convention.
 
     Raises:
         InputError: The parts disagree on the number of bodies.
@@ -44,18 +44,18 @@ class WeakPerspective:
         check_shape("weak.origin", self.origin, "B 2", **sizes)
 
     def project(self, point: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 2"]:
-        """Return where points of the body's frame (B, N, 3) m are seen, (B, N, 2) px; their depth does not matter."""
+        """Project points of the body's frame (B, N, 3) m to (B, N, 2) px; their depth does not matter."""
         return self.scale[:, None] * point[..., :2] + self.origin[:, None]
 
     def to_translation(self, camera: Camera) -> Float[Tensor, "B 3"]:
-        """Return the translation at which the full-perspective camera sees the body in the same place and size.
+        """Return the translation at which the body has the same position and size in the full-perspective camera.
 
         Args:
             camera: B cameras of the photo; the focal length is the caller's choice (`refine.geometry.focal`).
 
         Returns:
             (B, 3) m, to be added to points of the body's frame. Where fx/fy is not the scales' ratio the depth is the
-            geometric mean of the two that the axes ask for.
+            geometric mean of those of both axes.
 
         Raises:
             InputError: A scale is not above zero: the crop camera is that of a body behind the camera.
@@ -67,14 +67,14 @@ class WeakPerspective:
         return torch.cat(((self.origin - camera.center) * depth / camera.focal, depth), 1)
 
     def in_box(self, center: Float[Tensor, "B 2"], side: Float[Tensor, "B"]) -> Float[Tensor, "B 3"]:
-        """Return the crop camera (s, tx, ty) in a square box, the inverse of `from_box` (scales averaged where they differ).
+        """Return the crop camera (s, tx, ty) in a square box, the inverse of `from_box`.
 
         Args:
             center: (B, 2) px, the box's centre.
             side: (B,) px, the box's side.
 
         Returns:
-            (B, 3), unitless scale and m.
+            (B, 3), unitless scale (the geometric mean of both axes) and m.
         """
         scale = 2 * self.scale.prod(-1).sqrt() / side
         shift = 2 * (self.origin - center) / (side * scale)[:, None]
@@ -128,7 +128,7 @@ def from_whole_image(weak: Float[Tensor, "B 4"], size: Float[Tensor, "B 2"]) -> 
 
 
 def from_perspective(translation: Float[Tensor, "B 3"], camera: Camera) -> WeakPerspective:
-    """Return the weak-perspective camera that sees the body like the full one, to first order around its origin.
+    """Return the weak-perspective camera that equals the full one to first order around the body's origin.
 
     Args:
         translation: (B, 3) m, camera frame, z above zero.

@@ -1,4 +1,4 @@
-"""Photos in the forms people have them, upright, as RGB bytes."""
+"""Reads photos from files and memory as upright RGB bytes."""
 
 from refine.photo.photo import ImageLike, Photo, Undecoded, check_complete, open_photo, read_photo, read_photos
 

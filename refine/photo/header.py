@@ -1,4 +1,4 @@
-r"""What an image file says beside its pixels, read by Pillow from its header: how large it is, which way is up, whether it is whole.
+r"""Image headers, read by Pillow: size, orientation, and whether the file is complete.
 
     header = PIL.Image.open (nothing decoded, seven formats)      upright = orient(decode(file), header.orientation)
 
@@ -28,10 +28,10 @@ MOST_SIDE = 2**15
 """px; the longest side of a camera's photo is below 20,000, of a stitched panorama seldom above this."""
 
 MOST_PIXELS = 2**28
-"""Of frames and images that come without a header; phones' largest have 200 million, and 2^28 take 0.8 GB decoded."""
+"""Most pixels of frames and images without a header; phones' largest have 200 million, 2^28 take 0.8 GB decoded."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-"""What Pillow may try on a file; everything else is refused unread."""
+"""Formats Pillow may try on a file; other files are refused unread."""
 
 KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF or PNM"
 
@@ -39,16 +39,16 @@ ORIENTATION_TAG = 0x0112
 """The tag in the image file directory (Exif 2.32, table 4)."""
 
 _QUIET = threading.Lock()
-"""Python's list of warnings to be silent about belongs to all threads: one at a time changes it and puts it back."""
+"""Guards Python's warning filters, which all threads share."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image.
+    """Size and orientation of an image file.
 
     Attributes:
         size: (height, width) px, as OpenCV decodes it.
-        orientation: 1..8, as Exif counts them: what is left to be done to bring it upright.
+        orientation: 1..8, Exif's number of the turn that brings the decoded image upright.
     """
 
     size: tuple[int, int]
@@ -56,7 +56,7 @@ class Header:
 
     @property
     def upright(self) -> tuple[int, int]:
-        """(height, width) px of the image once it is upright."""
+        """(height, width) px of the upright image."""
         return self.size[::-1] if self.orientation > 4 else self.size
 
 
@@ -65,7 +65,7 @@ def orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
     Args:
         pixels: (H, W, ...) as stored.
-        orientation: 1..8, as Exif counts them.
+        orientation: 1..8, Exif's number.
 
     Returns:
         (H, W, ...) or (W, H, ...), a view.
@@ -83,11 +83,11 @@ def read_header(file: io.BytesIO | io.BufferedReader, name: str) -> Header | Non
     """Read a file's header, and refuse an image that is too large.
 
     Args:
-        file: The file, open; no more of it is read than is needed.
+        file: The file, open; only the header is read.
         name: For the message.
 
     Returns:
-        The header, None where the file is of no kind that is known, or broken.
+        The header, None where the file is broken or of an unknown kind.
 
     Raises:
         InputError: The image is larger than `MOST_SIDE` or than Pillow's bound.
@@ -115,6 +115,9 @@ def read_header(file: io.BytesIO | io.BufferedReader, name: str) -> Header | Non
 def upright_size(path: Path) -> tuple[int, int]:
     """Return (height, width) px of an image file after its EXIF orientation, from its header.
 
+    Args:
+        path: The file.
+
     Raises:
         InputError: As `header_of`.
     """
@@ -122,10 +125,13 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 
 def header_of(path: Path) -> Header:
-    """Return what an image file says of its image.
+    """Return size and orientation of an image file.
+
+    Args:
+        path: The file.
 
     Raises:
-        InputError: The file is missing, its size cannot be told, or it is too large.
+        InputError: The file is missing, its size cannot be read, or it is too large.
     """
     try:
         with path.open("rb") as file:
@@ -143,9 +149,9 @@ def header_of(path: Path) -> Header:
 
 
 def why_incomplete(data: bytes) -> str:
-    """Return what is missing at the end of a JPEG or PNG file, or an empty string if it is whole or of another kind.
+    """Return what is missing at the end of a JPEG or PNG file; "" where it is complete or of another kind.
 
-    Decoders fill what is missing with gray and only warn; a fit to gray would go wrong silently.
+    Decoders fill missing rows with gray and only warn; a fit to gray would fail silently.
 
     Args:
         data: The file's bytes.
@@ -160,7 +166,7 @@ def why_incomplete(data: bytes) -> str:
 
 
 def _first_scan(data: bytes) -> int | None:
-    """Return where a JPEG's pixels begin, behind whatever thumbnails its tags hold."""
+    """Return the position of a JPEG's first scan, behind the thumbnails in its tags."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         if data[position + 1] == 0xDA:
@@ -171,7 +177,7 @@ def _first_scan(data: bytes) -> int | None:
 
 
 def _orientation(image: "PIL.Image.Image") -> int:
-    """Return what is left to be done to an image, 1 (nothing) where it says nonsense."""
+    """Return the orientation of a decoded image, 1 (upright) where its tag is invalid."""
     if image.format == "TIFF":  # OpenCV turns it as it decodes it, and Pillow gives its size upright
         return 1
     if image.format == "PNG" and "exif" not in image.info:
@@ -186,7 +192,7 @@ def _orientation(image: "PIL.Image.Image") -> int:
 
 
 def _take_late_exif(image: "PIL.Image.Image") -> None:
-    """Take the tags of a PNG that stores them behind its pixels."""
+    """Read the tags of a PNG that stores them behind its pixels."""
     file: Any = getattr(image, "fp", None)
     if file is None:
         return

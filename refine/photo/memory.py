@@ -1,7 +1,6 @@
-"""Photos as programs hold them, as arrays: PIL images, torch tensors (C, H, W) or (H, W, C); what is still encoded is told how to be decoded.
+"""Converts photos in memory to arrays: PIL images, and torch tensors (C, H, W) or (H, W, C).
 
-Nothing is turned: an image in memory has the pixels it has, as arrays do. A PIL image that still carries an EXIF turn
-says so in a note.
+Images are not turned. A PIL image with an EXIF orientation gets a note. Encoded images are refused with advice.
 
 Source: Pillow documentation, "Concepts", modes, and `ImageOps.exif_transpose`; torchvision documentation, `ToTensor`
 ((C, H, W), 0 to 1).
@@ -29,7 +28,7 @@ WITH_ALPHA = ("LA", "PA", "La", "RGBa")
 
 
 def as_array_of_photo(image: object, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return an image in memory as an array, and what was done.
+    """Return an image in memory as an array, and notes on its conversion.
 
     Args:
         image: An array, a tensor or a PIL image.
@@ -51,14 +50,14 @@ def as_array_of_photo(image: object, name: str) -> tuple[np.ndarray, tuple[str, 
     advice = "Give a path, an array (H, W, 3), a tensor (3, H, W) or a PIL image."
     if isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read"):
         advice = (
-            "Give the file's path; or decode it: PIL.Image.open(io.BytesIO(data)) of bytes, PIL.Image.open(file) of an open file;"
-            " or write it to a file first."
+            "Give the file's path; or decode it: PIL.Image.open(io.BytesIO(data)) of bytes, "
+            "PIL.Image.open(file) of an open file; or write it to a file first."
         )
     raise InputError(name, "a path, an array, a tensor or a PIL image", kind, advice)
 
 
 def is_pil(image: object) -> "TypeGuard[PIL.Image.Image]":
-    """Say whether this is a PIL image, without importing Pillow for what cannot be one."""
+    """Return whether a value is a PIL image, without importing Pillow."""
     module = sys.modules.get("PIL.Image")
     return module is not None and isinstance(image, module.Image)
 
@@ -99,7 +98,7 @@ def _of_pil(image: "PIL.Image.Image", name: str) -> tuple[np.ndarray, tuple[str,
         ) from error
     if turn in range(2, 9):
         notes += (
-            f"{name}: a PIL image is taken as its pixels are; its EXIF orientation {turn} was not applied. If the estimate was made on"
-            " the upright photo give PIL.ImageOps.exif_transpose(image), or the path.",
+            f"{name}: a PIL image is taken as its pixels are; its EXIF orientation {turn} was not applied. "
+            "If the estimate was made on the upright photo give PIL.ImageOps.exif_transpose(image), or the path.",
         )
     return pixels, notes

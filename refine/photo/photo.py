@@ -1,9 +1,8 @@
-"""Photos as they come: a file, an array, a tensor or a PIL image, turned into (H, W, 3) uint8 RGB, upright, with notes of what was done.
+"""Reads a photo from a file, an array, a tensor or a PIL image as upright (H, W, 3) uint8 RGB.
 
     shown = orient(decode(file))        8 bit = round(255 value)     over white: alpha colour + (1 - alpha) 255
 
-What cannot be read as one photo without a guess (channels first, numbers beyond 0..1, NaN) is refused with what to do
-about it.
+Ambiguous input (channels first, numbers beyond 0..1, NaN) is refused with advice.
 
 Source: OpenCV documentation, module imgcodecs.
 """
@@ -99,7 +98,7 @@ class Photo:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        """(height, width) px of the file's pixels, before the turn that was undone."""
+        """(height, width) px of the file's pixels, before the turn."""
         return self.size[::-1] if self.orientation > 4 else self.size
 
 
@@ -121,8 +120,7 @@ def read_photo(image: ImageLike, name: str = "image") -> Photo:
         The photo; the array itself, uncopied, where it was uint8 RGB already.
 
     Raises:
-        InputError: There is no such file, it is no complete image, or the array is not a photo; the message says what
-            to do.
+        InputError: There is no such file, it is no complete image, or the array is not a photo.
     """
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), name)
@@ -189,13 +187,16 @@ def _read_file(path: Path, name: str) -> Photo:
 
     where = f"{name} {path}"
     data = _bytes_of(path, name)
-    formats = "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first, or open it with PIL and give the image."
+    formats = (
+        "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first, "
+        "or open it with PIL and give the image."
+    )
     header = read_header(io.BytesIO(data), where)
     _complete(data, where)
     if header is None and path.suffix.lower() in RESULTS:
         advice = "Is it the result? The photo comes first: refine.fit(PHOTO, RESULT)."
         raise InputError(where, f"a {KINDS} file", f"a {path.suffix} file", advice)
-    if header is None:  # JPEG 2000, HDR and their like may state any size, which nobody looked at
+    if header is None:  # JPEG 2000, HDR and others may state any size, which was not checked
         raise InputError(
             where, f"a {KINDS} file", f"{len(data)} bytes of a kind whose size cannot be told, not decoded", formats
         )
