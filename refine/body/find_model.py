@@ -20,7 +20,7 @@ ENVIRONMENT = "REFINE_BODY_MODELS"
 """One folder or several, separated as in PATH."""
 
 GENDERS = {"neutral": "neutral", "female": "f", "male": "m"}
-"""And the letters in SMPL's own file names."""
+"""Letter in SMPL's own file names by gender."""
 
 SUFFIXES = (".npz", ".pkl")
 """In order of preference: an .npz holds plain arrays."""
@@ -33,14 +33,18 @@ def search_roots() -> list[Path]:
 
 
 def gender_in_name(path: Path) -> str | None:
-    """Return the gender a file's name (or, for AMASS's `male/model.npz`, its folder's) states, None if it states none."""
+    """Return the gender in a file's name (for AMASS's `male/model.npz` in its folder's), None where there is none.
+
+    Args:
+        path: The file.
+    """
     name = path.parent.name if path.stem.lower() == "model" else path.stem
-    words = re.split(r"[^a-z]+", name.lower())
-    return next((gender for gender, letter in GENDERS.items() if gender in words or letter in words), None)
+    parts = re.split(r"[^a-z]+", name.lower())
+    return next((gender for gender, letter in GENDERS.items() if gender in parts or letter in parts), None)
 
 
 def _folders(root: Path, model: str) -> list[Path]:
-    """Folders of a root that may hold the family's files."""
+    """Return the folders of a root that may contain the family's files."""
     if not root.is_dir():
         return []
     children = sorted(child for child in root.iterdir() if child.is_dir())
@@ -50,13 +54,13 @@ def _folders(root: Path, model: str) -> list[Path]:
 
 
 def _files(folder: Path, layout: Layout, gender: str) -> list[Path]:
-    """Files of a folder that bear the family's name for a gender, best first."""
+    """Return a folder's files with the family's name for a gender, best first."""
     found = []
     for name in layout.file_names:
         name = name.format(GENDER=gender, small=gender, letter=GENDERS[gender]).lower()
         inside, _, stem = name.rpartition("/")
         if inside and not folder.name.lower().startswith(layout.model):
-            continue  # `male/model.npz` does not say of which family it is, its folder's folder does
+            continue  # the family of `male/model.npz` is the name of its folder's folder
         place = folder / inside
         here = sorted(place.iterdir()) if place.is_dir() else []
         for suffix in SUFFIXES:
@@ -96,6 +100,6 @@ def find_model(layout: Layout, gender: str = "neutral", roots: Sequence[Path] | 
         f"{layout.title} model, {gender}",
         f"a file such as {example} (or .pkl) in one of {', '.join(str(root) for root in roots)}",
         f"only {' and '.join(others)}" if others else "none",
-        f"Register at {layout.page}, download the model and put it there, set {ENVIRONMENT} to its folder, or give its path. "
-        'The built-in body ("anny") needs no registration.',
+        f"Register at {layout.page}, download the model and put it there, set {ENVIRONMENT} to its folder, or give its "
+        'path. The built-in body ("anny") needs no registration.',
     )

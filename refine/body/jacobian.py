@@ -2,10 +2,9 @@
 
     lever_k = Σ_{j below k} (m_j - ω_j X_k)      d x / d step_k = (G_k e_i) x lever_k,  i = 1, 2, 3
 
-What is wanted is seldom the Jacobian itself but a few rows of it, `rows @ point_by_step` with rows (D, 3) the
-derivative of a whitened pixel by its point. Since r . (g x lever) = g . (lever x r), the rows are crossed with the
-levers first and turned once: a third of the memory traffic. Memory order: columns first, points last, so that every
-loop runs along points.
+Callers mostly need products `rows @ point_by_step` with rows (D, 3) the derivative of a whitened pixel by its point.
+Since r . (g x lever) = g . (lever x r), the rows are crossed with the levers first and turned once: a third of the
+memory traffic. Memory order: columns first, points last, so that every loop runs along points.
 
 Pose correctives P_k of joint k move the corners of a point at rest, by vec(R_k - I), and by vec(R_k [e_i]x) per unit of
 step i. They are 81 numbers a joint and point, so they are gathered anew at every step, once for both.
@@ -26,14 +25,14 @@ from refine.body.surface import SurfacePoints
 from refine.state import Bodies, Unknowns
 
 CORRECTIVES_AT_ONCE = {"cpu": 4 * 2**20, "other": 256 * 2**20}
-"""Bytes of pose correctives that are gathered at once, by device: what a core's caches hold (512 points of SMPL are 3.8
-MB, those of SMPL-X 9 MB), or enough to keep a GPU busy. Working memory is this much or one body's, whichever is more,
-at any batch."""
+"""Bytes of pose correctives that are gathered at once, by device: the size of a core's caches (512 points of SMPL are
+3.8 MB, those of SMPL-X 9 MB), or enough to keep a GPU busy. Working memory at any batch is this or one body's,
+whichever is more."""
 
 
 @runtime_checkable
 class Posed(Protocol):
-    """What the Jacobians need of posed bodies (`refine.body.PosedBody` offers it)."""
+    """The interface of posed bodies that the Jacobians use (`refine.body.PosedBody` has it)."""
 
     @property
     def body(self) -> SkinnedBody:
@@ -41,7 +40,7 @@ class Posed(Protocol):
 
     @property
     def bodies(self) -> Bodies:
-        """What was posed."""
+        """The bodies that were posed."""
 
     @property
     def rotations(self) -> Float[Tensor, "B J 3 3"]:
@@ -53,16 +52,16 @@ class Posed(Protocol):
 
     @property
     def rest_offsets(self) -> Float[Tensor, "B J 3"]:
-        """(B, J, 3) m, where each joint's rigid motion takes the origin."""
+        """(B, J, 3) m, the translation of each joint's rigid motion."""
 
     @property
     def pose_feature(self) -> Float[Tensor, "B D"]:
-        """(B, D) what the pose correctives are weighted with."""
+        """(B, D) the weights of the pose correctives."""
 
 
 @dataclass(frozen=True, eq=False)
 class PointJacobian:
-    """How points move with a step, kept in factors.
+    """The Jacobian of points by a step, stored in factors.
 
     Attributes:
         posed: The bodies.
@@ -140,7 +139,7 @@ class PointJacobian:
 def point_jacobian(
     posed: Posed, points: SurfacePoints, unknowns: Unknowns
 ) -> tuple[Float[Tensor, "B N 3"], PointJacobian]:
-    """Return surface points and how they move.
+    """Return surface points and their Jacobian in factors.
 
     Args:
         posed: B posed bodies.
@@ -167,7 +166,7 @@ def point_jacobian(
 
 
 def _rest_by_step(posed: Posed, points: SurfacePoints, unknowns: Unknowns) -> tuple[Tensor, Tensor]:
-    """Return the rest positions of the points' corners (B, 9, N) m and how pose correctives move them, (B, Q, 9, N) m per step."""
+    """Return the corners' rest positions (B, 9, N) m, and their derivative by pose correctives (B, Q, 9, N) m."""
     bodies = posed.bodies
     coefficients = torch.cat((bodies.shape, bodies.expression), 1)
     rest = points.template + (coefficients[:, None] @ points.basis.flatten(2)).reshape(points.template.shape)
@@ -195,7 +194,7 @@ def _rest_by_step(posed: Posed, points: SurfacePoints, unknowns: Unknowns) -> tu
 
 
 def _entries_by_step(pose: Tensor) -> Tensor:
-    """Return vec(R [e_i]x), how the entries of rotations (B, K, 3, 3) change with a step, as (B, K, 3 steps, 9)."""
+    """Return vec(R [e_i]x) (B, K, 3 steps, 9), the derivative of rotations (B, K, 3, 3) by a step."""
     generators = torch.zeros(3, 3, 3, dtype=pose.dtype, device=pose.device)
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         generators[i, k, j], generators[i, j, k] = 1.0, -1.0
@@ -203,7 +202,7 @@ def _entries_by_step(pose: Tensor) -> Tensor:
 
 
 def _runs(joints: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield the runs of consecutive joints as (place of the first, its joint, length): a run is a view where a selection is a copy."""
+    """Yield runs of consecutive joints as (index of the first, its joint, length); a run is a view, not a copy."""
     start = 0
     for place in range(1, len(joints) + 1):
         if place == len(joints) or joints[place] != joints[place - 1] + 1:
@@ -254,7 +253,7 @@ def _cross(lever: Tensor, rows: Tensor) -> Tensor:
 
 
 def _joints_by_coefficients(posed: Posed) -> Tensor:
-    """How shape and expression move the joints: dX_j, (B, J, 3, S + E)."""
+    """Return dX_j (B, J, 3, S + E) m per unit, the derivative of the joints by shape and expression."""
     body = posed.body
     basis = torch.cat((body.joint_basis, body.joint_expression_basis), 2)
     parents = body.parents.clamp(min=0)
@@ -266,6 +265,6 @@ def _joints_by_coefficients(posed: Posed) -> Tensor:
 
 
 def joint_offsets_by_coefficients(posed: Posed) -> Float[Tensor, "B J 3 C"]:
-    """Return how shape and expression move each joint's rigid motion: dX_j - G_j dJ_j, (B, J, 3, S + E) m per unit."""
+    """Return dX_j - G_j dJ_j (B, J, 3, S + E) m per unit, the derivative of each joint's rigid motion."""
     basis = torch.cat((posed.body.joint_basis, posed.body.joint_expression_basis), 2)
     return _joints_by_coefficients(posed) - posed.rotations @ basis

@@ -1,4 +1,4 @@
-"""Names and order of the keypoint sets detectors and benchmarks use.
+"""Names and order of the keypoint sets of detectors and benchmarks.
 
     coco133 = coco17 + 6 foot points + 68 face points + 21 points of the left hand + 21 of the right
     openpose137 = body25 + 21 points of the left hand + 21 of the right + 70 face points
@@ -35,17 +35,17 @@ FACE68 = tuple(f"face_{n}" for n in range(68))
 COCO133 = COCO17 + FEET + FACE68 + LEFT_HAND + RIGHT_HAND
 
 BODY25 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "mid_hip",
-    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
-    *FEET,
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "mid_hip", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye",
+    "left_eye", "right_ear", "left_ear", *FEET,
 )  # fmt: skip
 
 OPENPOSE137 = BODY25 + LEFT_HAND + RIGHT_HAND + FACE68 + ("right_pupil", "left_pupil")
 
 SMPL22 = (
-    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle", "spine3",
-    "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist",
+    "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
+    "spine3", "left_foot", "right_foot", "neck", "left_collar", "right_collar", "head", "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
 )  # fmt: skip
 """The joints SMPL, SMPL-H and SMPL-X share, in their order."""
 
@@ -64,11 +64,12 @@ SMPLH52 = SMPL22 + FINGER_JOINTS
 SMPLX55 = (*SMPL22, "jaw", "left_eye_smplhf", "right_eye_smplhf", *FINGER_JOINTS)
 
 MHR70 = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", *FEET,
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", *FEET,
     *(f"right_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1)), "right_wrist",
     *(f"left_{finger}{n}" for finger in _FINGERS for n in (4, 3, 2, 1)), "left_wrist",
-    "left_olecranon", "right_olecranon", "left_cubital_fossa", "right_cubital_fossa", "left_acromion", "right_acromion", "c7",
+    "left_olecranon", "right_olecranon", "left_cubital_fossa", "right_cubital_fossa", "left_acromion",
+    "right_acromion", "c7",
 )  # fmt: skip
 """MHR's 70 keypoints; a finger is its tip, then its joints towards the palm."""
 
@@ -83,4 +84,4 @@ SETS = {
 """Every set by name."""
 
 DETECTOR_SETS = ("coco17", "coco133", "body25", "openpose137")
-"""Sets a detector reports; the others are joints of a skeleton throughout."""
+"""Sets of detectors; the others are joints of skeletons."""

@@ -1,12 +1,12 @@
-"""Keypoint sets of SMPL, SMPL-H and SMPL-X: joints, vertices published beside the models, and the model file's own face points.
+"""Keypoint sets of SMPL, SMPL-H and SMPL-X.
 
     point = a joint,  or a vertex (a corner of one of its triangles),  or barycentric weights on a triangle
 
 Vertices of nose, eyes, ears, toes, heels and finger tips are not in the model files. Their numbers below are those of
 `vertex_ids.py` of the package smplx (vchoutas/smplx; Max Planck Institute for Intelligent Systems, licensed for
-non-commercial research); they say nothing without a model file, whose licence the user accepted. The 51 face points and
-the 17 of the jaw line come with the SMPL-X file (`lmk_*`, `dynamic_lmk_*`); the jaw line slides with the head's turn
-there, and is kept where it lies on a frontal face here.
+non-commercial research); they are of use only with a model file, whose licence the user accepted. The 51 face points
+and the 17 of the jaw line are in the SMPL-X file (`lmk_*`, `dynamic_lmk_*`); the jaw line moves with the head's turn
+there, and is fixed to that of a frontal face here.
 
 Source: smplx 0.1.28; Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3.1.
 """
@@ -23,22 +23,22 @@ from refine.body.skinned_body import KeypointSet
 from refine.errors import InputError
 
 SMPL_VERTICES = {
-    "nose": 332, "left_eye": 2800, "right_eye": 6260, "left_pupil": 2800, "right_pupil": 6260, "left_ear": 583, "right_ear": 4071,
-    "left_big_toe": 3216, "left_small_toe": 3226, "left_heel": 3387,
+    "nose": 332, "left_eye": 2800, "right_eye": 6260, "left_pupil": 2800, "right_pupil": 6260, "left_ear": 583,
+    "right_ear": 4071, "left_big_toe": 3216, "left_small_toe": 3226, "left_heel": 3387,
     "right_big_toe": 6617, "right_small_toe": 6624, "right_heel": 6787,
     "left_thumb4": 2746, "left_index4": 2319, "left_middle4": 2445, "left_ring4": 2556, "left_pinky4": 2673,
     "right_thumb4": 6191, "right_index4": 5782, "right_middle4": 5905, "right_ring4": 6016, "right_pinky4": 6133,
 }  # fmt: skip
-"""SMPL and SMPL-H (6890 vertices). Source and licence: this page's docstring."""
+"""SMPL and SMPL-H (6890 vertices). Source and licence: the module's docstring."""
 
 SMPLX_VERTICES = {
-    "nose": 9120, "left_eye": 9448, "right_eye": 9929, "left_pupil": 9448, "right_pupil": 9929, "left_ear": 6, "right_ear": 616,
-    "left_big_toe": 5770, "left_small_toe": 5780, "left_heel": 8846,
+    "nose": 9120, "left_eye": 9448, "right_eye": 9929, "left_pupil": 9448, "right_pupil": 9929, "left_ear": 6,
+    "right_ear": 616, "left_big_toe": 5770, "left_small_toe": 5780, "left_heel": 8846,
     "right_big_toe": 8463, "right_small_toe": 8474, "right_heel": 8635,
     "left_thumb4": 5361, "left_index4": 4933, "left_middle4": 5058, "left_ring4": 5169, "left_pinky4": 5286,
     "right_thumb4": 8079, "right_index4": 7669, "right_middle4": 7794, "right_ring4": 7905, "right_pinky4": 8022,
 }  # fmt: skip
-"""SMPL-X (10475 vertices). Source and licence: this page's docstring."""
+"""SMPL-X (10475 vertices). Source and licence: the module's docstring."""
 
 MIXES: Mapping[str, Mapping[str, float]] = {
     "mid_hip": {"left_hip": 0.5, "right_hip": 0.5},
@@ -47,17 +47,17 @@ MIXES: Mapping[str, Mapping[str, float]] = {
     "left_hand": {"left_middle1": 1.0},
     "right_hand": {"right_middle1": 1.0},
 }
-"""Points made of joints, where the body has no joint of that name. OpenPose's mid-hip is the middle of its hips. SMPL's
-hand joints lie at the palm's end, where SMPL-H and SMPL-X have the middle finger's knuckle."""
+"""Means of joints, where the body has no joint of that name. OpenPose's mid-hip is the middle of its hips. SMPL's hand
+joints lie at the palm's end, where SMPL-H and SMPL-X have the middle finger's knuckle."""
 
 DETECTOR_NECK: Mapping[str, float] = {"left_shoulder": 0.5, "right_shoulder": 0.5}
 """OpenPose's neck is the middle of its shoulders, SMPL's is a joint at the nape."""
 
 LANDMARK_SOURCE = (
-    "nose, eyes, ears, toes, heels and finger tips: vertex numbers of smplx/vertex_ids.py (vchoutas/smplx, Max Planck Institute "
-    "for Intelligent Systems, non-commercial research licence); face points: the model file"
+    "nose, eyes, ears, toes, heels and finger tips: vertex numbers of smplx/vertex_ids.py (vchoutas/smplx, Max Planck "
+    "Institute for Intelligent Systems, non-commercial research licence); face points: the model file"
 )
-"""For a body's provenance."""
+"""Text in a body's provenance."""
 
 VERTICES_BY_COUNT = {6890: SMPL_VERTICES, 10475: SMPLX_VERTICES}
 """A mesh of another size (a third party's) has none of these points."""
@@ -70,7 +70,7 @@ Array = NDArray[np.generic]
 
 
 def vertex_points(faces: Array, vertices: Mapping[str, int]) -> dict[str, Surface]:
-    """Place named vertices on triangles.
+    """Return named vertices as points of triangles.
 
     Args:
         faces: (F, 3).
@@ -86,12 +86,12 @@ def vertex_points(faces: Array, vertices: Mapping[str, int]) -> dict[str, Surfac
 
 
 def face_points(triangle: Array, barycentric: Array, faces: int, first: int) -> dict[str, Surface]:
-    """Name the face points a model file holds.
+    """Return the face points of a model file by name.
 
     Args:
         triangle: (L,) index into the faces.
         barycentric: (L, 3).
-        faces: F, how many faces there are.
+        faces: F, the number of faces.
         first: Number of the first point in the 68 of iBUG.
 
     Returns:
@@ -113,7 +113,7 @@ def face_points(triangle: Array, barycentric: Array, faces: int, first: int) -> 
 def _keypoint_set(
     set_name: str, joints: Mapping[str, int], surface: Mapping[str, Surface], like: Tensor
 ) -> KeypointSet | None:
-    """Return the set, or None where the body cannot express one of its points."""
+    """Return the set, or None where the body lacks one of its points."""
     names = SETS[set_name]
     joint_weights = like.new_zeros(len(names), len(joints))
     triangle = torch.zeros(len(names), dtype=torch.int64)
@@ -133,12 +133,12 @@ def _keypoint_set(
 
 
 def keypoint_sets(joint_names: Sequence[str], surface: Mapping[str, Surface], like: Tensor) -> dict[str, KeypointSet]:
-    """Return every set of `keypoint_names` a body can express completely.
+    """Return every set of `keypoint_names` of which a body has all points.
 
     Args:
         joint_names: J names.
         surface: Points on the surface by name.
-        like: A tensor of the type the weights shall have.
+        like: A tensor of the weights' type.
 
     Returns:
         The sets by name.

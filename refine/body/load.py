@@ -2,12 +2,12 @@
 
     "anny"                      the built-in body
     "smplx"                     an official file, found by `find_model`
-    "…/SMPLX_FEMALE.npz"        that file; its family and gender are told by its name, the family else by its number of joints
+    "…/SMPLX_FEMALE.npz"        that file; family and gender by its name, or the family by its number of joints
     "…/models/smplx"            a folder that holds one family's file
 
-A family is a module of this folder with `load`, or a third party's by the entry point group `refine.body_models`. With
-a `LAYOUT` beside it, `load(path, *, gender, betas, expressions, flat_hand_mean, kid_template)` is given a model file;
-without one, `load()` brings its own data.
+A family is a module of this folder with `load`, or a third party's in the entry point group `refine.body_models`. With
+a `LAYOUT`, `load(path, *, gender, betas, expressions, flat_hand_mean, kid_template)` reads a model file; without one,
+`load()` has its own data.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from refine.errors import InputError
 
 
 def families() -> Mapping[str, ModuleType]:
-    """Return every body model there is a loader for, by name."""
+    """Return the modules that load body models, by name."""
     return modules("refine.body", "refine.body_models", having="load")
 
 
@@ -34,7 +34,7 @@ def _layouts() -> dict[str, Layout]:
 
 
 def _family_in(path: Path) -> str:
-    """Tell a file's family by its name, or by its number of joints where it bears another."""
+    """Return a file's family by its name, or else by its number of joints."""
     for name, layout in _layouts().items():
         if path.stem.lower().startswith(f"{layout.model}_"):
             return name
@@ -47,7 +47,7 @@ def _family_in(path: Path) -> str:
 
 
 def _file_in(folder: Path, gender: str) -> tuple[str, Path]:
-    """Return the one family a folder holds, and its file."""
+    """Return a folder's only family, and its file."""
     found, missing = {}, None
     for name, layout in _layouts().items():
         try:
@@ -67,7 +67,7 @@ def _file_in(folder: Path, gender: str) -> tuple[str, Path]:
 
 
 def _checked_gender(path: Path, gender: str) -> str:
-    """Return the gender a file's name states; a contradiction is the caller's mistake."""
+    """Return the gender in a file's name; refuse another one from the caller."""
     stated = gender_in_name(path)
     if stated and gender not in ("neutral", stated):
         raise InputError(
@@ -93,8 +93,8 @@ def load_body(
 
     Args:
         name_or_path: A family's name ("anny", "smpl", "smplh", "smplx"), a model file, or a folder that holds one.
-        gender: "neutral", "female" or "male"; a file's own name goes before the default.
-        betas: Number of shape coefficients, without age; None: what the body has, 10 of an official file's.
+        gender: "neutral", "female" or "male"; a file's own name overrides the default.
+        betas: Number of shape coefficients, without age; None: all of the body's, 10 of an official file's.
         expressions: Number of expression coefficients; None likewise.
         flat_hand_mean: Whether a zero hand pose means a flat hand; False: the official file's mean hand.
         kid_template: SMPL+A's child template (.npy) for the family; adds the age as last shape coefficient, 0 adult to
@@ -151,7 +151,7 @@ def load_body(
 
 
 def _body(loaded: object) -> SkinnedBody:
-    """Hold a third party's loader to its word."""
+    """Return a third party's body; refuse anything else from its loader."""
     if not isinstance(loaded, SkinnedBody):
         raise InputError("body model", "a SkinnedBody from its loader", type(loaded).__name__)
     return loaded

@@ -1,8 +1,8 @@
-"""Fills a `SkinnedBody` from the arrays of an official SMPL-family file; what differs between families is a `Layout`.
+"""Builds a `SkinnedBody` from an official SMPL-family file; a `Layout` describes each family.
 
-    shape basis       shapedirs[:, :, :betas]                        (+ age: kid - mean(kid) - v_template, one more column)
-    expression basis  shapedirs[:, :, 300:300 + E] of a file with 400 columns and more, [:, :, 10:10 + E] of a smaller one
-    rest joints       J_regressor @ (v_template + bases)             (linear, so folded once)
+    shape basis       shapedirs[:, :, :betas]                 (+ age: kid - mean(kid) - v_template, one more column)
+    expression basis  shapedirs[:, :, 300:300 + E] of a file with at least 400 columns, [:, :, 10:10 + E] of others
+    rest joints       J_regressor @ (v_template + bases)      (linear, so folded once)
     mean pose         0, or hands_meanl and hands_meanr on the finger joints without `flat_hand_mean`
 
 Source: the columns are those the package smplx 0.1.28 takes; age: Patel et al., AGORA, CVPR 2021 (SMPL+A).
@@ -35,7 +35,7 @@ LEAST_WEIGHT = 1e-8
 """Skinning weights below are dropped: 52 of them on a body of 2 m move a vertex by a micrometre at most."""
 
 DEFAULT_COEFFICIENTS = 10
-"""Of shape and of expression, as smplx and every regressor of the field take by default."""
+"""Number of shape and of expression coefficients, the default of smplx and regressors."""
 
 REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
 HANDS = ("hands_componentsl", "hands_componentsr", "hands_meanl", "hands_meanr")
@@ -46,12 +46,12 @@ CONVENTION = "T-pose at rest, x left, y up, z front, metres; the pelvis lies at 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is particular to one family.
+    """The format of one family's files.
 
     Attributes:
         model: "smpl", "smplh" or "smplx".
-        title: As its makers write it.
-        page: Where a user registers and downloads.
+        title: The family's name as its makers write it.
+        page: Address for registration and download.
         joint_names: J names in the order of the file.
         file_names: Patterns of official file names with {gender} in capitals, {small} in small letters and {letter} (f,
             m, neutral).
@@ -69,7 +69,7 @@ class Layout:
 
 
 def _columns(asked: int | None, available: int, name: str, file: str) -> int:
-    """How many coefficients to keep."""
+    """Return the number of coefficients to keep."""
     if asked is None:
         return min(DEFAULT_COEFFICIENTS, available)
     if not 0 <= asked <= available:
@@ -92,7 +92,7 @@ def _bases(
 
 
 def _age_basis(path: Path, template: Double) -> Double:
-    """The column that grows an adult into a child (V, 3, 1)."""
+    """Return the shape basis' column of age (V, 3, 1), from an adult to a child."""
     try:
         with path.open("rb") as stream:
             kid: NDArray[np.float64] = npy.read_array(stream, allow_pickle=False)
@@ -107,7 +107,7 @@ def _age_basis(path: Path, template: Double) -> Double:
 
 
 def _slots(weights: Double, name: str) -> tuple[Tensor, Tensor]:
-    """Return the joints (V, K) and weights (V, K) of each vertex, as many slots as the fullest row needs."""
+    """Return the joints (V, K) and weights (V, K) of each vertex, K the most joints of a vertex."""
     total = weights.sum(1, keepdims=True)
     if not (np.abs(total - 1) < 1e-3).all() or weights.min() < -LEAST_WEIGHT:
         raise InputError(
@@ -140,7 +140,7 @@ def _texture(file: OfficialArrays, faces: int) -> tuple[Tensor, Tensor]:
     if "vt" not in file.arrays or "ft" not in file.arrays:
         return torch.zeros(0, 2), torch.zeros(0, 3, dtype=torch.int64)
     uv = file.take("vt", None, 2)
-    uv = np.stack((uv[:, 0], 1 - uv[:, 1]), 1)  # the files count from the lower edge, as OBJ does
+    uv = np.stack((uv[:, 0], 1 - uv[:, 1]), 1)  # the files count from the lower edge, like OBJ
     return torch.from_numpy(uv).float(), torch.from_numpy(file.indices("ft", len(uv), faces, 3))
 
 
@@ -159,7 +159,7 @@ def load_official_body(
     Args:
         path: The file.
         layout: The family.
-        gender: What to note as the body's gender.
+        gender: The body's gender.
         betas: Number of shape coefficients without age; None: 10.
         expressions: Number of expression coefficients; None: 10 where the family has them.
         flat_hand_mean: Whether a zero hand pose means a flat hand instead of the mean one.

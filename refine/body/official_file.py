@@ -1,6 +1,6 @@
 """Reads an official model file (.npz or .pkl, by content) into plain arrays by name.
 
-    .npz    a zip archive of .npy members; object members are read by `refine.files.pickle_machine`, as the .pkl files are
+    .npz    a zip archive of .npy members; object members, like .pkl files, are read by `refine.files.pickle_machine`
 
 Source: numpy's .npy format, NEP 1; the .pkl files of smpl.is.tue.mpg.de, mano.is.tue.mpg.de and smpl-x.is.tue.mpg.de.
 """
@@ -22,7 +22,7 @@ from refine.files.pickle_machine import unpickle
 from refine.files.pickled_arrays import ArrayReader
 
 MAX_BYTES = 2**31
-"""Of a file and of an archive's members together, unpacked. The largest official file unpacks to 250 MB."""
+"""Most bytes of a file and of an archive's unpacked members; the largest official file unpacks to 250 MB."""
 
 AGAIN = "Download the model again from its own page."
 Arrays = dict[str, NDArray[np.generic]]
@@ -31,17 +31,17 @@ Double = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class OfficialArrays:
-    """The arrays of one file, checked against each other as they are taken."""
+    """The arrays of one file, whose shapes are checked on access."""
 
     name: str
     arrays: Mapping[str, NDArray[np.generic]]
 
     def take(self, key: str, *shape: int | None) -> Double:
-        """Return one array in doubles.
+        """Return one array in double precision.
 
         Args:
             key: Its name in the file.
-            shape: Its size per axis; None: any.
+            shape: Its expected size per axis; None: any.
 
         Returns:
             The array; not to be written to.
@@ -67,6 +67,11 @@ class OfficialArrays:
 
     def indices(self, key: str, count: int, *shape: int | None) -> NDArray[np.int64]:
         """Return one array of indices below `count`.
+
+        Args:
+            key: Its name in the file.
+            count: The bound.
+            shape: Its expected size per axis; None: any.
 
         Raises:
             InputError: As `take`, or an index is out of range.

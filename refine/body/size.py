@@ -1,12 +1,12 @@
-"""How large a person is: shape and scale of a body from points, one MAP fit in which an adult's size is shape.
+"""Estimates shape and scale of a body from points by a MAP fit, in which an adult's size is shape.
 
     x = s (D β + t) + noise,      β ~ N(0, 1),   log s ~ N(0, σ²)
 
-Scale and shape are exchangeable in what is seen, so the priors decide: σ is `LOG_SCALE_SIGMA` for everybody whose size
-a shape of the model has, and `CHILD_LOG_SCALE_SIGMA` for who is smaller than nearly all adults. The scale stands on the
-model's side: on the other, s⁻¹ x, it would shrink to make noise small. Solved by Gauss-Newton in β and log s.
+Points alone do not separate scale and shape, so the priors decide: σ is `LOG_SCALE_SIGMA` for everybody whose size a
+shape of the model has, and `CHILD_LOG_SCALE_SIGMA` for people smaller than nearly all adults. The scale is applied to
+the model: applied to the points, s⁻¹ x, it would shrink to reduce noise. Solved by Gauss-Newton in β and log s.
 
-Size in standard deviations of shape:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of what is seen on the mean
+Size in standard deviations of shape:  z = (xᵀt / tᵀt - 1) / (|Dᵀt| / tᵀt), the regression of the points on the mean
 body in its pose.
 
 Source: derived here.
@@ -19,26 +19,24 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 LOG_SCALE_SIGMA = 0.01
-"""How far an adult's stored size is from metres: files are in metres, and what a hundredth could say shape says as
-well."""
+"""Standard deviation of an adult's log scale: files are in metres, and shape explains a hundredth as well."""
 
 CHILD_LOG_SCALE_SIGMA = 0.5
-"""A newborn is 0.3 of an adult's size (log -1.2), a child of six 0.7 (-0.36)."""
+"""The same of children: a newborn is 0.3 of an adult's size (log -1.2), a child of six 0.7 (-0.36)."""
 
 CHILD_REACH = 2.5
-"""Who is smaller than the mean adult by more than this many standard deviations of shape is a child: below 1.34 m on
-the built-in body, whose adults begin at 1.4 m."""
+"""A child is smaller than the mean adult by more than this many standard deviations of shape: below 1.34 m on the
+built-in body, whose adults begin at 1.4 m."""
 
 SAME_LOG_SCALE = 0.05
-"""Scales nearer to one than this, five of an adult's standard deviations, are one: a place in metres is worth more than
-what is left."""
+"""Log scales below this, five of an adult's standard deviations, are zero: positions stay in metres."""
 
 STEPS = 8
-"""Gauss-Newton steps, linear but for the product of scale and shape; five reach a millionth."""
+"""Gauss-Newton steps; the problem is linear but for the product of scale and shape, and five reach a millionth."""
 
 UNITS = ((150.0, 1000.0, "millimetres"), (10.0, 100.0, "centimetres"), (0.0, 1.0, "metres"))
-"""From which size on, in units of the mean body's, points are stored in which unit: people are 0.2 (a crouching
-newborn) to 1.4 of it."""
+"""Least size of points over the mean body's, units a metre and name of each unit: people have sizes of 0.2 (a crouching
+newborn) to 1.4."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +44,9 @@ class ShapeAndScale:
     """Shape and scale of B bodies.
 
     Attributes:
-        free: (B, P) coefficients of shape, and what other columns there were.
+        free: (B, P) coefficients of shape, and those of the other columns.
         scale: (B,) size of the scene in units of the body's: seen = scale · body. 1 for adults.
-        child: (B,) who is smaller than the shapes of adults.
+        child: (B,) whether the person is smaller than the shapes of adults.
     """
 
     free: Float[Tensor, "B P"]
@@ -64,12 +62,12 @@ def shape_and_scale(
     Args:
         design: (B, N, P) change of the body's coordinates by unit of each column, over their standard deviation: shape
             first, then a translation, if one is free.
-        mean: (B, N) the coordinates at zero, over theirs.
-        seen: (B, N) the coordinates seen, over theirs.
-        shapes: How many of the columns are shape.
+        mean: (B, N) the coordinates at zero, over their standard deviation.
+        seen: (B, N) the observed coordinates, over their standard deviation.
+        shapes: Number of shape columns.
 
     Returns:
-        Columns and scale, float64.
+        Columns (B, P) and scale (B,), float64.
     """
     design, mean, seen = design.double(), mean.double(), seen.double()
     basis, other = design[..., :shapes], design[..., shapes:]
@@ -94,7 +92,7 @@ def shape_and_scale(
 
 
 def _without(other: Tensor, columns: Tensor) -> Tensor:
-    """Return columns (B, N, C) without what others (B, N, Q) explain."""
+    """Return columns (B, N, C) without their projection onto others (B, N, Q)."""
     if not other.shape[2]:
         return columns
     basis, _ = torch.linalg.qr(other)
@@ -108,7 +106,7 @@ def _shape_alone(basis: Tensor, target: Tensor) -> Tensor:
 
 
 def _solved(basis: Tensor, template: Tensor, target: Tensor, sigma: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Return shape (B, S) and log scale (B,) from a start of the scale."""
+    """Return shape (B, S) and log scale (B,), from an initial log scale (B,)."""
     shape = basis.new_zeros(len(basis), basis.shape[2])
     weight = torch.cat((torch.ones_like(shape), 1 / sigma[:, None] ** 2), 1)
     for _ in range(STEPS):
@@ -124,11 +122,11 @@ def _solved(basis: Tensor, template: Tensor, target: Tensor, sigma: Tensor, log_
 
 
 def unit_of(seen: Float[Tensor, "B N 3"], rest: Float[Tensor, "M 3"]) -> tuple[float, str]:
-    """Return how many of the unit in which points are stored make a metre, and its name.
+    """Return the unit of stored points: how many make a metre, and its name.
 
     Args:
         seen: (B, N, 3) points, all bodies in the same unit.
-        rest: (M, 3) m, the mean body's corresponding points, or any others spread as they are.
+        rest: (M, 3) m, the mean body's corresponding points, or others of the same spread.
     """
     size = (seen - seen.mean(1, keepdim=True)).square().sum(2).mean(1).sqrt().median()
     ratio = float(size / (rest - rest.mean(0)).square().sum(1).mean().sqrt())

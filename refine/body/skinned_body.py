@@ -1,4 +1,4 @@
-"""The one skinned body: what every model family is data for.
+"""The skinned body: one class of which every model family is data.
 
     rest vertices   template + shape_basis @ shape + expression_basis @ expression + pose_basis @ vec(R_1.. - I)
     rest joints     joint_template + joint_basis @ shape + joint_expression_basis @ expression
@@ -28,13 +28,16 @@ from refine.state import Bodies
 
 @dataclass(frozen=True, eq=False)
 class KeypointSet:
-    """Named points that ride on a body.
+    """Named points of a body: means of joints, or points on its surface.
 
     Attributes:
         names: K names, in the order of the set's definition.
-        joint_weights: (K, J) share of each joint in the point; rows of zeros where the point lies on the surface.
-        triangle: (K,) the triangle a surface point lies on; 0 where it is made of joints.
-        barycentric: (K, 3) its weights on that triangle's corners; zeros where it is made of joints.
+        joint_weights: (K, J) weight of each joint in the point; rows of zeros for points on the surface.
+        triangle: (K,) the triangle of a surface point; 0 for a mean of joints.
+        barycentric: (K, 3) its weights on that triangle's corners; zeros for a mean of joints.
+
+    Raises:
+        InputError: Shapes disagree.
     """
 
     names: tuple[str, ...]
@@ -86,10 +89,12 @@ class SkinnedBody:
         hand_basis: (2, C, 45) PCA of left and right hand axis-angle poses, or (2, 0, 45).
         gender: "neutral", "female" or "male".
         flat_hand_mean: Whether a zero hand pose means a flat hand.
-        convention: In words: rest pose, frame, origin.
-        provenance: Licence and origin, in words by key.
-        given_anatomy: What is special about this kind of body, as its file says it; None: a person's, by the joints'
-            names (`anatomy`).
+        convention: Description of rest pose, frame and origin.
+        provenance: Licence and origin, texts by key.
+        given_anatomy: The anatomy in the body's file; None: a person's, by the joints' names (`anatomy`).
+
+    Raises:
+        InputError: Shapes disagree, or a joint's parent comes after it.
     """
 
     name: str
@@ -164,12 +169,12 @@ class SkinnedBody:
 
     @cached_property
     def anatomy(self) -> Anatomy:
-        """What is special about this kind of body: core, limbs, mirrored joints, usual errors."""
+        """Core joints, limbs, mirrored joints and usual errors of this kind of body."""
         return self.given_anatomy or person(self.joint_names)
 
     @cached_property
     def usual_sigma_rad(self) -> Float[Tensor, "J"]:
-        """(J,) rad per axis, float64: how far a regressor's local rotations are usually wrong."""
+        """(J,) rad per axis, float64: the standard deviation of a regressor's local rotations."""
         return torch.tensor(self.anatomy.usual_sigma_rad, dtype=torch.float64)
 
     @cached_property
@@ -185,7 +190,7 @@ class SkinnedBody:
 
     @cached_property
     def descendants(self) -> Float[Tensor, "J J"]:
-        """(J, J) one where the column's joint is the row's or hangs below it, zero elsewhere."""
+        """(J, J) one where the column's joint is the row's or one of its descendants, zero elsewhere."""
         below = torch.eye(len(self.parent_list))
         for joint in range(len(self.parent_list) - 1, 0, -1):
             below[self.parent_list[joint]] += below[joint]
@@ -203,6 +208,9 @@ class SkinnedBody:
 
     def keypoint_set(self, name: str) -> KeypointSet:
         """Return a keypoint set by name.
+
+        Args:
+            name: A key of `keypoint_sets`.
 
         Raises:
             InputError: The body has no set of that name; the message lists those it has.

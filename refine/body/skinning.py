@@ -1,4 +1,4 @@
-"""Linear blend skinning: of the whole mesh, of keypoints, and of sampled surface points with their Jacobian (`refine/body/jacobian.py`).
+"""Linear blend skinning of the mesh, of keypoints and of surface points, with Jacobians (`refine/body/jacobian.py`).
 
     joints      X_k = X_parent + G_parent (J_k - J_parent),   G_k = G_parent R_k,   X_0 = J_0 + translation
     point       x   = Σ_j [ G_j (q_j - ω_j J_j) + ω_j X_j ],   ω_j = Σ_c b_c w_cj,   q_j = Σ_c b_c w_cj p_c
@@ -29,11 +29,11 @@ from refine.state import Bodies, Unknowns
 
 @dataclass(frozen=True, eq=False)
 class PosedBody:
-    """Bodies in their pose. Joints are there at once; everything else is computed when asked for.
+    """Posed bodies: joints, and on access vertices, keypoints, surface points and Jacobians.
 
     Attributes:
         body: The model.
-        bodies: What was posed.
+        bodies: The B bodies that were posed.
         rest_joints: (B, J, 3) m, joints of the shaped body at rest, without translation.
         rotations: (B, J, 3, 3) global rotations.
         joints: (B, J, 3) m.
@@ -60,10 +60,12 @@ class PosedBody:
         return (blended[..., :3] @ rest[..., None])[..., 0] + blended[..., 3]
 
     def vertices_at(self, vertex: Int[Tensor, "U"]) -> Float[Tensor, "B U 3"]:
-        """Return some vertices, the same of every body: one matrix product blends all motions, in a fifteenth of the time `vertices` takes.
+        """Return some vertices, the same of every body, by one matrix product.
+
+        It takes a fifteenth of the time of `vertices`.
 
         Args:
-            vertex: (U,) which.
+            vertex: (U,) indices.
 
         Returns:
             (B, U, 3) m, in the frame of the translation; its memory runs along the vertices.
@@ -85,7 +87,7 @@ class PosedBody:
         return moved.mT
 
     def keypoints(self, points: KeypointSet) -> Float[Tensor, "B K 3"]:
-        """Return the points of a keypoint set; only the triangles it names are skinned.
+        """Return the points of a keypoint set; only its triangles are skinned.
 
         Args:
             points: A set of this body.
@@ -119,7 +121,7 @@ class PosedBody:
         return point, jacobian.times(eye.expand(*point.shape[:2], 3, 3))
 
     def surface_at(self, points: SurfacePoints, unknowns: Unknowns) -> tuple[Float[Tensor, "B N 3"], PointJacobian]:
-        """Return surface points that were gathered before, and their Jacobian in factors (see `PointJacobian.times`).
+        """Return gathered surface points, and their Jacobian in factors (see `PointJacobian.times`).
 
         Args:
             points: N points of each body.
@@ -180,7 +182,7 @@ class PosedBody:
         return (self.bodies.pose[:, 1:] - eye).flatten(1)
 
     def _rest_points(self, vertex: Tensor | slice) -> Tensor:
-        """Rest positions of vertices shared by the batch (B, V', 3), correctives included."""
+        """Return rest positions (B, V', 3) of vertices shared by the batch, correctives included."""
         body = self.body
         points = body.template[vertex] + torch.einsum("vks,bs->bvk", body.shape_basis[vertex], self.bodies.shape)
         if body.expression_basis.shape[2]:
@@ -190,7 +192,7 @@ class PosedBody:
         return points
 
     def rest_corners(self, corner: Int[Tensor, "B N 3"]) -> Float[Tensor, "B N 3 3"]:
-        """Rest positions of vertices named per body, correctives included.
+        """Return rest positions of each body's own vertices, correctives included.
 
         Args:
             corner: (B, N, 3) vertex indices.
@@ -215,7 +217,7 @@ class PosedBody:
     def surface_position(
         self, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
     ) -> Float[Tensor, "B N 3"]:
-        """Return surface points alone, by plain skinning, differentiable.
+        """Return surface points by plain skinning, differentiable.
 
         Args:
             triangle: (B, N) index into the body's faces.

@@ -1,4 +1,4 @@
-"""Joint orders of the SMPL family, and copying a pose from one into another.
+"""Joint orders of the SMPL family, and the conversion of poses between them.
 
     SMPL      pelvis, 21 body joints, 2 hands                                   24
     SMPL-H    pelvis, 21 body joints, 15 + 15 finger joints                     52
@@ -30,7 +30,7 @@ PARENTS = {"smpl": (*_BODY, 20, 21), "smplh": _BODY + _hands(22), "smplx": (*_BO
 
 
 def joint_slices(model: str) -> dict[str, slice]:
-    """Return where each named part of a pose stands in a model's joint order.
+    """Return the positions of each named part of a pose in a model's joint order.
 
     Args:
         model: "smpl", "smplh" or "smplx".
@@ -52,8 +52,8 @@ def copy_pose(pose: Float[Tensor, "B J 3 3"], into: Float[Tensor, "B K 3 3"]) ->
 
     Args:
         pose: (B, J, 3, 3) rotations to copy, J = 24 (SMPL), 52 (SMPL-H) or 55 (SMPL-X, built-in).
-        into: (B, K, 3, 3) rotations of the other order; what `pose` has no word for stays (SMPL's two hand joints are
-            SMPL's alone, jaw and eyes SMPL-X's).
+        into: (B, K, 3, 3) rotations of the other order; joints that `pose` lacks stay (SMPL's two hand joints are only
+            SMPL's, jaw and eyes only SMPL-X's).
 
     Returns:
         (B, K, 3, 3).

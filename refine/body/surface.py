@@ -1,4 +1,4 @@
-"""Points of a body's surface with all that does not change while the body moves."""
+"""Points of a body's surface, with the model's data that does not depend on the pose."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from refine.body.skinned_body import SkinnedBody
 
 @dataclass(frozen=True, eq=False)
 class SurfacePoints:
-    """Points of a body's surface with all that does not change while the body moves, gathered once.
+    """N surface points of B bodies, with the model's data that does not depend on the pose.
 
     Attributes:
         corner: (B, N, 3) vertices of each point's triangle.
@@ -31,7 +31,7 @@ class SurfacePoints:
 def surface_points(
     body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]
 ) -> SurfacePoints:
-    """Gather what belongs to points of the surface.
+    """Gather the model's data of points of the surface.
 
     Args:
         body: The model.

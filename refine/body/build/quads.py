@@ -1,10 +1,10 @@
-"""Splits quads into triangles, along the shorter diagonal; where both are as long, by a rule.
+"""Splits quads into triangles along the shorter diagonal; of equal ones, along the second.
 
     (a, b, c, d)  ->  (a, b, c), (c, d, a)   if |a - c| < |b - d| by more than `TIE` of it
                   ->  (a, b, d), (d, b, c)   else
 
-Anny does the same without the tolerance. Of the quads of the eyeballs 56 have diagonals that are equal up to rounding:
-there one machine would split otherwise than another.
+Anny does the same without the tolerance. 56 quads of the eyeballs have diagonals that are equal up to rounding, which
+differs between machines.
 
 Source: Anny's `utils/mesh_utils.py` (package anny 0.6.2), the shorter diagonal.
 """
@@ -19,7 +19,7 @@ the mesh differ by 4e-5."""
 
 
 def along_first(vertices: Float[Tensor, "V 3"], quads: Int[Tensor, "Q 4"]) -> Bool[Tensor, "Q"]:
-    """Return (Q,) which quads are split between their first and third corner.
+    """Return which quads (Q,) are split between their first and third corner.
 
     Args:
         vertices: (V, 3) m.
@@ -31,7 +31,7 @@ def along_first(vertices: Float[Tensor, "V 3"], quads: Int[Tensor, "Q 4"]) -> Bo
 
 
 def split(quads: Int[Tensor, "Q 4"], first: Bool[Tensor, "Q"]) -> Int[Tensor, "F 3"]:
-    """Return two triangles a quad, one after the other.
+    """Return the triangles (2 Q, 3) of the quads, two of each, one after the other.
 
     Args:
         quads: (Q, 4) corners, or texture coordinates of corners.

@@ -1,12 +1,12 @@
-"""From Anny's rest (arms down, feet apart) to SMPL's T pose, by Anny's own skinning weights.
+"""Poses bodies from Anny's rest (arms down, feet apart) to SMPL's T pose, by Anny's own skinning weights.
 
     pivot_c' = pivot_j' + G_j (pivot_c - pivot_j)      joint_c' = pivot_j' + G_j (joint_c - pivot_j)      c a child of j
     G_j: the least turn from G_parent for which joint_c' - joint_j' points as SMPL's bone does, root first
     v' = sum_j w_j (G_j (v - pivot_j) + pivot_j')
 
-A pivot is where Anny turns a bone, a joint where the 55-joint body will turn it (`skeleton.POINTS`).
+A pivot is the centre of a bone's rotation in Anny, a joint that in the 55-joint body (`skeleton.POINTS`).
 
-Every body is turned by its own rotations, so its bones point the same way whatever its shape.
+Every body is turned by its own rotations, so the directions of its bones do not depend on its shape.
 
 Source: linear blend skinning: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4.
 """
@@ -38,18 +38,17 @@ DIRECTIONS: dict[str, tuple[str, tuple[float, float, float]]] = {
     },
     **{f"left_thumb{n}": (f"left_thumb{n + 1}" if n < 3 else "", (0.7, 0.0, 0.7)) for n in (1, 2, 3)},
 }
-"""Joint: the joint its bone ends at ("" for the tip of the finger) and where that bone points (x left, y up, z front).
+"""Joint: the joint its bone ends at ("" for the tip of the finger) and the bone's direction (x left, y up, z front).
 Body: SMPL's rest offsets, means of left and right over three stored results (in m; only the direction is used).
 Hands: fingers along the arm, the thumb 45 degrees forward in the plane of the palm, the knuckle line level: our choice,
 after SMPL-X's flat hand."""
 
 UPRIGHT = ("head",)
-"""Joints whose bones keep the way they stand in Anny's rest: the face looks straight ahead."""
+"""Joints whose bones keep their direction in Anny's rest, in which the face looks straight ahead."""
 
 
 ROUNDS = 8
-"""Rounds of turning until the bone points right: joint and pivot lie apart by up to 0.1 of the bone, so each round
-gains a digit."""
+"""Iterations of a bone's rotation: joint and pivot lie apart by up to 0.1 of the bone, so each gains a digit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class TPosed:
     Attributes:
         vertices: (B, V, 3) m.
         joints: (B, 55, 3) m.
-        turned: (B, 55, 3, 3) how far each joint's bones turned from Anny's rest.
+        turned: (B, 55, 3, 3) rotation of each joint's bones from Anny's rest.
     """
 
     vertices: Float[Tensor, "B V 3"]
@@ -106,13 +105,13 @@ def t_pose(source: AnnySource, rest: RestBodies) -> TPosed:
 
 
 def _centred(points: Tensor) -> Tensor:
-    """Put the middle joints (B, 55, 3) on the middle plane: Anny's neck bones lie a millimetre beside it."""
+    """Return joints (B, 55, 3) with the middle ones on the middle plane: Anny's neck bones are a millimetre off it."""
     middle = torch.tensor([not name.startswith(("left_", "right_")) for name in JOINT_NAMES])
     return torch.where(middle[:, None] & torch.tensor([True, False, False]), 0.0, points)
 
 
 def merged_weights(source: AnnySource) -> Float[Tensor, "V 55"]:
-    """Return (V, 55): the weights of all bones a joint takes over, summed."""
+    """Return the weights (V, 55): of each joint, the sum of those of the bones it replaces."""
     weights = source.weights.new_zeros(len(source.weights), len(JOINT_NAMES))
     return weights.index_add(1, owners(source.bones, source.parents), source.weights)
 
@@ -120,7 +119,7 @@ def merged_weights(source: AnnySource) -> Float[Tensor, "V 55"]:
 def _turn(
     source: AnnySource, rest: RestBodies, joints: Tensor, joint: int, above: Tensor, pivot: Tensor, lever: Tensor
 ) -> Tensor:
-    """Return (B, 3, 3) how far a joint's bones turn, given how far their parent's did and where the pivot lies from the joint."""
+    """Return the rotation (B, 3, 3) of a joint's bones, given their parent's and the vector from joint to pivot."""
     name = JOINT_NAMES[joint]
     if name in UPRIGHT:
         return torch.eye(3, dtype=joints.dtype).expand_as(above)

@@ -1,4 +1,4 @@
-"""Shape: principal components of the T-posed bodies, vertices and joints together.
+"""The shape space: principal components of T-posed bodies, vertices and joints together.
 
     [vertices; joints] = mean + basis @ shape,    shape has unit variance over the drawn bodies
 
@@ -45,6 +45,12 @@ def draw_t_posed(
 ) -> tuple[Float[Tensor, "N V 3"], Float[Tensor, "N 55 3"]]:
     """Draw bodies and pose them as SMPL's rest.
 
+    Args:
+        source: The loaded package.
+        count: N.
+        seed: Seed of the draw.
+        years: Youngest and oldest age.
+
     Returns:
         vertices (N, 19158, 3) m float32, joints (N, 55, 3) m float64; the pelvis at the origin.
     """
@@ -64,7 +70,7 @@ def principal_components(
     Args:
         vertices: (N, V, 3) m.
         joints: (N, J, 3) m.
-        shipped: The vertices whose variance decides the components.
+        shipped: (W,) the vertices whose variance the components are fitted to.
         components: S.
 
     Returns:

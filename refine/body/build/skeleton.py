@@ -1,4 +1,4 @@
-"""The 55 joints: names, tree, which of Anny's bones each takes over, where it lies, where its bone points at rest.
+"""The 55 joints: names, tree, the bones of Anny's that each replaces, and positions.
 
     joint at Anny's rest = sum of share * head of a bone          (linear in the phenotype's blend shapes)
 
@@ -59,14 +59,14 @@ POINTS: dict[str, dict[str, float]] = {
 
 
 def mirrored(name: str) -> str:
-    """Return the name of the bone or joint on the other side; a middle one is its own mirror."""
+    """Return the name of the mirrored bone or joint; a middle one is its own mirror."""
     if name.endswith((".L", ".R")):
         return name[:-1] + ("R" if name.endswith("L") else "L")
     return re.sub("^(left|right)_", lambda side: "right_" if side[1] == "left" else "left_", name)
 
 
 def joint_points(bones: tuple[str, ...]) -> Float[Tensor, "55 N"]:
-    """Return (55, 163) shares of bone heads in the joints.
+    """Return the shares (55, 163) of bone heads in the joints.
 
     Args:
         bones: Names of Anny's bones.
@@ -80,7 +80,7 @@ def joint_points(bones: tuple[str, ...]) -> Float[Tensor, "55 N"]:
 
 
 def anchors(bones: tuple[str, ...]) -> Int[Tensor, "55"]:
-    """Return (55,) the bone each joint begins with, about whose head Anny turns it.
+    """Return the first bone (55,) of each joint, about whose head Anny turns it.
 
     Args:
         bones: Names of Anny's bones.
@@ -93,7 +93,7 @@ def anchors(bones: tuple[str, ...]) -> Int[Tensor, "55"]:
 
 
 def owners(bones: tuple[str, ...], parents: tuple[int, ...]) -> Int[Tensor, "N"]:
-    """Return (163,) the joint that takes over each bone.
+    """Return the joint (163,) that replaces each bone.
 
     Args:
         bones: Names of Anny's bones, parents first.

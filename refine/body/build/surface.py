@@ -1,4 +1,4 @@
-"""Points on the surface: which triangle, where on it.
+"""Points on the surface: a triangle and barycentric weights.
 
     point = barycentric @ vertices[faces[triangle]]
 
@@ -12,12 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 TIE = 1e-9
-"""m below which two places are the same: far above the rounding of float64, far below anything that matters."""
+"""m below which two positions are equal: far above the rounding of float64, far below any distance on the body."""
 
 
 @dataclass(frozen=True)
 class SurfacePoint:
-    """A point that rides on a triangle: its index and the weights of its three corners."""
+    """A point on a triangle: the triangle's index and the weights of its three corners."""
 
     triangle: int
     barycentric: tuple[float, float, float]
@@ -32,7 +32,7 @@ def vertex_point(faces: Int[Tensor, "F 3"], vertex: int) -> SurfacePoint:
 
 
 def first_of_the_largest(values: Float[Tensor, "N"]) -> int:
-    """Return the first place whose value is the largest up to `TIE`: rounding must not choose between equals."""
+    """Return the first index whose value (N,) is the largest up to `TIE`, so that rounding does not decide."""
     return int((values >= values.max() - TIE).nonzero()[0, 0])
 
 
@@ -43,7 +43,7 @@ def seen_from(
 
     Args:
         vertices: (V, 3) m.
-        faces: (F, 3) the triangles to look at.
+        faces: (F, 3) the triangles to search.
         target: (3,) m, a point of the line.
         axis: 0, 1 or 2: the line's direction.
         sign: +1 to look from the positive end, -1 from the negative.

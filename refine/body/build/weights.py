@@ -1,6 +1,6 @@
-"""From 163 bones to 55 joints: summed weights, at most eight a vertex, and the body part each vertex belongs to.
+"""Skinning weights of the 55 joints, at most eight a vertex, and the body part of each vertex.
 
-    w'_vj = sum of w_vb over the bones b that joint j takes over,   then the eight largest, scaled to sum 1
+    w'_vj = sum of w_vb over the bones b that joint j replaces,   then the eight largest, scaled to sum 1
 
 Source: the weights are those of MakeHuman's default rig.
 """
@@ -17,16 +17,17 @@ TIE = 1e-6
 """Weights that differ by less are equal; MakeHuman writes five decimals."""
 
 PARTS = (
-    "pelvis", "abdomen", "chest", "neck", "head", "left_shoulder", "left_upper_arm", "left_forearm", "left_hand", "left_fingers", "left_thigh",
-    "left_calf", "left_foot", "left_toes", "right_shoulder", "right_upper_arm", "right_forearm", "right_hand", "right_fingers", "right_thigh",
-    "right_calf", "right_foot", "right_toes", "left_eye", "right_eye",
+    "pelvis", "abdomen", "chest", "neck", "head", "left_shoulder", "left_upper_arm", "left_forearm", "left_hand",
+    "left_fingers", "left_thigh", "left_calf", "left_foot", "left_toes", "right_shoulder", "right_upper_arm",
+    "right_forearm", "right_hand", "right_fingers", "right_thigh", "right_calf", "right_foot", "right_toes",
+    "left_eye", "right_eye",
 )  # fmt: skip
 """Names of the body parts; a vertex belongs to the part of its strongest joint."""
 
 PART_OF = {
-    "pelvis": "pelvis", "spine1": "abdomen", "spine2": "abdomen", "spine3": "chest", "neck": "neck", "head": "head", "jaw": "head",
-    "collar": "shoulder", "shoulder": "upper_arm", "elbow": "forearm", "wrist": "hand", "hip": "thigh", "knee": "calf", "ankle": "foot",
-    "foot": "toes", "eye_smplhf": "eye",
+    "pelvis": "pelvis", "spine1": "abdomen", "spine2": "abdomen", "spine3": "chest", "neck": "neck", "head": "head",
+    "jaw": "head", "collar": "shoulder", "shoulder": "upper_arm", "elbow": "forearm", "wrist": "hand", "hip": "thigh",
+    "knee": "calf", "ankle": "foot", "foot": "toes", "eye_smplhf": "eye",
 }  # fmt: skip
 """Joint (without its side): body part; finger joints belong to the fingers."""
 
@@ -41,7 +42,7 @@ def strongest(weights: Float[Tensor, "V 55"]) -> tuple[Int[Tensor, "V K"], Float
         joints (V, K) and values (V, K), largest first; each row of values sums to 1; unused slots are joint 0, weight
         0.
     """
-    # Of equal weights the first joint comes first, whatever the last bits of their sums say.
+    # Of equal weights the first joint comes first, whatever the rounding of their sums.
     joints = by_size(weights)[:, :INFLUENCES]
     values = weights.gather(1, joints)
     joints = torch.where(values > 0, joints, 0)
@@ -49,7 +50,7 @@ def strongest(weights: Float[Tensor, "V 55"]) -> tuple[Int[Tensor, "V K"], Float
 
 
 def vertex_parts(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V"]:
-    """Return (V,) the index into `PARTS` of each vertex.
+    """Return the index (V,) into `PARTS` of each vertex.
 
     Args:
         weights: (V, 55).
@@ -64,5 +65,5 @@ def vertex_parts(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V"]:
 
 
 def by_size(weights: Float[Tensor, "V 55"]) -> Int[Tensor, "V 55"]:
-    """Return the joints of each vertex, the largest weight first, of weights that are equal up to `TIE` the first joint."""
+    """Return the joints (V, 55) of each vertex by weight, the largest first; of equal ones (`TIE`) in their order."""
     return (weights / TIE).round().sort(dim=1, descending=True, stable=True).indices
