@@ -1,6 +1,6 @@
-"""Rendering: a rasteriser says which triangle each pixel sees, torch says the rest, so gradients flow on every backend.
+"""Rendering: a rasteriser finds the triangle of each pixel, torch computes everything else with gradients.
 
-rasterizer.triangles(...) -> ids;   rasterize(...) -> Fragments (ids, barycentrics, depth);   shade.* -> colours, normals, ...
+rasterizer.triangles(...) -> ids;   rasterize(...) -> Fragments (ids, barycentrics, depth);   shade.* -> colours, ...
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from refine.geometry.camera import Camera
 
 @dataclass(frozen=True, eq=False)
 class Fragments:
-    """What each pixel sees of its body.
+    """The visible surface at each pixel of B images of one body each.
 
     Attributes:
-        triangle: (B, H, W) index into faces, -1 where the background is seen.
+        triangle: (B, H, W) index into faces, -1 on the background.
         barycentric: (B, H, W, 3) perspective-correct weights of the triangle's corners, summing to 1; zeros on the
             background.
         depth: (B, H, W) m along +z, infinite on the background.
@@ -35,14 +35,14 @@ class Rasterizer(Protocol):
     def triangles(
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
-        """Return the triangle each pixel sees.
+        """Return the visible triangle at each pixel.
 
         Args:
             vertices: (B, V, 3) m, camera frame (+x right, +y down, +z forward); not differentiated.
-            faces: (F, 3); both sides of a triangle are seen.
+            faces: (F, 3); both sides of a triangle are visible.
             camera: B cameras of the H x W image (its `camera_from_world` is not applied here).
             height: H, px.
-            width: W, px. Pixel (row, column) looks along the ray through (column + 0.5, row + 0.5).
+            width: W, px. The ray of pixel (row, column) goes through (column + 0.5, row + 0.5).
 
         Returns:
             (B, H, W) index into faces of the nearest hit at a depth of at least `refine.geometry.camera.NEAR_M`, -1

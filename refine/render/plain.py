@@ -1,7 +1,7 @@
-"""The slow, obvious rasteriser in pure torch: the twin every other one is tested against; runs on any device.
+"""The reference rasteriser in pure torch, slow and simple, for any device.
 
-A pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) meets the triangle v0 v1 v2 where  t d = b0 v0 + b1 v1 + b2 v2,  sum
-b = 1:
+A pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) meets the triangle v0 v1 v2 where  t d = b0 v0 + b1 v1 + b2 v2,
+sum b = 1:
 
     e_i = d . (v_j x v_k),  (i, j, k) cyclic;    b_i = e_i / (e0 + e1 + e2);    t = det [v0 v1 v2] / (e0 + e1 + e2)
 
@@ -22,11 +22,11 @@ from refine.geometry.camera import NEAR_M, Camera
 from refine.render import Rasterizer
 
 FLAT = 1e-14
-"""A triangle whose |det| is below this share of |v0| |v1| |v2| has no area or is seen edge on: rounding of doubles
-(1e-16), times 100."""
+"""Least |det| over |v0| |v1| |v2| of a triangle; below, it has no area or is seen edge on: rounding of doubles (1e-16),
+times 100."""
 
 NO_TRIANGLE = torch.iinfo(torch.int64).max
-"""What a pixel holds before a triangle is seen: farther than any depth."""
+"""Key of a pixel without a triangle: farther than any depth."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class PlainRasterizer:
     rectangles."""
 
     max_tests: int = 1 << 20
-    """Triangle-pixel pairs held at once, about 100 bytes each."""
+    """Most triangle-pixel pairs in memory at a time, about 100 bytes each."""
 
     def triangles(
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
-        """Return the triangle each pixel sees (see `Rasterizer`)."""
+        """Return the visible triangle at each pixel (B, H, W), see `Rasterizer`."""
         seen = torch.full((len(vertices), height, width), -1, dtype=torch.int64, device=vertices.device)
         for body in range(len(vertices)):
             focal, center = camera.focal[body].detach().double(), camera.center[body].detach().double()
@@ -68,7 +68,7 @@ class PlainRasterizer:
             high = (pixel.amax((0, 1)).ceil() + 1).clamp(min=0).minimum(limit)
             self._test(nearest, corners[index], index, rays, torch.cat((low, high)).long().tolist())
         for index in self._blocks(cut):
-            # The projection of a triangle that reaches behind the near plane says nothing: it may be seen anywhere.
+            # The projection of a triangle that reaches behind the near plane is no bound: it may be seen anywhere.
             self._test(nearest, corners[index], index, rays, [0, 0, width, height])
         return nearest
 
@@ -78,7 +78,7 @@ class PlainRasterizer:
         return index.split(self.block) if len(index) else ()
 
     def _test(self, nearest: Tensor, corners: Tensor, index: Tensor, rays: Tensor, rectangle: list[int]) -> None:
-        """Lower `nearest` to the smallest key of triangles `index` within a rectangle (left, top, right, bottom) of pixels."""
+        """Lower `nearest` (H, W) to the keys of triangles `index` within a rectangle (left, top, right, bottom) px."""
         left, top, right, bottom = rectangle
         rows = max(1, self.max_tests // (len(index) * max(1, right - left)))
         for row in range(top, bottom if left < right else top, rows):
@@ -87,7 +87,7 @@ class PlainRasterizer:
 
 
 def index_of_key(key: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-    """Return the triangle of keys made by `_keys`: the low 32 bits, which read as a signed number are -1 in `NO_TRIANGLE`."""
+    """Return the triangles of keys (..., any shape): their low 32 bits, signed, -1 of `NO_TRIANGLE`."""
     return key << 32 >> 32
 
 

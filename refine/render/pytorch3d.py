@@ -1,7 +1,7 @@
-"""PyTorch3D's rasteriser behind our protocol, for those who have it installed.
+"""PyTorch3D's rasteriser, where it is installed.
 
-PyTorch3D wants vertices already projected into its own frame, x left, y up, the shorter side of the image from -1 to 1,
-z the depth:
+PyTorch3D takes vertices projected into its own frame, x left, y up, the shorter side of the image from -1 to 1, z the
+depth:
 
     x = (W - 2 u) / min(H, W),    y = (H - 2 v) / min(H, W),    (u, v) the pixel, corner convention
 
@@ -26,7 +26,7 @@ INSTALL = 'pip install --no-build-isolation "git+https://github.com/facebookrese
 """PyTorch3D is not on the package registry; its install guide gives this command (a compiler is needed)."""
 
 AT_CAMERA_M = 1e-9
-"""Depth (m) given to a vertex that lies in the camera's own plane, where nothing can be projected."""
+"""Depth (m) of a vertex that lies in the camera's own plane, where no projection exists."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PyTorch3DRasterizer:
     def triangles(
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
-        """Return the triangle each pixel sees (see `Rasterizer`).
+        """Return the visible triangle at each pixel (B, H, W), see `Rasterizer`.
 
         Raises:
             MissingExtra: PyTorch3D is not installed.
@@ -60,7 +60,7 @@ class PyTorch3DRasterizer:
             image_size=(height, width),
             blur_radius=0.0,
             faces_per_pixel=1,
-            # Binning is for CUDA only, and by default forgets faces where a body is small in the picture.
+            # Binning is for CUDA only, and by default drops faces where a body is small in the picture.
             bin_size=None if vertices.is_cuda else 0,
             max_faces_per_bin=count,
             perspective_correct=True,
@@ -81,7 +81,7 @@ def rasterizer() -> Rasterizer:
 
 
 def _require() -> None:
-    """Complain where PyTorch3D cannot be imported."""
+    """Raise MissingExtra where PyTorch3D cannot be imported."""
     try:
         import pytorch3d.renderer.mesh.rasterize_meshes  # noqa: F401
     except ImportError as absent:

@@ -1,13 +1,14 @@
-"""Fragments from any rasteriser: it names the triangle of each pixel, torch recomputes barycentrics and depth from the vertices.
+"""Fragments from any rasteriser: barycentrics and depth of the triangles it found, with gradients.
 
-For the pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) and its triangle v0 v1 v2, with E1 = v1 - v0, E2 = v2 - v0, q
-= z0 d - v0:
+For the pixel's ray d = ((u - cx) / fx, (v - cy) / fy, 1) and its triangle v0 v1 v2, with E1 = v1 - v0, E2 = v2 - v0,
+q = z0 d - v0:
 
-    p = d x E2;    b1 = q . p / (E1 . p);    b2 = d . (q x E1) / (E1 . p);    b0 = 1 - b1 - b2;    depth = z0 + b1 (z1 - z0) + b2 (z2 - z0)
+    p = d x E2;    b1 = q . p / (E1 . p);    b2 = d . (q x E1) / (E1 . p);    b0 = 1 - b1 - b2
+    depth = z0 + b1 (z1 - z0) + b2 (z2 - z0)
 
-At fixed ids these are smooth functions of vertices and camera, so gradients flow whichever backend found the ids.
-Nothing is divided by a vertex's depth, so a triangle that crosses the camera plane is no special case. (What the ids
-themselves change by, at outlines and where one part hides another, has no gradient here.)
+At fixed ids these are smooth functions of vertices and camera, whichever backend found the ids. There is no division by
+a vertex's depth, so a triangle that crosses the camera plane is no special case. (Changes of the ids, at outlines and
+occlusions, have no gradient.)
 
 Source: Möller and Trumbore, Fast, Minimum Storage Ray/Triangle Intersection, JGT 2(1), 1997, sec. 2, with the ray's
 origin (which may be any of its points) moved from the camera to the depth of v0, so that single precision suffices for
@@ -28,10 +29,10 @@ from refine.geometry.camera import Camera
 from refine.render import Fragments, Rasterizer
 
 DEFAULT = "warp"
-"""The rasteriser used where none is named: the fastest that every installation has."""
+"""The default rasteriser: the fastest that every installation has."""
 
 ENTRY_POINTS = "refine.rasterizers"
-"""The entry-point group in which other packages offer a module with a function `rasterizer() -> Rasterizer`."""
+"""The entry-point group of other packages' modules with a function `rasterizer() -> Rasterizer`."""
 
 
 def rasterize(
@@ -42,13 +43,13 @@ def rasterize(
     height: int,
     width: int,
 ) -> Fragments:
-    """Say what each pixel sees of its body.
+    """Find the visible surface at each pixel.
 
     Args:
         rasterizer: Finds the triangles.
         vertices: (B, V, 3) m, world frame (the camera frame where there is no `camera_from_world`). A body with a
-            vertex or a camera that is not finite is seen nowhere, and the others do not feel it.
-        faces: (F, 3) corners; both sides are seen.
+            vertex or a camera that is not finite is seen nowhere, without an effect on others.
+        faces: (F, 3) corners; both sides are visible.
         camera: B cameras of the H x W image.
         height: H, px.
         width: W, px.
@@ -114,7 +115,7 @@ def fragments_of(
 
 
 def names() -> list[str]:
-    """Return the names of all rasterisers: files of `refine.render` and entry points `refine.rasterizers`, installed or not."""
+    """Return the names of all rasterisers: modules of `refine.render` and entry points, usable here or not."""
     return sorted(_found())
 
 
@@ -122,7 +123,7 @@ def by_name(name: str) -> Rasterizer:
     """Return a rasteriser with its default settings.
 
     Args:
-        name: "plain", "scatter", "warp", "pytorch3d", or one another package offers.
+        name: "plain", "scatter", "warp", "pytorch3d", or another package's.
 
     Raises:
         InputError: There is none of that name.
@@ -136,7 +137,7 @@ def by_name(name: str) -> Rasterizer:
 
 
 def default_rasterizer() -> Rasterizer:
-    """Return the rasteriser used where none is named (`DEFAULT`).
+    """Return the default rasteriser (`DEFAULT`).
 
     Raises:
         MissingExtra: Its package, a dependency of this library, is not installed.
@@ -145,5 +146,5 @@ def default_rasterizer() -> Rasterizer:
 
 
 def _found() -> Mapping[str, ModuleType]:
-    """Return the modules that offer a rasteriser, by name."""
+    """Return the modules with a rasteriser, by name."""
     return modules("refine.render", ENTRY_POINTS, "rasterizer")

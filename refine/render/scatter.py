@@ -1,10 +1,10 @@
-"""A rasteriser of whole tensors: every triangle's rectangle of pixels unrolled, tested at once, the nearest kept by a scattered minimum.
+"""A rasteriser of tensor operations: tests all triangle-pixel pairs at once, and reduces them by a scattered minimum.
 
-    pairs   (triangle t, pixel p)  for p in the rectangle of t's corners        e_i, depth and key of a pair as in `refine.render.plain`
+    pairs   (triangle t, pixel p) for p in the rectangle of t's corners; e_i, depth and key as in `refine.render.plain`
     seen    p <- smallest key of its pairs
 
-Runs on any device torch knows, with a dozen launches whatever the number of bodies: made for GPUs where Warp is not at
-hand, which is faster on a CPU. Computed in double precision, like the plain one.
+Runs on any device of torch, with a dozen launches whatever the number of bodies: for GPUs without Warp, which is faster
+on a CPU. Computed in double precision, like the plain one.
 
 Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4.
 """
@@ -20,7 +20,7 @@ from refine.render import Rasterizer
 from refine.render.plain import FLAT, NO_TRIANGLE, index_of_key
 
 FARTHEST_PX = 1e9
-"""Corners that project farther away are taken for this: what lies beyond fits no integer, and no image is as large."""
+"""Largest coordinate of a projected corner: larger ones fit no integer, and no image is as large."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class ScatterRasterizer:
     """Tests all triangles of all bodies against the pixels of their rectangles."""
 
     max_tests: int = 1 << 23
-    """Triangle-pixel pairs held at once, about 200 bytes each; more are tested one lot after the other."""
+    """Most triangle-pixel pairs in memory at a time, about 200 bytes each; more are tested in chunks."""
 
     def triangles(
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
-        """Return the triangle each pixel sees (see `Rasterizer`)."""
+        """Return the visible triangle at each pixel (B, H, W), see `Rasterizer`."""
         nearest = torch.full((len(vertices) * height * width,), NO_TRIANGLE, dtype=torch.int64, device=vertices.device)
         if nearest.numel() and len(faces):
             points = vertices.detach().double()
@@ -58,7 +58,7 @@ class ScatterRasterizer:
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
-    """N triangles of bodies, the first column and row (N, 2), width (N,) and number of pixels (N,) of each one's rectangle."""
+    """N triangles: body and face (N,), first column and row (N, 2), width and number of pixels (N,) of rectangles."""
 
     body: Tensor
     face: Tensor
@@ -81,7 +81,7 @@ def _rectangles(
     low = (at.amin(2) - 0.5 - 1e-6).ceil().clamp(min=0)
     high = (at.amax(2) - 0.5 + 1e-6).floor().minimum(limit)
     whole, some = seen.all(2), seen.any(2)
-    # The projection of a triangle that reaches behind the near plane says nothing: it may be seen anywhere.
+    # The projection of a triangle that reaches behind the near plane is no bound: it may be seen anywhere.
     cut = (some & ~whole)[..., None]
     low, high = torch.where(cut, 0.0, low), torch.where(cut, limit, high)
     span = (high - low + 1).clamp(min=0).long() * some[..., None]
@@ -91,14 +91,14 @@ def _rectangles(
 
 
 def _lower(nearest: Tensor, part: _Pairs, points: Tensor, faces: Tensor, lens: Tensor, height: int, width: int) -> None:
-    """Lower each pixel's key (B H W,) to the smallest of the given triangles'; it is changed."""
+    """Lower each pixel's key (B H W,) in place to the smallest of the given triangles'."""
     a, b, c = points[part.body[:, None], faces[part.face]].unbind(1)  # (N, 3) each
     edges = torch.stack((b.cross(c, dim=1), c.cross(a, dim=1), a.cross(b, dim=1)), 1)  # (N, 3, 3)
     det = (a * edges[:, 0]).sum(1)
     solid = det.abs() > FLAT * a.norm(dim=1) * b.norm(dim=1) * c.norm(dim=1)
     edges = edges * det.sign()[:, None, None]  # seen from behind all signs are reversed
     focal, center = lens[part.body].split(2, 1)
-    # From slopes to pixels: e_i is linear in the pixel's place too.
+    # From slopes to pixels: e_i is linear in the pixel's coordinates too.
     across, up = edges[..., :2].unbind(2)
     across, up = across / focal[:, :1], up / focal[:, 1:]
     first = part.low + 0.5 - center  # (N, 2) px
@@ -110,10 +110,10 @@ def _lower(nearest: Tensor, part: _Pairs, points: Tensor, faces: Tensor, lens: T
     wide = part.wide[number]
     row = torch.div(step, wide, rounding_mode="floor")
     column = step - row * wide
-    told = plan[number]
-    e = told[:, 0:3] * column[:, None] + told[:, 3:6] * row[:, None] + told[:, 6:9]
+    own = plan[number]
+    e = own[:, 0:3] * column[:, None] + own[:, 3:6] * row[:, None] + own[:, 6:9]
     total = e.sum(1)
-    depth = told[:, 9] / total
+    depth = own[:, 9] / total
     hit = ((e >= 0).all(1) & (total > 0) & (depth >= NEAR_M)).nonzero()[:, 0]
     number, row, column = number[hit], row[hit], column[hit]
     low = part.low[number]

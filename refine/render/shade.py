@@ -1,4 +1,4 @@
-"""From fragments to pictures: colours, light, normals, ids; all differentiable in vertices, colours, textures and light.
+"""Shading of fragments: colours, light, normals and ids, differentiable in vertices, colours, textures and light.
 
     pixel value   sum_i b_i value[faces[triangle, i]]
     lit colour    albedo / pi * E(n),   E(n) = sum_lm A_l L_lm Y_lm(n),   A_0 = pi, A_1 = 2 pi / 3, A_2 = pi / 4
@@ -23,10 +23,10 @@ from refine.render import Fragments
 def interpolate(
     fragments: Fragments, faces: Int[Tensor, "F 3"], values: Float[Tensor, "B V C"]
 ) -> Float[Tensor, "B H W C"]:
-    """Spread values from the corners of triangles over the pixels that see them.
+    """Interpolate values at the corners of triangles to the pixels.
 
     Args:
-        fragments: What each pixel sees.
+        fragments: (B, H, W) the visible surface.
         faces: (F, 3) into values: the body's faces for vertices, its `uv_faces` for texture coordinates.
         values: (B, V, C); for values all bodies share, `values.expand(B, -1, -1)`.
 
@@ -62,12 +62,12 @@ def vertex_normals(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) 
 def pixel_normals(
     fragments: Fragments, faces: Int[Tensor, "F 3"], vertices: Float[Tensor, "B V 3"]
 ) -> Float[Tensor, "B H W 3"]:
-    """Return the smooth surface normal each pixel sees.
+    """Return the smooth surface normal at each pixel.
 
     Args:
-        fragments: What each pixel sees.
+        fragments: (B, H, W) the visible surface.
         faces: (F, 3), counter-clockwise seen from outside.
-        vertices: (B, V, 3) m; in the camera frame, a normal with negative z looks at the camera.
+        vertices: (B, V, 3) m; in the camera frame, a normal with negative z faces the camera.
 
     Returns:
         (B, H, W, 3) unit vectors outwards, in the frame of vertices; zeros on the background.
@@ -76,7 +76,7 @@ def pixel_normals(
 
 
 def sample_texture(texture: Float[Tensor, "B Y X C"], uv: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W C"]:
-    """Look colours up in a picture, bilinearly.
+    """Sample a texture bilinearly.
 
     Args:
         texture: (B, Y, X, C), channels last; `texture.expand(B, -1, -1, -1)` where bodies share one.
@@ -99,7 +99,7 @@ def texture_colors(
     """Return the texture's colour at each pixel.
 
     Args:
-        fragments: What each pixel sees.
+        fragments: (B, H, W) the visible surface.
         uv: (T, 2), see `SkinnedBody.uv`.
         uv_faces: (F, 3) into uv, one row a face of the body.
         texture: (B, Y, X, C).
@@ -119,13 +119,13 @@ def texture_colors(
 
 
 def harmonics(direction: Float[Tensor, "*N 3"]) -> Float[Tensor, "*N 9"]:
-    """Return the nine real spherical harmonics Y_lm of unit directions: (0,0), (1,-1), (1,0), (1,1), (2,-2), (2,-1), (2,0), (2,1), (2,2).
+    """Return the nine real spherical harmonics Y_lm, l <= 2, of unit directions.
 
     Args:
         direction: (..., 3) unit vectors.
 
     Returns:
-        (..., 9), unitless.
+        (..., 9), unitless, by l, then m from -l to l.
     """
     x, y, z = direction.unbind(-1)
     y_00 = math.sqrt(1 / (4 * math.pi))
@@ -172,14 +172,14 @@ def lit(
 
 
 def vertex_ids(fragments: Fragments, faces: Int[Tensor, "F 3"]) -> Int[Tensor, "B H W"]:
-    """Return the corner each pixel is nearest to in barycentrics, -1 on the background; `vertex_parts[ids]` are its body parts.
+    """Return the corner nearest to each pixel in barycentrics.
 
     Args:
-        fragments: What each pixel sees.
+        fragments: (B, H, W) the visible surface.
         faces: (F, 3).
 
     Returns:
-        (B, H, W) index into vertices, -1 on the background.
+        (B, H, W) index into vertices, -1 on the background; `vertex_parts[ids]` are body parts.
     """
     seen = fragments.triangle >= 0
     if not len(faces):
@@ -195,11 +195,11 @@ def compose(
     background: Float[Tensor, "I H W C"],
     image_index: Int[Tensor, "B"] | None = None,
 ) -> Float[Tensor, "I H W C"]:
-    """Lay bodies over backgrounds, the nearer ones in front.
+    """Composite bodies over backgrounds, the nearer ones in front.
 
     Args:
-        color: (B, H, W, C) what each body shows.
-        depth: (B, H, W) m, infinite where the background is seen (`Fragments.depth`).
+        color: (B, H, W, C) each body's colours.
+        depth: (B, H, W) m, infinite on the background (`Fragments.depth`).
         background: (I, H, W, C).
         image_index: (B,) the background each body belongs to; None: one each, in order.
 
@@ -225,6 +225,6 @@ def compose(
 
 
 def _unit(vector: Tensor) -> Tensor:
-    """Return vectors (..., 3) at length one; zero stays zero, with a zero gradient."""
+    """Return vectors (..., 3) of length one; zero for zero, with a zero gradient."""
     square = (vector * vector).sum(-1, keepdim=True)
     return torch.where(square > 0, vector, 0) * torch.where(square > 0, square, 1).rsqrt()

@@ -1,10 +1,9 @@
-"""A view: what the photo and the estimate look like through a square crop around each body.
+"""A view: a square crop of the photo around each body, with the body rendered into it.
 
-crop <- square around the body's projected vertices, cut to the photo, on a grid;  fragments <- the body, rasterised
-with the crop's camera
+    crop       <- square around the body's projected vertices, cut to the photo, on a grid
+    fragments  <- the body, rasterised with the crop's camera
 
-A body that has moved a little is looked at through the crop it had, so that what was found out about the photo there
-still holds.
+A body that has moved a little keeps its crop, so that features of the photo there stay valid.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
 
 ROOM = 1.25
-"""A body that would fit a crop smaller by this factor gets a new one."""
+"""Largest side of a kept crop over that of a new one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +32,11 @@ class View:
     """B crops of photos with the bodies rendered into them.
 
     Attributes:
-        estimate: The bodies as they were rendered.
-        crop: Where the crops lie in their photos.
-        camera: (B) the crops' cameras.
+        estimate: The bodies that were rendered.
+        crop: The crops' maps from their photos.
+        camera: The crops' B cameras.
         vertices: (B, V, 3) m, camera frame.
-        fragments: (B, S, S) what each pixel of the crops sees.
+        fragments: (B, S, S) the visible surface at each pixel of the crops.
         photos: I photos, (H, W, 3) RGB.
     """
 
@@ -49,11 +48,11 @@ class View:
     photos: tuple[UInt8[np.ndarray, "_ _ 3"], ...]
 
     def pixels(self) -> UInt8[np.ndarray, "B S S 3"]:
-        """Cut the crops out of the photos: (B, S, S, 3) RGB, black outside."""
+        """Return the crops' pixels (B, S, S, 3) RGB, black outside the photos."""
         return sample_opencv(self.photos, self.crop)
 
     def moved_px(self, state: State) -> Float[torch.Tensor, "B"]:
-        """Return how far the joint that moved farthest is from where it was when the view was rendered.
+        """Return the largest displacement of a joint since the view was rendered.
 
         Args:
             state: The same bodies, moved.
@@ -81,13 +80,16 @@ def render_view(
     Args:
         photos: I photos, indexed by `estimate.image_index`.
         estimate: B bodies and cameras.
-        rasterizer: What finds the visible triangles; None: the fastest one installed.
+        rasterizer: Finds the visible triangles; None: the fastest one installed.
         crop_px: Side of the crops, px.
-        before: An earlier view of the same bodies: who still lies inside its crop there, and fills it (`ROOM`), keeps
+        before: An earlier view of the same bodies: a body that still lies inside its crop and fills it (`ROOM`) keeps
             it.
 
     Returns:
         The view. A body behind the camera has an empty rendering.
+
+    Raises:
+        InputError: `before` is of other bodies or of crops of another side.
     """
     vertices = estimate.vertices.detach()
     seen = vertices[..., 2] > NEAR_M
@@ -104,7 +106,7 @@ def render_view(
 
 
 def _kept(before: Crop, wanted: Crop) -> Crop:
-    """Return the crops of before where they serve as well as those that are wanted.
+    """Return the crops of an earlier view where they fit, the wanted ones elsewhere.
 
     Raises:
         InputError: They are of other bodies or of another side.

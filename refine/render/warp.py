@@ -1,9 +1,9 @@
 """The fast rasteriser: one NVIDIA Warp kernel for CPU and CUDA, one thread a triangle.
 
-Each thread walks the pixels of its triangle's bounding box and keeps the nearest hit by an atomic minimum on (depth,
-index) packed in 64 bits. The edge functions are those of `refine.render.plain`; of a triangle that crosses the near
-plane, the box is taken around the part in front of it. Compiled on first use into Warp's kernel cache, once a machine
-and device.
+Each thread loops over the pixels of its triangle's bounding box and keeps the nearest hit by an atomic minimum on
+(depth, index) packed in 64 bits. The edge functions are those of `refine.render.plain`; of a triangle that crosses the
+near plane, the box is taken around the part in front of it. Compiled on first use into Warp's kernel cache, once a
+machine and device.
 
 Source: Olano and Greer, Triangle Scan Conversion using 2D Homogeneous Coordinates, Graphics Hardware 1997, sec. 3-4;
 depth and index in one atomic as in Schütz, Kerbl and Wimmer, Software Rasterization of 2 Billion Points in Real Time,
@@ -43,10 +43,10 @@ class WarpRasterizer:
     def triangles(
         self, vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"], camera: Camera, height: int, width: int
     ) -> Int[Tensor, "B H W"]:
-        """Return the triangle each pixel sees (see `Rasterizer`).
+        """Return the visible triangle at each pixel (B, H, W), see `Rasterizer`.
 
         Raises:
-            InputError: The vertices live on a device Warp does not know.
+            InputError: Warp does not support the vertices' device.
             MissingExtra: Warp is not installed.
         """
         device = vertices.device
@@ -79,7 +79,7 @@ def rasterizer() -> Rasterizer:
 
 
 def _launch(points: Tensor, faces: Tensor, lens: Tensor, nearest: Tensor) -> None:
-    """Lower `nearest` (B, H, W) to the smallest key seen; no tensor is copied."""
+    """Lower `nearest` (B, H, W) in place to the smallest key at each pixel."""
     kernel = _kernel()
     import warp as wp
 
@@ -97,7 +97,7 @@ def _launch(points: Tensor, faces: Tensor, lens: Tensor, nearest: Tensor) -> Non
 
 @contextmanager
 def _standard_error_closed() -> Iterator[None]:
-    """Drop what native code writes to file 2: on a machine without an NVIDIA driver Warp warns there, and cannot be asked not to."""
+    """Discard standard error at file 2, where Warp's native code warns on a machine without an NVIDIA driver."""
     try:
         kept = os.dup(2)
     except OSError:  # the process has no standard error
@@ -114,7 +114,7 @@ def _standard_error_closed() -> Iterator[None]:
 
 
 def _init_with_a_cache(wp: Any) -> None:
-    """Initialise Warp; where it cannot keep its kernels (a container without a home that can be written to), in a temporary folder."""
+    """Initialise Warp, with its kernel cache in a temporary folder where its own cannot be written (a container)."""
     refused = None
     try:
         with _standard_error_closed():
@@ -123,10 +123,11 @@ def _init_with_a_cache(wp: Any) -> None:
             return
     except OSError as error:
         refused = error.strerror or str(error)
-    folder = tempfile.mkdtemp(prefix="refine-kernels-")  # of this user alone: what lies in it is run
+    folder = tempfile.mkdtemp(prefix="refine-kernels-")  # writable by this user only: its files are executed
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     LOGGER.warning(
-        "Warp's kernels cannot be kept (%s): they are compiled anew each time. Set WARP_CACHE_PATH to a folder that can be written to.",
+        "Warp's kernels cannot be kept (%s): they are compiled anew each time. "
+        "Set WARP_CACHE_PATH to a folder that can be written to.",
         refused,
     )
     wp.config.kernel_cache_dir = folder
@@ -135,7 +136,7 @@ def _init_with_a_cache(wp: Any) -> None:
 
 
 @cache
-@no_type_check  # inside a kernel Python is another language, with types of its own
+@no_type_check  # kernels are Warp's language, with its own types
 def _kernel() -> "wp.Kernel":
     """Build the kernel; its source is compiled at the first launch on a device."""
     try:
@@ -143,7 +144,7 @@ def _kernel() -> "wp.Kernel":
     except ImportError as absent:
         raise MissingExtra("warp", "to rasterise quickly", "pip install warp-lang") from absent
 
-    # Warp greets and reports compilations on standard output, which belongs to the caller's data.
+    # Warp reports compilations on standard output, which is for the caller's data.
     if hasattr(wp, "LOG_WARNING"):
         wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)
     else:
@@ -165,7 +166,7 @@ def _kernel() -> "wp.Kernel":
 
     @wp.func
     def box_of_edge(box: wp.vec4d, p: wp.vec3d, q: wp.vec3d, lens: wp.vec4d) -> wp.vec4d:
-        """Widen a box (left, top, right, bottom) by the part of the edge p q that lies before the near plane."""
+        """Extend a box (left, top, right, bottom) by the part of the edge p q beyond the near plane."""
         if p[2] >= near:
             at = pixel(p, lens)
             box = wp.vec4d(wp.min(box[0], at[0]), wp.min(box[1], at[1]), wp.max(box[2], at[0]), wp.max(box[3], at[1]))

@@ -1,4 +1,4 @@
-"""What a term of the cost is: a whitened residual, its Jacobian and a robust kernel.
+"""The interface of the cost's terms: a whitened residual, its Jacobian and a robust kernel.
 
     cost = ½ Σ_n ρ(‖residual_n‖²) + constant,     ρ(s) ~ s near zero
 
@@ -36,7 +36,7 @@ def check_scale(scale: float) -> None:
     """Refuse a kernel's scale that is not above zero.
 
     Raises:
-        InputError: It is not.
+        InputError: The scale is not above zero.
     """
     if not scale > 0:
         raise InputError("kernel.scale", "a number above zero, in standard deviations", f"{scale:g}")
@@ -44,7 +44,7 @@ def check_scale(scale: float) -> None:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """No robustness: ρ(s) = s."""
+    """The squared error: ρ(s) = s."""
 
     def rho(self, squared: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return s."""
@@ -57,10 +57,16 @@ class LeastSquares:
 
 @dataclass(frozen=True)
 class Huber:
-    """Quadratic up to `scale`, linear beyond: ρ(s) = s, or 2 scale √s - scale². Source: Huber, Ann. Math. Stat. 35(1), 1964."""
+    """Huber's kernel, quadratic up to `scale`, linear beyond: ρ(s) = s, or 2 scale √s - scale².
+
+    Source: Huber, Ann. Math. Stat. 35(1), 1964.
+
+    Raises:
+        InputError: The scale is not above zero.
+    """
 
     scale: float = 1.345
-    """In standard deviations (1.345: 95 % efficiency on Gaussian residuals)."""
+    """Standard deviations (1.345: 95 % efficiency on Gaussian residuals)."""
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -77,10 +83,16 @@ class Huber:
 
 @dataclass(frozen=True)
 class GemanMcClure:
-    """A residual far beyond `scale` stops pulling: ρ(s) = scale² s / (scale² + s). Source: Geman and McClure, 1987; SMPLify eq. 2."""
+    """Geman and McClure's kernel, whose weight vanishes far beyond `scale`: ρ(s) = scale² s / (scale² + s).
+
+    Source: Geman and McClure, 1987; SMPLify eq. 2.
+
+    Raises:
+        InputError: The scale is not above zero.
+    """
 
     scale: float = 3.0
-    """In standard deviations."""
+    """Standard deviations."""
 
     def __post_init__(self) -> None:
         check_scale(self.scale)
@@ -103,8 +115,8 @@ class Linearization:
         jacobian: (B, N, D, P), per unit step of the unknowns.
         kernel: The term's robust kernel.
         constant: (B,) added to the cost, or None (a mixture's component constant).
-        share: (B, N) root of how much of an independent observation each row is, already in residual and Jacobian; the
-            kernel judges the row as if it were whole: share² ρ(‖residual‖² / share²). None: all rows are whole.
+        share: (B, N) root of the share of an independent observation that each row is, already in residual and
+            Jacobian; the row's cost is share² ρ(‖residual‖² / share²). None: all rows are whole observations.
     """
 
     residual: Float[Tensor, "B N D"]
@@ -116,7 +128,7 @@ class Linearization:
 
 @runtime_checkable
 class RelativePrior(Protocol):
-    """A prior around the estimate, whose width is how wrong the estimate may be."""
+    """A prior around the estimate, of the width of the estimate's error."""
 
     def scaled(self, scale: Float[Tensor, "B"]) -> "Term":
         """Return the prior with its standard deviations multiplied by a number (B,) above zero for each body."""
@@ -133,20 +145,20 @@ class AnalyticTerm(Protocol):
         Args:
             state: B bodies and cameras.
             posed: The same bodies, posed.
-            unknowns: The columns. Where one does not exist for a body (`unknowns.free`) its Jacobian is not used,
-                whatever it says; a row that speaks of such a column alone should have no residual.
+            unknowns: The columns. Where one does not exist for a body (`unknowns.free`) its Jacobian is ignored; a row
+                that depends on such columns only should have no residual.
         """
         ...
 
 
 @runtime_checkable
 class ResidualTerm(Protocol):
-    """A term without a Jacobian of its own: forward-mode differentiation gives it one (`refine.solve.autodiff`)."""
+    """A term without a Jacobian, differentiated by forward mode (`refine.solve.autodiff`)."""
 
     kernel: Kernel
 
     def residual(self, state: State, posed: PosedBody) -> Float[Tensor, "B N D"]:
-        """Return the residual (B, N, D), in standard deviations; row b, a differentiable function of body b alone.
+        """Return the residual (B, N, D), in standard deviations; row b is a differentiable function of body b only.
 
         Args:
             state: B bodies and cameras.
@@ -156,15 +168,15 @@ class ResidualTerm(Protocol):
 
 
 Term = AnalyticTerm | ResidualTerm
-"""One source of evidence or one prior. Its tensors have the batch axis of the state it is given."""
+"""One source of evidence or one prior. Its tensors have the state's batch axis."""
 
 
 def name_of(term: Term) -> str:
-    """Return what a term is called in tables: its class, or what a wrapper says."""
+    """Return a term's name in tables: its `name`, or that of its class."""
     name = getattr(term, "name", None)
     return name if isinstance(name, str) else type(term).__name__
 
 
 def is_correlated(term: Term) -> bool:
-    """Say whether a term's rows are shares of independent observations, as a network's pixels are: its own word (`correlated`), else no."""
+    """Return whether a term's rows are correlated, shares of fewer independent observations (its `correlated`)."""
     return bool(getattr(term, "correlated", False))

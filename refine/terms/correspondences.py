@@ -1,4 +1,4 @@
-"""Correspondences: sampled points of the surface and where the photo says they are (`refine.dense.correspondence` takes them)."""
+"""Correspondences: sampled surface points and their targets in the photo (see `refine.dense.correspondence`)."""
 
 from dataclasses import dataclass, field
 
@@ -17,11 +17,10 @@ class Correspondences:
         triangle: (B, N) index into the body's faces.
         barycentric: (B, N, 3) weights of its corners.
         target: (B, N, 2) px of the photo; finite everywhere (zero where there is no information).
-        sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero silences a match.
-        share: (B, N) root of how much of an independent observation each match is, already in `sqrt_information`: a
-            robust kernel judges the match by what it says itself, not by its share. None: each is one.
-        person: (B,) how likely the photo shows the person where the surface is said to be seen, 0..1, a mean over
-            pixels; NaN: not known.
+        sqrt_information: (B, N, 2, 2) 1/px, lower triangular, non-negative diagonal; zero: the match is silent.
+        share: (B, N) root of the share of an independent observation that each match is, already in
+            `sqrt_information`; a robust kernel is applied to the whole observation. None: each is one.
+        person: (B,) probability that the photo shows the person, a mean over visible pixels; NaN: not known.
 
     Raises:
         InputError: The parts disagree on the number of bodies or matches.
@@ -47,7 +46,7 @@ class Correspondences:
             check_positive("matches.share", self.share, "unitless")
 
     def on(self, body: SkinnedBody) -> SurfacePoints:
-        """Return the matches' points on a body, gathered at the first call and remembered: a solver asks at every step."""
+        """Return the matches' points on a body, gathered at the first call and cached for the next ones."""
         if not self._gathered or self._gathered[0][0] is not body:
             self._gathered[:] = [(body, surface_points(body, self.triangle, self.barycentric))]
         return self._gathered[0][1]

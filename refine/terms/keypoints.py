@@ -1,14 +1,14 @@
-"""Keypoints: where a 2D detector says named points lie, against where the body puts them.
+"""Keypoint term: residuals of projected keypoints against 2D detections.
 
     residual[b, k] = (project(keypoint[b, k]) - target[b, k]) / sigma_px[b, k]
     sigma_px       = s max(sigma_floor, k sigma_OKS) / g(confidence),   s = √(area of the person's box)
 
 No information: confidence zero, or closer to the image's border than 2 % of its width or height, where detectors put
-the joints of people who are cut off.
+the joints of truncated people.
 
 Source: COCO keypoint evaluation (per-joint constants of the object keypoint similarity, cocodataset.org); ViTPose and
-OpenPose report confidences g is applied to; SPIN and CamSMPLify drop hips and neck (their definition differs between
-detectors and bodies), here their sigma is doubled.
+OpenPose report the confidences of g; SPIN and CamSMPLify drop hips and neck (their definition differs between detectors
+and bodies), here their sigma is doubled.
 """
 
 from dataclasses import dataclass
@@ -34,10 +34,10 @@ OKS_SIGMA = {
 COCO-WholeBody."""
 
 SMALL_PART_SIGMA = 0.035
-"""For face, hand and other points without a constant of their own (COCO-WholeBody: 0.01-0.045 on hands and face)."""
+"""The same of face, hand and other points without a constant of their own (COCO-WholeBody: 0.01-0.045)."""
 
 LOOSE_PARTS = ("hip", "neck", "midhip", "pelvis")
-"""Points whose place differs between detectors and bodies."""
+"""Points whose definition differs between detectors and bodies."""
 
 
 SMALL_PARTS = ("face", "left_hand", "right_hand")
@@ -45,7 +45,7 @@ FINGERS = ("thumb", "index", "middle", "ring", "pinky", "hand")
 
 
 def _small_part(name: str) -> str:
-    """Return which face or hand a point belongs to, "" for the body's own."""
+    """Return the face or hand of a point, "" for the body's own."""
     if any(finger in name for finger in FINGERS):
         return "left_hand" if "left" in name else "right_hand"
     return "face" if "face" in name or "pupil" in name else ""
@@ -53,28 +53,31 @@ def _small_part(name: str) -> str:
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """How a detector errs."""
+    """Error model of a keypoint detector.
+
+    Raises:
+        InputError: A number is out of range.
+    """
 
     oks_share: float = 0.25
-    """k: detectors' error in units of the annotators' spread, which includes clothing and definition. PCK@0.05 of 90 %
-    and more on visible joints means 0.02 of the box a coordinate, a quarter of the OKS constant of shoulders and
-    hips."""
+    """k: detectors' error over the annotators' spread, which includes clothing and definition. PCK@0.05 of at least
+    90 % on visible joints means 0.02 of the box a coordinate, a quarter of the OKS constant of shoulders and hips."""
 
     sigma_floor: float = 0.008
-    """Least sigma over √(box area): a 64-bin heatmap's pixel over the box, half of it."""
+    """Least sigma over √(box area): half a pixel of a 64-bin heatmap over the box."""
 
     loose_factor: float = 2.0
-    """Hips and neck: twice the sigma."""
+    """Factor of the sigma of hips and neck."""
 
     border_share: float = 0.02
     """Points within this share of the image's width or height from its border carry no information."""
 
     part_points: float = 3.0
-    """The points of one face or one hand come from one small image region and err together: all of them count as this
-    many independent ones (position, size and turn of the part). Without, 68 face points outvote an arm."""
+    """Independent points that all of one face or one hand count as: they come from one small image region and their
+    errors are correlated (position, size and turn of the part). Otherwise 68 face points outweigh an arm."""
 
     least_confidence: float = 0.3
-    """Below, a detection carries no information (MMPose draws none below its default `kpt_thr` of 0.3)."""
+    """Least confidence of a detection with information (MMPose draws none below its default `kpt_thr` of 0.3)."""
 
     def __post_init__(self) -> None:
         positive = min(self.oks_share, self.sigma_floor, self.loose_factor, self.part_points) > 0
@@ -123,12 +126,12 @@ class DetectorNoise:
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """Pulls named points of the body onto their detections.
+    """The term of named points of the body and their detections.
 
     Attributes:
         points: K named points of the body.
         target: (B, K, 2) px of the photo, finite (zero where there is no information).
-        sqrt_information: (B, K, 2, 2) 1/px; zero silences a point.
+        sqrt_information: (B, K, 2, 2) 1/px; zero: the point is silent.
 
     Raises:
         InputError: Shapes disagree, or a target or information is not finite.
@@ -138,7 +141,7 @@ class Keypoints:
     target: Float[Tensor, "B K 2"]
     sqrt_information: Float[Tensor, "B K 2 2"]
     kernel: Kernel = GemanMcClure(scale=10.0)
-    """In standard deviations; SMPLify's 100 px on a 224-px crop is wider still. A swapped limb lies 20 sigmas and more
+    """Scale in standard deviations; SMPLify's 100 px on a 224-px crop is wider. A swapped limb lies 20 sigmas and more
     away."""
 
     def __post_init__(self) -> None:
@@ -167,7 +170,7 @@ def keypoints_from_sigma(
 
     Args:
         points: K named points of the body.
-        pixels: (B, K, 2) px of the photo; anything, NaN included, where sigma is infinite.
+        pixels: (B, K, 2) px of the photo; any value, NaN included, where sigma is infinite.
         sigma_px: (B, K) px; infinite: no information.
 
     Returns:
@@ -218,7 +221,7 @@ def keypoints_from_detections(
     pixels = pixels.masked_fill(~seen[..., None], 0.0)
     check_finite("keypoint pixels", pixels, "Give confidence 0 to points the detector lacks.")
     extent = camera.size.flip(-1)[:, None]
-    # Of hands and face only what was seen: the box is the same whether the set has room for them or not.
+    # Hands and face enter by their detections only, so that the box does not depend on whether the set has them.
     own = torch.arange(len(points.names), device=pixels.device) < own_points(points.names)
     inside = torch.where(own[:, None], projected, projected[:, :1])
     both = torch.cat((inside, torch.where(seen[..., None], pixels, inside)), 1)

@@ -1,4 +1,4 @@
-"""Points3D: where another source says named points lie in space, against where the body puts them.
+"""3D keypoint term: residuals of keypoints against measured positions in space.
 
 residual[b, k] = (keypoint[b, k] - target[b, k]) / sigma_m[b, k]
 """
@@ -16,7 +16,7 @@ from refine.terms import Huber, Kernel, Linearization
 
 @dataclass(frozen=True, eq=False)
 class Points3D:
-    """Pulls named points of the body to positions in space (triangulated or lifted keypoints, a depth sensor, a marker).
+    """The term of named points of the body and their positions by triangulation, lifting, depth sensors or markers.
 
     Attributes:
         points: K named points of the body.
@@ -31,7 +31,7 @@ class Points3D:
     target: Float[Tensor, "B K 3"]
     sigma_m: Float[Tensor, "B K"]
     kernel: Kernel = Huber(scale=3.0)
-    """Quadratic up to 3 sigmas: a wrong point then pulls with bounded force."""
+    """Quadratic up to 3 sigmas, with a bounded gradient beyond, so that a wrong point has a bounded effect."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("points3d.target", self.target, "B K 3", K=len(self.points.names))

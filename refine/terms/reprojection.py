@@ -1,6 +1,6 @@
-"""Reprojection: where the image says a surface point lies, against where the body puts it.
+"""Reprojection term: residuals of projected surface points against their targets in the photo.
 
-For match n of body b, whitened by the 2x2 square root of the information the image gives:
+For match n of body b, whitened by the 2x2 square root of the target's information:
 
     residual[b, n] = sqrt_information[b, n] @ (project(point[b, n]) - target[b, n])
 
@@ -19,21 +19,20 @@ from refine.terms.whiten import product
 
 @dataclass(frozen=True)
 class Reprojection:
-    """Pulls surface points onto their targets in the photo.
+    """The term of surface points and their targets in the photo.
 
     Attributes:
-        matches: N surface points per body, their targets (B, N, 2) in px and the square root of
-            the targets' information (B, N, 2, 2) in 1/px. Zero information: the match is silent.
+        matches: N surface points per body, their targets (B, N, 2) px and the square root of the targets' information
+            (B, N, 2, 2) 1/px. Zero information: the match is silent.
     """
 
     matches: Correspondences
     kernel: Kernel = GemanMcClure(scale=10.0)
-    """Where a residual stops pulling, in standard deviations. Wide on purpose: the estimate itself starts several
-    sigmas off."""
+    """Scale in standard deviations. Wide, since the estimate itself starts several sigmas off."""
 
     @property
     def correlated(self) -> bool:
-        """Whether the matches are shares of independent observations: then their number says nothing about their noise."""
+        """Whether the matches are shares of fewer independent observations."""
         return self.matches.share is not None
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:

@@ -1,8 +1,8 @@
-"""Surface3D: where another surface lies in space, against where the body puts points of its own.
+"""3D surface term: residuals of surface points against another surface in space.
 
     residual[b, n] = sqrt_information[b, n] @ (point[b, n] - target[b, n])
 
-One row along the normal (D = 1) lets a point slide along the other surface, three rows (D = 3) hold it.
+One row along the normal (D = 1) is the distance from a plane, three rows (D = 3) that from a point.
 
 Source: Chen and Medioni, Object modelling by registration of multiple range images, Image and Vision Computing 10(3),
 1992 (point to plane).
@@ -21,7 +21,7 @@ from refine.terms import GemanMcClure, Kernel, Linearization
 
 @dataclass(frozen=True, eq=False)
 class Surface3D:
-    """Pulls surface points to positions in space, or to planes there.
+    """The term of surface points and their targets in space, points or planes.
 
     Attributes:
         points: N surface points of each body, gathered (`refine.body.surface_points`).
@@ -36,8 +36,7 @@ class Surface3D:
     target: Float[Tensor, "B N 3"]
     sqrt_information: Float[Tensor, "B N D 3"]
     kernel: Kernel = GemanMcClure(scale=3.0)
-    """Where a point stops pulling, in standard deviations: what has no counterpart (hair, a thumb elsewhere) must not
-    bend the body."""
+    """Scale in standard deviations: points without a counterpart (hair, a thumb elsewhere) must not bend the body."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("surface3d.target", self.target, "B N 3")

@@ -1,8 +1,8 @@
-"""Whitening: what is known in pixels, times the 2x2 square root of its information, gives residuals in standard deviations.
+"""Whitening: multiplies pixels by the 2x2 square root of their information, for residuals in standard deviations.
 
     residual = W offset,    jacobian = W offset_by_step
 
-The products are written out: a batch of thousands of 2x2 products is several times slower as a batched matrix product.
+The products are written out: thousands of 2x2 products are several times slower as a batched matrix product.
 """
 
 import torch
@@ -24,7 +24,7 @@ def product(left: Float[Tensor, "B N 2 2"], right: Float[Tensor, "B N 2 C"]) -> 
 
 
 def isotropic(sigma: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 2 2"]:
-    """Return the square root of information of an isotropic sigma; an infinite sigma gives zero information.
+    """Return the square root of information of an isotropic sigma; zero for an infinite sigma.
 
     Args:
         sigma: (...) px, above zero.

@@ -1,4 +1,4 @@
-"""Textures: a person's own, baked from photos onto the atlas of a body."""
+"""People's textures, baked from photos onto the UV atlas of a body."""
 
 from refine.texture.texture import Fill, Texture, concatenate
 

@@ -1,10 +1,10 @@
-"""The UV atlas: which place of the body's surface each texel of a texture map is, and which texel lies opposite.
+"""The UV atlas: the surface point of each texel of a texture map, and its mirrored texel.
 
     texel (row, column)  ->  triangle and barycentrics of  uv = ((column + ½) / W, (row + ½) / H)
     mirror(texel)         =  the texel whose rest point is nearest to (-x, y, z)
 
-Texels just outside the charts (the gutter) stand for the nearest texel inside, so that a bilinear look-up at a chart's
-rim never meets a texel that belongs to nothing.
+Texels just outside the charts (the gutter) repeat the nearest texel inside, so that bilinear sampling at a chart's rim
+uses valid texels only.
 
 Source: Piponi and Borshukov, Seamless Texture Mapping of Subdivision Surfaces by Model Pelting and Texture Blending,
 SIGGRAPH 2000, sec. 4 (texels as surface points); the rest-pose body is symmetric about x = 0.
@@ -26,31 +26,31 @@ from refine.render import Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
 
 GUTTER = 2
-"""Width of the gutter, texels: a bilinear look-up reaches one, a texture shown at half its size two."""
+"""Width of the gutter, texels: bilinear sampling reaches one, of a texture shown at half its size two."""
 
 SMALLEST, LARGEST = 8, 8192
-"""Sides of a texture map, texels."""
+"""Least and largest side of a texture map, texels."""
 
 MIRROR_M = 0.02
-"""No texel has an opposite farther than this from where it should be, m: several texels of a 256 map, less than a
-finger's girth."""
+"""Largest distance of a mirrored texel from the mirrored point, m: several texels of a 256 map, less than a finger's
+girth."""
 
 _LAYOUTS: "WeakTensorKeyDictionary" = WeakTensorKeyDictionary()
-"""Fingerprints by `uv_faces` and then `uv`, so that a layout is read off its device once; a body's tensors are never
+"""Fingerprints by `uv_faces` and then `uv`, so that a layout is copied from its device once; a body's tensors are never
 changed in place."""
 
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Where T texels of an H x W map lie on a body.
+    """The surface points of T texels of an H x W map.
 
     Attributes:
         body: The model.
         height: H, texels.
         width: W, texels.
         index: (T,) row * W + column of each texel that is used, ascending; the gutter's come last.
-        source: (T,) position in `index` of the texel whose place it stands for: itself, or for the gutter the nearest
-            one inside.
+        source: (T,) position in `index` of the texel whose surface point it has: itself, of the gutter the nearest one
+            inside.
         triangle: (T,) index into faces.
         barycentric: (T, 3) weights of its corners.
         layout: Fingerprint of the body's UV layout.
@@ -67,12 +67,12 @@ class Atlas:
 
     @cached_property
     def inside(self) -> int:
-        """Number of texels inside the charts: the first ones of `index`."""
+        """Number of texels inside the charts, the first ones of `index`."""
         return int((self.source == torch.arange(len(self.source), device=self.source.device)).sum())
 
     @cached_property
     def corners(self) -> Int[Tensor, "T 3"]:
-        """(T, 3) the vertices each texel lies between."""
+        """(T, 3) the vertices of each texel's triangle."""
         return self.body.faces[self.triangle]
 
     @cached_property
@@ -83,7 +83,7 @@ class Atlas:
 
     @cached_property
     def mirror(self) -> Int[Tensor, "T"]:
-        """(T,) position in `index` of the opposite texel, -1 where there is none within `MIRROR_M`. Found on the CPU, once."""
+        """(T,) position in `index` of the mirrored texel, -1 where there is none within `MIRROR_M`; computed once."""
         from scipy.spatial import KDTree
 
         corners = self.body.template[self.corners[: self.inside]].double()
@@ -103,15 +103,15 @@ class Atlas:
 
 
 def uv_atlas(body: SkinnedBody, size: tuple[int, int] = (512, 512), rasterizer: Rasterizer | None = None) -> Atlas:
-    """Lay the body's UV charts out on a grid of texels.
+    """Rasterise the body's UV charts into a grid of texels.
 
     Args:
         body: A model with texture coordinates.
         size: (height, width) of the map, texels. 512 x 512 are 3.3 mm a texel on the built-in body, 1.8 mm on its head.
-        rasterizer: What finds the triangle of each texel; None: the fastest one installed.
+        rasterizer: Finds the triangle of each texel; None: the fastest one installed.
 
     Returns:
-        The atlas, on the body's device. Make it once and keep it.
+        The atlas, on the body's device, to be computed once.
 
     Raises:
         InputError: The body has no texture coordinates, or the map is smaller than 8 or larger than 8192 texels.
@@ -144,7 +144,7 @@ def uv_atlas(body: SkinnedBody, size: tuple[int, int] = (512, 512), rasterizer: 
 
 
 def uv_layout(body: SkinnedBody) -> str:
-    """Return the fingerprint of a body's UV layout: the same for every device and floating-point type of at least single precision.
+    """Return the fingerprint of a body's UV layout, equal for all devices and types of at least single precision.
 
     Raises:
         InputError: The body has no texture coordinates.
@@ -168,7 +168,7 @@ def uv_layout(body: SkinnedBody) -> str:
 
 
 def _grown(position: Int[Tensor, "H W"]) -> Int[Tensor, "H W"]:
-    """Give empty places (-1) the number of a neighbour, ring by ring; of several neighbours the largest number wins, on every device."""
+    """Fill empty texels (-1) with their largest neighbour, ring by ring, equally on every device."""
     for _ in range(GUTTER):
         # Maximum over the four neighbours first, then the corners: the nearer ones are preferred.
         padded = torch.nn.functional.pad(position, (1, 1, 1, 1), value=-1)

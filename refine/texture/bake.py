@@ -1,14 +1,16 @@
-"""Baking: texture maps from photos of people whose bodies are known, roughly.
+"""Bakes texture maps from photos of people whose bodies are estimated.
 
     trust(texel, frame) = visible * cosine * rim * given * detail² cosine² / (detail² cosine² + blur²)
-    rim = clip((distance to the outline - CUT sigma) / (RIM_M + sigma)),  blur² = (half a pixel)² + sigma²,   detail = DETAIL_M
+    rim = clip((distance to the outline - CUT sigma) / (RIM_M + sigma))
+    blur² = (half a pixel)² + sigma²,   detail = DETAIL_M
     colour = argmin_c sum_f trust_f ||c - color_f||         (geometric median, by reweighting; one frame: its colour)
-    confidence = (1 - prod_f (1 - trust_f)) * agreement,    agreement = sum_f trust_f / (1 + (r_f / SPREAD)²) / sum_f trust_f
+    confidence = (1 - prod_f (1 - trust_f)) * agreement
+    agreement = sum_f trust_f / (1 + (r_f / SPREAD)²) / sum_f trust_f
 
-A texel is visible where its place on the body lies no deeper than what the rendering shows at its pixel. A pixel's size
-and the estimate's uncertainty sigma are lengths across the view, m; on a surface seen at an angle both cover more. Near
-outlines, the body's own included, a misaligned estimate shows the background or another limb: very close to one nothing
-is taken, and little near it.
+A texel is visible where its surface point lies no deeper than the rendering at its pixel. A pixel's size and the
+estimate's uncertainty sigma are lengths across the view, m; on a surface seen at an angle both cover more. Near
+outlines, the body's own included, a misaligned estimate shows the background or another limb: trust is zero very close
+to one, and small near it.
 
 Source: Debevec, Taylor and Malik, Modeling and Rendering Architecture from Photographs, SIGGRAPH 1996, sec. 3
 (view-dependent weights); Weiszfeld 1937, with the smoothing of Vardi and Zhang, PNAS 97(4), 2000 (geometric median);
@@ -32,52 +34,50 @@ from refine.texture.atlas import Atlas
 from refine.texture.texture import Fill, Texture
 
 DETAIL_M = 0.02
-"""What a texture must tell apart, m: half a shirt's stripe. A blur of this size halves the trust."""
+"""Size of the detail to be resolved, m: half a shirt's stripe. A blur of this size halves the trust."""
 
 RIM_M = 0.015
-"""Over this distance from an outline trust rises from zero to one, m: about what hair and folded cloth stand off a
-naked body."""
+"""Distance from an outline over which trust rises from zero to one, m: about that of hair and folded cloth from the
+skin."""
 
 CUT = 0.5
-"""Within so many sigmas of an outline nothing is taken: there the background is what the photo shows with more than 31
-%."""
+"""Distance from an outline in sigmas within which trust is zero: there the photo shows the background with more than
+31 %."""
 
 JUMP_M = 0.03
-"""A step in depth between neighbouring pixels beyond this is an outline, m: a forearm before the trunk."""
+"""Least step in depth between neighbouring pixels that is an outline, m: a forearm before the trunk."""
 
 LARGEST_RIM_PX = 64
-"""The rim, and with it what is cut off at outlines, is no wider than this, px: each costs a pass over the rendering."""
+"""Largest width of the rim, px: each pixel costs a pass over the rendering."""
 
 CLOSE_M = 0.004
-"""A texel this much deeper than its pixel's middle is still seen there, m, beyond what the surface's slant explains."""
+"""Largest depth of a visible texel behind its pixel's centre, m, beyond that of the surface's slant."""
 
 GRAZING = 0.1
-"""Cosine of the viewing angle (84 degrees) below which nothing is taken."""
+"""Least cosine of the viewing angle (84 degrees)."""
 
 SPREAD = 0.15
-"""Distance of a frame's colour from the combined one at which it agrees by half: what light and cloth folds change."""
+"""Distance of a frame's colour from the combined one at which its agreement is a half: that of light and folds."""
 
 MEDIAN_PASSES, MEDIAN_FLOOR = 10, 0.01
-"""Reweightings of the geometric median, and the distance below which a frame's weight grows no further: 2.5 steps of
-8-bit colour."""
+"""Iterations of the geometric median, and the least distance in a frame's weight: 2.5 steps of 8-bit colour."""
 
 TEXELS_AT_ONCE = 1 << 19
-"""Texels of all frames worked on together, about 300 bytes each: three frames of a 512 map, a hundred of a 96 map."""
+"""Texels of all frames in memory at a time, about 300 bytes each: three frames of a 512 map, a hundred of a 96 map."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """B photos (or crops) of one body each, with the body as it is believed to stand there.
+    """B photos (or crops) of one body each, with the estimated body.
 
     Attributes:
         pixels: (B, H, W, 3) RGB, code values, 0..1.
         vertices: (B, V, 3) m, camera frame.
         camera: B cameras of the H x W pictures (`camera_from_world` is not applied).
         fragments: (B, H, W) the body rasterised into its picture.
-        trust: (B, H, W) 0..1, what the caller knows: zero outside a mask of the person, beyond the photo's border or
-            behind someone else.
-            None: one everywhere.
-        sigma_m: (B, V) standard deviation of where each vertex lies across the view, m. None: zero.
+        trust: (B, H, W) 0..1, the caller's weight: zero outside a mask of the person, beyond the photo's border or
+            behind someone else. None: one everywhere.
+        sigma_m: (B, V) m, standard deviation of each vertex across the view. None: zero.
 
     Raises:
         InputError: There is no frame, or the parts disagree on the number of bodies or the size of the pictures.
@@ -112,16 +112,16 @@ class Frames:
 
 @torch.no_grad()
 def bake(frames: Frames, atlas: Atlas, person: Int[Tensor, "B"] | None = None) -> Texture:
-    """Take people's colours from photos.
+    """Bake people's texture maps from photos.
 
     Args:
         frames: B frames, one or several of each person.
         atlas: The grid of texels, of the frames' body and on their device.
-        person: (B,) whom each frame shows, 0..N-1; None: all show one person.
+        person: (B,) the person in each frame, 0..N-1; None: all show one person.
 
     Returns:
-        N maps of the atlas's size. Confidence is zero, and the mark `Fill.EMPTY`, where no frame saw the body. The
-        order of a person's frames does not matter, and people do not feel each other.
+        N maps of the atlas's size. Confidence is zero, and the mark `Fill.EMPTY`, where no frame shows the body. The
+        order of a person's frames does not matter, and people do not affect each other.
 
     Raises:
         InputError: The body's vertices or the people do not fit, or a colour or vertex is not finite.
@@ -137,7 +137,7 @@ def bake(frames: Frames, atlas: Atlas, person: Int[Tensor, "B"] | None = None) -
     rim = rim_pixels(frames, atlas)
     step = max(1, TEXELS_AT_ONCE // max(1, atlas.inside))
     parts = [
-        _look(frames[rows], rim[rows], atlas)
+        _sampled(frames[rows], rim[rows], atlas)
         for rows in (slice(start, start + step) for start in range(0, len(frames), step))
     ]
     color, trust = (torch.cat(each) for each in zip(*parts, strict=True))  # (B, T', 3), (B, T')
@@ -157,7 +157,17 @@ def bake(frames: Frames, atlas: Atlas, person: Int[Tensor, "B"] | None = None) -
 def combine(
     color: Float[Tensor, "B T 3"], trust: Float[Tensor, "B T"], person: Int[Tensor, "B"], count: int
 ) -> tuple[Float[Tensor, "N T 3"], Float[Tensor, "N T"]]:
-    """Combine what B frames say into one colour and confidence a texel for each of N = count people; see the module's formulas."""
+    """Combine the frames' colours by the module's formulas.
+
+    Args:
+        color: (B, T, 3) of B frames and T texels.
+        trust: (B, T) 0..1.
+        person: (B,) the person in each frame, 0..N-1.
+        count: N.
+
+    Returns:
+        Colour (N, T, 3) and confidence (N, T).
+    """
 
     def total(values: Tensor) -> Tensor:
         return values.new_zeros(count, *values.shape[1:]).index_add(0, person, values)
@@ -178,9 +188,9 @@ def combine(
 
 
 def rim_pixels(frames: Frames, atlas: Atlas) -> Float[Tensor, "B H W"]:
-    """Return each pixel's distance from the nearest outline, px: a half beside it and on the background, at most what a rim needs."""
+    """Return each pixel's distance (B, H, W) px from the nearest outline, at least a half, at most the rim's width."""
     depth = frames.fragments.depth
-    # Between the pixels of a small picture depth changes by more, without an outline.
+    # In a small picture the depth of neighbouring pixels differs by more, without an outline.
     step = JUMP_M + 2 * depth / frames.camera.focal.amin(1)[:, None, None]
     apart = torch.nn.functional.max_pool2d(torch.stack((depth, -depth), 1), 3, 1, 1)  # farthest and nearest neighbour
     edge = ~depth.isfinite() | (apart[:, 0] - depth > step) | (depth + apart[:, 1] > step)
@@ -196,14 +206,14 @@ def rim_pixels(frames: Frames, atlas: Atlas) -> Float[Tensor, "B H W"]:
 
 
 def _shrunk(inside: Bool[Tensor, "B H W"]) -> Bool[Tensor, "B H W"]:
-    """Return a mask without the pixels that touch its outline, also across; the picture's border is none."""
+    """Erode a mask by one pixel, diagonals included; the picture's border is no outline."""
     wide = torch.nn.functional.pad(inside, (1, 1, 1, 1), value=True)
     across = wide[..., :-2] & wide[..., 1:-1] & wide[..., 2:]
     return across[:, :-2] & across[:, 1:-1] & across[:, 2:]
 
 
-def _look(frames: Frames, rim: Float[Tensor, "B H W"], atlas: Atlas) -> tuple[Tensor, Tensor]:
-    """Return the colour (B, T', 3) each frame shows at each texel inside the charts, and its trust (B, T')."""
+def _sampled(frames: Frames, rim: Float[Tensor, "B H W"], atlas: Atlas) -> tuple[Tensor, Tensor]:
+    """Return each frame's colour (B, T', 3) at each texel inside the charts, and its trust (B, T')."""
     corners, weights = atlas.corners[: atlas.inside], atlas.barycentric[: atlas.inside]
     normals = vertex_normals(frames.vertices, atlas.body.faces)
     sigma = torch.zeros_like(normals[..., :1]) if frames.sigma_m is None else frames.sigma_m[..., None]
@@ -229,13 +239,13 @@ def _look(frames: Frames, rim: Float[Tensor, "B H W"], atlas: Atlas) -> tuple[Te
     visible = in_picture & (cosine > GRAZING) & (depth <= shown + CLOSE_M + 0.71 * pixel_m * slant) & shown.isfinite()
     blur = (pixel_m / 2) ** 2 + sigma**2
     detail = (DETAIL_M * facing) ** 2
-    # In a very close picture the rim is as wide as was looked for, and everything in it shrinks alike.
+    # In a very close picture the rim has its largest width, and distances in it shrink in proportion.
     px_per_m = torch.minimum(1 / pixel_m, LARGEST_RIM_PX / (RIM_M + (1 + CUT) * sigma))
     believed = ((rim_px / px_per_m - CUT * sigma) / (RIM_M + sigma)).clamp(0, 1)
     trust = visible * facing * believed * detail / (detail + blur)
     # Colours between pixels; the given trust only where all four pixels around are trusted in part.
     sampled = frames.pixels if frames.trust is None else torch.cat((frames.pixels, frames.trust[..., None]), -1)
-    looked_up = sample_texture(sampled, place[:, None].to(sampled))[:, 0]
+    values = sample_texture(sampled, place[:, None].to(sampled))[:, 0]
     if frames.trust is not None:
-        trust = trust * looked_up[..., 3]
-    return looked_up[..., :3], trust
+        trust = trust * values[..., 3]
+    return values[..., :3], trust

@@ -1,9 +1,9 @@
-"""A person's texture on disk: `NAME.npz`, which is read again, and `NAME.png`, the same colours to look at or hand on.
+"""Reads and writes a person's texture: `NAME.npz`, and `NAME.png` with the same colours for other programs.
 
 version, layout (fingerprint of the UV layout)
 pixels (H, W, 3) 0..1   confidence (H, W) 0..1   filled (H, W) marks of `Fill`
 
-Nothing is pickled. Either file is there whole or not at all.
+Nothing is pickled. Files are written atomically.
 """
 
 import io
@@ -60,7 +60,7 @@ def load_texture(path: str | Path, body: SkinnedBody) -> Texture:
     """Read a texture written by `save_texture`.
 
     Args:
-        path: The npz file, or the picture beside it.
+        path: The npz file, or its picture.
         body: The model it is for.
 
     Returns:

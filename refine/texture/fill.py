@@ -3,7 +3,7 @@
     mirrored   colour(texel) = colour(mirror(texel)),   confidence = MIRROR_TRUST confidence(mirror(texel))
     part mean  colour(part)  = sum_t w_t colour_t / sum_t w_t,   confidence = MEAN_TRUST sum_t w_t / T_part
 
-over the part's T_part texels, w being their confidence. Only empty texels are filled; what was seen stays as it was.
+over the part's T_part texels, w being their confidence. Only empty texels are filled.
 
 Source: Alldieck et al., Video Based Reconstruction of 3D People Models, CVPR 2018, sec. 3.4 (texture completion); the
 rest is arithmetic.
@@ -20,12 +20,11 @@ from refine.texture.atlas import Atlas
 from refine.texture.texture import Fill, Texture
 
 MIRROR_TRUST = 0.5
-"""Confidence of a mirrored colour over that of the seen one: clothes are mostly symmetric, prints, light and hair are
+"""Confidence of a mirrored colour over that of the seen one: clothes are mostly symmetric; prints, light and hair are
 not."""
 
 MEAN_TRUST = 0.1
-"""Confidence of a mean colour over that of the colours it is the mean of: enough to tell skin from trousers, no
-detail."""
+"""Confidence of a mean colour over that of its colours: enough to distinguish skin from trousers, no detail."""
 
 
 def filled_by_symmetry(texture: Texture, atlas: Atlas) -> Texture:
@@ -36,7 +35,7 @@ def filled_by_symmetry(texture: Texture, atlas: Atlas) -> Texture:
         atlas: The grid of texels.
 
     Returns:
-        The maps, what was filled marked `Fill.MIRRORED`.
+        The maps, filled texels marked `Fill.MIRRORED`.
 
     Raises:
         InputError: The texture is not of this atlas.
@@ -51,14 +50,14 @@ def filled_by_symmetry(texture: Texture, atlas: Atlas) -> Texture:
 
 
 def filled_by_part_means(texture: Texture, atlas: Atlas) -> Texture:
-    """Fill empty texels with the mean colour of what was seen of their body part, or failing that of the whole body.
+    """Fill empty texels with the mean colour of the seen texels of their body part, or of the whole body.
 
     Args:
         texture: B maps of the atlas.
         atlas: The grid of texels.
 
     Returns:
-        The maps, what was filled marked `Fill.PART_MEAN`; a map of which nothing was seen stays empty.
+        The maps, filled texels marked `Fill.PART_MEAN`; a map without seen texels stays empty.
 
     Raises:
         InputError: The texture is not of this atlas.
@@ -74,7 +73,7 @@ def filled_by_part_means(texture: Texture, atlas: Atlas) -> Texture:
 def _part_means(
     pixels: Float[Tensor, "B T 3"], confidence: Float[Tensor, "B T"], filled: Tensor, atlas: Atlas
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return each texel's part's mean colour (B, T, 3), its confidence (B, T), and whether there is one (B, 1)."""
+    """Return the mean colour (B, T, 3) of each texel's part, its confidence (B, T), and whether there is one (B, 1)."""
     part = atlas.part[: atlas.inside]
     weight = confidence * (filled == Fill.SEEN)
     summed = torch.cat((pixels * weight[..., None], weight[..., None], torch.ones_like(weight[..., None])), -1)
@@ -97,7 +96,7 @@ def _gathered(texture: Texture, atlas: Atlas) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _spread(texture: Texture, atlas: Atlas, pixels: Tensor, confidence: Tensor, filled: Tensor) -> Texture:
-    """Return the texels inside as maps again."""
+    """Return maps of the texels inside the charts."""
     return replace(
         texture,
         pixels=atlas.spread(pixels),

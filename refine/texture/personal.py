@@ -1,4 +1,4 @@
-"""A person's texture from photos and estimates: crops, who stands in front of whom, and how far an estimate is to be trusted.
+"""Bakes people's textures from photos and estimates: crops, occlusion between people, and the estimate's error.
 
     frames = crops around each body;   trust(pixel) = inside the photo and no other body of that photo in front
 
@@ -24,11 +24,10 @@ from refine.texture.bake import Frames, bake
 from refine.texture.texture import Texture
 
 CROP_PX = 512
-"""Side of the crops colours are taken from, px: a person 430 px tall shows 4 mm a pixel, about a texel of a 512 map."""
+"""Side of the crops, px: a person 430 px tall has 4 mm a pixel, about a texel of a 512 map."""
 
 SIGMA_M = 0.02
-"""How far off an estimate lies across the view where nothing better is known, m: what refinement with keypoints
-leaves."""
+"""Default standard deviation of an estimate across the view, m: that after refinement with keypoints."""
 
 
 def bake_textures(
@@ -41,16 +40,16 @@ def bake_textures(
     crop_px: int = CROP_PX,
     rasterizer: Rasterizer | None = None,
 ) -> Texture:
-    """Bake people's textures from photos in which their bodies are known.
+    """Bake people's textures from photos in which their bodies are estimated.
 
     Args:
         photos: I photos, indexed by `estimate.image_index`.
         estimate: B bodies (`Result.refined`, for one); those of one photo hide each other.
         atlas: The grid of texels, `uv_atlas(estimate.body)`.
-        person: B numbers 0..N-1: who each body is. None: every body is a person of its own.
-        sigma_m: Standard deviation of where the body lies across the view, m: one for all, one a body, or one a vertex.
+        person: B numbers 0..N-1, the person of each body. None: every body is a person of its own.
+        sigma_m: Standard deviation of the body across the view, m: one for all, (B,), or (B, V) by vertex.
         crop_px: Side of the crops, px.
-        rasterizer: What finds visible triangles; None: the fastest one installed.
+        rasterizer: Finds visible triangles; None: the fastest one installed.
 
     Returns:
         N textures.
@@ -79,10 +78,10 @@ def frames_of(
     Args:
         view: B crops with their bodies.
         sigma_m: See `bake_textures`.
-        rasterizer: What finds the bodies in front; None: the fastest one installed.
+        rasterizer: Finds the bodies in front; None: the fastest one installed.
 
     Returns:
-        B frames. Nothing is trusted beyond the photo's border or where another body of the photo stands in front.
+        B frames, whose trust is zero beyond the photo's border and behind another body of the photo.
     """
     vertices = view.vertices
     pixels = torch.from_numpy(view.pixels()).to(vertices) / 255
@@ -101,7 +100,7 @@ def frames_of(
 
 
 def _inside(crop: Crop, photo: Camera) -> Tensor:
-    """Return (B, S, S), which pixels of the crops lie in their photos."""
+    """Return which pixels (B, S, S) of the crops lie in their photos."""
     places = torch.arange(crop.side).to(photo.size) + 0.5
     center = torch.stack(torch.meshgrid(places, places, indexing="xy"), -1)
     pixel = crop.to_image(center.expand(len(crop), -1, -1, -1))
@@ -110,7 +109,7 @@ def _inside(crop: Crop, photo: Camera) -> Tensor:
 
 
 def _hidden(view: View, rasterizer: Rasterizer) -> Tensor:
-    """Return (B, S, S), where another body of the same photo is nearer than the crop's own."""
+    """Return the pixels (B, S, S) where another body of the same photo is nearer than the crop's own."""
     side = view.crop.side
     index = view.estimate.image_index
     own, other = (

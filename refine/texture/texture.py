@@ -1,10 +1,10 @@
-"""A person's texture map, and its rendering: the colours the body carries, and how far they are to be believed.
+"""A person's texture map, colours with their confidence, and its rendering.
 
     colour(pixel) = (sum_i b_i k_i c_i) / (sum_i b_i k_i),    confidence(pixel) = sum_i b_i confidence_i
 
-over the four texels around the pixel's UV place, with bilinear weights b_i and k_i = 1 where a texel has a colour at
-all, so that empty texels do not darken their neighbours. Colours are code values of the photos they came from (sRGB,
-0..1), light and all.
+over the four texels around the pixel's UV coordinates, with bilinear weights b_i and k_i = 1 where a texel has a
+colour, so that empty texels do not darken their neighbours. Colours are code values of the photos they came from (sRGB,
+0..1), illumination included.
 
 Source: Williams, Pyramidal Parametrics, SIGGRAPH 1983 (bilinear look-up); weighting by coverage as in Porter and Duff,
 Compositing Digital Images, SIGGRAPH 1984 (premultiplied colour).
@@ -29,10 +29,10 @@ from refine.texture.atlas import uv_layout
 
 
 class Fill(IntEnum):
-    """Where a texel's colour comes from."""
+    """The origin of a texel's colour."""
 
     EMPTY = 0
-    """Nowhere: its colour is zero and means nothing."""
+    """None: the colour is unknown, and stored as zero."""
     SEEN = 1
     """A photo."""
     MIRRORED = 2
@@ -47,8 +47,7 @@ class Texture:
 
     Attributes:
         pixels: (B, H, W, 3) RGB, code values of the photos, 0..1; zero where empty.
-        confidence: (B, H, W) 0..1, how sure it is that the person has this colour there; 0 where it was never seen or
-            guessed.
+        confidence: (B, H, W) 0..1, confidence of the colour; 0 where it was neither seen nor filled.
         filled: (B, H, W) `Fill` of each texel.
         layout: Fingerprint of the UV layout the maps belong to (`refine.texture.atlas.uv_layout`).
 
@@ -84,7 +83,7 @@ class Texture:
         return replace(self, pixels=pixels, confidence=confidence, filled=self.filled.to(device=device))
 
     def checked(self) -> "Texture":
-        """Return itself after looking at the values, which synchronises a device; done where maps come from outside.
+        """Return the maps after a check of their values, which synchronises a device.
 
         Raises:
             InputError: A value is not finite or not in 0..1, or a mark is unknown.
@@ -100,7 +99,7 @@ class Texture:
 
 
 def texture_of(body: SkinnedBody, pixels: Float[Tensor, "B H W 3"]) -> Texture:
-    """Return pictures in the body's UV layout as textures that are believed everywhere.
+    """Return pictures in the body's UV layout as textures of full confidence.
 
     Args:
         body: The model they were made for.
@@ -116,6 +115,9 @@ def texture_of(body: SkinnedBody, pixels: Float[Tensor, "B H W 3"]) -> Texture:
 
 def concatenate(textures: Sequence[Texture]) -> Texture:
     """Return several people's maps as one batch.
+
+    Args:
+        textures: At least one.
 
     Raises:
         InputError: There is none, or sizes or UV layouts differ.
@@ -148,10 +150,10 @@ def check_layout(texture: Texture, body: SkinnedBody) -> None:
 def render_texture(
     fragments: Fragments, body: SkinnedBody, texture: Texture
 ) -> tuple[Float[Tensor, "B H W 3"], Float[Tensor, "B H W"]]:
-    """Show bodies in their textures.
+    """Render bodies in their textures.
 
     Args:
-        fragments: (B, H, W) what each pixel sees (`View.fragments`, `rasterize`).
+        fragments: (B, H, W) the visible surface (`View.fragments`, `rasterize`).
         body: The model.
         texture: One map a body, or one for all.
 
