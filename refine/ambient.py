@@ -1,15 +1,14 @@
-"""torch's settings around a call, which must not change what comes out of it.
+"""Makes calls independent of torch's global settings.
 
     inside:  no autocast, default dtype float32, default device CPU, no inference mode, float32 products in float32
     after:   as before
 
 Inference scripts run a regressor under autocast or inference mode, fitting code sets float64 as the default, notebooks
-a default device. Every public door of the library works under torch's own settings instead, and what it returns are
-ordinary tensors.
+a default device. Every public function of the library runs under torch's own settings instead, and returns ordinary
+tensors.
 
-Autocast, inference mode and the default device belong to a thread. The default dtype and the precision of products
-belong to the process: while a call works that found them changed, other threads see torch's own, too; the last call to
-end puts them back.
+Autocast, inference mode and the default device are per thread. The default dtype and the precision of products are per
+process: while such a call runs, other threads have torch's own too; the last call to end restores them.
 
 Source: torch's documentation of `torch.autocast`, `torch.inference_mode`, `torch.set_default_dtype`,
 `torch.set_default_device` and `torch.set_float32_matmul_precision`.
@@ -23,17 +22,17 @@ from typing import Any
 import torch
 
 DTYPE = torch.float32
-"""What a tensor is made in where nothing else says: torch's own default."""
+"""torch's own default type."""
 
 PRECISION = "highest"
-"""Of products of float32: torch's own default; below it they are made of bfloat16 or TF32 numbers."""
+"""torch's own precision of float32 products; lower ones use bfloat16 or TF32."""
 
 AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 """Kinds of devices for which automatic mixed precision may be on."""
 
 
 class _OfTheProcess:
-    """A setting of the whole process, held at a value while anybody works."""
+    """A setting of the whole process, held at a value while calls run."""
 
     def __init__(self, get: Callable[[], Any], put: Callable[[Any], None], value: Any) -> None:
         self._get, self._put, self._value = get, put, value
@@ -41,7 +40,7 @@ class _OfTheProcess:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold it; the last one out puts back what the first one found."""
+        """Hold the setting; the last call to end restores the value the first one found."""
         with self._lock:
             if not self._working:
                 self._was = self._get()
@@ -60,12 +59,12 @@ class _OfTheProcess:
 def _precision() -> str:
     try:
         return torch.get_float32_matmul_precision()
-    except RuntimeError:  # the program sets it a newer way, which this function does not speak of
+    except RuntimeError:  # the program set it by torch's newer interface, which this function does not read
         return PRECISION
 
 
 def ordinary(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a tensor one can compute with: not of inference mode, and no narrower than float32."""
+    """Return a tensor of any shape that is not of inference mode and of at least single precision."""
     tensor = tensor.clone() if tensor.is_inference() else tensor
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
@@ -78,7 +77,7 @@ _HELD = (
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """Work under torch's own settings, whatever the program around has set; a context, or a decorator of a function."""
+    """Run under torch's own settings, whatever the program has set; a context manager, or a decorator."""
     with ExitStack() as stack:
         for setting in _HELD:
             stack.enter_context(setting.held())

@@ -1,9 +1,9 @@
-"""Rows of frozen dataclasses of batched tensors: taken out, chosen between, put together, put back, field by field, here and nowhere else.
+"""Operations on the rows of frozen dataclasses of batched tensors: select, choose, concatenate and replace.
 
-A field has one entry a row where its declaration says so: a tensor whose annotated shape begins with B, a dataclass
+Fields with one entry a row are found by their declaration: a tensor whose annotated shape begins with B, a dataclass
 with such fields, or a tuple or mapping of tensors declared with `field(metadata=PER_ROW)`. All other fields are shared,
-and kept as the first argument has them. A new field is therefore never left behind by an operation on rows. Printed,
-such a dataclass shows types and shapes, not numbers:
+and those of the first argument are kept. A new field therefore takes part in all operations. Printed, such a dataclass
+shows types and shapes, not numbers:
 
     Bodies(pose=float32 (2, 55, 3, 3), shape=float32 (2, 16), ...)
 """
@@ -29,21 +29,26 @@ PER_ROW: Mapping[str, object] = types.MappingProxyType({"per_row": True})
 """Metadata of a field that is no tensor and has one entry a row: a tuple (B,), or a mapping of tensors (B, ...)."""
 
 MOST_CHARACTERS = 60
-"""Of one field that is neither an array nor a dataclass."""
+"""Most printed characters of a field that is neither an array nor a dataclass."""
 
 
 def rows(value: T, index: Index) -> T:
     """Return some rows of a dataclass, in the order of index.
 
     Args:
-        value: It; its shared fields stay as they are.
+        value: The dataclass; its shared fields are kept.
         index: Which rows, as a slice, a list or a tensor of rows, or a mask (B,).
     """
     return _over(lambda parts: _taken(parts[0], index), [value])
 
 
 def where(take: Bool[Tensor, "B"], first: T, second: T) -> T:
-    """Return, row by row, the first dataclass where `take (B,)` is true and the second elsewhere.
+    """Choose row by row between two dataclasses.
+
+    Args:
+        take: (B,) true for the rows of the first.
+        first: B rows.
+        second: B rows.
 
     Raises:
         InputError: A field is given in one of them only.
@@ -52,7 +57,7 @@ def where(take: Bool[Tensor, "B"], first: T, second: T) -> T:
 
 
 def cat(parts: Sequence[T]) -> T:
-    """Return the rows of several dataclasses, one after the other.
+    """Concatenate the rows of several dataclasses.
 
     Args:
         parts: At least one.
@@ -64,7 +69,7 @@ def cat(parts: Sequence[T]) -> T:
 
 
 def put(whole: T, index: Index, part: T) -> T:
-    """Return a dataclass with some of its rows replaced: what `rows` took out, put back.
+    """Return a dataclass with some of its rows replaced, the inverse of `rows`.
 
     Args:
         whole: B rows.
@@ -83,7 +88,7 @@ def row_fields(kind: type) -> tuple[str, ...]:
 
 
 def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
-    """Do something to every field that has rows, of one dataclass or several of a kind."""
+    """Apply a function to every field that has rows, of one dataclass or several of a type."""
     changed: dict[str, Any] = {}
     kind: Any = type(values[0])
     for name, shapes in _axes(kind).items():
@@ -100,10 +105,10 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
 
 @cache
 def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
-    """Return the fields that have rows, with the shapes of those that may have none by their annotation (a union); None: always."""
+    """Return the fields that may have rows, with their annotated shapes to be tested (a union); None: always rows."""
     try:
         hints = typing.get_type_hints(kind)
-    except NameError:  # a name that is imported for type checkers alone
+    except NameError:  # a name that is imported for type checkers only
         hints = {}
     found: dict[str, tuple[str, ...] | None] = {}
     for field in dataclasses.fields(kind):
@@ -145,7 +150,7 @@ def _chosen(take: Tensor, first: Any, second: Any) -> Any:
         return torch.where(take.to(first.device).reshape(-1, *[1] * (first.dim() - 1)), first, second)
     if isinstance(first, Mapping):
         return {name: _chosen(take, value, second[name]) for name, value in first.items()}
-    if not first and not second:  # nobody said anything
+    if not first and not second:  # empty for all rows
         return first
     return tuple(one if own else other for own, one, other in zip(take.tolist(), first, second, strict=True))
 
@@ -174,7 +179,7 @@ def _replaced(whole: Any, index: Index, part: Any) -> Any:
 
 
 def _there(index: Index, part: Tensor) -> Any:
-    """Return an index that can be used on a tensor, wherever it lies."""
+    """Return an index that can be used on a tensor of any device."""
     index = _cpu(index) if not isinstance(index, Tensor) else index
     return index.to(part.device) if isinstance(index, Tensor) else index
 
@@ -186,14 +191,14 @@ def _cpu(index: Index) -> Any:
 
 
 def in_one_line(value: Any) -> str:
-    """Return a dataclass as its name and fields, each in a few characters; used as `__repr__ = in_one_line`."""
+    """Return a dataclass as its name and abbreviated fields; used as `__repr__ = in_one_line`."""
     fields = (field for field in dataclasses.fields(value) if field.repr)
-    told = ((field.name, getattr(value, field.name)) for field in fields)
-    return f"{type(value).__name__}({', '.join(f'{name}={brief(part)}' for name, part in told if part is not None)})"
+    parts = ((field.name, getattr(value, field.name)) for field in fields)
+    return f"{type(value).__name__}({', '.join(f'{name}={brief(part)}' for name, part in parts if part is not None)})"
 
 
 def brief(value: object) -> str:
-    """Return a value in a few characters: the type and shape of an array, the number of entries of what is long."""
+    """Return an abbreviated value: type and shape of an array, number of entries of a long sequence."""
     if isinstance(value, Tensor):
         kind = str(value.dtype).removeprefix("torch.")
         place = "" if value.device.type == "cpu" else f" on {value.device}"

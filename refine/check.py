@@ -1,7 +1,7 @@
 """Checks of a caller's tensors at the boundary: shape by name, finiteness, sign.
 
 `check_shape("matches.target", tensor, "B N 2", B=4)` compares every axis with a letter, a number, or `...`,
-and returns the sizes of the letters, so that several tensors can be held against each other.
+and returns the sizes of the letters, so that several tensors can be compared.
 """
 
 import re
@@ -12,14 +12,18 @@ from torch import Tensor
 from refine.errors import InputError
 
 URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*)", re.IGNORECASE)
-"""A scheme of two letters or more (one is a drive) and the rest; `Path` takes one of two slashes away."""
+"""A scheme of two letters or more (one is a drive) and the rest; `Path` removes one of two slashes."""
 
 
 def check_local(name: str, path: str | Path) -> None:
-    """Refuse a URL, which is not fetched; call it where a file is not there.
+    """Refuse a URL, which is not fetched; to be called where a file is missing.
+
+    Args:
+        name: The argument's name, for the message.
+        path: What was given as a file.
 
     Raises:
-        InputError: It is one.
+        InputError: The path is a URL.
     """
     found = URL.fullmatch(str(path))
     if found:
@@ -31,9 +35,9 @@ def check_shape(name: str, tensor: Tensor, shape: str, **sizes: int) -> dict[str
 
     Args:
         name: The argument's name, for the message.
-        tensor: The tensor to look at.
-        shape: Axes separated by blanks: letters (sizes to be learnt or compared) and numbers.
-        sizes: Sizes already known by letter. (The one place where keywords are open: the letters are the caller's.)
+        tensor: The tensor, any shape.
+        shape: Axes separated by blanks: letters (sizes to be returned or compared) and numbers.
+        sizes: Sizes already known by letter.
 
     Returns:
         All sizes known now, by letter.

@@ -1,6 +1,6 @@
-"""Modules found by file name in their folder: the registry of formats, body models and rasterisers.
+"""Finds formats, body models and rasterisers as modules, by file name in their folder and by entry points.
 
-    modules(package, group)[name] = package.name for every file `name.py` of the package, and third parties' by entry point
+    modules(package, group)[name] = package.name for every file `name.py` of the package, or a third party's
 
 A third party's module never replaces one of ours of the same name.
 """
@@ -18,7 +18,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def _imported(name: str, load: Callable[[], object], ours: bool) -> ModuleType | None:
-    """Import one module; None where it cannot be, a mistake in our own code excepted."""
+    """Import one module; return None where that fails, except by an error in our own code."""
     try:
         module = load()
     except Exception as error:  # a third party's module may fail in any way, and must not take the others with it
@@ -31,10 +31,10 @@ def _imported(name: str, load: Callable[[], object], ours: bool) -> ModuleType |
 
 @cache
 def modules(package_name: str, entry_point_group: str, having: str = "") -> Mapping[str, ModuleType]:
-    """Find the modules of a folder and those that other distributions offer for it.
+    """Find the modules of a folder and of other distributions.
 
     Args:
-        package_name: The package whose files are looked at ("refine.formats"); names that start with `_` are private.
+        package_name: The package that is searched ("refine.formats"); names that start with `_` are private.
         entry_point_group: The entry point group of third parties ("refine.formats"); each entry names a module.
         having: Keep only modules that have this attribute; empty: all.
 

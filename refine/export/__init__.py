@@ -1,1 +1,1 @@
-"""Files other programs open: pictures, OBJ, PLY."""
+"""Writes files for other programs: pictures, OBJ, PLY."""

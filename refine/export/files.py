@@ -1,6 +1,7 @@
-"""Files that other programs open: OBJ and PLY meshes, pictures; each is there whole or not at all.
+"""Writes OBJ and PLY meshes and pictures atomically.
 
-    document axes: "camera" (x, y, z) as they are: x right, y down, z forward;   "opengl" (x, -y, -z): x right, y up, z backward
+    document axes "camera": (x, y, z), x right, y down, z forward
+    document axes "opengl": (x, -y, -z), x right, y up, z backward
 
 Both are right-handed, so triangles keep their orientation. Metres.
 
@@ -26,11 +27,11 @@ def write_image(path: str | Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:
     """Write a picture.
 
     Args:
-        path: Its suffix names the format: .png, .jpg, .jpeg, .webp, .bmp, .tif.
+        path: The file, whose suffix is the format: .png, .jpg, .jpeg, .webp, .bmp, .tif.
         rgb: (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: The suffix names no format OpenCV writes, or the folder does not exist.
+        InputError: OpenCV does not write the suffix' format, or the folder does not exist.
     """
     path = Path(path)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"):
@@ -49,13 +50,15 @@ def write_obj(
     names: Sequence[str] | None = None,
     axes: str = "opengl",
 ) -> None:
-    """Write bodies as one OBJ file, an object a body that is finite; with a texture also `<stem>.mtl` and `<stem>.png` beside it.
+    """Write the finite bodies as one OBJ file, an object each.
+
+    With a texture `<stem>.mtl` and `<stem>.png` are written beside it.
 
     Args:
         path: The file.
         vertices: (B, V, 3) m, camera frame.
         faces: (F, 3), the same for all bodies.
-        uv: (T, 2) texture coordinates, v down from the top (turned to OBJ's v up here), or None.
+        uv: (T, 2) texture coordinates, v down from the top (OBJ's v is up), or None.
         uv_faces: (F, 3) into uv, or None.
         texture: (H, W, 3) uint8 RGB, or None; needs uv.
         names: B names of objects; "person_1", ... where None.
@@ -100,7 +103,9 @@ def write_ply(
     colors: Float[Tensor, "C 3"] | None = None,
     axes: str = "opengl",
 ) -> None:
-    """Write bodies as one binary little-endian PLY mesh; the vertex property `body` counts them from 0, those left out that are not finite.
+    """Write the finite bodies as one binary little-endian PLY mesh.
+
+    The vertex property `body` is the body's index among all B.
 
     Args:
         path: The file.
@@ -137,7 +142,7 @@ def write_ply(
 def _checked(
     vertices: Tensor, faces: Tensor, names: Sequence[str] | None, axes: str
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
-    """Return points in document axes, faces, labels and numbers of the bodies that are finite, as numpy, after a look at all of them."""
+    """Check the arguments; return points in document axes, faces, labels and indices of the finite bodies."""
     sizes = check_shape("vertices", vertices, "B V 3")
     check_shape("faces", faces, "F 3")
     if axes not in AXES:
@@ -154,7 +159,7 @@ def _checked(
 
 
 def _encoded(rgb: np.ndarray, suffix: str) -> bytes:
-    """Return a picture as the content of a file."""
+    """Return a picture encoded as a file's content."""
     import cv2
 
     good, data = cv2.imencode(suffix.lower(), np.ascontiguousarray(rgb[..., ::-1]))

@@ -1,4 +1,4 @@
-"""Two lines in an inference script: a regressor that returns refined output of its own type.
+"""Attaches refinement to a regressor in an inference script: it returns refined output of its own type.
 
     model = refine.attach(model, "hmr2", keypoints="keypoints")
     out = model(batch)              # as before, refined
@@ -6,8 +6,8 @@
     output -> estimate (the adapter) -> refined -> output of the same type (the adapter)
 
 `attach` registers a forward hook and nothing else: the model stays the same object, with its parameters, state_dict,
-device and mode. In training mode, and where nobody is found, the output passes through untouched. Refinement builds no
-graph: what it renews carries no gradient, what it does not renew is the model's own tensor.
+device and mode. In training mode, and without people, the output is returned unchanged. Refinement builds no graph:
+refined tensors have no gradient, the others are the model's own.
 """
 
 import logging
@@ -40,12 +40,12 @@ LOGGER = logging.getLogger("refine")
 Model = TypeVar("Model", bound=nn.Module)
 
 FIRST = "img"
-"""The name a bare first tensor of the model's call gets in the batch."""
+"""Key in the batch of a tensor that is the first argument of the model's call."""
 
 
 @dataclass
 class Attachment:
-    """What `attach` hangs on a model: the hook, and what it was told.
+    """The forward hook of `attach`, with its settings.
 
     Attributes:
         adapter: Turns outputs into estimates and back.
@@ -53,9 +53,9 @@ class Attachment:
         batch: From the model's arguments to the adapter's batch, or None.
         images: From the batch to the photos, or None.
         keypoints: A name in the batch, or a function of batch and estimate, or None.
-        body: The model that is refined; None: as the adapter chooses.
-        there: The body of the last call, on the device it was refined on.
-        doubted: Kinds of doubt that were voiced: each is once, not at every call.
+        body: The body model that is refined; None: the adapter's choice.
+        there: The body model of the last call, on its device.
+        doubted: Kinds of doubt that were logged: each is logged once.
     """
 
     adapter: Any
@@ -68,10 +68,10 @@ class Attachment:
     doubted: set[str] = field(default_factory=set)
 
     def __call__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        """Return the refined output, or None where the output stays as it is."""
+        """Return the refined output, or None to keep the model's."""
         if model.training or self.adapter.people(output) == 0:
             return None
-        # Inference mode's tensors cannot be written to later, and half precision is too little to solve in.
+        # Inference mode's tensors cannot be written to later, and half precision is too low for the solver.
         with usual_torch(), torch.no_grad():
             batch = _own(self._batch(args, kwargs))
             output = _own(output)
@@ -81,23 +81,23 @@ class Attachment:
             return self.adapter.refined_output(output, refined, model=model)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Attachment":
-        """A copied model gets the same attachment; it has no state of the model's."""
+        """Return the same attachment, which has no state of the model."""
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """Be stored with the model: modules by name."""
+        """Return the state to be stored with the model: modules by name, no body."""
         adapter = self.adapter.__name__ if isinstance(self.adapter, ModuleType) else self.adapter
         return self.__dict__ | {"adapter": adapter, "there": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come back from storage."""
+        """Restore the stored state."""
         from importlib import import_module
 
         adapter = state["adapter"]
         self.__dict__.update(state | {"adapter": import_module(adapter) if isinstance(adapter, str) else adapter})
 
     def _batch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return what the model was called with as one mapping."""
+        """Return the arguments of the model's call as one mapping."""
         if self.batch is not None:
             return dict(self.batch(*args, **kwargs))
         found: dict[str, Any] = {}
@@ -109,10 +109,10 @@ class Attachment:
         return found | kwargs
 
     def _refined(self, batch: Mapping[str, Any], estimate: Estimate, device: torch.device) -> Estimate:
-        """Return the estimate refined, its own camera kept."""
+        """Return the refined estimate in its own camera."""
         photos = () if self.images is None else read_photos(list(self.images(batch)))
         prepared = prepare(estimate, Given(photos), self._keypoints(batch, estimate))
-        self._voice_doubts(prepared)
+        self._log_doubts(prepared)
         crops = self.images is None and self.refiner.displacer is not None
         if crops:
             prepared = _in_the_crops(self.adapter, batch, prepared)
@@ -120,8 +120,8 @@ class Attachment:
         state = fitted.rounds[-1].state.to("cpu")
         return replace(estimate, state=State(state.bodies, estimate.camera if crops else state.camera))
 
-    def _voice_doubts(self, prepared: Prepared) -> None:
-        """Warn of what looks wrong in camera, keypoints and people, each kind at the first call that has it."""
+    def _log_doubts(self, prepared: Prepared) -> None:
+        """Log doubts about camera, keypoints and people, each kind at its first call."""
         for doubt in prepared.doubts:
             if doubt.kind not in self.doubted:
                 self.doubted.add(doubt.kind)
@@ -155,26 +155,26 @@ def attach(
     """Make a regressor return refined output of its own type.
 
     Args:
-        model: Any module whose output the adapter knows. It is returned itself; `detach` undoes this.
+        model: Any module whose output the adapter converts. It is returned itself; `detach` undoes this.
         adapter: A name ("hmr2", "spin", ...: `refine.plugin.adapters`), or a module or object with `people`, `estimate`
             and `refined_output`.
-        refiner: The method's parts and settings; one with a displacer looks at photos, the default at keypoints only.
-        batch: Called with the model's arguments, returns the mapping the adapter wants. None: the mappings among the
-            arguments are merged, keyword arguments go under their names, and a bare first tensor under "img".
+        refiner: The method's parts and settings; the default uses keypoints only, one with a displacer photos too.
+        batch: Called with the model's arguments, returns the adapter's mapping. None: the mappings among the arguments
+            are merged, with keyword arguments by their names, and a tensor as first argument as "img".
         images: From that mapping to the photos, by the estimate's `image_index`: paths or RGB arrays. None: a displacer
-            is shown what the network was shown, its normalisation undone (the adapter's `pictures`).
-        keypoints: The name in the mapping under which 2D keypoints lie, or a function of the mapping and the estimate
-            that returns them: (B, K, 3) of x, y in px of the photo and confidence, or `Detections`, in the order of the
-            bodies. Where there are none, nothing but a displacer can move a body.
-        body_model: The model that is refined; None: the regressor's own where its file is found, else the built-in
+            uses the network's input, its normalisation undone (the adapter's `pictures`).
+        keypoints: The mapping's key of 2D keypoints, or a function of the mapping and the estimate that returns them:
+            (B, K, 3) of x, y in px of the photo and confidence, or `Detections`, in the order of the bodies. Without
+            keypoints only a displacer can move a body.
+        body_model: The body model that is refined; None: the regressor's own where its file is found, else the built-in
             body.
 
     Returns:
         The same model.
 
     Raises:
-        InputError: Something is not of the kind its name says, or the model has an attachment already. When called, the
-            model raises one where the adapter misses something in the batch.
+        InputError: An argument is of another type, or the model has an attachment already. When called, the model
+            raises one where the batch lacks something of the adapter's.
     """
     if not isinstance(model, nn.Module):
         raise InputError("model", "a torch.nn.Module", type(model).__name__)
@@ -199,10 +199,10 @@ def attach(
 
 
 def detach(model: Model) -> Model:
-    """Take the attachment off: the model returns its own output again.
+    """Remove the attachment: the model returns its own output again.
 
     Args:
-        model: A model `attach` returned; without an attachment nothing happens.
+        model: A model returned by `attach`; one without an attachment is returned unchanged.
 
     Returns:
         The same model.
@@ -214,7 +214,7 @@ def detach(model: Model) -> Model:
 
 
 def _attachments(model: nn.Module) -> list[int]:
-    """Return the keys of our hooks on a model (a stored and loaded model has no handle of them)."""
+    """Return the keys of our hooks on a model (a loaded model has no handles of them)."""
     return [key for key, hook in model._forward_hooks.items() if isinstance(hook, Attachment)]
 
 
@@ -227,9 +227,7 @@ def _in_the_crops(adapter: Any, batch: Mapping[str, Any], prepared: Prepared) ->
     estimate, found = prepared.estimate, prepared.detections
     pictures = getattr(adapter, "pictures", None)
     if pictures is None or "box" not in estimate.source.arrays:
-        raise InputError(
-            "images", "photos for the refiner's displacer to look at", "none", "Give attach a function: images=..."
-        )
+        raise InputError("images", "photos for the refiner's displacer", "none", "Give attach a function: images=...")
     shown = tuple(Photo(np.asarray(picture)) for picture in pictures(batch))
     count = len(estimate)
     if len(shown) not in (1, count):
@@ -265,7 +263,7 @@ def _tensors(value: Any) -> Sequence[Tensor]:
 
 
 def _own(value: Any) -> Any:
-    """Return nested mappings and sequences with inference-mode tensors copied into ordinary ones; everything else is the same object."""
+    """Return nested mappings and sequences with copies of inference-mode tensors; other values are not copied."""
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value
     if not any(tensor.is_inference() for tensor in _tensors(value)):

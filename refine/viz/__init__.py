@@ -1,4 +1,4 @@
-"""Pictures for people and files for other programs: overlay, arrows, report, OBJ, PLY."""
+"""Pictures of results: overlay, arrows and report; and files for other programs: images, OBJ, PLY."""
 
 from refine.export.files import write_image, write_obj, write_ply
 from refine.viz.arrows import arrows

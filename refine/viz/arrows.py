@@ -1,10 +1,10 @@
-"""Arrows from where the estimate had visible surface points to where the result has them.
+"""Draws the displacement of visible surface points from estimate to result as arrows.
 
     arrow n: project(before[triangle_n, barycentric_n]) -> project(after[triangle_n, barycentric_n])
 
 for the points seen in the pixels of a regular grid; drawn to the scale of the picture, coloured by their length.
 
-Source: none; the colours are `refine.viz.ramp`'s.
+The colours are `refine.viz.ramp`'s.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from refine.viz.overlay import BEFORE_DASH_PX, MAX_SIDE, MIN_SIDE, check_same_pe
 from refine.viz.ramp import bar, viridis
 
 GRID_PX = 24
-"""Distance of arrows in the picture: closer ones run into each other."""
+"""Distance of arrows in the picture: closer ones overlap."""
 STILL_PX = 1.5
 """Shorter arrows (px of the picture) are drawn as dots; a head would be longer than the arrow."""
 HEAD_PX = 7.0
 """Length of an arrow's head, px of the picture, at most half of the arrow."""
 DIM = 0.45
-"""The photo is darkened to this share, so that the bright end of the colour map is seen on a white shirt."""
+"""The photo is darkened to this share, so that the bright end of the colour map is visible on a white shirt."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class Moves:
 
     Attributes:
         person: (N,) index of the body within the image.
-        start: (N, 2) px, where the estimate had the point.
-        stop: (N, 2) px, where the result has it.
+        start: (N, 2) px, the point on the estimate.
+        stop: (N, 2) px, the point on the result.
     """
 
     person: np.ndarray
@@ -56,7 +56,7 @@ def arrows(
     max_side: int = MAX_SIDE,
     rasterizer: Rasterizer | None = None,
 ) -> Picture:
-    """Draw how visible surface points moved.
+    """Draw the displacement of visible surface points.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -67,8 +67,7 @@ def arrows(
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
-        (H', W', 3) uint8 RGB: the darkened photo, the estimate's outline, arrows, and a strip that says what the
-        colours mean.
+        (H', W', 3) uint8 RGB: the darkened photo, the estimate's outline, arrows, and a colour scale.
 
     Raises:
         InputError: The photo is no RGB array or has another size than the cameras, before and after hold different
@@ -91,7 +90,7 @@ def arrows(
 
 
 def surface_moves(before: Meshes, after: Meshes, layer: Layers) -> Moves:
-    """Return where the estimate's visible surface points, on a grid of `GRID_PX` in the picture, went.
+    """Return the displacement of the estimate's visible surface points on a grid of `GRID_PX` in the picture.
 
     Args:
         before: The people as estimated.
@@ -99,7 +98,7 @@ def surface_moves(before: Meshes, after: Meshes, layer: Layers) -> Moves:
         layer: `before`, rendered.
 
     Returns:
-        Starts and stops; points that went behind the camera have no pixel and are left out.
+        Starts and stops; points that moved behind the camera are left out.
 
     Raises:
         InputError: The two have different meshes.
@@ -128,7 +127,7 @@ def draw_arrows(picture: Picture, start: np.ndarray, stop: np.ndarray, colors: n
     """Draw arrows on a picture; those too short for a head as dots.
 
     Args:
-        picture: Drawn on.
+        picture: (H, W, 3) uint8 RGB, changed.
         start: (N, 2) px of the picture.
         stop: (N, 2) px of the picture.
         colors: (N, 3) RGB.
@@ -151,11 +150,11 @@ def draw_arrows(picture: Picture, start: np.ndarray, stop: np.ndarray, colors: n
 
 
 def _scale_strip(width: int, longest: float, length: np.ndarray) -> Picture:
-    """Return the strip that says which colour is how long."""
+    """Return the colour scale of lengths with a legend."""
     middle = float(np.median(length)) if len(length) else 0.0
-    said = [
+    entries = [
         LegendEntry("outline before", BEFORE_COLOR, "dashed"),
         LegendEntry(f"arrows are to scale; median {middle:.1f} px, longest {longest:.1f} px of the photo"),
     ]
     ramp = bar(width, min(220, width // 3), f"{longest:.0f} px")
-    return canvas.stack([ramp, canvas.legend(said, width)])
+    return canvas.stack([ramp, canvas.legend(entries, width)])

@@ -1,4 +1,4 @@
-"""Drawing on pictures: colours, text, lines that are seen on dark and on bright ground, legends, pages.
+"""Draws on pictures: colours, text, lines visible on dark and bright ground, legends, pages.
 
 Pictures are (H, W, 3) uint8 RGB arrays; functions here draw in place on a picture their caller has just made.
 Positions follow the corner convention of `refine.geometry.camera`; `draw_line` subtracts the half pixel that OpenCV's
@@ -19,8 +19,7 @@ Picture = np.ndarray
 Color = tuple[int, int, int]
 
 BEFORE_COLOR: Color = (255, 149, 0)
-"""Outline of the estimate: Okabe-Ito's orange, more saturated; always dashed, so that it is told apart without colour
-too."""
+"""Outline of the estimate: Okabe-Ito's orange, more saturated; always dashed, to be distinct without colour too."""
 AFTER_COLOR: Color = (60, 190, 255)
 """Outline of the result: Okabe-Ito's sky blue, more saturated; always solid."""
 PERSON_COLORS: tuple[Color, ...] = (
@@ -38,9 +37,9 @@ SOFT_INK: Color = (96, 100, 108)
 PAPER: Color = (250, 250, 248)
 RULE: Color = (214, 214, 210)
 HALO: Color = (16, 16, 18)
-"""Drawn under each line, a pixel wider on both sides, so that it is seen on bright ground too."""
+"""Drawn under each line, a pixel wider on both sides, so that it is visible on bright ground too."""
 FAR_PX = 1e5
-"""Lines that leave the picture end here at the latest: OpenCV counts in 32-bit integers."""
+"""Largest coordinate of a line's end: OpenCV counts in 32-bit integers."""
 SUBPIXEL_BITS = 4
 """OpenCV draws to 1/16 px."""
 
@@ -50,9 +49,9 @@ class LegendEntry:
     """One entry of a legend.
 
     Attributes:
-        text: What it says.
+        text: Its text.
         color: Its colour.
-        kind: "solid" or "dashed" line, "patch", "cross", or "text" (no sign).
+        kind: "solid" or "dashed" line, "patch", "cross", or "text" (no symbol).
     """
 
     text: str
@@ -62,7 +61,7 @@ class LegendEntry:
 
 @cache
 def _face() -> Any:
-    """Return OpenCV 5's scalable font, or None on OpenCV 4, which has the Hershey strokes only."""
+    """Return OpenCV 5's scalable font, or None on OpenCV 4, which has Hershey fonts only."""
     import cv2
 
     return cv2.FontFace("sans") if hasattr(cv2, "FontFace") else None
@@ -89,10 +88,10 @@ def text_size(text: str, height: int, bold: bool = False) -> tuple[int, int]:
 def draw_text(
     picture: Picture, text: str, at: tuple[int, int], height: int, *, color: Color = INK, bold: bool = False
 ) -> None:
-    """Write one line.
+    """Draw one line of text.
 
     Args:
-        picture: Drawn on.
+        picture: (H, W, 3) uint8 RGB, changed.
         text: One line; without a scalable font (OpenCV 4) its characters are brought to ASCII.
         at: (x, y) px of the line box's top-left corner.
         height: Font size, px.
@@ -122,7 +121,7 @@ def draw_text(
 
 
 def wrap_text(text: str, width: int, height: int, bold: bool = False) -> list[str]:
-    """Break a text between words into lines at most `width` px wide; a longer word has a line of its own, cut with an ellipsis."""
+    """Break a text into lines at most `width` px wide; a longer word is cut with an ellipsis."""
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         line = ""
@@ -151,12 +150,12 @@ def draw_line(
     """Draw a polyline with a dark halo.
 
     Args:
-        picture: Drawn on.
+        picture: (H, W, 3) uint8 RGB, changed.
         points: (N, 2) px, corner convention.
         color: RGB.
         thickness: px.
-        dash: Length of dashes and of two thirds of it for gaps, px; 0 draws through.
-        halo: Draw the dark line below it.
+        dash: Length of dashes, px, with gaps of two thirds of it; 0: a solid line.
+        halo: Whether to draw the dark line below it.
     """
     import cv2
 
@@ -180,7 +179,7 @@ def draw_cross(picture: Picture, at: np.ndarray, color: Color, *, radius: float 
 
 
 def legend(entries: Sequence[LegendEntry], width: int, *, text_height: int = 16, margin: int = 12) -> Picture:
-    """Return a strip `width` px wide with the entries from left to right, on as many rows as they need."""
+    """Return a legend `width` px wide, its entries from left to right on as many rows as they need."""
     sign, gap, row = 2 * text_height, round(1.5 * text_height), round(1.8 * text_height)
     places: list[tuple[int, int, str]] = []
     x, y = margin, 0
@@ -215,7 +214,7 @@ def blank(height: int, width: int, color: Color = PAPER) -> Picture:
 
 
 def stack(pictures: Sequence[Picture]) -> Picture:
-    """Put pictures below each other, left-aligned on paper."""
+    """Return pictures below each other, left-aligned on paper."""
     width = max(picture.shape[1] for picture in pictures)
     page = blank(sum(picture.shape[0] for picture in pictures), width)
     y = 0
@@ -226,7 +225,7 @@ def stack(pictures: Sequence[Picture]) -> Picture:
 
 
 def _dashes(points: np.ndarray, dash: float) -> list[np.ndarray]:
-    """Cut a polyline into dashes of one length along its arc."""
+    """Return the dashes of a polyline, of one length along its arc."""
     along = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))))
     pieces = []
     for start in np.arange(0.0, along[-1], dash * 5 / 3):
@@ -238,12 +237,12 @@ def _dashes(points: np.ndarray, dash: float) -> list[np.ndarray]:
 
 
 def _letters(text: str) -> str:
-    """Return the text without what is no letter: parts of a file's name that are no text crash OpenCV 5."""
+    """Return the text without characters that cannot be encoded (in names of files), which crash OpenCV 5."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _ascii(text: str) -> str:
-    """Return the text in characters the Hershey strokes have."""
+    """Return the text in ASCII, the characters of Hershey fonts."""
     for sign, words in (
         ("°", " deg"),
         ("→", "->"),

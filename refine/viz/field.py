@@ -1,8 +1,9 @@
-"""What a displacer said of one person, in four pictures: the displacement it asks for, how unsure it is, and the residuals before and after.
+"""Draws a displacer's prediction for one person: displacement, standard deviation, and residuals before and after.
 
-    arrow at pixel x: x -> x + offset(x)          colour of a pixel: sigma in px of the photo, or |root offset| in standard deviations
+    arrow at pixel x: x -> x + offset(x)
+    colour of a pixel: sigma in px of the photo, or |root offset| in standard deviations
 
-Source: none; a layout. What is drawn is `refine.dense.prediction.Prediction`'s.
+The quantities are those of `refine.dense.prediction.Prediction`.
 """
 
 from collections.abc import Callable
@@ -27,18 +28,28 @@ DIM = 0.4
 OPACITY = 0.75
 """Share of the colours over the darkened photo."""
 SILENT = (150, 150, 150)
-"""Rendered pixels of which nothing is said: hidden, outside the photo."""
+"""Colour of rendered pixels without information: hidden, outside the photo."""
 MOST_SIGMAS = 4.0
-"""Bright end of the residuals' colours: one in 3,000 of right bodies' pixels lies beyond."""
+"""Bright end of the residuals' colours: one in 3,000 pixels of correct bodies lies beyond."""
 TYPICAL = 0.95
-"""The bright end of sizes in px is this quantile: a few wild pixels do not darken the rest."""
-TITLE, WORDS = 18, 16
+"""The bright end of lengths in px is this quantile, so that a few outliers do not darken the rest."""
+TITLE, FIGURES = 18, 16
 """Sizes of text, px."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """One body of a prediction in numpy: `informed` and `rendered` (S, S), `offset` (S, S, 2) px of the crop, `length`, `sigma` px of the photo, `residual`."""
+class _BodyField:
+    """One body of a prediction in numpy.
+
+    Attributes:
+        crop: The body's crop.
+        informed: (S, S) pixels with information.
+        rendered: (S, S) pixels of the body.
+        offset: (S, S, 2) px of the crop.
+        length: (S, S) px of the photo, of the displacement.
+        sigma: (S, S) px of the photo.
+        residual: (S, S) standard deviations.
+    """
 
     crop: Crop
     informed: np.ndarray
@@ -50,39 +61,39 @@ class _Seen:
 
     @property
     def side(self) -> int:
-        """S."""
+        """S px."""
         return int(self.rendered.shape[0])
 
     def mean(self, values: np.ndarray) -> float:
-        """Return the mean of values (S, S) where anything is said, NaN where nothing is."""
+        """Return the mean of values (S, S) over the informed pixels, NaN without any."""
         return float(values[self.informed].mean()) if self.informed.any() else float("nan")
 
 
 def field_row(photo: Picture, before: Prediction, after: Prediction, body: int, width: int) -> Picture:
-    """Draw what was said of a person at the estimate and at the result.
+    """Draw the predictions for a person at the estimate and at the result.
 
     Args:
         photo: (H, W, 3) uint8 RGB, the photo the person is in.
-        before: What was said of the estimates.
-        after: What was said of the results, in the same order.
-        body: Which of them.
+        before: The prediction for the estimates.
+        after: The prediction for the results, in the same order.
+        body: Index of the person.
         width: px of the row.
 
     Returns:
         (H', width, 3) uint8 RGB: four pictures with titles, colour bars and figures.
     """
     side = (width - 3 * GAP_PX) // 4
-    first, last = _seen(before, body), _seen(after, body)
+    first, last = _body_field(before, body), _body_field(after, body)
     longest, widest = _most(first.length, first), _most(first.sigma, first)
     left = f"{first.mean(first.length):.1f} → {last.mean(last.length):.1f} px"
     panels = [
         _panel(
-            "Displacement asked of the estimate", _arrows(photo, first, longest, side),
+            "Predicted displacement", _arrows(photo, first, longest, side),
             f"{longest:.1f} px", f"mean {first.mean(first.length):.1f} px of the photo; arrows to scale",
         ),
         _panel(
-            "How unsure that is, 1 sigma", _heat(photo, first, first.sigma / widest, side, _before),
-            f"{widest:.1f} px", f"mean {first.mean(first.sigma):.1f} px of the photo; grey: nothing said",
+            "Its uncertainty, 1 sigma", _heat(photo, first, first.sigma / widest, side, _before),
+            f"{widest:.1f} px", f"mean {first.mean(first.sigma):.1f} px of the photo; grey: no information",
         ),
         _panel(
             "Residual before", _heat(photo, first, first.residual / MOST_SIGMAS, side, _before),
@@ -99,8 +110,8 @@ def field_row(photo: Picture, before: Prediction, after: Prediction, body: int, 
     return row
 
 
-def _seen(prediction: Prediction, body: int) -> _Seen:
-    """Bring one body of a prediction to numpy."""
+def _body_field(prediction: Prediction, body: int) -> _BodyField:
+    """Return one body of a prediction in numpy."""
     part = Crop(
         prediction.crop.crop_from_image[[body]].cpu(),
         prediction.crop.side,
@@ -115,23 +126,23 @@ def _seen(prediction: Prediction, body: int) -> _Seen:
         prediction.residual,
     )
     informed, rendered, offset, moved, sigma, residual = (value[body].cpu().numpy() for value in names)
-    return _Seen(part, informed, rendered, offset, np.linalg.norm(moved, axis=-1), sigma, residual)
+    return _BodyField(part, informed, rendered, offset, np.linalg.norm(moved, axis=-1), sigma, residual)
 
 
-def _most(values: np.ndarray, seen: _Seen) -> float:
-    """Return what the bright end of the colours means, at least a tenth of a pixel."""
-    return max(0.1, float(np.quantile(values[seen.informed], TYPICAL)) if seen.informed.any() else 0.0)
+def _most(values: np.ndarray, field: _BodyField) -> float:
+    """Return the value (px) of the colours' bright end, at least a tenth of a pixel."""
+    return max(0.1, float(np.quantile(values[field.informed], TYPICAL)) if field.informed.any() else 0.0)
 
 
-def _ground(photo: Picture, seen: _Seen, side: int) -> Picture:
+def _ground(photo: Picture, field: _BodyField, side: int) -> Picture:
     """Return the darkened photo in the crop, at the picture's size."""
-    scale = side / seen.side
-    crop = Crop(seen.crop.crop_from_image * scale, side, seen.crop.image_index)
+    scale = side / field.side
+    crop = Crop(field.crop.crop_from_image * scale, side, field.crop.image_index)
     return (DIM * sample_opencv([np.ascontiguousarray(photo)], crop)[0]).astype(np.uint8)
 
 
 def _enlarged(values: np.ndarray, side: int) -> np.ndarray:
-    """Return (side, side, ...) of values (S, S, ...), the nearest ones."""
+    """Return values (S, S, ...) enlarged to (side, side, ...) by the nearest ones."""
     index = ((np.arange(side) + 0.5) * len(values) / side).astype(int)
     return values[index][:, index]
 
@@ -146,27 +157,27 @@ def _after(picture: Picture, mask: np.ndarray) -> None:
     draw_outline(picture, mask, AFTER_COLOR, 0.0, thickness=1)
 
 
-def _arrows(photo: Picture, seen: _Seen, longest: float, side: int) -> Picture:
-    """Draw arrows at a grid of pixels of which something is said."""
-    picture = _ground(photo, seen, side)
-    _before(picture, _enlarged(seen.rendered, side))
-    scale = side / seen.side
+def _arrows(photo: Picture, field: _BodyField, longest: float, side: int) -> Picture:
+    """Draw arrows at a grid of informed pixels."""
+    picture = _ground(photo, field, side)
+    _before(picture, _enlarged(field.rendered, side))
+    scale = side / field.side
     step = max(1, round(GRID_PX / scale))
-    y, x = np.nonzero(seen.informed[step // 2 :: step, step // 2 :: step])
+    y, x = np.nonzero(field.informed[step // 2 :: step, step // 2 :: step])
     row, column = y * step + step // 2, x * step + step // 2
     start = (np.stack((column, row), 1) + 0.5) * scale
-    length = seen.length[row, column]
+    length = field.length[row, column]
     colors = viridis((length / longest).clip(0, 1))
-    draw_arrows(picture, start, start + seen.offset[row, column] * scale, colors, np.argsort(length))
+    draw_arrows(picture, start, start + field.offset[row, column] * scale, colors, np.argsort(length))
     return picture
 
 
 def _heat(
-    photo: Picture, seen: _Seen, share: np.ndarray, side: int, outline: Callable[[Picture, np.ndarray], None]
+    photo: Picture, field: _BodyField, share: np.ndarray, side: int, outline: Callable[[Picture, np.ndarray], None]
 ) -> Picture:
-    """Colour the pixels of which something is said by shares (S, S) of the bright end; the others grey."""
-    picture = _ground(photo, seen, side)
-    informed, rendered = _enlarged(seen.informed, side), _enlarged(seen.rendered, side)
+    """Colour the informed pixels by shares (S, S) of the bright end, the other rendered ones grey."""
+    picture = _ground(photo, field, side)
+    informed, rendered = _enlarged(field.informed, side), _enlarged(field.rendered, side)
     color = np.empty((side, side, 3))
     color[:] = SILENT
     color[informed] = viridis(_enlarged(share, side)[informed].clip(0, 1))
@@ -175,10 +186,10 @@ def _heat(
     return picture
 
 
-def _panel(title: str, picture: Picture, most: str, words: str) -> Picture:
-    """Put a title above a picture, a colour bar and figures below."""
+def _panel(title: str, picture: Picture, most: str, figures: str) -> Picture:
+    """Return a picture with a title above it, a colour bar and figures below."""
     side = picture.shape[1]
     head, foot = canvas.blank(30, side), canvas.blank(26, side)
     canvas.draw_text(head, canvas.shorten(title, side, TITLE, bold=True), (0, 2), TITLE, bold=True)
-    canvas.draw_text(foot, canvas.shorten(words.replace("nan", "–"), side, WORDS), (0, 2), WORDS, color=SOFT_INK)
+    canvas.draw_text(foot, canvas.shorten(figures.replace("nan", "–"), side, FIGURES), (0, 2), FIGURES, color=SOFT_INK)
     return canvas.stack([head, picture, bar(side, side // 2, most, margin=0), foot])

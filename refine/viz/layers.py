@@ -1,4 +1,4 @@
-"""What a view of a photo shows: the photo's pixels, and the nearest person in each of them with its light.
+"""Renders the people of a photo into a view of it: the nearest person at each pixel, with light.
 
     pixel of the view = scale * (pixel of the photo - corner of the window)
     light = AMBIENT + (1 - AMBIENT) * max(0, normal . LIGHT),   the nearest person wins each pixel
@@ -22,10 +22,9 @@ from refine.render import Rasterizer
 from refine.viz.canvas import Picture
 
 AMBIENT = 0.5
-"""Share of light that reaches a surface turned away from the lamp: a mesh's far side stays readable over a dark
-photo."""
+"""Share of light on a surface turned away from the lamp: a mesh's far side stays visible over a dark photo."""
 LIGHT = (-0.35, -0.55, -0.76)
-"""Direction to the lamp in the camera frame, unit length: over the viewer's left shoulder, as drawings are lit."""
+"""Direction to the lamp in the camera frame, unit length: over the viewer's left shoulder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +101,10 @@ class Layers:
 
 
 def check_photo(photo: Picture) -> None:
-    """Refuse what is not an (H, W, 3) uint8 array.
+    """Refuse anything but an (H, W, 3) uint8 array.
 
     Raises:
-        InputError: It is not.
+        InputError: The photo is of another type or shape.
     """
     if not (
         isinstance(photo, np.ndarray)
@@ -123,11 +122,11 @@ def meshes_of(estimate: Estimate, photo: Picture, image: int) -> Meshes:
 
     Args:
         estimate: Bodies of one or several images.
-        photo: The image, for its size.
+        photo: (H, W, 3), for its size.
         image: Which image: bodies with this `image_index`.
 
     Raises:
-        InputError: The photo has another size than the bodies' cameras speak of.
+        InputError: The photo has another size than the bodies' cameras.
     """
     chosen = (estimate.image_index.cpu() == image).nonzero()[:, 0]
     # The state moves first, so that skinning in float64 or on a GPU gives the same picture.
@@ -138,18 +137,14 @@ def meshes_of(estimate: Estimate, photo: Picture, image: int) -> Meshes:
     camera = camera.to("cpu", torch.float32)
     sizes = camera.size.round().int().tolist()
     if any(abs(height - photo.shape[0]) > 1 or abs(width - photo.shape[1]) > 1 for height, width in sizes):
-        said = f"{photo.shape[1]} x {photo.shape[0]} px"
-        raise InputError(
-            "photo",
-            f"{sizes[0][1]} x {sizes[0][0]} px, the size the camera speaks of",
-            said,
-            "Give the photo the estimate was made from.",
-        )
+        expected, got = (f"{w} x {h} px" for h, w in (sizes[0], photo.shape[:2]))
+        advice = "Give the photo the estimate was made from."
+        raise InputError("photo", f"{expected}, the camera's size", got, advice)
     return Meshes(vertices, estimate.body.faces.cpu(), Camera(camera.focal, camera.center, camera.size))
 
 
 def whole_view(photo: Picture, min_side: int, max_side: int) -> View:
-    """View all of a photo with its longer side between `min_side` and `max_side` px."""
+    """Return a view of all of a photo with its longer side between `min_side` and `max_side` px."""
     height, width = photo.shape[:2]
     longest = max(height, width)
     scale = min(max(longest, min_side), max_side) / longest
@@ -157,7 +152,7 @@ def whole_view(photo: Picture, min_side: int, max_side: int) -> View:
 
 
 def box_view(photo: Picture, boxes: Sequence[np.ndarray], height: int, width: int, margin: float = 0.12) -> View:
-    """View a window around boxes, of the picture's proportions where the photo allows it.
+    """Return a view of a window around boxes, of the picture's proportions where the photo allows it.
 
     Args:
         photo: (H, W, 3).
@@ -167,7 +162,7 @@ def box_view(photo: Picture, boxes: Sequence[np.ndarray], height: int, width: in
         margin: Added on each side, as a share of the larger side of the box.
 
     Returns:
-        A view that fits into height x width; the whole photo where no box meets it.
+        A view that fits into height x width; of the whole photo where no box overlaps it.
     """
     rows, columns = photo.shape[:2]
     limit = np.array([columns, rows, columns, rows], float)
@@ -190,9 +185,9 @@ def box_view(photo: Picture, boxes: Sequence[np.ndarray], height: int, width: in
 
 
 def boxes_of(meshes: Meshes) -> np.ndarray:
-    """Return (B, 4) left, top, right, bottom px of the photo around what lies in front of the camera; NaN where nothing does.
+    """Return the boxes (B, 4) of the bodies, left, top, right, bottom px of the photo; NaN of those behind the camera.
 
-    A body that crosses the camera reaches, as far as a box can tell, over the whole photo.
+    The box of a body that crosses the camera is the whole photo.
     """
     pixels = meshes.camera.project(meshes.vertices)
     boxes = []
@@ -209,7 +204,7 @@ def boxes_of(meshes: Meshes) -> np.ndarray:
 
 
 def layers(meshes: Meshes, view: View, rasterizer: Rasterizer | None = None) -> Layers:
-    """Render the people of a photo into a view; each is rasterised in the crop it covers only.
+    """Render the people of a photo into a view, each in its own crop.
 
     Args:
         meshes: The people.

@@ -1,4 +1,4 @@
-"""Before | after: the estimate and the result over the photo, side by side, the outlines of both in either half.
+"""Draws estimate and result over the photo side by side, with the outlines of both in each half.
 
     pixel = (1 - OPACITY) photo + OPACITY light * colour of the nearest person
 
@@ -22,25 +22,31 @@ from refine.viz.canvas import AFTER_COLOR, BEFORE_COLOR, PERSON_COLORS, LegendEn
 from refine.viz.layers import Layers, Meshes, View, check_photo, layers, meshes_of, whole_view
 
 OPACITY = 0.62
-"""Share of the mesh in a covered pixel: limbs of the photo stay visible below it, light and shade of the mesh too."""
+"""Share of the mesh in a covered pixel: both the photo's limbs and the mesh's shading stay visible."""
 BEFORE_DASH_PX = 9.0
 """Length of the dashes of the estimate's outline."""
 MIN_SIDE = 640
-"""Smaller photos are enlarged to this longer side (px), or lines and text would cover them."""
+"""Smaller photos are enlarged to this longer side (px), since lines and text would cover them."""
 MAX_SIDE = 1280
 """Larger photos are reduced to this longer side (px): two halves fit a 2560 px screen."""
 FAINT_CONFIDENCE = 0.5
 """Detections below are drawn small, grey and without a line: most detectors' own drawings hide them at about this
 value."""
 SPECK_PX = 12
-"""Outlines with fewer points (px of the picture) are left out: one-pixel holes between fingers are noise to the eye."""
+"""Least number of points (px of the picture) of an outline: one-pixel holes between fingers are noise."""
 SMOOTH_PX = 5
-"""Outlines are averaged along this many points, which takes the stairs of the pixel grid away and leaves fingers."""
+"""Outlines are averaged along this many points, which removes the steps of the pixel grid and keeps fingers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Marks:
-    """Detected and projected keypoints of the people of one photo, in numpy: observed (B, K, 2) px, confidence (B, K), projected (B, K, 2) px."""
+    """Detected and projected keypoints of the people of one photo, in numpy.
+
+    Attributes:
+        observed: (B, K, 2) px of the photo.
+        confidence: (B, K) 0..1.
+        projected: (B, K, 2) px of the photo, NaN behind the camera.
+    """
 
     observed: np.ndarray
     confidence: np.ndarray
@@ -49,7 +55,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class Side:
-    """The people one half of the picture shows: their meshes, and their keypoints where a detector's are at hand."""
+    """The people of one half of the picture: their meshes, and their keypoints where there are detections."""
 
     meshes: Meshes
     marks: Marks | None
@@ -103,7 +109,7 @@ def overlay(
 
 
 def side_of(estimate: Estimate, photo: Picture, image: int, detections: Detections | None) -> Side:
-    """Return what one half of the picture shows; this is where an estimate is posed, once a picture."""
+    """Pose an estimate for one half of the picture, once a picture."""
     marks = None if detections is None else marks_of(estimate, detections, image)
     return Side(meshes_of(estimate, photo, image), marks)
 
@@ -155,13 +161,13 @@ def tint(ground: Picture, layer: Layers) -> Picture:
 
 
 def draw_outlines(picture: Picture, layer: Layers, people: Sequence[int], color: canvas.Color, dash: float) -> None:
-    """Draw around what is visible of some people; nothing along the picture's border, where the body merely leaves it."""
+    """Draw the outlines of some people's visible parts, except along the picture's border."""
     for body in people:
         draw_outline(picture, layer.person == body, color, dash)
 
 
 def draw_outline(picture: Picture, mask: np.ndarray, color: canvas.Color, dash: float, *, thickness: int = 2) -> None:
-    """Draw around a mask (H, W) of the picture; nothing along the picture's border."""
+    """Draw the outline of a mask (H, W), except along the picture's border."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -176,7 +182,7 @@ def draw_outline(picture: Picture, mask: np.ndarray, color: canvas.Color, dash: 
 
 
 def marks_of(estimate: Estimate, detections: Detections, image: int) -> Marks:
-    """Bring the detections of one image and the bodies' own keypoints together; what lies behind the camera is NaN."""
+    """Return the detections of one image with the bodies' own keypoints; NaN behind the camera."""
     chosen = (estimate.image_index == image).nonzero()[:, 0].cpu()
     points = estimate.posed.keypoints(estimate.body.keypoint_set(detections.name)).detach()  # (B, K, 3) m
     check_shape("detections.pixel", detections.pixel, "B K 2", B=len(estimate), K=points.shape[1])
@@ -187,7 +193,7 @@ def marks_of(estimate: Estimate, detections: Detections, image: int) -> Marks:
 
 
 def draw_marks(picture: Picture, marks: Marks, people: Sequence[int], view: View, color: canvas.Color) -> None:
-    """Draw, for some people, crosses where the detector saw the keypoints, and lines to them from where the bodies have theirs."""
+    """Draw crosses at some people's detected keypoints, and lines to them from the bodies' own."""
     observed, projected = view.pixels(marks.observed), view.pixels(marks.projected)
     drawable = np.isin(np.arange(len(observed)), people)[:, None] & (marks.confidence > 0)
     drawable &= np.isfinite(observed).all(-1) & np.isfinite(projected).all(-1)
@@ -201,7 +207,7 @@ def draw_marks(picture: Picture, marks: Marks, people: Sequence[int], view: View
 
 
 def legend_entries(people: int, unseen: Sequence[int], keypoints: bool) -> list[LegendEntry]:
-    """Return what the colours of an overlay mean."""
+    """Return the entries of an overlay's legend."""
     entries = [
         LegendEntry("outline before", BEFORE_COLOR, "dashed"),
         LegendEntry("outline after", AFTER_COLOR, "solid"),
@@ -237,13 +243,13 @@ def _head(title: str, width: int) -> Picture:
 
 
 def _smooth(points: np.ndarray) -> np.ndarray:
-    """Average a closed contour along itself."""
+    """Return a closed contour averaged along itself."""
     half = SMOOTH_PX // 2
     return np.mean([np.roll(points, shift, 0) for shift in range(-half, half + 1)], 0)
 
 
 def _runs(points: np.ndarray, keep: np.ndarray) -> list[np.ndarray]:
-    """Cut a closed contour where points are not kept; a contour kept whole comes back closed."""
+    """Return the runs of kept points of a closed contour; a contour kept whole is returned closed."""
     if keep.all():
         return [np.concatenate((points, points[:1]))]
     start = int(np.argmin(keep))  # begin at a dropped point, so that no run goes over the end

@@ -1,4 +1,4 @@
-"""A colour ramp for sizes, and the bar that says which colour is how much.
+"""The colour ramp of lengths and shares, and its bar.
 
 Source: Smith and van der Walt's perceptually uniform colour map viridis (2015).
 """
@@ -9,7 +9,7 @@ from refine.viz import canvas
 from refine.viz.canvas import Picture
 
 DARKEST = 0.3
-"""Where in the map zero lies: its dark end would drown in the photo."""
+"""Position of zero in the map, whose dark end is hardly visible over a photo."""
 BAR_HEIGHT = 14
 """px."""
 
@@ -28,7 +28,7 @@ def bar(strip_width: int, width: int, most: str, margin: int = 28) -> Picture:
     Args:
         strip_width: px of the strip.
         width: px of the ramp, at most a third of the strip's or what the strip leaves room for.
-        most: What the bright end means, with its unit.
+        most: The value of the bright end, with its unit.
         margin: px left of the zero.
     """
     strip = canvas.blank(36, strip_width)

@@ -1,8 +1,6 @@
-"""One page about a refinement: each person before and after, close up, with the figures that say whether it went well.
+"""Draws the report, one page with each person before and after, close up, and the figures of the refinement.
 
-Nothing is measured here: `refine.result` fills a `ReportPage`, this file draws it.
-
-Source: none; a layout.
+Nothing is measured here: `refine.result` fills a `ReportPage`, this module draws it.
 """
 
 import math
@@ -27,16 +25,16 @@ MARGIN = 28
 LINE = 24
 """px from line to line of the tables."""
 MAX_MOVED = 8
-"""Joints in the table; those below moved less and are not news."""
+"""Most joints in the table, those that turned most."""
 GOOD, BAD, PLAIN = (0, 122, 88), (196, 72, 0), INK
-"""Better, worse, neither: Okabe-Ito's green and vermilion, darkened for text; the words say it too."""
+"""Better, worse, neither: Okabe-Ito's green and vermilion, darkened for text, which says the same."""
 MAX_BODIES = 12
-"""People on one page (about 7000 px); a line names the number of those left out."""
+"""Most people on one page (about 7000 px); a line has the number of the others."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """How far a joint turned: its name, the angle (degrees) between its local rotations before and after, and what each term asked for."""
+    """A joint's name, the angle (degrees) between its local rotations before and after, and each term's part of it."""
 
     joint: str
     degrees: float
@@ -54,20 +52,20 @@ class CostRow:
 
 @dataclass(frozen=True)
 class ReportBody:
-    """What the page says about one person.
+    """The page's content about one person.
 
     Attributes:
         title: "Person 1".
         stop: The solver's stop reason, a sentence.
-        before_misfit_px: Misfit of the estimate, px of the photo; NaN where nothing was observed.
+        before_misfit_px: Misfit of the estimate, px of the photo; NaN without observations.
         after_misfit_px: Misfit of the result.
-        misfit_of: What the misfit is measured on ("keypoints, confidence >= 0.5").
-        moved: Joints, those that moved most first.
+        misfit_of: Observations of the misfit ("keypoints, confidence >= 0.5").
+        moved: Joints, those that turned most first.
         cost: One row a term.
-        verdict: Whether the update is believed, and why; "" where nobody judged.
-        sure: How sure the result is, a sentence or "".
+        verdict: The verdict's sentence; "" without a gate.
+        sure: A sentence on the result's uncertainty, or "".
         terms: Names of the terms in `Moved.by_term`.
-        shown: Whether there is a body to show; without one the page has a line for it, title and stop reason.
+        shown: Whether there is a body to show; without one the page has a line with title and stop reason.
     """
 
     title: str
@@ -85,7 +83,7 @@ class ReportBody:
 
 @dataclass(frozen=True)
 class ReportPage:
-    """A page: its title, one line of verdict, the people in the order of the estimate's bodies in this image, and notes."""
+    """A page: title, one line of verdict, people in the order of the estimate's bodies in this image, and notes."""
 
     title: str
     verdict: str
@@ -113,8 +111,8 @@ def report(
         page: The figures; one `ReportBody` for each body of this image.
         image: Which image of the estimate the photo is.
         detections: Keypoints to draw.
-        predictions: What a displacer said of all bodies of the estimate and of the result, drawn below each person;
-            None: nobody was asked.
+        predictions: A displacer's predictions for all bodies of the estimate and of the result, drawn below each
+            person; None: no displacer.
         rasterizer: Finds the triangles; the default one where None.
 
     Returns:
@@ -132,15 +130,15 @@ def report(
     blocks = [_header(page)]
     unseen: set[int] = set()
     rows = (before.image_index == image).nonzero()[:, 0].tolist()
-    for body, words in enumerate(page.bodies[:MAX_BODIES]):
-        if not words.shown:
-            blocks.append(_paragraphs([f"{words.title}: {words.stop}"]))
+    for body, person in enumerate(page.bodies[:MAX_BODIES]):
+        if not person.shown:
+            blocks.append(_paragraphs([f"{person.title}: {person.stop}"]))
             unseen.add(body)
             continue
         view = box_view(photo, [own[body] for own in boxes], CROP_HEIGHT, CROP_WIDTH)
         crops, hidden = pair(photo, sides[0], sides[1], view, subject=body, rasterizer=rasterizer)
         unseen |= {body} & set(hidden)
-        blocks.append(_person(words, crops, body in hidden))
+        blocks.append(_person(person, crops, body in hidden))
         if predictions is not None and body not in hidden:
             blocks.append(_indented(field_row(photo, *predictions, rows[body], PAGE_WIDTH - 2 * MARGIN)))
     notes = list(page.notes)
@@ -152,14 +150,14 @@ def report(
 
 
 def _indented(row: Picture) -> Picture:
-    """Return a picture with the page's margins around it, above none."""
+    """Return a picture with the page's margins, except above it."""
     block = canvas.blank(row.shape[0] + MARGIN, PAGE_WIDTH)
     block[: row.shape[0], MARGIN : MARGIN + row.shape[1]] = row
     return block
 
 
 def check_page(page: ReportPage, people: int) -> None:
-    """Refuse a page of other people than the image's.
+    """Refuse a page of another number of people than the image's.
 
     Raises:
         InputError: The numbers differ.
@@ -179,10 +177,10 @@ def _header(page: ReportPage) -> Picture:
     return header
 
 
-def _person(words: ReportBody, crops: tuple[Picture, Picture], hidden: bool) -> Picture:
+def _person(person: ReportBody, crops: tuple[Picture, Picture], hidden: bool) -> Picture:
     """Return one person's block: two pictures and a column of figures."""
     column = 2 * (CROP_WIDTH + 14) + MARGIN + 22
-    text = _figures(words, PAGE_WIDTH - column - MARGIN)
+    text = _figures(person, PAGE_WIDTH - column - MARGIN)
     height = max(24 + max(crop.shape[0] for crop in crops), text.shape[0]) + 2 * MARGIN
     block = canvas.blank(height, PAGE_WIDTH)
     block[0:2, MARGIN:-MARGIN] = RULE
@@ -195,31 +193,31 @@ def _person(words: ReportBody, crops: tuple[Picture, Picture], hidden: bool) -> 
     return block
 
 
-def _figures(words: ReportBody, width: int) -> Picture:
+def _figures(person: ReportBody, width: int) -> Picture:
     """Return the column of figures of one person."""
     page = canvas.blank(2000, width)
-    canvas.draw_text(page, canvas.shorten(words.title, width, 26, bold=True), (0, 0), 26, bold=True)
+    canvas.draw_text(page, canvas.shorten(person.title, width, 26, bold=True), (0, 0), 26, bold=True)
     y = 42
-    y = _misfit(page, words, y) + 10
-    for said in (words.verdict, words.sure, f"Solver: {words.stop}"):
-        for line in canvas.wrap_text(said, width, 17) if said else ():
+    y = _misfit(page, person, y) + 10
+    for text in (person.verdict, person.sure, f"Solver: {person.stop}"):
+        for line in canvas.wrap_text(text, width, 17) if text else ():
             canvas.draw_text(page, line, (0, y), 17)
             y += LINE
-    if words.moved:
+    if person.moved:
         y = _moved(
             page,
-            words,
+            person,
             _title(
                 page,
-                "Joints that turned most, and who asked for it" if words.terms else "Joints that turned most",
+                "Joints that turned most, by term" if person.terms else "Joints that turned most",
                 y + 12,
             ),
         )
-    if words.cost:
+    if person.cost:
         y = _title(page, "Cost by term", y + 12)
         for heading, x in (("before", 370), ("after", 490)):
             _right(page, heading, x, y - LINE - 6, SOFT_INK)
-        for cost in words.cost:
+        for cost in person.cost:
             canvas.draw_text(page, canvas.shorten(cost.term, 250, 17), (0, y), 17)
             _right(page, _number(cost.before), 370, y)
             _right(page, _number(cost.after), 490, y)
@@ -227,14 +225,14 @@ def _figures(words: ReportBody, width: int) -> Picture:
     return page[: y + 6]
 
 
-def _moved(page: Picture, words: ReportBody, y: int) -> int:
-    """Write how far joints turned, with a bar or with each term's part; return the next free row."""
-    shown, width = words.moved[:MAX_MOVED], page.shape[1]
+def _moved(page: Picture, person: ReportBody, y: int) -> int:
+    """Draw the joints' angles, with a bar or with each term's part; return the next free row."""
+    shown, width = person.moved[:MAX_MOVED], page.shape[1]
     most = max(*(abs(row.degrees) for row in shown), 1.0)
-    ends = [270 + (width - 280) * (column + 1) // max(len(words.terms), 1) for column in range(len(words.terms))]
-    if words.terms:
-        room = (width - 280) // len(words.terms) - 8
-        for name, end in zip(words.terms, ends, strict=True):
+    ends = [270 + (width - 280) * (column + 1) // max(len(person.terms), 1) for column in range(len(person.terms))]
+    if person.terms:
+        room = (width - 280) // len(person.terms) - 8
+        for name, end in zip(person.terms, ends, strict=True):
             _right(page, canvas.shorten(name, room, 17), end, y, SOFT_INK)
         y += LINE
     for row in shown:
@@ -242,16 +240,16 @@ def _moved(page: Picture, words: ReportBody, y: int) -> int:
         _right(page, f"{row.degrees:.1f}°", 270, y)
         for value, end in zip(row.by_term, ends, strict=False):
             _right(page, f"{value:+.1f}", end, y)
-        if not words.terms:
+        if not person.terms:
             bar = round((width - 330) * abs(row.degrees) / most)
             page[y + 5 : y + 18, 290 : 290 + max(bar, 1)] = (120, 140, 160)
         y += LINE
     return y
 
 
-def _misfit(page: Picture, words: ReportBody, y: int) -> int:
-    """Write the misfit large, and whether it is better; return the next free row."""
-    before, after = words.before_misfit_px, words.after_misfit_px
+def _misfit(page: Picture, person: ReportBody, y: int) -> int:
+    """Draw the misfit in large type, and whether it improved; return the next free row."""
+    before, after = person.before_misfit_px, person.after_misfit_px
     if not (math.isfinite(before) and math.isfinite(after)):
         canvas.draw_text(page, "Misfit: no keypoints to measure it on", (0, y), 20, color=SOFT_INK)
         return y + 32
@@ -263,25 +261,25 @@ def _misfit(page: Picture, words: ReportBody, y: int) -> int:
     verdict = f"{change} better" if better else f"{change} worse" if worse else "unchanged"
     canvas.draw_text(page, verdict.strip(), (canvas.text_size(line, 34, bold=True)[0] + 18, y + 14), 20, color=color)
     canvas.draw_text(
-        page, canvas.shorten(f"mean misfit of {words.misfit_of}", page.shape[1], 16), (0, y + 46), 16, color=SOFT_INK
+        page, canvas.shorten(f"mean misfit of {person.misfit_of}", page.shape[1], 16), (0, y + 46), 16, color=SOFT_INK
     )
     return y + 76
 
 
 def _title(page: Picture, text: str, y: int) -> int:
-    """Write the title of a table and a rule below it; return the table's first row."""
+    """Draw the title of a table and a rule below it; return the table's first row."""
     canvas.draw_text(page, text, (0, y), 17, bold=True)
     page[y + LINE : y + LINE + 1] = RULE
     return y + LINE + 6
 
 
 def _right(page: Picture, text: str, x: int, y: int, color: canvas.Color = INK) -> None:
-    """Write a text that ends at x."""
+    """Draw a text that ends at x."""
     canvas.draw_text(page, text, (x - canvas.text_size(text, 17)[0], y), 17, color=color)
 
 
 def _number(value: float) -> str:
-    """Return a cost with three figures that matter, or a dash."""
+    """Return a cost with three significant figures, or a dash."""
     return "–" if not math.isfinite(value) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

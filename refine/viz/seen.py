@@ -1,6 +1,6 @@
-"""One estimate over its photo: the meshes half transparent with their outlines, and the pixels the file stores as crosses.
+"""Draws one estimate over its photo: half transparent meshes with outlines, and the file's keypoints as crosses.
 
-Source: as `refine.viz.overlay`, of which this is one half.
+It is one half of `refine.viz.overlay`.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from refine.viz.layers import check_photo, layers, meshes_of, whole_view
 from refine.viz.overlay import MAX_SIDE, MIN_SIDE, draw_outlines, tint
 
 GREY = 150
-"""Of the ground where there is no photo: the palette's light and dark colours both stand out."""
+"""Grey level of the ground without a photo, on which the palette's light and dark colours are visible."""
 
 STORED_COLOR: canvas.Color = (255, 80, 80)
-"""Crosses at the pixels a file stores."""
+"""Colour of the crosses at a file's keypoints."""
 
 
 def grey_photo(height: int, width: int) -> Picture:
-    """Return the ground for people whose photo is not at hand, (H, W, 3) uint8."""
+    """Return the ground (H, W, 3) uint8 for people without a photo."""
     return canvas.blank(height, width, (GREY, GREY, GREY))
 
 
@@ -30,7 +30,7 @@ def seen(
     """Draw the people of one image of an estimate.
 
     Args:
-        photo: (H, W, 3) uint8 RGB, of the size the cameras speak of.
+        photo: (H, W, 3) uint8 RGB, of the cameras' size.
         estimate: Bodies of one or several images.
         image: Which image.
         caption: A line of text below.
