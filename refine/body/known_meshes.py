@@ -1,11 +1,10 @@
-"""Named points in what other systems store: MHR's keypoints, and vertices of SMPL-X's mesh.
+"""Named points in other systems' outputs: MHR's keypoints, and vertices of SMPL-X's mesh.
 
     joint ≈ middle of the skin on both sides of it (knee, elbow, wrist, ankle);
     hip = Bell's offset from the pelvis' bony points
 
 Vertex numbers are those published beside the models (`refine/body/landmarks_smpl.py` for their licence), and those of
-bony landmarks as repositories on marker placement list them; they agree with each other and were held against a stored
-SMPL-X mesh.
+bony landmarks in repositories on marker placement; they agree with each other and with a stored SMPL-X mesh.
 
 Source: MHR-70: facebookresearch/sam-3d-body, `sam_3d_body/metadata/mhr70.py`; SMPL-X vertices: vchoutas/smplx
 `vertex_ids.py`, and the markers of SOMA and MoSh++ (nghorbani/soma); hip centre: Bell, Brand and Pedersen, Human
@@ -20,7 +19,7 @@ from refine.body.keypoint_names import MHR70, SMPL22, SMPL24, SMPLH52, SMPLX55
 from refine.body.landmarks_smpl import SMPLX_VERTICES
 
 BY_COUNT = {22: SMPL22, 24: SMPL24, 52: SMPLH52, 55: SMPLX55, 70: MHR70}
-"""Names of joints by how many there are."""
+"""Names of joints by their number."""
 
 SMPLX_MESH = 10475
 
@@ -38,19 +37,19 @@ _PELVIS = {"asis": (5727, 8421), "psis": (5677, 8371)}
 _ACROMION = (3878, 6629)
 
 BELL = (0.14, 0.30, 0.19)
-"""Of the distance between the front points: inwards, downwards, backwards from each."""
+"""Offset of the hip from each front point, inwards, downwards, backwards, over the distance between them."""
 
 SHOULDER_DROP = 0.2
-"""Of the distance between the acromions: how far the joint lies below its acromion."""
+"""Offset of the shoulder joint below its acromion, over the distance between the acromions."""
 
 
 def named_joints(joints: Float[Tensor, "B J 3"]) -> dict[str, Float[Tensor, "B 3"]]:
-    """Return joints by name, their number telling whose they are (`BY_COUNT`)."""
+    """Return joints (B, 3) by name; their number J is that of a known set (`BY_COUNT`)."""
     return dict(zip(BY_COUNT[joints.shape[1]], joints.unbind(1), strict=True))
 
 
 def smplx_points(vertices: Float[Tensor, "B 10475 3"]) -> dict[str, Float[Tensor, "B 3"]]:
-    """Return named points of SMPL-X meshes, joints guessed from the skin around them.
+    """Return named points (B, 3) m of SMPL-X meshes, joints estimated from the skin around them.
 
     Args:
         vertices: (B, 10475, 3) m.

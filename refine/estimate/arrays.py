@@ -27,7 +27,7 @@ READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy, zipfile and a missing key raise on a file that is broken or of another kind."""
+"""Errors of numpy, zipfile and a missing key for a file that is broken or of another kind."""
 
 
 def state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:

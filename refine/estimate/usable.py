@@ -131,7 +131,7 @@ def check_places(estimate: Estimate) -> Estimate:
     wrong = near | far
     if bool(wrong.any()) and bool((wrong | unusable).all()):
         raise _refusal(source, float(depth[wrong][0]), float(tall[wrong][0]), near=bool(near[wrong][0]))
-    notes = estimate.notes + said_without_numbers(source)
+    notes = estimate.notes + note_without_numbers(source)
     if bool(wrong.any()):
         is_, it = ("is", "it") if int(wrong.sum()) == 1 else ("are", "they")
         notes += (f"{_people(wrong)} {is_} nearer or farther than a camera can see a person: left as {it} came.",)
@@ -146,7 +146,7 @@ def without_numbers(source: Source) -> Bool[Tensor, "B"]:
     return torch.zeros(len(source), dtype=torch.bool) if marked is None else marked.cpu()
 
 
-def said_without_numbers(source: Source) -> tuple[str, ...]:
+def note_without_numbers(source: Source) -> tuple[str, ...]:
     """Return the note about people without usable numbers; empty where there are none."""
     missing = without_numbers(source)
     if not bool(missing.any()):

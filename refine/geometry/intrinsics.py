@@ -52,7 +52,7 @@ SHARE_FOCAL, SHARE_CENTER = 10.0, 2.0
 """Intrinsics below both are shares of the photo: no photo's centre lies two pixels from its corner."""
 
 SOME_PHOTO = (1000, 1000)
-"""(height, width), px, of a photo where a file is only looked at and no photo is at hand."""
+"""(height, width) px assumed where a file is checked without a photo."""
 
 
 def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Lens | None]:

@@ -13,21 +13,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 NEAR_VERTICES = 6
-"""Vertices whose triangles are looked at: on a mesh of even triangles the nearest triangle touches one of the nearest
-few."""
+"""Nearest vertices whose triangles are searched: on a mesh of even triangles the nearest triangle has one of them."""
 
 EPSILON = 1e-20
-"""m⁴; keeps a triangle without area from dividing by zero."""
+"""m⁴; avoids a division by zero at a triangle without area."""
 
 
 @dataclass(frozen=True, eq=False)
 class SurfaceMap:
-    """Where points lie on a body's surface.
+    """N points' nearest points on a surface.
 
     Attributes:
         triangle: (N,) index into the faces.
         barycentric: (N, 3) weights of the corners.
-        distance_m: (N,) how far from it.
+        distance_m: (N,) m, distance of the points from it.
     """
 
     triangle: Int[Tensor, "N"]
@@ -36,9 +35,9 @@ class SurfaceMap:
 
 
 def incident_triangles(faces: Int[Tensor, "F 3"], vertices: int) -> Int[Tensor, "V K"]:
-    """Return the triangles around every vertex, (V, K).
+    """Return the triangles (V, K) around every vertex.
 
-    Repeated where there are fewer than K; a vertex without one has the first triangle.
+    They are repeated where there are fewer than K; a vertex without one has the first triangle.
     """
     corner = faces.flatten()
     order = torch.argsort(corner, stable=True)
@@ -97,7 +96,7 @@ def nearest_on_surface(
         faces: (F, 3) its triangles.
 
     Returns:
-        Where each point lies on it, on the points' device.
+        The nearest points, on the points' device.
     """
     from scipy.spatial import cKDTree
 

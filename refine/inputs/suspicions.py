@@ -8,7 +8,7 @@ from torch import Tensor
 
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.estimate import Estimate, Source
-from refine.estimate.usable import said_without_numbers, without_numbers
+from refine.estimate.usable import note_without_numbers, without_numbers
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M
 from refine.inputs.camera_doubts import PEOPLE, Doubt, PhotoFacts, camera_doubts
@@ -46,7 +46,7 @@ def suspicions(
     """
     if not len(estimate):
         return ()
-    found = [Doubt(f"{PEOPLE}: no usable numbers", sentence) for sentence in said_without_numbers(estimate.source)]
+    found = [Doubt(f"{PEOPLE}: no usable numbers", sentence) for sentence in note_without_numbers(estimate.source)]
     known = (~without_numbers(estimate.source)).nonzero()[:, 0]  # of a stand-in nothing may be said
     if not len(known):
         return tuple(found)

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     import PIL.Image
 
 RESULTS = frozenset(".npz .npy .pkl .pk .pt .pth .json .joblib".split())
-"""Endings of files that regressors write."""
+"""Suffixes of files that regressors write."""
 
 
 @dataclass(frozen=True, eq=False)
 class Undecoded:
-    """Pixels that are decoded when they are first asked for.
+    """Pixels that are decoded at the first access.
 
     Attributes:
         size: (height, width) px, upright, from the file's header.
@@ -50,10 +50,10 @@ class Photo:
     """One photo, upright.
 
     Attributes:
-        content: (H, W, 3) uint8, RGB, not to be written to; or pixels that are still to be decoded.
-        path: The file it came from, None for an array.
-        notes: What was done to it on reading, a sentence each.
-        orientation: 1..8, as Exif counts them: the turn that was undone on reading; 1: none.
+        content: (H, W, 3) uint8, RGB, not to be written to; or pixels to be decoded.
+        path: The file, None for an array.
+        notes: A sentence for each change made on reading.
+        orientation: 1..8, Exif's number of the turn that was applied on reading; 1: none.
     """
 
     content: UInt8[np.ndarray, "H W 3"] | Undecoded
@@ -74,7 +74,7 @@ class Photo:
 
     @cached_property
     def decoded(self) -> "Photo":
-        """The photo with its pixels decoded, and the notes of what was done to them; itself where it is.
+        """Return the photo with decoded pixels and the notes on their conversion; itself where it is decoded.
 
         Raises:
             InputError: The file is not an image that can be decoded.
@@ -87,7 +87,7 @@ class Photo:
         return self.content.size if isinstance(self.content, Undecoded) else self.content.shape[:2]
 
     def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "Photo":
-        """Return the photo with other pixels of the same size; where they are not decoded yet, changed once they are.
+        """Return the photo with changed pixels of the same size; undecoded ones are changed on decoding.
 
         Args:
             change: From pixels (H, W, 3) to pixels (H, W, 3), uint8 RGB.
@@ -124,28 +124,28 @@ def read_photo(image: ImageLike, name: str = "image") -> Photo:
     """
     if isinstance(image, (str, Path)):
         return _read_file(Path(image), name)
-    array, said = as_array_of_photo(image, name)
-    pixels, notes = to_rgb(to_bytes(check_array(array, name), name), name)
-    return Photo(pixels, None, said + notes)
+    array, notes = as_array_of_photo(image, name)
+    pixels, more = to_rgb(to_bytes(check_array(array, name), name), name)
+    return Photo(pixels, None, notes + more)
 
 
 def open_photo(path: Path, name: str = "photo") -> Photo:
-    """Read the header of a photo file; its pixels are decoded when they are first asked for.
+    """Read the header of a photo file; its pixels are decoded at the first access.
 
     Args:
         path: The file.
         name: For messages.
 
     Raises:
-        InputError: There is no such file, its size cannot be told, or it is too large.
+        InputError: There is no such file, its size cannot be read, or it is too large.
     """
     header = header_of(path)
-    notes = _said_of_turn(f"{name} {path}", header.size, header.orientation)
+    notes = _note_on_turn(f"{name} {path}", header.size, header.orientation)
     return Photo(Undecoded(header.upright, lambda: read_photo(path, name)), path, notes, header.orientation)
 
 
 def check_complete(path: Path, name: str = "photo") -> None:
-    """Refuse a photo file that breaks off, without decoding it.
+    """Refuse a truncated photo file, without decoding it.
 
     Args:
         path: The file.
@@ -210,7 +210,7 @@ def _read_file(path: Path, name: str) -> Photo:
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         pixels = pixels[..., (2, 1, 0, 3)[: pixels.shape[2]]]  # OpenCV decodes to BGR(A)
     bytes_, notes = to_rgb(to_bytes(check_array(pixels, where), where), where)
-    notes += _said_of_turn(where, bytes_.shape[:2], header.orientation)
+    notes += _note_on_turn(where, bytes_.shape[:2], header.orientation)
     bytes_ = orient(bytes_, header.orientation)
     return Photo(np.ascontiguousarray(bytes_), path, notes, header.orientation)
 
@@ -239,11 +239,11 @@ def _complete(data: bytes, where: str) -> None:
         raise InputError(where, "a complete image file", missing, "Fetch or export it again.")
 
 
-def _said_of_turn(where: str, stored: tuple[int, ...], orientation: int) -> tuple[str, ...]:
-    """Return the sentence about a photo of (height, width) px that was turned upright; none where it was not."""
+def _note_on_turn(where: str, stored: tuple[int, ...], orientation: int) -> tuple[str, ...]:
+    """Return the note on the turn of a photo of (height, width) px; empty where it was upright."""
     if orientation == 1:
         return ()
     height, width = stored
     upright = f"{height} x {width}" if orientation > 4 else f"{width} x {height}"
-    said = f"{width} x {height} (w x h) as stored is {upright} upright."
-    return (f"{where}: EXIF orientation {orientation} was applied; {said}",)
+    sizes = f"{width} x {height} (w x h) as stored is {upright} upright."
+    return (f"{where}: EXIF orientation {orientation} was applied; {sizes}",)

@@ -1,4 +1,4 @@
-"""Arrays of pixels turned into (H, W, 3) uint8 RGB, with notes of what was done.
+"""Converts arrays of pixels to (H, W, 3) uint8 RGB, with notes on the conversion.
 
 8 bit = round(255 value)     over white: alpha colour + (1 - alpha) 255
 """
@@ -10,14 +10,14 @@ from refine.errors import InputError
 from refine.photo.memory import CHANNELS
 
 UNIT_TOLERANCE = 1e-3
-"""How far beyond 0..1 a float photo may reach, as resampling and rounding leave it; a quarter of an 8-bit step."""
+"""Largest excess of a float photo over 0..1, from resampling and rounding; a quarter of an 8-bit step."""
 
 
 def check_array(image: np.ndarray, name: str) -> np.ndarray:
     """Return the image as (H, W, C).
 
     Raises:
-        InputError: Its shape is not that of one image; the message says what it looks like.
+        InputError: Its shape is not that of one image with its channels last.
     """
     got = f"shape {image.shape}"
     if image.ndim == 2:
@@ -40,7 +40,7 @@ def check_array(image: np.ndarray, name: str) -> np.ndarray:
 
 
 def to_bytes(image: np.ndarray, name: str) -> tuple[UInt8[np.ndarray, "H W C"], tuple[str, ...]]:
-    """Return the image in 8 bit, and what was done.
+    """Return the image (H, W, C) in 8 bit, and notes on its conversion.
 
     Raises:
         InputError: Its numbers are not an image's: NaN, negative, beyond 0..255 or 0..1.
@@ -78,7 +78,7 @@ def to_bytes(image: np.ndarray, name: str) -> tuple[UInt8[np.ndarray, "H W C"], 
 def to_rgb(
     converted: tuple[np.ndarray, tuple[str, ...]], name: str
 ) -> tuple[UInt8[np.ndarray, "H W 3"], tuple[str, ...]]:
-    """Return the 8-bit image with three channels, and what was done so far."""
+    """Return the 8-bit image (H, W, 3), and all notes."""
     image, notes = converted
     if image.shape[2] == 1:
         return image.repeat(3, axis=2), (*notes, f"{name}: gray became RGB, the same value in each channel.")

@@ -128,7 +128,7 @@ class Attachment:
                 LOGGER.warning("%s", doubt.sentence)
 
     def _body_on(self, body: SkinnedBody, device: torch.device) -> SkinnedBody:
-        """Return the body on a device; it is by far the largest part, and moved once."""
+        """Return the body model on a device; as the largest part it is moved once."""
         like = self.there.template if self.there is not None else None
         if self.there is None or like is None or (like.device, like.dtype) != (device, body.template.dtype):
             self.there = body.to(device)
@@ -219,7 +219,7 @@ def _attachments(model: nn.Module) -> list[int]:
 
 
 def _in_the_crops(adapter: Any, batch: Mapping[str, Any], prepared: Prepared) -> Prepared:
-    """Return prepared bodies in what the network was shown: its pictures as photos, cameras and keypoints in their px.
+    """Return prepared bodies in the network's input: its pictures as photos, cameras and keypoints in their px.
 
     Raises:
         InputError: The adapter has no pictures, or not as many as bodies.

@@ -241,8 +241,8 @@ def _sampled(frames: Frames, rim: Float[Tensor, "B H W"], atlas: Atlas) -> tuple
     detail = (DETAIL_M * facing) ** 2
     # In a very close picture the rim has its largest width, and distances in it shrink in proportion.
     px_per_m = torch.minimum(1 / pixel_m, LARGEST_RIM_PX / (RIM_M + (1 + CUT) * sigma))
-    believed = ((rim_px / px_per_m - CUT * sigma) / (RIM_M + sigma)).clamp(0, 1)
-    trust = visible * facing * believed * detail / (detail + blur)
+    rim_trust = ((rim_px / px_per_m - CUT * sigma) / (RIM_M + sigma)).clamp(0, 1)
+    trust = visible * facing * rim_trust * detail / (detail + blur)
     # Colours between pixels; the given trust only where all four pixels around are trusted in part.
     sampled = frames.pixels if frames.trust is None else torch.cat((frames.pixels, frames.trust[..., None]), -1)
     values = sample_texture(sampled, place[:, None].to(sampled))[:, 0]

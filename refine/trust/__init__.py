@@ -1,1 +1,1 @@
-"""How far a refinement can be believed: the estimate's error, the gate, the posterior, and why bodies moved."""
+"""Trust in a refinement: the estimate's error, the gate, the posterior, and the parts of each term."""

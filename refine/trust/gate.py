@@ -60,7 +60,7 @@ class Statistics:
         names: Of the K limbs.
         unexplained: (B, 2) share of the photo's variation that the person's texture does not explain, before and after;
             NaN: not known.
-        place: Where in the picture they were moved, and whether that is believed.
+        place: Their move in the picture, and its cause where it is beyond the bounds.
         person: (B,) probability that the photo shows the person where the network puts him; NaN: no network.
     """
 

@@ -1,4 +1,4 @@
-"""How far an update moves and enlarges a person in the picture: too far means evidence of another photo or person.
+"""Measures how far an update moves and enlarges a person in the picture, to detect evidence of another photo or person.
 
     stature = extent of the template · (Σ |bone|² / Σ |bone of the template|²)^½          m, in any pose
     scale   = focal / depth of the trunk                                                  px/m
@@ -33,7 +33,7 @@ from refine.state import State
 
 @dataclass(frozen=True, eq=False)
 class Move:
-    """How B people were moved in the picture.
+    """The displacement and growth of B people in the picture.
 
     Attributes:
         start: (B, 2) px, middle of the trunk before.
@@ -81,10 +81,10 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Whether the evidence moves B people farther in the picture than estimates err.
+    """The judgement of B people's moves: within the errors of estimates, or the likeliest cause.
 
     Attributes:
-        cause: B decisions, None where the place is believed.
+        cause: B decisions, None where the move is within the bounds.
         numbers: (B,) each, by their names in a `Verdict`; NaN where not known.
     """
 

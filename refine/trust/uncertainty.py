@@ -73,8 +73,8 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
     unknowns, state = solution.unknowns, solution.state
     posed, count = pose_body(body, state.bodies), len(state)
     parts = max(body.anatomy.core_joints) + 1  # joints beyond (fingers, face) count as the last of them
-    believed = _believed(body, solution)  # (B, P)
-    prior = _prior_information(body, solution, believed)
+    updated = _updated(body, solution)  # (B, P)
+    prior = _prior_information(body, solution, updated)
     linear = [linearize(term, state, posed, unknowns) for term in solution.evidence]
     noise = _noise(linear, solution)
     variance = noise.double().square()[:, None, None]
@@ -83,7 +83,7 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         squared, _ = row_sizes(each)
         # Evidence that is not finite has no information.
         sound = each.residual.isfinite().flatten(1).all(1) & each.jacobian.isfinite().flatten(1).all(1)
-        used = (sound[:, None] & (believed > 0))[:, None, None]
+        used = (sound[:, None] & (updated > 0))[:, None, None]
         weight = torch.where(sound[:, None], each.kernel.weight(squared), 0.0).double()  # (B, N)
         rows = torch.where(used, each.jacobian, 0.0).double()  # (B, N, D, P)
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
@@ -173,24 +173,24 @@ def _corner_of(body: SkinnedBody, vertices: Tensor) -> tuple[Tensor, Tensor]:
     return place // 3, place % 3
 
 
-def _believed(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
+def _updated(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
     """Return zero in columns that were put back or do not exist for a body, one elsewhere; float64."""
     unknowns = solution.unknowns
-    believed = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
+    updated = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
     if unknowns.free is not None:
-        believed = believed * unknowns.free
+        updated = updated * unknowns.free
     by_name = free_limbs(body, unknowns)
     for row, verdict in enumerate(solution.verdict):
         if not verdict.accepted:
-            believed[row] = 0.0
+            updated[row] = 0.0
         for name in verdict.kept:
             for joint in by_name.get(name, []):
                 slot = unknowns.joints.index(joint)
-                believed[row, 3 * slot : 3 * slot + 3] = 0.0
-    return believed
+                updated[row, 3 * slot : 3 * slot + 3] = 0.0
+    return updated
 
 
-def _prior_information(body: SkinnedBody, solution: Solution, believed: Tensor) -> Float[Tensor, "B P P"]:
+def _prior_information(body: SkinnedBody, solution: Solution, updated: Tensor) -> Float[Tensor, "B P P"]:
     """Return the priors' information, float64; at their usual width where the estimate was put back."""
 
     def information(priors: Sequence[Term]) -> Tensor:
@@ -202,7 +202,7 @@ def _prior_information(body: SkinnedBody, solution: Solution, believed: Tensor) 
     if solution.quality is not None:
         wide = solution.quality.scale.clamp(min=BEST_SCALE)
         narrow = information(scaled(usual_width(solution.priors), wide))
-    both = believed[:, :, None] * believed[:, None, :]
+    both = updated[:, :, None] * updated[:, None, :]
     return both * narrow + (1 - both) * usual
 
 

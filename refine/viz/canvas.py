@@ -243,7 +243,7 @@ def _letters(text: str) -> str:
 
 def _ascii(text: str) -> str:
     """Return the text in ASCII, the characters of Hershey fonts."""
-    for sign, words in (
+    for sign, replacement in (
         ("°", " deg"),
         ("→", "->"),
         ("–", "-"),
@@ -253,5 +253,5 @@ def _ascii(text: str) -> str:
         ("≤", "<="),
         ("≥", ">="),
     ):
-        text = text.replace(sign, words)
+        text = text.replace(sign, replacement)
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
