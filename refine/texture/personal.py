@@ -77,7 +77,7 @@ def frames_of(
 
     Args:
         view: B crops with their bodies.
-        sigma_m: See `bake_textures`.
+        sigma_m: m, one number, (B,) or (B, V); see `bake_textures`.
         rasterizer: Finds the bodies in front; None: the fastest one installed.
 
     Returns:
