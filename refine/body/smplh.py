@@ -17,5 +17,5 @@ LAYOUT = Layout(
 )
 
 load = partial(load_official_body, layout=LAYOUT)
-"""Read an official file (.npz or .pkl; `load_official_body` says how). `betas`: 10 where None; AMASS's files hold 16
+"""Read an official file (.npz or .pkl; see `load_official_body`). `betas`: 10 where None; AMASS's files hold 16
 (smplx takes 10 of them). `expressions`: none."""

@@ -18,5 +18,5 @@ LAYOUT = Layout(
 )
 
 load = partial(load_official_body, layout=LAYOUT)
-"""Read an official file (.npz or .pkl; `load_official_body` says how). `betas`: 10 where None; a file of version 1.1
+"""Read an official file (.npz or .pkl; see `load_official_body`). `betas`: 10 where None; a file of version 1.1
 holds 300. `expressions`: 10 where None; a file of version 1.1 holds 100."""

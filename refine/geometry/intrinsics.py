@@ -75,14 +75,7 @@ def read_intrinsics(path: str | Path, size: tuple[int, int]) -> tuple[Camera, Le
 
 
 def intrinsics_of_file(path: str | Path, size: tuple[int, int]) -> tuple[Lens, str]:
-    """Read the intrinsics of one photo.
-
-    Args:
-        path: The file.
-        size: (height, width) of the photo, px.
-
-    Returns:
-        The lens, and a description of the file's form.
+    """Read a photo's lens, and return it with a description of the file's form; arguments as `read_intrinsics`.
 
     Raises:
         InputError: As `read_intrinsics`.
@@ -117,15 +110,12 @@ def _parsed(path: str | Path, name: str) -> object:
 
 
 def intrinsics_of(data: object, size: tuple[int, int], name: str = "camera") -> tuple[Lens, str]:
-    """Return the lens of intrinsics in one of the forms above.
+    """Return the lens of intrinsics in one of the forms above, and a description of the form.
 
     Args:
         data: A number, four or nine numbers, a matrix, or a mapping.
         size: (height, width) of the photo, px.
         name: The argument's name, for messages.
-
-    Returns:
-        The lens, and a description of the form.
 
     Raises:
         InputError: They are in none of the forms, not of a pinhole camera, or of a photo of another size.

@@ -1,4 +1,4 @@
-"""What was not seen, guessed and marked: from the body's other side, or from the mean colour of its part.
+"""Fills unseen texels from the mirrored texel or the mean colour of their body part, and marks them.
 
     mirrored   colour(texel) = colour(mirror(texel)),   confidence = MIRROR_TRUST confidence(mirror(texel))
     part mean  colour(part)  = sum_t w_t colour_t / sum_t w_t,   confidence = MEAN_TRUST sum_t w_t / T_part
