@@ -31,6 +31,7 @@ from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_
 from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
+from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate import casting
@@ -39,7 +40,7 @@ from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import Crop, crop_around, square_around
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.state import Bodies, State
+from refine.state import State
 
 __all__ = ["TEXTURE_CASES", "Sampler", "Samples"]
 
@@ -206,7 +207,7 @@ class Sampler:
         crop = crop_around(center[of], side[of], side=size, image_index=of)
         true = State(scene.bodies[who], scene.camera[of])
         more = slice(photos, count)
-        estimate = guess if count == photos else _joined(guess, self._estimates(self.body, true[more], rng))
+        estimate = guess if count == photos else batch.cat([guess, self._estimates(self.body, true[more], rng)])
         guessed = pose_body(self.body, estimate.bodies)
         vertices = vertices_of(self.body, guessed)
         true_vertices = vertices_of(self.body, some_of(posed, who))
@@ -290,17 +291,3 @@ class Sampler:
         clutter, there = draw_objects(self._bank.prints, count, size, BEHIND, WITH_BEHIND, rng)
         behind = behind * (1 - there[..., None]) + clutter * there[..., None]
         return behind * (1 - people[..., 3:]) + people[..., :3]
-
-
-def _joined(first: State, second: State) -> State:
-    """Return states one after the other, each under its photo's camera."""
-    one, two = first.bodies, second.bodies
-    bodies = Bodies(
-        torch.cat((one.pose, two.pose)), torch.cat((one.shape, two.shape)),
-        torch.cat((one.expression, two.expression)), torch.cat((one.translation, two.translation)),
-    )  # fmt: skip
-    here, there = first.camera, second.camera
-    lens = (
-        torch.cat(pair) for pair in ((here.focal, there.focal), (here.center, there.center), (here.size, there.size))
-    )
-    return State(bodies, Camera(*lens))
