@@ -2,8 +2,8 @@
 
     file = safetensors( 16-bit weights, 32-bit statistics ),   metadata = format, shape of the network, preprocessing, where it comes from
 
-`WEIGHTS` is the only table of weights there is. A file in it must be the one it names, byte for byte; a file given by path must be
-of this format version and have been trained on the same preprocessing. Nothing is downloaded.
+`WEIGHTS` is the only table of weights there is. A file in it must be the one it names, byte for byte; a file given by
+path must be of this format version and have been trained on the same preprocessing. Nothing is downloaded.
 """
 
 import hashlib
@@ -87,8 +87,8 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
         The network in single precision on the CPU, in evaluation mode, normalisations folded into its convolutions.
 
     Raises:
-        InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or another
-            shape than it says; or it is not the file the table means.
+        InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or
+            another shape than it says; or it is not the file the table means.
     """
     return fold(load_trainable(name_or_path, table=table, folder=folder)).requires_grad_(False)
 
@@ -158,7 +158,8 @@ def _read(name: str, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     try:
         tensors = from_bytes(data)
-        # The header is JSON behind its length in eight bytes (the safetensors format); the library reads it from paths only.
+        # The header is JSON behind its length in eight bytes (the safetensors format); the library reads it from paths
+        # only.
         words = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, ValueError) as error:
         raise InputError("weights", "a safetensors file", f"{name}: {error}") from error

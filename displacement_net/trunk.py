@@ -4,12 +4,13 @@
     input      (255 value - 127) / 128                       what its weights were trained with; stored with ours
     joined     p_5 = n_5(f_5),   p_l = s_l( up(p_l+1) + n_l(f_l) )          f_l the features at 1 / 2^l, n_l 1 x 1, s_l 3 x 3
 
-Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin their statistics.
-As published, strides of two pad right and bottom only: an encoder that is compared with this one must do the same, for at 1/8 it moves the middle of
-a cell by seven pixels.
+Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin
+their statistics. As published, strides of two pad right and bottom only: an encoder that is compared with this one must
+do the same, for at 1/8 it moves the middle of a cell by seven pixels.
 
-Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite (rectifier at 6, no
-squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR 2017 (top-down).
+Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite
+(rectifier at 6, no squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR
+2017 (top-down).
 """
 
 import itertools

@@ -2,11 +2,13 @@
 
     residual[b] = L⁻¹ (pose[b] - mean),   L Lᵀ = covariance over the free joints' axes        pose: rotation vectors, rad
 
-With all 15 joints of a hand free, ½ |residual|² is that of the coefficients in sigmas, ½ Σ (c_k / std_k)², plus that of what lies outside the
-subspace, ½ |rest|² / sigma_rest_rad² (`priors.hand_space`). Joints that are not free are left out of the distribution (the marginal of the
-others): a finger held straight only because nothing sees it says nothing about its neighbour.
+With all 15 joints of a hand free, ½ |residual|² is that of the coefficients in sigmas, ½ Σ (c_k / std_k)², plus that of
+what lies outside the subspace, ½ |rest|² / sigma_rest_rad² (`priors.hand_space`). Joints that are not free are left out
+of the distribution (the marginal of the others): a finger held straight only because nothing sees it says nothing about
+its neighbour.
 
-Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3; Pavlakos et al., SMPLify-X, CVPR 2019, sec. 3.2 (the prior on hand poses).
+Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3; Pavlakos et al., SMPLify-X, CVPR 2019,
+sec. 3.2 (the prior on hand poses).
 """
 
 from dataclasses import dataclass, field

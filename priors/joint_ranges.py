@@ -1,15 +1,16 @@
 """How far human joints turn, in this library's frame: T-pose, identity joint frames, x left, y up, z front.
 
-Angles are those of `priors.swing_twist`: the twist on the bone's axis, the swing on the two others. Ranges are written for the left side;
-a rotation mirrored in the plane x = 0 keeps x and changes the sign of y and z, so the right side's are (lower, upper) -> (-upper, -lower)
-on y and z.
+Angles are those of `priors.swing_twist`: the twist on the bone's axis, the swing on the two others. Ranges are written
+for the left side; a rotation mirrored in the plane x = 0 keeps x and changes the sign of y and z, so the right side's
+are (lower, upper) -> (-upper, -lower) on y and z.
 
-Source: the tables named at each joint. AAOS: American Academy of Orthopaedic Surgeons, Joint Motion: Method of Measuring and Recording,
-1965, and Boone and Azen, J. Bone Joint Surg. 61-A(5):756-759, 1979, both as tabulated in Norkin and White, Measurement of Joint Motion,
-appendix A (table A.1 shoulder, elbow, forearm, wrist, checked; for the other joints table numbers differ between editions and the page is
-not known to us). Clinical tables measure one motion at a time; a box over three angles must also hold motions combined (a flexed hip
-abducts to 75 degrees of this swing), and a chain of few joints takes the whole motion of many. Where a range is wider than its table for
-such a reason it says `widened`, and the width is that of the CMU recordings (mocap.cs.cmu.edu, subjects 1 to 3, 7,789 frames).
+Source: the tables named at each joint. AAOS: American Academy of Orthopaedic Surgeons, Joint Motion: Method of
+Measuring and Recording, 1965, and Boone and Azen, J. Bone Joint Surg. 61-A(5):756-759, 1979, both as tabulated in
+Norkin and White, Measurement of Joint Motion, appendix A (table A.1 shoulder, elbow, forearm, wrist, checked; for the
+other joints table numbers differ between editions and the page is not known to us). Clinical tables measure one motion
+at a time; a box over three angles must also hold motions combined (a flexed hip abducts to 75 degrees of this swing),
+and a chain of few joints takes the whole motion of many. Where a range is wider than its table for such a reason it
+says `widened`, and the width is that of the CMU recordings (mocap.cs.cmu.edu, subjects 1 to 3, 7,789 frames).
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@
 
 A normalisation goes before an affine layer in both, so it is folded into that layer: W (γ (x - m) / √(v + ε) + β) + b.
 
-Source: names, order and rectifiers of layers as github.com/nghorbani/human_body_prior writes them (v1: smplify-x's VPoser; v2: V02_05).
+Source: names, order and rectifiers of layers as github.com/nghorbani/human_body_prior writes them (v1: smplify-x's
+VPoser; v2: V02_05).
 """
 
 import json
@@ -35,7 +36,8 @@ V1_SLOPE, V2_SLOPE = 0.2, 0.01
 EPSILON = 1e-5
 """ε of a normalisation, torch's default, which both have."""
 VPOSER_SIGMA_RAD = 0.1
-"""What unfolding loses, where a checkpoint does not say: 6 degrees an axis. A judgement; to change it use `dataclasses.replace`."""
+"""What unfolding loses, where a checkpoint does not say: 6 degrees an axis. A judgement; to change it use
+`dataclasses.replace`."""
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")
 
 

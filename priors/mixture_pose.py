@@ -5,12 +5,12 @@
     c_k      = ½ log det Σ_k - log w_k - min over all components
     residual = r_k of the cheapest k,   constant = its c_k
 
-Without the constants c the tight components never win where they should: a wide Gaussian is nearer in sigmas everywhere. The least
-constant is taken off so that costs are not negative. Joints a body lacks are marginalised out: rows and columns are taken out of Σ, not
-of its inverse.
+Without the constants c the tight components never win where they should: a wide Gaussian is nearer in sigmas
+everywhere. The least constant is taken off so that costs are not negative. Joints a body lacks are marginalised out:
+rows and columns are taken out of Σ, not of its inverse.
 
-Source: Olson and Agarwal, Inference on networks of mixtures for robust robot mapping, IJRR 32(7), 2013, eq. 8 (max-mixture); Bogo et al.,
-SMPLify, 2016, eq. 5 (over poses of SMPL).
+Source: Olson and Agarwal, Inference on networks of mixtures for robust robot mapping, IJRR 32(7), 2013, eq. 8
+(max-mixture); Bogo et al., SMPLify, 2016, eq. 5 (over poses of SMPL).
 """
 
 from dataclasses import dataclass, field
@@ -48,8 +48,8 @@ class GaussianMixturePose:
         joint_names: J names: `TRUNK_AND_LIMBS`, then any others.
 
     Raises:
-        InputError: The parts do not go together, a value is not finite, weights are not positive or do not sum to one, a covariance is
-            not symmetric and positive definite, or `sigma_scale` is not above zero.
+        InputError: The parts do not go together, a value is not finite, weights are not positive or do not sum to one,
+            a covariance is not symmetric and positive definite, or `sigma_scale` is not above zero.
     """
 
     weight: Float[Tensor, "K"]
@@ -93,7 +93,8 @@ class GaussianMixturePose:
             path: The file.
 
         Raises:
-            InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is none.
+            InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is
+                none.
         """
         path = Path(path).expanduser()
         parts = read_mixture(path)

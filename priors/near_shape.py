@@ -28,8 +28,8 @@ class NearShape:
 
     shape: Float[Tensor, "B S"]
     sigma: float = 0.5
-    """Standard deviation of a regressor's coefficients around the truth, in units of the population's. A judgement: half of what the
-    population itself spreads, so that an image moves the shape only where it says much."""
+    """Standard deviation of a regressor's coefficients around the truth, in units of the population's. A judgement:
+    half of what the population itself spreads, so that an image moves the shape only where it says much."""
     kernel: Kernel = field(default_factory=LeastSquares)
     scale: Float[Tensor, "B"] | None = None
     """(B,) multiple of sigma for each body; None: one."""

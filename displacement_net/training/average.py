@@ -2,7 +2,8 @@
 
     average <- d average + (1 - d) network,    d = min(decay, (1 + n) / (10 + n))       at step n, statistics of normalisations too
 
-Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992; the growing decay is that of TensorFlow's ExponentialMovingAverage.
+Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992; the growing decay is that of TensorFlow's
+ExponentialMovingAverage.
 """
 
 import torch

@@ -4,7 +4,8 @@
 
 Gradings and streaks are kornia's.
 
-Source: ITU-T T.81, annex A.3.3 (cosine transform), annex K.1 (tables); the Independent JPEG Group's rule from quality to factor.
+Source: ITU-T T.81, annex A.3.3 (cosine transform), annex K.1 (tables); the Independent JPEG Group's rule from quality
+to factor.
 """
 
 import math
@@ -16,13 +17,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 EXPOSURE_STOPS, BALANCE, CONTRAST = 0.55, 0.10, 0.18
-"""Standard deviations: of exposure in stops, of the logarithm of each channel's gain, and of the logarithm of contrast."""
+"""Standard deviations: of exposure in stops, of the logarithm of each channel's gain, and of the logarithm of
+contrast."""
 BLUR_PX, MOTION_PX = 0.9, 5.0
 """Scale of the blur's exponential distribution and longest streak of motion blur, px of a 128 crop."""
 BLURRED, MOVED, COARSE, NOISY, COMPRESSED, GREYSCALE = 0.5, 0.08, 0.15, 0.7, 0.6, 0.15
 """Shares of pictures that suffer from each."""
 GRADED, SATURATION, GAMMA, SEPIA = 0.3, (0.2, 1.7), (0.65, 1.5), 0.15
-"""Share of pictures that were graded, the range of factors on their colours and of exponents of their brightness, and the share of those that are brown."""
+"""Share of pictures that were graded, the range of factors on their colours and of exponents of their brightness, and
+the share of those that are brown."""
 CROSSED = 0.08
 """Of graded pictures, standard deviation of what is added to each channel's shadows and taken from its lights."""
 WAVED, STREAKS_PX = 0.15, (3, 5, 9)

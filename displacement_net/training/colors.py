@@ -46,7 +46,8 @@ class Colors:
         skin: (A,) index of the skin.
         tone: (A, 3) factor on the skin's linear colour.
         color: (A, 5, 3) linear colour of each material, `share` (A, 5) how much of it replaces the texture's own.
-        prints: (A, 5) index of the print, `strength` (A, 5) and `tint` (A, 5, 3) how it changes the colour, `scale` (A, 5) repeats per m.
+        prints: (A, 5) index of the print, `strength` (A, 5) and `tint` (A, 5, 3) how it changes the colour, `scale` (A,
+            5) repeats per m.
         angle: (A, 5) rad, how the print is turned.
     """
 

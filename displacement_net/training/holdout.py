@@ -2,8 +2,8 @@
 
     endpoint = mean |offset - truth|,   nothing = mean |truth|         over visible rendered pixels of the whole hold-out
 
-The share endpoint / nothing is 1 for a network that says no displacement. How far errors hang together, so that matches are not counted
-twice (`refine.dense.correspondence`):
+The share endpoint / nothing is 1 for a network that says no displacement. How far errors hang together, so that matches
+are not counted twice (`refine.dense.correspondence`):
 
     rho(d) = mean of w(p) . w(p + d) / mean of |w(p)|²      w the whitened errors at visible pixels, cut at three standard deviations
     correlation_px² = mean over pixels p of the sum over pixels q of the same body of rho(q - p)

@@ -2,8 +2,8 @@
 
     shape, translation = argmin sum_j |project(joint_j) - joints_px_j|² / (sigma f / z)² + |shape|² + |translation - start|² / place²
 
-Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction of a pixel, and
-the distance to a few centimetres.
+Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction
+of a pixel, and the distance to a few centimetres.
 
 Source: one-step versions of this fit: `refine.transfer.source_fit`; shared rotations: Loper et al., SMPL, 2015.
 """
@@ -31,7 +31,8 @@ from refine.terms.whiten import isotropic
 from refine.transfer.source_fit import JOINT_SIGMA_M, fit_bodies
 
 PLACE_SIGMA_M = 0.03
-"""How well the mean body's rest pelvis tells where a person stands, m: shape moves it by a centimetre or two, very tall people's by ten."""
+"""How well the mean body's rest pelvis tells where a person stands, m: shape moves it by a centimetre or two, very tall
+people's by ten."""
 
 
 def own_model(labels: Labels) -> SkinnedBody:

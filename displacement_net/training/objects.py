@@ -1,6 +1,7 @@
 """Things in front of people and clutter behind them: boxes, discs, bars and table tops, in the picture's plane, textured.
 
-Source: occlusion by objects: Sarandi et al., How Robust is 3D Human Pose Estimation to Occlusion?, 2018; the shapes are ours.
+Source: occlusion by objects: Sarandi et al., How Robust is 3D Human Pose Estimation to Occlusion?, 2018; the shapes are
+ours.
 """
 
 import numpy as np

@@ -30,11 +30,14 @@ from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
 
 MOST_OTHERS = 8
-"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten people."""
+"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten
+people."""
 LYING_SLACK = 0.02
-"""An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides differ by 10 %."""
+"""An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides
+differ by 10 %."""
 OTHER_SIZE = 0.25
-"""Share of a side by which the principal point may be off the middle; beyond, the labels belong to an image of another size."""
+"""Share of a side by which the principal point may be off the middle; beyond, the labels belong to an image of another
+size."""
 
 
 class RenderedSet:
@@ -58,7 +61,8 @@ class RenderedSet:
             images: Folder that `imgname` starts from.
             size: S, side of the crops, px, a multiple of 8.
             device: Where samples are made.
-            body: What is estimated; None: the labels' own model where its neutral file is found (`refine.body.find_model`), else the built-in body.
+            body: What is estimated; None: the labels' own model where its neutral file is found
+                (`refine.body.find_model`), else the built-in body.
             seed: Of the order people are drawn in.
             rasterizer: None: the fastest one installed.
 
@@ -88,7 +92,8 @@ class RenderedSet:
             B samples; of nobody's looks anything is known (`texture_case` is "none").
 
         Raises:
-            InputError: The seed is negative, nothing is asked for, or an image is missing, broken or of another size than its labels say.
+            InputError: The seed is negative, nothing is asked for, or an image is missing, broken or of another size
+                than its labels say.
         """
         if seed < 0 or count < 1:
             raise InputError("seed, count", "a seed of 0 or more and at least one sample", f"{seed}, {count}")

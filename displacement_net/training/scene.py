@@ -4,8 +4,8 @@
 
 A pixel is shaded once, and covered by the share of its samples that hit (multisampling).
 
-Source: the parts' own modules; shadow map: Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978; multisampling: Akeley,
-RealityEngine Graphics, SIGGRAPH 1993, sec. 3.3.
+Source: the parts' own modules; shadow map: Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978;
+multisampling: Akeley, RealityEngine Graphics, SIGGRAPH 1993, sec. 3.3.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,8 @@ OPAQUE = 0.12
 WEAK_SUN = 0.35
 """Irradiance (of about 2.5 all in all) below which nobody looks for shadows."""
 LOOSE_M, WIDE, WIDE_M = 0.006, 0.2, (0.015, 0.05)
-"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far those hang off."""
+"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far
+those hang off."""
 WRINKLE = 0.28
 """Scale of what wrinkles turn normals by, rad."""
 
@@ -48,7 +49,8 @@ class Light:
     Attributes:
         places: Panoramas, and `index` (B,) which.
         pano_from_camera: (B, 3, 3).
-        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square of the distance. Zero: none.
+        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square
+            of the distance. Zero: none.
         dimmed: (B,) what is left of the place's light, one where there is no flash.
     """
 

@@ -2,8 +2,9 @@
 
     texture(pixel) = sum_i b_i colour[vertex i],    confidence likewise
 
-Colours are per vertex: at 13,718 vertices a crop of 256 px sees one in two pixels. A texture baked from the misaligned estimate of the same
-photo shows that photo at the rendered pixel (or at the pixel where an earlier round's estimate stood): copying it would mean "no displacement".
+Colours are per vertex: at 13,718 vertices a crop of 256 px sees one in two pixels. A texture baked from the misaligned
+estimate of the same photo shows that photo at the rendered pixel (or at the pixel where an earlier round's estimate
+stood): copying it would mean "no displacement".
 
 Source: the cases are those the library meets (`refine.render`'s textures); the way they are imitated is ours.
 """

@@ -1,6 +1,7 @@
 """Trains the displacement network: `python -m displacement_net.training.train --minutes 30 --out DIR [--resume]`.
 
-The folder then holds the checkpoint, `training.csv` and `holdout.csv`, and at the end `network.safetensors`: what `catalog.load` reads.
+The folder then holds the checkpoint, `training.csv` and `holdout.csv`, and at the end `network.safetensors`: what
+`catalog.load` reads.
 """
 
 import json

@@ -3,7 +3,8 @@
     garment of the skin's own mesh   x = skin vertex + (thickness + looseness * smooth field) * normal
     skirt                            a tube around the base mesh's skirt helper, cut at any length, flared
 
-Source: MakeHuman's base mesh and `.mhclo` files (see `assets`); the garments of the skin's own mesh and the tube are ours.
+Source: MakeHuman's base mesh and `.mhclo` files (see `assets`); the garments of the skin's own mesh and the tube are
+ours.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class Look:
         cloth: (N,) one where a vertex may be inflated, zero on skin and shoes.
         hair: The hair's mesh, or None.
         textures: Index of the textures of CLOTH, SHOES, EXTRA and HAIR in the wardrobe's bank; -1: plain.
-        worn: (W, ) for each vertex of the built-in body the vertex of `piece` that covers it, and `worn_material` (W,) of which material it is.
+        worn: (W, ) for each vertex of the built-in body the vertex of `piece` that covers it, and `worn_material` (W,)
+            of which material it is.
     """
 
     piece: Piece

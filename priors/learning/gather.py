@@ -4,8 +4,9 @@
 
 The list is written after the rows it speaks of; a run that was killed goes on behind the last row the list knows.
 
-Recordings are left out whole, by a hash of their name or of their person's, so that a recording is in the same fold whatever else the
-folder holds. Where few people are recorded, leaving people out says more about people not seen: one does not walk like another.
+Recordings are left out whole, by a hash of their name or of their person's, so that a recording is in the same fold
+whatever else the folder holds. Where few people are recorded, leaving people out says more about people not seen: one
+does not walk like another.
 """
 
 import hashlib

@@ -49,8 +49,9 @@ def harm(
 ) -> None:
     """Refine people whose truth is known and print whom it helps and whom it harms, a row a cell and method.
 
-    Without files, estimates are drawn: weak, medium, strong, near, perfect, focal, crop. With --estimates and --truths they are your
-    regressor's. What a detector and the network would say of the true people is made: clean, noisy, hidden, clothing, other.
+    Without files, estimates are drawn: weak, medium, strong, near, perfect, focal, crop. With --estimates and --truths
+    they are your regressor's. What a detector and the network would say of the true people is made: clean, noisy,
+    hidden, clothing, other.
     """
     from refine.errors import InputError
     from refine.evaluate.harm.own import own_scenes, read_pairs

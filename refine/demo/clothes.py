@@ -2,8 +2,8 @@
 
     colour(pixel) = paint(rest point the pixel sees),   rest point = sum_i b_i template[faces[triangle, i]]
 
-Everything is told from the rest pose, in metres and by the joints, so that any body with these joints is dressed, in any pose and shape.
-Patterns are finer than a limb, so that there is something to match.
+Everything is told from the rest pose, in metres and by the joints, so that any body with these joints is dressed, in
+any pose and shape. Patterns are finer than a limb, so that there is something to match.
 
 Source: Peachey, Solid texturing of complex surfaces, SIGGRAPH 1985.
 """

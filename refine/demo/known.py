@@ -2,7 +2,8 @@
 
     offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) + noise - pixel
 
-Outliers point anywhere into the crop; the hidden half is what lies below the middle of the true person in the photo (a table in front).
+Outliers point anywhere into the crop; the hidden half is what lies below the middle of the true person in the photo (a
+table in front).
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
 """

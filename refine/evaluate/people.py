@@ -2,9 +2,9 @@
 
     camera_from_person = tilt(camera looks down) diag(1, -1, -1) turn(yaw) pelvis
 
-Source: the poses are 64 frames of the CMU Graphics Lab Motion Capture Database (`poses.safetensors`, whose metadata name the recordings,
-the terms and the acknowledgement): "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with
-funding from NSF EIA-0196217."
+Source: the poses are 64 frames of the CMU Graphics Lab Motion Capture Database (`poses.safetensors`, whose metadata
+name the recordings, the terms and the acknowledgement): "The data used in this project was obtained from
+mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
 """
 
 import math

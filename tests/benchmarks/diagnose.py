@@ -4,7 +4,8 @@
     diagnose.alarms     clean folders in which something is suspected, of `FOLDERS`
     diagnose.named      planted faults of the keypoints named with the option that undoes them, in three formats
 
-The other faults (order, units, axes, focal rule, frames, hands; in three formats too) are tests: `pytest tests/contract/test_diagnose.py`.
+The other faults (order, units, axes, focal rule, frames, hands; in three formats too) are tests: `pytest
+tests/contract/test_diagnose.py`.
 """
 
 import os

@@ -1,8 +1,9 @@
 """How good the displacement network is on people it was not trained with, what it does to bodies and real photos, and how fast.
 
-The weights are the catalogue's first, or the file REFINE_WEIGHTS names. The hold-out needs the full base mesh (REFINE_TRAINING_BODY) and
-the assets (REFINE_ASSETS, by default `../shared/assets` beside the checkout), real photos the folder the tests look into
-(REFINE_REAL_DATA). What is absent is said, its figures are NaN and the gate passes over them.
+The weights are the catalogue's first, or the file REFINE_WEIGHTS names. The hold-out needs the full base mesh
+(REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS, by default `../shared/assets` beside the checkout), real photos
+the folder the tests look into (REFINE_REAL_DATA). What is absent is said, its figures are NaN and the gate passes over
+them.
 """
 
 import os

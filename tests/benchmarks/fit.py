@@ -1,7 +1,8 @@
 """How much better bodies become: on the demo's people, where the truth is known, and on the real photos, where they are at hand.
 
-PVE is pelvis-aligned, in mm; estimates are of medium strength. Real photos are looked for where the tests look (REFINE_REAL_DATA, by
-default `../shared/data` beside the checkout); without them their figures are NaN and the gate passes over them.
+PVE is pelvis-aligned, in mm; estimates are of medium strength. Real photos are looked for where the tests look
+(REFINE_REAL_DATA, by default `../shared/data` beside the checkout); without them their figures are NaN and the gate
+passes over them.
 """
 
 import os

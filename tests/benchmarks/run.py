@@ -2,8 +2,9 @@
 
     run.folder.wall = wall / (solving + decoding)      run.folder.memory = peak of the large folder / peak of a tenth of it
 
-of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores. The run is a process
-of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the share says less.
+of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores.
+The run is a process of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the
+share says less.
 """
 
 import os

@@ -7,7 +7,8 @@
 
 Lengths are px of a 256 crop. But for `by_visibility` all is taken over visible pixels.
 
-Source: Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow, ECCV 2018, sec. 4 (sparsification, its oracle).
+Source: Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow, ECCV 2018, sec. 4
+(sparsification, its oracle).
 """
 
 import itertools

@@ -1,6 +1,7 @@
 """The hold-out: people in outfits, skins, places and poses that training never sees, with estimates of known strength.
 
-For each texture case the same people come again, so that cases differ in nothing else. All are adults, for whom strengths are defined.
+For each texture case the same people come again, so that cases differ in nothing else. All are adults, for whom
+strengths are defined.
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,9 @@
 
     offset(pixel) = keep true + error,   true = crop_from_photo( project(the surface point the pixel's estimate shows, as it is) ) - pixel
 
-Seen is what the photo shows: in front of the camera, inside photo and crop, not behind the own body; the stand-in is wrong about that as
-often as the network is. `Refiner` asks it about every rendering. Errors lie still in the crop while the body moves through them.
+Seen is what the photo shows: in front of the camera, inside photo and crop, not behind the own body; the stand-in is
+wrong about that as often as the network is. `Refiner` asks it about every rendering. Errors lie still in the crop while
+the body moves through them.
 
 Source: `refine.evaluate.harm.noise`; `refine.evaluate.truth` (what can be seen).
 """

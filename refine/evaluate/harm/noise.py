@@ -4,9 +4,9 @@ Along (a) and across (c) the limb a pixel lies on, px of a 256 crop, at a true d
 
     said_i = keep_i(m) true_i + ratio_i(m) sigma_i w_i,    sigma_i = typical_i(m) exp(spread v),       i = a, c
 
-w has 68.3 % of its values within ±1, heavy tails, and the autocorrelation Σ_k share_k exp(-d² / (4 length_k²)); v is like it, of unit
-variance. Two families have the same central 68 and 95 % and differ beyond: w ~ Student's t by a copula ("student"), and
-w = exp(s u) z with u and z normal fields ("mixed").
+w has 68.3 % of its values within ±1, heavy tails, and the autocorrelation Σ_k share_k exp(-d² / (4 length_k²)); v is
+like it, of unit variance. Two families have the same central 68 and 95 % and differ beyond: w ~ Student's t by a copula
+("student"), and w = exp(s u) z with u and z normal fields ("mixed").
 
 Source: the numbers are those of `dense_noise.json`, measured by `python -m tests.benchmarks.harm.measure_noise`.
 """
@@ -95,7 +95,8 @@ def normal_fields(seeds: tuple[int, ...], channels: int, side: int, noise: Dense
     filters = [torch.exp(-2 * (math.pi * length) ** 2 * frequency) for length in lengths]
     weight = torch.where(torch.arange(wide // 2 + 1) % (wide // 2) == 0, 1.0, 2.0)
     gains = [float(((one * one) * weight).sum() / wide**2) ** -0.5 for one in filters]
-    # One white noise a scale would be the exact model; their sum has the same spectrum as one noise under the combined filter.
+    # One white noise a scale would be the exact model; their sum has the same spectrum as one noise under the combined
+    # filter.
     power = sum(share * (gain * one).square() for share, gain, one in zip(noise.share, gains, filters, strict=True))
     assert isinstance(power, Tensor)
     root = power.sqrt()

@@ -2,13 +2,13 @@
 
     "tune" and "report" differ in seeds and therefore shapes and cameras, in whole recordings of motion, and in the family of their dense noise
 
-Thresholds are fixed on "tune"; every figure that is quoted is of "report". Cameras are 24 to 100 mm on 36 mm film, a third of the people
-are cut off by the photo's border, and nobody else is in the way.
+Thresholds are fixed on "tune"; every figure that is quoted is of "report". Cameras are 24 to 100 mm on 36 mm film, a
+third of the people are cut off by the photo's border, and nobody else is in the way.
 
 Whose estimates are given (`refine.evaluate.harm.own`) is a third set, "own".
 
-Source: `refine.evaluate.casting` and `.motion`, as for the network's training. Recordings: CMU Graphics Lab Motion Capture Database, those
-in the folder REFINE_ASSETS names, else the 64 frames that ship with the library.
+Source: `refine.evaluate.casting` and `.motion`, as for the network's training. Recordings: CMU Graphics Lab Motion
+Capture Database, those in the folder REFINE_ASSETS names, else the 64 frames that ship with the library.
 """
 
 import os
@@ -39,8 +39,8 @@ LEAST_IN_SIGHT = 0.3
 NEAREST_M = 0.4
 """No joint of anybody is nearer to the camera."""
 LEAST_APART_MM = 120.0
-"""Another person is one whose joints lie at least so far from one's own (MPJPE), farther than a medium estimate's: two people who stand
-alike cannot be told apart by pose."""
+"""Another person is one whose joints lie at least so far from one's own (MPJPE), farther than a medium estimate's: two
+people who stand alike cannot be told apart by pose."""
 CANDIDATES = 4
 """Other people that are drawn for everybody; the first that is far enough apart is taken, else the farthest."""
 

@@ -1,10 +1,12 @@
 """Sampled points of a skinned body, differentiable by reverse mode and as fast as a careful user would have them: for the solver's rivals.
 
-Only the sampled points are skinned, everything that does not depend on the unknowns is gathered once, and the tree is walked level by level.
+Only the sampled points are skinned, everything that does not depend on the unknowns is gathered once, and the tree is
+walked level by level.
 
     point = Σ_j w_j (R_j (rest + basis shape) + t_j)
 
-Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4 (without pose correctives, which the built-in body has none of).
+Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4 (without pose correctives, which the built-in body has none
+of).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The figures of the harm benchmark that are watched, with their targets.
 
-Bodies are of the "report" set. Where a target speaks of every cell, the worst of the cells measured here counts; all of them are in the
-table of `refine harm --full`.
+Bodies are of the "report" set. Where a target speaks of every cell, the worst of the cells measured here counts; all of
+them are in the table of `refine harm --full`.
 """
 
 import time

@@ -118,7 +118,8 @@ def test_the_best_stated_information_is_calibrated(law: str) -> None:
     count = 40_000
     white = torch.randn(count, 2, generator=draw, dtype=torch.float64)
     if law == "hyperbolic":
-        # A normal whose variance v is random is hyperbolic if v has density v^½ exp(-(c² v + 1 / v) / 2) (Barndorff-Nielsen).
+        # A normal whose variance v is random is hyperbolic if v has density v^½ exp(-(c² v + 1 / v) / 2)
+        # (Barndorff-Nielsen).
         even = torch.rand(count, generator=draw).double()
         grid = torch.linspace(1e-3, 12, 20_000, dtype=torch.float64)
         weight = grid.sqrt() * (-(TAIL**2 * grid + 1 / grid) / 2).exp()

@@ -1,7 +1,8 @@
 """Synthetic people: the displacement is the projection, flags are right, the same seed makes the same samples.
 
-The full base mesh is not part of the repository. Most tests stand in for it with the built-in body and a tube for the skirt; those that need
-the real one have it built (`tests.built_body`); the assets are looked for in REFINE_ASSETS (by default `../shared/assets` beside the checkout).
+The full base mesh is not part of the repository. Most tests stand in for it with the built-in body and a tube for the
+skirt; those that need the real one have it built (`tests.built_body`); the assets are looked for in REFINE_ASSETS (by
+default `../shared/assets` beside the checkout).
 """
 
 import os
