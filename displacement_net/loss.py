@@ -2,8 +2,8 @@
 
     e = offset - truth,   s = sqrt(1 + |L e|²)             L the square root of the information a pixel states
     likelihood   p(e) = c² / (2 pi (1 + c)) |det L| exp(c (1 - s)),    c³ = 3 c + 3
-    loss         mean over visible pixels of  -stop(|det L|^-½) log p(e)  +  huber(e)   +   cross-entropy of being visible
-                 + what the photo's pixels show:  cross-entropy of being the person + mean |rest-pose colour - truth| over the person
+    loss         mean over visible pixels of  -stop(|det L|^-½) log p(e)  +  huber(e)  +  cross-entropy of being
+                 visible  +  cross-entropy of a photo's pixel being the person  +  mean |rest-pose colour - truth| there
 
 The likelihood is the bivariate hyperbolic law: Gaussian near zero, exponential far away, so that a wild pixel pulls
 with a bounded force. The c above makes its variance exactly one per coordinate: 72 % of errors lie within one standard

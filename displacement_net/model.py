@@ -1,17 +1,19 @@
-"""The displacement network: photo and rendering in, for every pixel an offset, the square root of its information and a visibility out.
+"""The displacement network: from photo and rendering an offset, the root of its information and a visibility a pixel.
 
     plain         U( photo, rendering )                            one encoder sees both
-    correlating   U( f(photo), g(rendering), f . g within r )      two encoders, and how well each rendered pixel fits its surroundings
+    correlating   U( f(photo), g(rendering), f . g within r )
+                  two encoders, and how well each rendered pixel fits its surroundings
                   ... at 1/8 of the crop, or at 1/8 and 1/4
-                  ... + h( cos(f(photo), f(texture)) within r )    where the person's texture is known: the same looks under the same eyes
+                  ... + h( cos(f(photo), f(texture)) within r )
+                      where the person's texture is known: the same looks under the same eyes
                   ... f of our own, or on a trunk that knows photographs (`displacement_net.trunk`)
 
 f(photo) does not depend on the estimate: `look` computes it once, and it serves as long as the crop shows the same part
 of the photo.
 
-    unit                 = S / 16 px,                      S the side of the crop, so that a displacement has one size at every resolution
+    unit                 = S / 16 px,    S the side of the crop, so that a displacement has one size at every resolution
     offset               = unit (o_x, o_y)
-    sqrt_information     = [[exp a, 0], [c, exp b]] / unit        lower triangular, one over the standard deviation where c = 0
+    sqrt_information     = [[exp a, 0], [c, exp b]] / unit   lower triangular, 1 / standard deviation where c = 0
 
 In training a further head says what every pixel of the photo shows: whether it is the estimated person, and where on
 the person's rest-pose surface it lies. Nobody asks for that later; it teaches the features what people look like, long
@@ -185,7 +187,7 @@ class Encoder(nn.Module):
         return features
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S), and what `shallow` returns."""
+        """Return features (B, width, S / 2, S / 2), ... / 4, ... of images (B, C, S, S), and what `shallow` returns."""
         features = [self.first(image.contiguous(memory_format=torch.channels_last))]
         for step in self.down:
             features.append(step(features[-1]))
@@ -233,7 +235,7 @@ class Alike(nn.Module):
 
 
 class Fine(nn.Module):
-    """How well each rendered pixel fits its surroundings at 1/4 of the crop: what is a pixel or two off is not seen at 1/8."""
+    """How well each rendered pixel fits its surroundings at 1/4 of the crop, where a pixel or two can still be seen."""
 
     def __init__(self, inputs: int, settings: Settings) -> None:
         super().__init__()
@@ -244,7 +246,7 @@ class Fine(nn.Module):
             nn.init.zeros_(weight)
 
     def forward(self, rendering: Tensor, photo: Tensor) -> Tensor:
-        """Return what the fit adds to the features (B, 2 F, S / 4, S / 4) of renderings and photos (B, F, S / 4, S / 4) each."""
+        """Return what the fit adds to features (B, 2 F, S / 4, S / 4), of renderings and photos (B, F, ...) each."""
         told: Tensor = self.read(correlation(self.compared[1](rendering), self.compared[0](photo), self.radius))
         return told
 
@@ -318,7 +320,7 @@ class DisplacementNet(nn.Module):
         _channels_last(self)
 
     def look(self, photo: Float[Tensor, "B 3 S S"]) -> Seen | None:
-        """Say what crops of photos show, whatever is rendered in them; None in the plain design, which sees both at once.
+        """Compute the features of crops of photos, whatever is rendered; None in the plain design, which has none.
 
         Args:
             photo: The first channels of what `forward` wants.
@@ -430,7 +432,7 @@ def _at_least_single(numbers: Tensor) -> Tensor:
 
 
 def fold(network: DisplacementNet) -> DisplacementNet:
-    """Put each normalisation into the convolution before it, for inference; the network is changed and returned, in evaluation mode."""
+    """Put each normalisation into the convolution before it, for inference; the network is changed and returned."""
     network.eval()
     for block in network.modules():
         if (

@@ -1,6 +1,6 @@
 """What the network is shown: fifteen channels a pixel, photo and rendering side by side.
 
-    photo, colours, texture <- (value - ½) / ¼        depth <- (depth - its mean over the body) / ½ m        background <- 0
+    photo, colours, texture <- (value - ½) / ¼      depth <- (depth - its mean over the body) / ½ m      background <- 0
 
 Normals, mask and confidence go in as they are. The order and the numbers are stored with the weights; a file that was
 trained with others is refused (`displacement_net.catalog`).

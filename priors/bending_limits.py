@@ -1,6 +1,6 @@
 """Elbows and knees do not bend backwards: SMPLify's exponential of the bending angle, counted the wrong way.
 
-    residual[b, i] = exp(angle[b, i]) / sigma         i: left elbow, right elbow, left knee, right knee, those that are free
+    residual[b, i] = exp(angle[b, i]) / sigma     i: left elbow, right elbow, left knee, right knee, those that are free
 
 `angle` (rad) is the hinge's part of the swing (`priors.swing_twist`), negative where the limb bends as limbs do: with
 rest frames x left, y up, z front, elbows bend about y (the left one to -y, the right one to +y) and knees about x (both

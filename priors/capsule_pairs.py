@@ -1,6 +1,7 @@
 """Which capsules of a body can touch, and where two capsules are closest.
 
-    closest    the minimum of |p(s) - q(t)| - r(s) - R(t), convex: where n . u = κ and n . v = -κ', or on an edge of the unit square
+    closest    the minimum of |p(s) - q(t)| - r(s) - R(t), convex: where n . u = κ and n . v = -κ', or on an edge of the
+               unit square
 
 with u, v the axes' directions, n that of p - q, κ and κ' the growth of the radii along the axes. Without taper (κ = 0)
 these are the closest points of two segments.
@@ -83,7 +84,7 @@ _FOUND: dict[int, CapsulePairs] = {}
 
 
 def pairs_of(body: SkinnedBody) -> CapsulePairs:
-    """Return a body's capsules and the pairs that can touch, found when it is first asked about and kept as long as the body lives.
+    """Return a body's capsules and the pairs that can touch; found once, and kept as long as the body lives.
 
     Args:
         body: Any skinned body.

@@ -1,9 +1,11 @@
 """Capsules: a skinned body as tapered capsules that ride on its joints, that follow its shape.
 
     capsule    all points within radius(t) of axis(t) = (1 - t) end_0 + t end_1,   radius(t) likewise,   0 <= t <= 1
-    posed      end = X_j + G_j (offset + offset_basis @ [shape, expression]),   radius + radius_basis @ [shape, expression]
-    fit        least squares of d_v = |x_v - axis(t_v)| - radius(t_v) over the vertices v whose largest skinning weight is the part's,
-               each as heavy as its surface; then the radii are set so that the share `INSIDE` of the surface lies within
+    posed      end = X_j + G_j (offset + offset_basis @ [shape, expression]),
+               radius + radius_basis @ [shape, expression]
+    fit        least squares of d_v = |x_v - axis(t_v)| - radius(t_v) over the vertices v whose largest skinning weight
+               is the part's, each as heavy as its surface; then the radii are set so that the share `INSIDE` of the
+               surface lies within
     by shape   the same least squares, once, on how the vertices move: 0 = n_v . (S_v - dend(t_v)) - dradius(t_v)
 
 with n_v the direction from the axis to the vertex. A part's axis is the one it is longest along: the bone's in limbs,
@@ -73,7 +75,7 @@ class Capsules:
     error_m: Float[Tensor, "C"]
 
     def placed(self, posed: PosedBody) -> tuple[Float[Tensor, "B C 2 3"], Float[Tensor, "B C 2"]]:
-        """Return the ends (B, C, 2, 3) m, in the frame of the translation, and the radii (B, C, 2) m of posed bodies."""
+        """Return the ends (B, C, 2, 3) m and the radii (B, C, 2) m of posed bodies, in the frame of the translation."""
         coefficients = torch.cat((posed.bodies.shape, posed.bodies.expression), 1)  # (B, K)
         offset = self.offset + (self.offset_basis @ coefficients[:, None, None, :, None])[..., 0]  # (B, C, 2, 3)
         radius = self.radius + (self.radius_basis @ coefficients[:, None, :, None])[..., 0]
@@ -161,7 +163,7 @@ def _fit(points: Tensor, basis: Tensor, weight: Tensor) -> tuple[Tensor, Tensor,
 
 
 def _distance(points: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Signed distances (V,) m of points from a capsule, their derivative (V, 8) by its numbers, and t (V,) along its axis."""
+    """Signed distances (V,) m from a capsule, their derivative (V, 8) by its numbers, and t (V,) on its axis."""
     first, second = numbers[:3], numbers[3:6]
     axis = second - first
     share = ((points - first) @ axis / (axis @ axis).clamp(min=TINY)).clamp(0, 1)

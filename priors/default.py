@@ -1,6 +1,7 @@
-"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape, expression and place nearly kept.
+"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits.
 
-sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])        where the regressor states its own; geometric means
+sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])
+                  where the regressor states its own; geometric means
 """
 
 import torch

@@ -1,6 +1,6 @@
 """The ground: nobody sinks into it, and feet that are said to stand on it do.
 
-    height[b, n] = normal[b] . point[b, n] + offset_m[b]                     m, in the camera frame, of surface points of the body
+    height[b, n] = normal[b] . point[b, n] + offset_m[b]           m, in the camera frame, of surface points of the body
     residual[b, n] = height / contact_sigma_m where in contact,  min(height, 0) / sigma_m elsewhere
 
 Source: Hassan et al., PROX, ICCV 2019, eq. 4 and 5 (contact and penetration with a known scene), here with a plane for
@@ -68,7 +68,7 @@ class GroundPlane:
         check_positive("contact_sigma_m", torch.tensor(self.contact_sigma_m), "m")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, N, 1), unitless, and its Jacobian (B, N, 1, P) per unit step; zero for points in the air."""
+        """Return residual (B, N, 1) and its Jacobian (B, N, 1, P) per unit step; zero for points in the air."""
         count = len(state)
         check_shape("GroundPlane.normal", self.normal, "B 3", B=count)
         point, point_by_step = posed.surface_at(_of_each(posed.body, self.points, count), unknowns)

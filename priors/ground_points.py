@@ -1,4 +1,4 @@
-"""Where a body meets the ground: points spread over both soles, and over the rest of the skin for those who sit, kneel or lie.
+"""Where a body meets the ground: points on both soles, and on the other skin for those who sit, kneel or lie.
 
 A sole is what the foot's joints move, faces down at rest and lies near the foot's lowest point. On each part, points
 are spread by taking the one farthest from all taken so far.

@@ -1,6 +1,7 @@
 """How hands are held: a mean hand, the few directions in which hands differ, and how far.
 
-    pose = mean + componentsᵀ c + rest,   c_k ~ N(0, std_k²),   rest ⟂ components, ~ N(0, sigma_rest_rad²)         pose (45,) rad
+    pose = mean + componentsᵀ c + rest,   c_k ~ N(0, std_k²),   rest ⟂ components, ~ N(0, sigma_rest_rad²)
+           pose (45,) rad
     covariance = componentsᵀ diag(std²) components + sigma_rest_rad² (I - componentsᵀ components)
 
 `pose` is the rotation vectors of a hand's 15 joints in MANO's order (index, middle, little, ring finger, thumb, from

@@ -47,7 +47,7 @@ class JointLimits:
         check_positive("sigma_rad", torch.tensor(self.sigma_rad), "rad", "To switch the limits off leave them out.")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, N, 3), unitless, N free joints with a range, and its Jacobian (B, N, 3, P) per unit step."""
+        """Return residual (B, N, 3), N free joints with a range, and its Jacobian (B, N, 3, P) per unit step."""
         pose = state.bodies.pose
         table = self._table(posed.body.joint_names)
         slots = [slot for slot, joint in enumerate(unknowns.joints) if joint in table]

@@ -78,7 +78,7 @@ class LatentPose:
 
     @classmethod
     def read(cls, path: str | Path) -> "LatentPose":
-        """Read a prior: this library's .safetensors, or a checkpoint of VPoser v1 (.pt) or v2 (.ckpt), or the folder it lies in.
+        """Read a prior: this library's .safetensors, a checkpoint of VPoser v1 (.pt) or v2 (.ckpt), or its folder.
 
         Args:
             path: The file or folder. Nothing in a checkpoint is executed; `human_body_prior` is not needed.
@@ -154,7 +154,7 @@ def _joints_of(body_names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _features(local: Tensor, each: int, free: list[int]) -> tuple[Tensor, Tensor]:
-    """Return what the encoder is given (B, 21 · each), and how it changes with a step of the free joints (B, F, each, 3)."""
+    """Return the encoder's input (B, 21 · each), and its derivative by a step of the free joints (B, F, each, 3)."""
     if each == AXIS_ANGLE:
         turn = rotation.log(local)
         return turn.flatten(1), rotation.right_jacobian_inverse(turn[:, free])

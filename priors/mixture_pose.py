@@ -112,7 +112,7 @@ class GaussianMixturePose:
         return cls.read(FOLDER / "pose_mixture.safetensors")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, 1, D), unitless, its Jacobian (B, 1, D, P) per unit step, and the component's constant (B,).
+        """Return residual (B, 1, D), its Jacobian (B, 1, D, P) per unit step, and the component's constant (B,).
 
         Args:
             state: B bodies; joints that are not free count with the value they have.
@@ -157,7 +157,7 @@ class GaussianMixturePose:
 def _marginal(
     mixture: GaussianMixturePose, rows: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean (K, D), whitening (K, D, D) and constant (K,) over some joints; worked out once, in double precision."""
+    """Return mean (K, D), whitening (K, D, D), constant (K,) over some joints; computed once, in double precision."""
     axes = [3 * row + axis for row in rows for axis in range(3)]
     covariance = mixture.covariance.double().cpu()[:, axes][:, :, axes]
     factor = torch.linalg.cholesky(0.5 * (covariance + covariance.mT))  # lower: Σ = C Cᵀ, W = C⁻¹

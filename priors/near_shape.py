@@ -42,7 +42,7 @@ class NearShape:
             check_positive("scale", self.scale, "unitless")
 
     def scaled(self, scale: Float[Tensor, "B"]) -> "NearShape":
-        """Return the prior with sigmas a multiple (B,) as wide, but no wider: a wrong pose is no sign of a wrong shape."""
+        """Return the prior with sigmas a multiple (B,), at most one: a wrong pose is no sign of a wrong shape."""
         scale = scale.clamp(max=1.0)
         return replace(self, scale=scale if self.scale is None else self.scale * scale)
 

@@ -2,7 +2,8 @@
 
     residual[b, n] = hinge(overlap[b, n] - slack) / sigma_m,     overlap = r(s) + R(t) - |p(s) - q(t)|
     hinge(x) = 0 below 0,   x² / (2 h) up to h,   x - h / 2 beyond              once differentiable
-    d overlap / d step_k = ± G_kᵀ ((p - X_k) x m),   m = -(p - q) / |p - q|     + where k turns p alone, - where q alone, 0 where both
+    d overlap / d step_k = ± G_kᵀ ((p - X_k) x m),   m = -(p - q) / |p - q|
+        + where k turns p alone, - where q alone, 0 where both
     d overlap / d shape  = m . (dp - dq) + dr + dR                              at fixed s, t
 
 for the pairs of `priors.capsule_pairs`, p and q on the axes of the two capsules where these are closest, m a constant

@@ -4,7 +4,7 @@ The solver keeps bodies independent, so what couples them is exchanged between t
 normal matrix H of body c, everything but its shape eliminated, says what its photo knows of the shape:
 
     known[c] = H_ss - H_so H_oo⁺ H_os                   (Schur complement: information about the shape alone)
-    own[c]   = known[c] - common - heard[c]             (less the prior all bodies have in common, less what others had told it)
+    own[c]   = known[c] - common - heard[c]     (less the prior all bodies have in common, less what others had told it)
     own_η[c] = known[c] shape[c] - common mean - heard_η[c]
 
 and in the next solution body b, which keeps its own evidence and its prior, hears the rest of its group:
@@ -51,7 +51,7 @@ that is more."""
 
 @dataclass(frozen=True, eq=False)
 class SharedShape:
-    """What the other photos of a person say of its shape. Made by `share_shape`, or by hand from any Gaussian over the shape.
+    """What the other photos of a person say of its shape. Made by `share_shape`, or by hand from a Gaussian.
 
     Attributes:
         person: (B,) labels; bodies with the same label are one person, `NOBODY` (-1) is in no group.

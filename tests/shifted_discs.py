@@ -12,7 +12,7 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Shifted:
-    """Spotted discs: the rendering is the photo's disc, moved by a few pixels; its left quarter is behind a black wall."""
+    """Spotted discs: the rendering is the photo's disc moved by a few pixels, its left quarter behind a black wall."""
 
     mean_px: tuple[float, float] = (0.0, 0.0)
     spread_px: float = 2.0

@@ -1,6 +1,7 @@
-"""Assets for synthetic people: clothes, shoes, hair, skins and panoramas, read from a folder; none of them is part of this project.
+"""Assets for synthetic people, read from a folder: clothes, shoes, hair, skins and panoramas; none are shipped.
 
-    bound vertex   x = w0 v[a] + w1 v[b] + w2 v[c] + (dx sx, dy sy, dz sz),   sx = |v[p] - v[q]|_x / d    from the line `x_scale p q d`
+    bound vertex   x = w0 v[a] + w1 v[b] + w2 v[c] + (dx sx, dy sy, dz sz),   sx = |v[p] - v[q]|_x / d
+                   from the line `x_scale p q d`
 
 Source: MakeHuman's `.mhclo` format (makehumancommunity.org, "MHCLO file format"); Radiance's RGBE pictures, which
 OpenCV reads.

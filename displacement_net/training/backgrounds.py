@@ -1,4 +1,4 @@
-"""A user's own photos as backgrounds of synthetic people: upright, cut to their middle squares, few and small enough to keep.
+"""A user's own photos as backgrounds of synthetic people: upright, cut to their middle squares, few and small.
 
     square = middle min(H, W) x min(H, W) of the photo, reduced to side px
 

@@ -1,4 +1,4 @@
-"""What cameras and their owners do to a picture: exposure, white balance, grading, blur, motion blur, low resolution, noise, JPEG; batched, on any device.
+"""What cameras do to a picture: exposure, colour, blur, low resolution, noise, JPEG; batched, on any device.
 
     JPEG:  block coefficients of the 8 x 8 cosine transform, rounded to multiples of a table times the quality's factor
 
@@ -44,7 +44,7 @@ FROM_YCBCR = ((1.0, 0.0, 1.402), (1.0, -0.34414, -0.71414), (1.0, 1.772, 0.0))
 
 @dataclass(frozen=True, eq=False)
 class Limb:
-    """A part of each of B pictures that may have been moving: its middle (B, 2) px, reach (B,) px, and direction (B,) rad from x to y."""
+    """A part of each of B pictures that may move: middle (B, 2) px, reach (B,) px, direction (B,) rad from x to y."""
 
     middle: Float[np.ndarray, "B 2"]
     reach: Float[np.ndarray, "B"]
@@ -95,7 +95,7 @@ def photographed(
 
 
 def _blurred(picture: Tensor, sigma: np.ndarray, streak: np.ndarray, angle: np.ndarray) -> Tensor:
-    """Blur each picture by a Gaussian of its own (px), and along a streak of its own length (px) and direction (rad)."""
+    """Blur each picture by a Gaussian of its own (px), and along a streak of its own length (px), direction (rad)."""
     count, _, height, width = picture.shape
     reach = max(1, math.ceil(max(2.5 * float(sigma.max()), 1.0)))
     step = torch.arange(-reach, reach + 1).to(picture)

@@ -1,6 +1,7 @@
 """Estimates as regressors err: from no error at all to a wrong limb, magnitudes log-uniform.
 
-    pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,  pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
+    pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,
+            pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
 Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of
 `refine.evaluate.disturbance`, whose medium estimate has a scale of 0.77; here the scale is log-uniform over `SCALES`,
@@ -47,7 +48,8 @@ OTHER_FOCAL, FOCAL_FACTORS = 0.4, (0.7, 8.0)
 """Share of estimates under another focal length, and the factors it is drawn from, log-uniform: HMR's crops see 5000 px
 of 224."""
 LIMBS = (
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"),
+    ("right_hip", "right_knee"),
 )  # fmt: skip
 SWAPS = (
     ("collar", "shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "foot"),

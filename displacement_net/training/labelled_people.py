@@ -1,6 +1,7 @@
-"""Labelled people on the body that is estimated: on their own model as they are, on another one fitted to their projected joints.
+"""Labelled people on the body that is estimated: as they are on their own model, else fitted to projected joints.
 
-    shape, translation = argmin sum_j |project(joint_j) - joints_px_j|² / (sigma f / z)² + |shape|² + |translation - start|² / place²
+    shape, translation = argmin sum_j |project(joint_j) - joints_px_j|² / (sigma f / z)² + |shape|² + |translation -
+                         start|² / place²
 
 Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction
 of a pixel, and the distance to a few centimetres.
@@ -36,7 +37,7 @@ people's by ten."""
 
 
 def own_model(labels: Labels) -> SkinnedBody:
-    """Return the neutral model the labels belong to, where its file is found, with as many shape coefficients as they have; else the built-in body.
+    """Return the neutral model the labels belong to where its file is found, else the built-in body.
 
     Args:
         labels: The labels.

@@ -1,4 +1,4 @@
-"""Labels of a rendered or real set in BEDLAM's layout: one row a person in an image, read from an npz and looked at once.
+"""Labels of a rendered or real set in BEDLAM's layout, read from an npz and checked: one row a person in an image.
 
     vertices, camera frame = model(pose_cam, shape) + trans_cam + cam_ext[:3, 3],    pixel = cam_int (x, y, z) / z
 

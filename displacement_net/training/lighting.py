@@ -1,6 +1,7 @@
 """Light and background from one panorama: nine spherical harmonics, one sun, and a perspective cut.
 
-    L_lm = sum_pixels radiance Y_lm(direction) solid angle       sun: what shines brighter than `SUN_TIMES` the mean, around the brightest place
+    L_lm = sum_pixels radiance Y_lm(direction) solid angle
+           sun: what shines brighter than `SUN_TIMES` the mean, around the brightest place
     albedo is multiplied by   E(n) / pi + shadow * sun / pi * max(0, n . towards the sun)
 
 Source: Ramamoorthi and Hanrahan, SIGGRAPH 2001, eq. 3 and 8; Debevec, A Median Cut Algorithm for Light Probe Sampling,

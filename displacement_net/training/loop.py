@@ -1,6 +1,6 @@
 """Training, one step after the other: batch, loss, gradient, step, average; figures and checkpoints by the clock.
 
-    rate(p) = peak min(1, n / warm-up) (floor + (1 - floor) (1 + cos(pi p)) / 2)        step n, share p of the budget spent
+    rate(p) = peak min(1, n / warm-up) (floor + (1 - floor) (1 + cos(pi p)) / 2)     step n, share p of the budget spent
 
 A budget is a number of steps (then a run is the same however often it is stopped and resumed, on a CPU to the last bit)
 or of minutes, over all sittings. One device or many: the engine (Lightning Fabric) carries gradients between them, each
@@ -111,7 +111,7 @@ class Objective(nn.Module):
     def forward(
         self, channels: Tensor, offset: Tensor, rendered: Tensor, visible: Tensor, person: Tensor | None
     ) -> Tensor:
-        """Return the parts of the loss, `PARTS`, as one tensor; the engine passes tensors on, not frozen dataclasses."""
+        """Return the parts of the loss, `PARTS`, as one tensor: the engine passes on tensors, not dataclasses."""
         parts = loss(self.network(channels), Truth(offset, rendered, visible, person))
         return torch.stack([getattr(parts, name) for name in PARTS])
 

@@ -1,6 +1,7 @@
-"""Samples from a rendered or real set with ground truth: its photos, its people disturbed as regressors err, and their true displacement.
+"""Samples from a set with ground truth: its photos, its people disturbed as regressors err, the true displacement.
 
-    image = crop of the photo,   rendering = the person on the estimated body, disturbed,   offset = where its surface really is
+    image = crop of the photo,   rendering = the person on the estimated body, disturbed,
+            offset = where its surface really is
 
 Sample n is the person of rank n mod N in the order drawn for round n div N, so that every round sees everybody once.
 
@@ -41,7 +42,7 @@ size."""
 
 
 class RenderedSet:
-    """Makes batches of samples of a labelled set; the same seed and count give the same batch. Frozen after it is built."""
+    """Makes batches of samples of a labelled set, the same for the same seed and count. Frozen after it is built."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Samples: photos of synthetic people, estimates of them rendered as the network will see them, and the true displacement.
+"""Samples: photos of synthetic people, renderings of their estimates for the network, and the true displacement.
 
     offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) - pixel centre
 
@@ -258,8 +258,10 @@ class Sampler:
         depth = torch.where(seen, fragments.depth - guessed.joints[:, 0, 2, None, None], 0.0)
         rest_colors = self._rest_colors(fragments)
         return Samples(
-            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest_colors.permute(0, 3, 1, 2).contiguous(),
-            seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen, truth.inside,
+            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None],
+            rest_colors.permute(0, 3, 1, 2).contiguous(),
+            seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen,
+            truth.inside,
             truth.visible, person, true, estimate, crop,
         )  # fmt: skip
 

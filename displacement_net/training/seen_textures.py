@@ -1,4 +1,4 @@
-"""What may be known of a person's looks when a photo is refined: nothing, part means, the same photo, other frames, stale clothes.
+"""What may be known of a person's looks at refinement: nothing, part means, the same photo, other frames, old clothes.
 
     texture(pixel) = sum_i b_i colour[vertex i],    confidence likewise
 

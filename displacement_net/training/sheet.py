@@ -1,6 +1,7 @@
 """A picture of samples to look at, and how fast they are made.
 
-    python -m displacement_net.training.sheet --training-body FILE [--assets DIR] [--out PNG] [--device cuda] [--count N] [--size S]
+    python -m displacement_net.training.sheet --training-body FILE [--assets DIR] [--out PNG] [--device cuda] [--count
+        N] [--size S]
 
 Three pictures a sample: the photo; the estimate's normals over it, a line from each point to where it really is (green:
 visible, red: hidden or outside); the textured rendering.

@@ -1,6 +1,6 @@
-"""The body that is dressed: MakeHuman's whole base mesh on the built-in body's skeleton and shape space, and pieces that ride on it.
+"""The body that is dressed: MakeHuman's whole base mesh on the built-in body's skeleton, and pieces bound to it.
 
-    piece at rest   x = template + shape_basis @ shape + inflation * normal,      posed by the piece's own skinning weights
+    piece at rest   x = template + shape_basis @ shape + inflation * normal,   posed by the piece's own skinning weights
     bound vertex    x = sum_i share_i v_i + sum_j w_j G_j offset
 
 The offsets of `.mhclo` files are in MakeHuman's rest pose (arms down), the base mesh is in the T pose; G_j is how far
@@ -30,7 +30,8 @@ SAME_M = 1e-4
 the basis 2e-6."""
 TURNED_RAD = {
     "left_hip": (0.064, 0.007, -0.110), "left_knee": (0.022, 0.008, -0.136), "left_ankle": (0.089, 0.293, -0.032),
-    "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0), "spine3": (-0.087, 0.0, 0.0),
+    "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0),
+    "spine3": (-0.087, 0.0, 0.0),
     "neck": (0.394, 0.0, 0.0), "left_collar": (-0.122, 0.129, 0.128), "left_shoulder": (-0.082, 0.202, 0.775),
     "left_elbow": (0.144, 0.790, 0.716), "left_wrist": (0.361, 0.813, 0.801),
 }  # fmt: skip
@@ -146,7 +147,8 @@ def load_training_body(body: SkinnedBody, path: Path) -> TrainingBody:
         if not most <= SAME_M:
             versions = (
                 f"It was built from another version of anny, or with other draws; the built-in body was made with "
-                f"anny {body.provenance.get('anny_version', 'of an unknown version')}: install that one, delete {path.name} and "
+                f"anny {body.provenance.get('anny_version', 'of an unknown version')}: install that one, delete "
+                f"{path.name} and "
                 f"build it again without options."
             )
             raise InputError(
@@ -172,7 +174,8 @@ def build_training_body(path: Path) -> None:
         InputError: The build failed; its last words are in the message.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "refine.body.build", "--out", str(path.with_suffix(".shipped")), "--training", str(path)]  # fmt: skip
+    shipped = str(path.with_suffix(".shipped"))
+    command = [sys.executable, "-m", "refine.body.build", "--out", shipped, "--training", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     path.with_suffix(".shipped").unlink(missing_ok=True)
     if done.returncode:
@@ -208,7 +211,7 @@ def some_of(posed: PosedBody, rows: Int[Tensor, "N"]) -> PosedBody:
 
 
 def vertices_of(body: SkinnedBody, posed: PosedBody) -> Float[Tensor, "B V 3"]:
-    """Return the vertices of posed bodies, as `PosedBody.vertices` to rounding, by one matrix product: three times as fast for many bodies."""
+    """Return the vertices of posed bodies by one matrix product: for many bodies three times as fast as `PosedBody`."""
     blended = _blended(body.dense_weights, posed)
     return _turned(blended, _rest(body.template, body.shape_basis, posed)) + blended[:, :, 3]
 

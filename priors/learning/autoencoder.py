@@ -1,6 +1,7 @@
 """Trains the network of a latent pose prior: poses squeezed into Z numbers and unfolded again.
 
-    z ~ N(μ(R'), diag σ(R')²),   R' = R exp(noise),   loss = Σ_j [ ½ ‖R_j - D_j(z)‖² / (2 s_j²) + 3 log s_j ] + b KL(z | N(0, 1))
+    z ~ N(μ(R'), diag σ(R')²),   R' = R exp(noise),
+        loss = Σ_j [ ½ ‖R_j - D_j(z)‖² / (2 s_j²) + 3 log s_j ] + b KL(z | N(0, 1))
 
 For small errors half the squared Frobenius distance of two rotations is their squared angle, so that the sum is the
 negative log-likelihood of a Gaussian error of s_j rad an axis. The encoder is given noisy poses and asked for the clean
@@ -179,7 +180,7 @@ def train(
 
 @torch.no_grad()
 def latent_rms(gathered: Gathered, network: Autoencoder, keep: np.ndarray | None = None) -> Tensor:
-    """Return the root mean square (Z,) of the latent means over poses (`keep` (N,); None: all), not below `LEAST_RMS`."""
+    """Return the root mean square (Z,) of latent means over poses (`keep` (N,); None: all), at least `LEAST_RMS`."""
     squared, count = torch.zeros(()), 0
     for chunk in gathered.chunks(keep):
         mean, _ = network.encode(rotation.exp(torch.from_numpy(chunk).float().unflatten(1, (JOINTS, 3))))

@@ -1,4 +1,4 @@
-"""What both commands share: where their work lies, a progress bar, what they say about the motion they read, errors in a sentence."""
+"""What both commands share: their working folder, a progress bar, the report on the motion, errors in a sentence."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""Expectation-maximisation of a Gaussian mixture over poses that lie on disk, and its covariances made wide enough for people not seen.
+"""Expectation-maximisation of a Gaussian mixture over poses on disk, and widening of its covariances for new people.
 
     γ_nk = w_k N(θ_n; μ_k, Σ_k) / Σ_j ...,   n_k = Σ γ,   μ_k = Σ γ θ / n_k,   S_k = Σ γ θ θᵀ / n_k - μ_k μ_kᵀ
     Σ_k  = s² ((1 - a) S_k + a S) + f² I               S: of all poses together

@@ -1,6 +1,7 @@
 """Motion data as poses of the 21 joints of trunk and limbs: AMASS's files, and recordings put together in one file.
 
-    AMASS      poses (T, 66 or more) axis-angle, the root first;  mocap_framerate or mocap_frame_rate, 1/s;   a file is a recording
+    AMASS      poses (T, 66 or more) axis-angle, the root first;  mocap_framerate or mocap_frame_rate, 1/s;
+               a file is a recording
     together   pose (F, 22, 3) axis-angle, the root first;  sequence (F,) index into names;  fps
 
 Both are in SMPL's frame (x left, y up, z front) and order of joints, which is the built-in body's too; the root is left

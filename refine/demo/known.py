@@ -75,7 +75,7 @@ class KnownDisplacement:
 
 
 def _draw(seed: int, count: int, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Noise (B, S, S, 2), a number that picks outliers (B, S, S) and their places (B, S, S, 2) in 0..1, body by body."""
+    """Noise (B, S, S, 2), a number that picks outliers (B, S, S), their places (B, S, S, 2) in 0..1, body by body."""
     drawn = []
     for body in range(count):
         generator = torch.Generator().manual_seed(7919 * seed + body)

@@ -1,4 +1,4 @@
-"""A room to stand in: planks on the floor, a wall with a panel, a picture and a window, a few boxes, and shadows on the floor.
+"""A room to stand in: planks, a wall with a panel, a picture and a window, a few boxes, shadows on the floor.
 
     ray d of a pixel, level frame (y up, camera at the origin):   floor  t = -height / d_y,   wall  t = -distance / d_z
     shadow(floor point) = 1 - blur(body seen from the lamp)

@@ -112,7 +112,7 @@ def cast(
 
 
 def _company(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each person the photo, how it stands to the photo's first person, and its place in the row; those come first."""
+    """Return each person's photo, relation to the photo's first person and place in the row; these come first."""
     photo, kind, place = [np.arange(count)], [np.full(count, -1)], [np.zeros(count)]
     rows = rng.random(count) < ROW
     for share in (NEIGHBOUR, SECOND_NEIGHBOUR):
@@ -133,7 +133,7 @@ def _company(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 def _embrace(
     local: Tensor, photo: np.ndarray, kind: np.ndarray, names: tuple[str, ...], rng: np.random.Generator
 ) -> None:
-    """Let those who embrace stand or sit as the other one does, with an arm or both around them; local rotations (A, J, 3, 3) are changed."""
+    """Pose those who embrace like the other one, with an arm or both around them; `local` (A, J, 3, 3) is changed."""
     legs = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")]
     both = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "elbow")]
     close = np.flatnonzero((kind == EMBRACED) | (kind == ARM_IN_ARM))
@@ -213,8 +213,7 @@ def _beside(
     main: np.ndarray, photo: np.ndarray, kind: np.ndarray, place: np.ndarray, front: np.ndarray, level: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """Return translations (N, 3) m of neighbours of the people in the given photos; `front` (N, 3) is where those look,
-    level frame."""
+    """Return translations (N, 3) m of neighbours of people in photos; `front` (N, 3) is where those look, level frame."""
     count = len(photo)
     side = rng.choice((-1.0, 1.0), count)
     across = side * np.choose(

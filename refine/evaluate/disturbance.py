@@ -1,6 +1,7 @@
 """Estimates of known strength: bodies disturbed the way regressors err, drawn by seed.
 
-    pose <- pose exp(scale sigma_j n_j),   shape <- shape + scale sigma n,   pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
+    pose <- pose exp(scale sigma_j n_j),   shape <- shape + scale sigma n,
+            pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
 Rotations are local, so their errors add up down each chain. One number, `scale`, stands for the strength; it is chosen
 so that the mean PA-MPJPE of the 22 body joints over people and seeds is the strength's number in millimetres.

@@ -39,7 +39,7 @@ STRIDE = 3
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """Recorded poses: `pose` (F, 22, 3) rad, root included (x left, y up, z front), `sequence` (F,) the recording of each."""
+    """Recorded poses: `pose` (F, 22, 3) rad, root included (x left, y up, z front), `sequence` (F,) recordings."""
 
     pose: np.ndarray
     sequence: np.ndarray

@@ -1,4 +1,4 @@
-"""Estimates of known strength for the sampler, in place of those training draws: row i of a batch has strength i modulo their number.
+"""Estimates of known strength for the sampler: row i of a batch has strength i modulo their number.
 
 Source: the strengths are `refine.evaluate.disturbance`'s.
 """

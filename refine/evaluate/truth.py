@@ -92,7 +92,7 @@ def true_displacement(
 
 
 def body_normals(body: SkinnedBody) -> Callable[[Tensor], Tensor]:
-    """Return a function that gives the smooth vertex normals (B, V, 3) of vertices (B, V, 3), as `shade.vertex_normals`, by one sparse product."""
+    """Return a function for smooth vertex normals (B, V, 3) of vertices (B, V, 3), by one sparse product."""
     count, faces = len(body.template), body.faces
     index = torch.stack((faces.flatten(), torch.arange(len(faces), device=faces.device).repeat_interleave(3)))
     sums = torch.sparse_coo_tensor(

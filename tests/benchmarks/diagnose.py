@@ -1,4 +1,4 @@
-"""`refine diagnose`: seconds for a thousand people after reading, false alarms on clean folders, planted faults that are named with the right option.
+"""`refine diagnose`: seconds for a thousand people, false alarms on clean folders, planted faults named rightly.
 
     diagnose.seconds    of 1,000 people of one sequence, each in a photo of its own, one core
     diagnose.alarms     clean folders in which something is suspected, of `FOLDERS`

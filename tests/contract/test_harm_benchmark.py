@@ -52,7 +52,7 @@ def matches_of(case: Case, evidence: Evidence) -> Correspondences:
 
 
 def whitened(scene: Scene, matches: Correspondences) -> Tensor:
-    """Whitened residuals (B, N, 2) at the truth of matches that say something, NaN elsewhere, as large as each says by itself."""
+    """Whitened residuals (B, N, 2) at the truth of matches with information, NaN elsewhere, each by itself."""
     point, _ = pose_body(scene.body, scene.true.bodies).surface(matches.triangle, matches.barycentric, Unknowns(()))
     off = scene.true.camera.project(point) - matches.target
     root = matches.sqrt_information

@@ -65,7 +65,8 @@ class HoldOut:
         estimates = InTurn(strengths, known_shapes(self.training))
         sampler = Sampler(
             self.training, self.assets, size=size, device=self.device, looks=self.looks,
-            seed=LOOKS_SEED, per_photo=1, children=0.0, estimates=estimates, cases=tuple(float(name == case) for name in TEXTURE_CASES),
+            seed=LOOKS_SEED, per_photo=1, children=0.0, estimates=estimates,
+            cases=tuple(float(name == case) for name in TEXTURE_CASES),
         )  # fmt: skip
         first = HOLDOUT_SEED * (1 + self.seed)
         for start in range(0, each, TOGETHER):

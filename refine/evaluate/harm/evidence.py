@@ -1,7 +1,8 @@
 """What is seen of the people: five kinds of evidence, from keypoints, dense matches or both.
 
     clean      errors as large as the evidence says, normal; dense ones hang together like our network's
-    noisy      keypoints off by twice the stated noise, some anywhere, sides swapped now and then; dense errors as measured of our network
+    noisy      keypoints off by twice the stated noise, some anywhere, sides swapped now and then; dense errors as
+               measured of our network
     hidden     as clean, but two of four limbs are out of sight
     clothing   as clean, but what is seen is 1 to 3 cm of cloth outside the skin, the same all over a part of the body
     other      as clean, but of somebody else in the same place: consistent in itself, and wrong
@@ -172,7 +173,7 @@ CLOTH_M = (0.01, 0.03)
 
 
 def cloth_at_keypoints(evidence: Evidence, place: Tensor) -> Tensor:
-    """Return how far (B, K, 3) m cloth makes a detector see limbs' joints outside, away from the body's middle, alike for arms and for legs."""
+    """Return how far (B, K, 3) m cloth moves limbs' keypoints outward, alike for both arms and for both legs."""
     names = evidence.scene.body.keypoint_set(KEYPOINTS).names
     left, right = (
         torch.tensor([n.startswith(side) and not n.endswith(("eye", "ear")) for n in names])

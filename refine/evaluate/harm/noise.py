@@ -1,4 +1,4 @@
-"""Errors of dense matches like our network's: how far off, how alike at neighbouring pixels, how heavy their tails, how sure it says it is.
+"""Errors of dense matches like our network's: size, correlation of neighbours, tails, and how sure it says it is.
 
 Along (a) and across (c) the limb a pixel lies on, px of a 256 crop, at a true displacement of size m:
 
@@ -70,8 +70,10 @@ def measured() -> DenseNoise:
         return tuple(along), tuple(across)
 
     return DenseNoise(
-        tuple(stored["size_px"]), pair("keep"), pair("ratio"), pair("typical_px"), stored["spread"], tuple(stored["length_px"]),
-        tuple(stored["share"]), stored["dof"], stored["seen_said"], stored["hidden_said"], stored["hidden_ratio"], stored["correlation_px"],
+        tuple(stored["size_px"]), pair("keep"), pair("ratio"), pair("typical_px"), stored["spread"],
+        tuple(stored["length_px"]),
+        tuple(stored["share"]), stored["dof"], stored["seen_said"], stored["hidden_said"], stored["hidden_ratio"],
+        stored["correlation_px"],
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""A regressor's own errors in the harm benchmark: its estimates of people whose truth is known, in place of disturbed ones.
+"""A regressor's own errors in the harm benchmark: its estimates of people whose truth is known.
 
-    evidence = what a detector and the network would say of the true people, erring as `refine.evaluate.harm.evidence` says
+    evidence = what a detector and the network would say of the true people, erring as `refine.evaluate.harm.evidence`
+               says
 
 Estimates and truths are result files that `refine.read` reads; body k of a file belongs to body k of the other. Both
 are brought onto the built-in body, as they are for a refinement without a model's own file: local rotations stay as

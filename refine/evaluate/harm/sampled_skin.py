@@ -1,4 +1,4 @@
-"""Sampled points of a skinned body, differentiable by reverse mode and as fast as a careful user would have them: for the solver's rivals.
+"""Sampled points of a skinned body, fast and differentiable by reverse mode: for other methods than the solver.
 
 Only the sampled points are skinned, everything that does not depend on the unknowns is gathered once, and the tree is
 walked level by level.
@@ -110,7 +110,7 @@ def vertices_of(body: SkinnedBody, vertex: Int[Tensor, "B M"]) -> SampledSkin:
 
 
 def points_of(body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]) -> SampledSkin:
-    """Sample points of triangles, skinned as if each were a vertex of its own: exact to a millimetre where weights change fastest, in a third of the time.
+    """Sample points of triangles, skinned as vertices of their own: exact to a millimetre, in a third of the time.
 
     Args:
         body: The model.

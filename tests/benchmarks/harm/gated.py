@@ -79,9 +79,12 @@ def _strong() -> list[Measurement]:
     return [
         Measurement("harm.strong.change", change.value, "mm", "lower", TOLERANCE, words, 0.5),
         Measurement(
-            "harm.strong.worse", harmed.worse.value, "%", "lower", TOLERANCE, f"worse by over 1 mm in the worst cell, {_note(harmed)}", 5.0
+            "harm.strong.worse", harmed.worse.value, "%", "lower", TOLERANCE,
+            f"worse by over 1 mm in the worst cell, {_note(harmed)}", 5.0,
         ),
-        Measurement("harm.strong.worse.ungated", without.worse.value, "%", "report", note=f"without the gate, {_note(without)}"),
+        Measurement(
+            "harm.strong.worse.ungated", without.worse.value, "%", "report", note=f"without the gate, {_note(without)}"
+        ),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Measures how our network errs on people it was not trained with: `python -m tests.benchmarks.harm.measure_noise [--each N]`.
+"""Measures how our network errs on new people: `python -m tests.benchmarks.harm.measure_noise [--each N]`.
 
 It writes `dense_noise.json`, from which the benchmark's dense evidence is made (`refine.evaluate.harm.noise` holds the
 model that is fitted):
@@ -210,7 +210,8 @@ def measure(network: DisplacementNet, hold_out: HoldOut, each: int) -> dict[str,
         each: Samples of each strength, of whose looks nothing is known.
     """
     size = network.settings.crop_px
-    parts = [points_of(network, hold_out.training.body, samples) for samples, _ in hold_out.batches("none", size, each, STRENGTHS)]  # fmt: skip
+    drawn = hold_out.batches("none", size, each, STRENGTHS)
+    parts = [points_of(network, hold_out.training.body, samples) for samples, _ in drawn]
     return summarise(parts, network)
 
 

@@ -182,7 +182,8 @@ def test_what_was_seen_of_a_photo_is_not_asked_for_again(builtin_body: SkinnedBo
     network.photo.register_forward_hook(lambda module, given, told: asked.append(len(given[0])))
     step = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])  # the second walks out of its crop
     bodies = people.estimate.state.bodies
-    moved = replace(people.estimate, state=replace(people.estimate.state, bodies=replace(bodies, translation=bodies.translation + step)))  # fmt: skip
+    there = replace(bodies, translation=bodies.translation + step)
+    moved = replace(people.estimate, state=replace(people.estimate.state, bodies=there))
     displacer = NetworkDisplacer(network)
     displacer.displace(first)
     again = render_view(photos, moved, crop_px=first.crop.side, before=first)

@@ -38,7 +38,7 @@ def source(files: LabelledSet, builtin_body: SkinnedBody) -> RenderedSet:
 
 
 def exact(body: SkinnedBody, estimate: State, vertices: Tensor, camera: Camera, samples: Samples) -> list[np.ndarray]:
-    """Offsets (N, 2) of each sample's pixels, by other means: plain ray casting, and projection in double precision by hand."""
+    """Offsets (N, 2) of each sample's pixels, by other means: plain ray casting, projection in float64 by hand."""
     own = samples.crop.camera(estimate.camera)
     guessed = pose_body(body, estimate.bodies).vertices
     ids = PlainRasterizer().triangles(guessed, body.faces, own, SIDE, SIDE).numpy()

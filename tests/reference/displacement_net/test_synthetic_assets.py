@@ -1,4 +1,4 @@
-"""What synthetic people are made of: the base mesh, pieces bound to it, light, the camera, and assets that are absent or refused."""
+"""What synthetic people are made of: base mesh, pieces bound to it, light, camera, and absent or refused assets."""
 
 import logging
 import re

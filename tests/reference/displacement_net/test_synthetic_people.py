@@ -70,7 +70,7 @@ def base_mesh(builtin_body: SkinnedBody, built_body: BuiltBody) -> TrainingBody:
 
 
 def misfit(samples: Samples, body: SkinnedBody) -> torch.Tensor:
-    """Distance (px) of the stored displacement from the projection in float64, at visible pixels; triangles by the plain rasteriser."""
+    """Distance (px) of the stored displacement from the projection in float64, at visible pixels."""
     body, crop = (
         body.to(dtype=torch.float64),
         replace(samples.crop, crop_from_image=samples.crop.crop_from_image.double()),
@@ -134,7 +134,7 @@ def test_visible_points_land_inside_photo_and_crop(samples: Samples) -> None:
 
 
 def someone(body: SkinnedBody, turned: float = 0.0) -> tuple[torch.Tensor, Camera]:
-    """Vertices (1, V, 3) of a person who faces the camera four metres away, or is turned from it, and the camera of a 64 px photo."""
+    """Vertices (1, V, 3) of a person four metres away who faces the camera or not, and the camera of a 64 px photo."""
     bodies = body.rest_bodies(1)
     upright = rotation.exp(torch.tensor([[torch.pi, 0.0, 0.0]])) @ rotation.exp(torch.tensor([[0.0, turned, 0.0]]))
     pose = bodies.pose.clone()
@@ -198,7 +198,8 @@ def test_the_photo_shows_people_where_they_are(builtin_body: SkinnedBody) -> Non
     camera = Camera(scene.camera.focal * scale, scene.camera.center * scale, torch.full((4, 2), float(SIZE)))
     people = len(scene.photo)
     layer = render_people(
-        looks, np.arange(people) % 2, pose_body(builtin_body, scene.bodies), draw_colors(bank, people, rng), bank, light,
+        looks, np.arange(people) % 2, pose_body(builtin_body, scene.bodies), draw_colors(bank, people, rng), bank,
+        light,
         scene.photo, camera, SIZE, default_rasterizer(), rng,
     )  # fmt: skip
     bare = rasterize(

@@ -35,7 +35,7 @@ PRECISE = LevenbergMarquardt(steps=40, cost_tolerance=1e-15)
 
 
 def photos(noise: float) -> tuple[State, list[Term]]:
-    """Estimates of four bodies, and their terms: points in space, the estimate's pose and place, the common shape prior."""
+    """Estimates of four bodies, and terms: points in space, the estimate's pose and place, the common shape prior."""
     draw = torch.Generator().manual_seed(0)
     true = random_state(SMALL, 4, seed=1)
     true.bodies.shape[:PHOTOS] = torch.tensor([1.0, -0.5, 0.8], dtype=torch.float64)
