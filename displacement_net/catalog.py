@@ -102,7 +102,11 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
 def load_trainable(
     name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER
 ) -> DisplacementNet:
-    """Read a network to train it further: as `load`, but in training mode with its normalisations apart."""
+    """Read a network to train it further: as `load`, but in training mode with its normalisations apart.
+
+    Raises:
+        InputError: There is no such name or file, it is damaged, or it is not the catalogue's.
+    """
     rows = {row.name: row for row in table}
     row = rows.get(str(name_or_path))
     path = folder / f"{row.name}.safetensors" if row else Path(name_or_path).expanduser()

@@ -65,19 +65,16 @@ class Samples:
     Attributes:
         image: (B, 3, S, S) crop of the photo, sRGB in 0..1, black (or replicated) outside the photo.
         normals: (B, 3, S, S) unit normals of the rendered estimate, camera frame; zeros on the background.
-        depth: (B, 1, S, S) m, depth of the rendered surface less that of the estimate's pelvis; zeros on the
-            background.
+        depth: (B, 1, S, S) m, depth of the rendered surface less the estimate's pelvis'; zeros on the background.
         colors: (B, 3, S, S) `SkinnedBody.vertex_colors` of the rendered surface; zeros on the background.
         mask: (B, 1, S, S) one where the estimate is rendered.
-        texture: (B, 3, S, S) the estimate rendered with what is known of the person's looks, sRGB in 0..1; zeros where
-            nothing is.
+        texture: (B, 3, S, S) the estimate rendered with the known texture, sRGB in 0..1; zeros where it is not known.
         confidence: (B, 1, S, S) how much the texture is worth, 0..1; zeros where there is none.
         texture_case: (B,) index into `TEXTURE_CASES`.
         offset: (B, S, S, 2) px of the crop, (x, y) from the rendered pixel to where its surface point lies in the
             photo; zeros on the background.
         foreground: (B, S, S) the estimate is rendered here.
-        inside: (B, S, S) the surface point lies inside the photo and in front of the camera. (It may lie outside the
-            crop.)
+        inside: (B, S, S) the surface point lies inside the photo (not always the crop) and before the camera.
         visible: (B, S, S) ... inside the crop too, and nothing hides it: not the person itself, nor others, nor
             objects. Implies inside.
         person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours of what it shows.

@@ -92,6 +92,9 @@ def disturb_by(body: SkinnedBody, state: State, scale: float, seeds: Sequence[in
         state: B bodies with their cameras.
         scale: Multiple, 0 or more.
         seeds: One seed a body.
+
+    Raises:
+        InputError: There is not one seed a body.
     """
     if len(seeds) != len(state):
         raise InputError("seeds", f"one a body, {len(state)}", str(len(seeds)))

@@ -33,6 +33,9 @@ class HoldOut:
     Attributes:
         training: The base mesh.
         assets: Clothes, skins, places and poses that are kept from training.
+
+    Raises:
+        InputError: The seed is negative.
     """
 
     training: TrainingBody

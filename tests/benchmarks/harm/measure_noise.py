@@ -216,7 +216,11 @@ def measure(network: DisplacementNet, hold_out: HoldOut, each: int) -> dict[str,
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the shipped network and write `dense_noise.json`."""
+    """Measure the shipped network and write `dense_noise.json`.
+
+    Raises:
+        InputError: REFINE_TRAINING_BODY names no base mesh.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.harm.measure_noise", description=__doc__)
     parser.add_argument("--each", type=int, default=48, help="samples of each strength")
     parser.add_argument("--out", type=Path, default=FILE)

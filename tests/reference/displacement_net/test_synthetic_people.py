@@ -20,11 +20,7 @@ from displacement_net.training.lighting import read_places
 from displacement_net.training.samples import Sampler, Samples
 from displacement_net.training.scene import Light, render_people
 from displacement_net.training.sheet import sheet
-from displacement_net.training.training_body import (
-    TrainingBody,
-    load_training_body,
-    vertices_of,
-)
+from displacement_net.training.training_body import TrainingBody, load_training_body, vertices_of
 from displacement_net.training.wardrobe import bound_piece, draw_looks
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
