@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from displacement_net.model import Settings
 from displacement_net.training.shown import Crops
 
 SIDE = 32
+SETTINGS = Settings(widths=(8, 12, 16, 24), crop_px=SIDE)
 
 
 @dataclass(frozen=True)

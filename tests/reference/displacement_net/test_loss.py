@@ -11,7 +11,7 @@ from displacement_net.loss import TAIL, Truth, coverage, loss, negative_log_like
 from displacement_net.model import DisplacementNet, Prediction
 from displacement_net.training.batches import Batch
 from displacement_net.training.holdout import measure
-from tests.shifted_discs import SIDE
+from tests.shifted_discs import SETTINGS, SIDE
 
 
 def said_about(truth: Tensor, seed: int = 0, requires_grad: bool = False) -> Prediction:

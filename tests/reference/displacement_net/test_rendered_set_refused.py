@@ -12,6 +12,8 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from tests.labelled_set import LabelledSet, stored
 
+SIDE = 64
+
 
 @pytest.fixture
 def changed(files: LabelledSet, tmp_path: Path) -> Callable[..., Path]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from displacement_net import catalog
 from displacement_net.loss import loss
-from displacement_net.model import DisplacementNet, Settings
+from displacement_net.model import DisplacementNet
 from displacement_net.training import train as command
 from displacement_net.training.assets import procedural_assets
 from displacement_net.training.average import follow
@@ -25,9 +25,7 @@ from displacement_net.training.loop import Schedule, Trained, engine, train
 from displacement_net.training.shown import SampleSource
 from displacement_net.training.split import split
 from refine.errors import InputError
-from tests.shifted_discs import SIDE, Shifted
-
-SETTINGS = Settings(widths=(8, 12, 16, 24), crop_px=SIDE)
+from tests.shifted_discs import SETTINGS, Shifted
 
 
 def held(count: int = 8) -> list[Batch]:
