@@ -15,20 +15,6 @@ from tests.labelled_set import LabelledSet, stored
 SIDE = 64
 
 
-@pytest.fixture
-def changed(files: LabelledSet, tmp_path: Path) -> Callable[..., Path]:
-    """Writes the labels again with some arrays changed, or left out where None is given."""
-
-    def write(**arrays: np.ndarray | list[str] | None) -> Path:
-        path = tmp_path / "changed.npz"
-        with np.load(files.labels) as stored:
-            content = {name: stored[name] for name in stored.files} | arrays
-        np.savez(path, **{name: value for name, value in content.items() if value is not None})
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize("key", ["imgname", "pose_cam", "shape", "trans_cam", "cam_int", "cam_ext", "gtkps"])
 def test_a_missing_key_is_named(changed: Callable[..., Path], key: str) -> None:
     with pytest.raises(InputError, match=f"no {key}"):
