@@ -146,7 +146,10 @@ class KnownMeasurements:
             expected = (
                 f"measurements that a shape of {self.body.name} within {FARTHEST_SHAPE:g} standard deviations has"
             )
-            advice = "Correct them, give NaN for what is not sure, or use a model of such people (SMPL-X for children)."
+            advice = (
+                "Correct them, give NaN for what is not sure, or use a model of such people (SMPL-X with a kid "
+                "template)."
+            )
             raise InputError("measurements", expected, f"{got} in row {first}", advice)
 
 

@@ -213,7 +213,7 @@ def _beside(
     main: np.ndarray, photo: np.ndarray, kind: np.ndarray, place: np.ndarray, front: np.ndarray, level: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """Return translations (N, 3) m of neighbours of people in photos; `front` (N, 3) is where those look, level frame."""
+    """Return translations (N, 3) m of people's neighbours; `front` (N, 3) is where those people look, level frame."""
     count = len(photo)
     side = rng.choice((-1.0, 1.0), count)
     across = side * np.choose(
