@@ -23,21 +23,12 @@ from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
 
 COUNT = 6
+"""People of the scene (`conftest`)."""
 SIZE = 128
 SHARE_TOLERANCE = 0.03
 """Of shares of some ten thousand values that hang together."""
 PIXEL = 0.02
 """Single precision on the way through a crop, px."""
-
-
-@pytest.fixture(scope="module")
-def scene(builtin_body: SkinnedBody) -> Scene:
-    return make_scene(builtin_body, REPORT, COUNT)
-
-
-@pytest.fixture(scope="module")
-def medium(scene: Scene) -> Case:
-    return scene.case("medium")
 
 
 def view_of(case: Case) -> View:
