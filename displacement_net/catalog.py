@@ -1,9 +1,10 @@
 """The network's weights: which there are, and how a file of them is read and written.
 
-    file = safetensors( 16-bit weights, 32-bit statistics ),   metadata = format, shape of the network, preprocessing, where it comes from
+    file = safetensors( 16-bit weights, 32-bit statistics ),
+           metadata = format, shape of the network, preprocessing, where it comes from
 
-`WEIGHTS` is the only table of weights there is. A file in it must be the one it names, byte for byte; a file given by path must be
-of this format version and have been trained on the same preprocessing. Nothing is downloaded.
+`WEIGHTS` is the only table of weights there is. A file in it must be the one it names, byte for byte; a file given by
+path must be of this format version and have been trained on the same preprocessing. Nothing is downloaded.
 """
 
 import hashlib
@@ -58,7 +59,12 @@ WEIGHTS: tuple[Weights, ...] = (
         sha256="92128805f9ee86e32930646e7af28b5e1337384bfc4e48253e4e2bee57443f42",
         bytes=12689304,
         licence="Apache-2.0",
-        trained_on="665,856 synthetic samples of 128 px, for a fifth of the time of 192 (half of them mirror images), 5,202 steps of 128, 7.5 minutes on one NVIDIA H200 with six processes that make samples; the photo's encoder stands on EfficientNet-Lite0's ImageNet weights, frozen; tests/gpu/train.sh RUN base_mesh.safetensors ASSETS 7.5 (python -m displacement_net.training.train --minutes 7.5 --trunk --correlation 4 --fine 3 --textures 4 --widths 32,64,128,192,256 --compared 64 --batch 128 --made 1536 --workers 6 --rate 2e-3 --rasterizer scatter --larger 192 --larger-share 0.2)",
+        trained_on="665,856 synthetic samples of 128 px, for a fifth of the time of 192 (half of them mirror images), "
+        "5,202 steps of 128, 7.5 minutes on one NVIDIA H200 with six processes that make samples; the photo's "
+        "encoder stands on EfficientNet-Lite0's ImageNet weights, frozen; tests/gpu/train.sh RUN "
+        "base_mesh.safetensors ASSETS 7.5 (python -m displacement_net.training.train --minutes 7.5 --trunk "
+        "--correlation 4 --fine 3 --textures 4 --widths 32,64,128,192,256 --compared 64 --batch 128 --made "
+        "1536 --workers 6 --rate 2e-3 --rasterizer scatter --larger 192 --larger-share 0.2)",
         figures={
             "endpoint_px": 5.4329,
             "nothing_px": 10.4212,
@@ -87,8 +93,8 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
         The network in single precision on the CPU, in evaluation mode, normalisations folded into its convolutions.
 
     Raises:
-        InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or another
-            shape than it says; or it is not the file the table means.
+        InputError: There is no such name or file; the file is damaged, of another version, another preprocessing or
+            another shape than it says; or it is not the file the table means.
     """
     return fold(load_trainable(name_or_path, table=table, folder=folder)).requires_grad_(False)
 
@@ -96,7 +102,11 @@ def load(name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, fold
 def load_trainable(
     name_or_path: str | Path, *, table: tuple[Weights, ...] = WEIGHTS, folder: Path = FOLDER
 ) -> DisplacementNet:
-    """Read a network to train it further: as `load`, but in training mode with its normalisations apart."""
+    """Read a network to train it further: as `load`, but in training mode with its normalisations apart.
+
+    Raises:
+        InputError: There is no such name or file, it is damaged, or it is not the catalogue's.
+    """
     rows = {row.name: row for row in table}
     row = rows.get(str(name_or_path))
     path = folder / f"{row.name}.safetensors" if row else Path(name_or_path).expanduser()
@@ -158,7 +168,8 @@ def _read(name: str, data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     try:
         tensors = from_bytes(data)
-        # The header is JSON behind its length in eight bytes (the safetensors format); the library reads it from paths only.
+        # The header is JSON behind its length in eight bytes (the safetensors format); the library reads it from paths
+        # only.
         words = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
     except (SafetensorError, ValueError) as error:
         raise InputError("weights", "a safetensors file", f"{name}: {error}") from error
@@ -185,7 +196,7 @@ def _shape(words: Mapping[str, str]) -> dict[str, object]:
 
 
 def _of_trunk(shape: Mapping[str, object]) -> dict[str, str]:
-    """Return what a file says of its trunk: how the input is scaled, and whose weights they are; nothing where it has none."""
+    """Return what a file says of its trunk: its scaling of the input and whose weights it has; empty without one."""
     return {"trunk_input": SCALE, "trunk_origin": ORIGIN} if shape.get("trunk") else {}
 
 

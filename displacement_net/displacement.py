@@ -14,7 +14,8 @@ class Displacement:
         offset: (B, H, W, 2) px of the rendering, from the rendered to the observed position, (x, y).
         sqrt_information: (B, H, W, 2, 2) 1/px, lower triangular with a non-negative diagonal; zero means don't know
             (occluded, outside the photo).
-        person: (B, H, W) how likely the photo shows the person at the rendered pixel, 0..1, wherever the offset points; None: not known.
+        person: (B, H, W) how likely the photo shows the person at the rendered pixel, 0..1, wherever the offset points;
+            None: not known.
     """
 
     offset: Float[Tensor, "B H W 2"]

@@ -2,17 +2,19 @@
 
     e = offset - truth,   s = sqrt(1 + |L e|²)             L the square root of the information a pixel states
     likelihood   p(e) = c² / (2 pi (1 + c)) |det L| exp(c (1 - s)),    c³ = 3 c + 3
-    loss         mean over visible pixels of  -stop(|det L|^-½) log p(e)  +  huber(e)   +   cross-entropy of being visible
-                 + what the photo's pixels show:  cross-entropy of being the person + mean |rest-pose colour - truth| over the person
+    loss         mean over visible pixels of  -stop(|det L|^-½) log p(e)  +  huber(e)  +  cross-entropy of being
+                 visible  +  cross-entropy of a photo's pixel being the person  +  mean |rest-pose colour - truth| there
 
-The likelihood is the bivariate hyperbolic law: Gaussian near zero, exponential far away, so that a wild pixel pulls with a bounded
-force. The c above makes its variance exactly one per coordinate: 72 % of errors lie within one standard deviation and 95 % within two.
-The standard deviation before the logarithm (`stop`: no gradient) takes away the advantage of what is nearly right already: without it
-a tenth of a pixel on good estimates outweighs ten pixels on bad ones, while each pixel's best answer stays the same.
-A network that minimises it is calibrated in variance; what is left is measured (`coverage`) and taken out (`sharpness`).
+The likelihood is the bivariate hyperbolic law: Gaussian near zero, exponential far away, so that a wild pixel pulls
+with a bounded force. The c above makes its variance exactly one per coordinate: 72 % of errors lie within one standard
+deviation and 95 % within two. The standard deviation before the logarithm (`stop`: no gradient) takes away the
+advantage of what is nearly right already: without it a tenth of a pixel on good estimates outweighs ten pixels on bad
+ones, while each pixel's best answer stays the same. A network that minimises it is calibrated in variance; what is left
+is measured (`coverage`) and taken out (`sharpness`).
 
-Source: Barndorff-Nielsen, Hyperbolic distributions and distributions on hyperbolae, Scand. J. Statist. 5, 1978 (the law); Kendall and
-Gal, NeurIPS 2017 (learning with stated uncertainty); Seitzer et al., ICLR 2022, eq. 5 with β = ½ (the factor before the logarithm); Huber, Ann. Math. Stat. 35, 1964.
+Source: Barndorff-Nielsen, Hyperbolic distributions and distributions on hyperbolae, Scand. J. Statist. 5, 1978 (the
+law); Kendall and Gal, NeurIPS 2017 (learning with stated uncertainty); Seitzer et al., ICLR 2022, eq. 5 with β = ½ (the
+factor before the logarithm); Huber, Ann. Math. Stat. 35, 1964.
 """
 
 import math
@@ -30,15 +32,19 @@ TAIL = 2.1038034027354904
 LOG_NORMALISER = math.log(2 * math.pi * (1 + TAIL) / TAIL**2)
 """Makes the likelihood integrate to one."""
 HUBER_PX = 1.0
-"""Where the end-point term turns from square to linear, px of a 256 crop: what is well matched already (the evaluation's smallest bin)."""
+"""Where the end-point term turns from square to linear, px of a 256 crop: what is well matched already (the
+evaluation's smallest bin)."""
 ENDPOINT_SHARE = 1.0
-"""Of the end-point term, per unit of the network's output: it teaches hard pixels, which the likelihood may give up as uncertain."""
+"""Of the end-point term, per unit of the network's output: it teaches hard pixels, which the likelihood may give up as
+uncertain."""
 VISIBLE_SHARE = 1.0
 """Of the cross-entropy: a nat about visibility counts as one about place."""
 HIDDEN_SHARE = 0.1
-"""Of a hidden pixel's end-point term against a visible one's: what the rest of the body tells about it is worth learning, softly."""
+"""Of a hidden pixel's end-point term against a visible one's: what the rest of the body tells about it is worth
+learning, softly."""
 PERSON_SHARE, COLOR_SHARE = 0.5, 4.0
-"""Of what the photo shows, and of its colours against its outline: half the range of colours off costs what not knowing the outline does."""
+"""Of what the photo shows, and of its colours against its outline: half the range of colours off costs what not knowing
+the outline does."""
 ONE_SIGMA = math.erf(math.sqrt(0.5))
 """Share of a Gaussian within one standard deviation."""
 
@@ -51,7 +57,8 @@ class Truth:
         offset: (B, S, S, 2) px, from the rendered to the true position.
         rendered: (B, S, S) where the estimate is rendered; nothing is asked elsewhere.
         visible: (B, S, S) rendered points the photo shows: neither hidden nor outside.
-        person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours, 0..1; None: not known.
+        person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours, 0..1; None: not
+            known.
     """
 
     offset: Float[Tensor, "B S S 2"]
@@ -87,7 +94,8 @@ def loss(said: Prediction, truth: Truth) -> Loss:
         truth: The truth about them. Offsets where nothing is rendered may be anything, NaN too.
 
     Returns:
-        The loss, a mean over pixels: a person who is near counts more than one who is far. Zero where nothing is rendered.
+        The loss, a mean over pixels: a person who is near counts more than one who is far. Zero where nothing is
+        rendered.
     """
     unit = said.offset.shape[1] / CROP_FRACTION
     shown = truth.visible & truth.rendered

@@ -1,25 +1,30 @@
-"""The displacement network: photo and rendering in, for every pixel an offset, the square root of its information and a visibility out.
+"""The displacement network: from photo and rendering an offset, the root of its information and a visibility a pixel.
 
     plain         U( photo, rendering )                            one encoder sees both
-    correlating   U( f(photo), g(rendering), f . g within r )      two encoders, and how well each rendered pixel fits its surroundings
+    correlating   U( f(photo), g(rendering), f . g within r )
+                  two encoders, and how well each rendered pixel fits its surroundings
                   ... at 1/8 of the crop, or at 1/8 and 1/4
-                  ... + h( cos(f(photo), f(texture)) within r )    where the person's texture is known: the same looks under the same eyes
+                  ... + h( cos(f(photo), f(texture)) within r )
+                      where the person's texture is known: the same looks under the same eyes
                   ... f of our own, or on a trunk that knows photographs (`displacement_net.trunk`)
 
-f(photo) does not depend on the estimate: `look` computes it once, and it serves as long as the crop shows the same part of the photo.
+f(photo) does not depend on the estimate: `look` computes it once, and it serves as long as the crop shows the same part
+of the photo.
 
-    unit                 = S / 16 px,                      S the side of the crop, so that a displacement has one size at every resolution
+    unit                 = S / 16 px,    S the side of the crop, so that a displacement has one size at every resolution
     offset               = unit (o_x, o_y)
-    sqrt_information     = [[exp a, 0], [c, exp b]] / unit        lower triangular, one over the standard deviation where c = 0
+    sqrt_information     = [[exp a, 0], [c, exp b]] / unit   lower triangular, 1 / standard deviation where c = 0
 
-In training a further head says what every pixel of the photo shows: whether it is the estimated person, and where on the person's
-rest-pose surface it lies. Nobody asks for that later; it teaches the features what people look like, long before offsets can.
+In training a further head says what every pixel of the photo shows: whether it is the estimated person, and where on
+the person's rest-pose surface it lies. Nobody asks for that later; it teaches the features what people look like, long
+before offsets can.
 
-The six numbers of a pixel come from half the resolution (each of its pixels says four times six), and an untrained network says no
-displacement. Images are normally channels-last, where convolutions on a CPU are fastest.
+The six numbers of a pixel come from half the resolution (each of its pixels says four times six), and an untrained
+network says no displacement. Images are normally channels-last, where convolutions on a CPU are fastest.
 
-Source: Ronneberger et al., U-Net, MICCAI 2015 (encoder, decoder, skips); Sun et al., PWC-Net, CVPR 2018, sec. 3 (two encoders and a
-local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Güler et al., DensePose, CVPR 2018 (what a pixel shows); Dorta et al., CVPR 2018 (a triangular root of the precision).
+Source: Ronneberger et al., U-Net, MICCAI 2015 (encoder, decoder, skips); Sun et al., PWC-Net, CVPR 2018, sec. 3 (two
+encoders and a local cost volume); Shi et al., CVPR 2016 (sub-pixel output); Güler et al., DensePose, CVPR 2018 (what a
+pixel shows); Dorta et al., CVPR 2018 (a triangular root of the precision).
 """
 
 import itertools
@@ -36,9 +41,11 @@ from displacement_net.trunk import LITE0, PhotoTrunk, Unit
 from refine.errors import InputError
 
 CROP_FRACTION = 16
-"""A unit of the network's output is this fraction of the crop's side: 16 px of 256, about a medium estimate's displacement."""
+"""A unit of the network's output is this fraction of the crop's side: 16 px of 256, about a medium estimate's
+displacement."""
 LOG_RANGE = 3.5
-"""Bound on the logarithm of the information's diagonal: no standard deviation below 0.3 px of 256, and none above 370 px."""
+"""Bound on the logarithm of the information's diagonal: no standard deviation below 0.3 px of 256, and none above 370
+px."""
 FIRST_SIGMA = 0.7
 """Standard deviation an untrained network states, in units: what doing nothing is off by."""
 UNKNOWN_CORRELATION_PX = 32.0
@@ -65,22 +72,26 @@ class Settings:
     """Features at 1/2, 1/4, ... of the crop; the last sees the whole person."""
 
     correlation_radius: int = 0
-    """Farthest fit that is looked at, in pixels of 1/8 of the crop (a person's height is about 27 of 256's); 0: the plain design."""
+    """Farthest fit that is looked at, in pixels of 1/8 of the crop (a person's height is about 27 of 256's); 0: the
+    plain design."""
 
     correlation_features: int = 48
     """Features that are compared; without effect in the plain design."""
 
     texture_radius: int = 0
-    """Farthest place a texture is looked for, in pixels of 1/4 of the crop; 0: nowhere. Needs the correlating design."""
+    """Farthest place a texture is looked for, in pixels of 1/4 of the crop; 0: nowhere. Needs the correlating
+    design."""
 
     texture_features: int = 24
     """Features of texture and photo that are compared."""
 
     trunk: str = ""
-    """What the photo's encoder stands on: "" nothing, "efficientnet-lite0" that network's ImageNet weights, frozen. Needs the correlating design."""
+    """What the photo's encoder stands on: "" nothing, "efficientnet-lite0" that network's ImageNet weights, frozen.
+    Needs the correlating design."""
 
     fine_radius: int = 0
-    """Farthest fit that is looked at in pixels of 1/4 of the crop, beside that at 1/8; 0: none. Needs the correlating design."""
+    """Farthest fit that is looked at in pixels of 1/4 of the crop, beside that at 1/8; 0: none. Needs the correlating
+    design."""
 
     fine_features: int = 24
     """Features that are compared at 1/4."""
@@ -102,7 +113,8 @@ class Prediction:
         offset: (B, S, S, 2) px, from the rendered to the observed position.
         sqrt_information: (B, S, S, 2, 2) 1/px, lower triangular with a positive diagonal.
         visible: (B, S, S) logit of the point being seen in the photo: neither hidden nor outside.
-        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½; None: not said.
+        person: (B, 4, S, S) what the photo's pixels show: logit of being the person, rest-pose colours less ½; None:
+            not said.
     """
 
     offset: Float[Tensor, "B S S 2"]
@@ -175,7 +187,7 @@ class Encoder(nn.Module):
         return features
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return features (B, width, S / 2, S / 2), (B, width, S / 4, S / 4), ... of an image (B, C, S, S), and what `shallow` returns."""
+        """Return features (B, width, S / 2, S / 2), ... / 4, ... of images (B, C, S, S), and what `shallow` returns."""
         features = [self.first(image.contiguous(memory_format=torch.channels_last))]
         for step in self.down:
             features.append(step(features[-1]))
@@ -192,7 +204,8 @@ class Alike(nn.Module):
         super().__init__()
         self.radius = settings.texture_radius
         self.compared = nn.Conv2d(inputs, settings.texture_features, 1, bias=False)
-        # No bias and no normalisation: what is zero stays zero. The last one begins at zero: a network trained before stays what it was.
+        # No bias and no normalisation: what is zero stays zero. The last one begins at zero: a network trained before
+        # stays what it was.
         window, read = (2 * self.radius + 1) ** 2, settings.texture_features
         self.read = nn.Sequential(nn.Conv2d(window, read, 1, bias=False), nn.ReLU(inplace=True))
         self.fine, self.coarse = nn.Conv2d(read, fine, 1, bias=False), nn.Conv2d(read, coarse, 3, 2, 1, bias=False)
@@ -222,7 +235,7 @@ class Alike(nn.Module):
 
 
 class Fine(nn.Module):
-    """How well each rendered pixel fits its surroundings at 1/4 of the crop: what is a pixel or two off is not seen at 1/8."""
+    """How well each rendered pixel fits its surroundings at 1/4 of the crop, where a pixel or two can still be seen."""
 
     def __init__(self, inputs: int, settings: Settings) -> None:
         super().__init__()
@@ -233,7 +246,7 @@ class Fine(nn.Module):
             nn.init.zeros_(weight)
 
     def forward(self, rendering: Tensor, photo: Tensor) -> Tensor:
-        """Return what the fit adds to the features (B, 2 F, S / 4, S / 4) of renderings and photos (B, F, S / 4, S / 4) each."""
+        """Return what the fit adds to features (B, 2 F, S / 4, S / 4), of renderings and photos (B, F, ...) each."""
         told: Tensor = self.read(correlation(self.compared[1](rendering), self.compared[0](photo), self.radius))
         return told
 
@@ -280,7 +293,8 @@ class DisplacementNet(nn.Module):
         self.register_buffer("correlation_px", torch.tensor(UNKNOWN_CORRELATION_PX))
         if settings.correlation_radius:
             head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
-            # Two encoders of half the width each cost what one of the full width does at the finest level, and half below.
+            # Two encoders of half the width each cost what one of the full width does at the finest level, and half
+            # below.
             half = tuple(width // 2 for width in head)
             trunk = bool(settings.trunk)
             self.photo = PhotoTrunk(half) if trunk else Encoder(settings.photo_channels, half)
@@ -306,7 +320,7 @@ class DisplacementNet(nn.Module):
         _channels_last(self)
 
     def look(self, photo: Float[Tensor, "B 3 S S"]) -> Seen | None:
-        """Say what crops of photos show, whatever is rendered in them; None in the plain design, which sees both at once.
+        """Compute the features of crops of photos, whatever is rendered; None in the plain design, which has none.
 
         Args:
             photo: The first channels of what `forward` wants.
@@ -371,8 +385,8 @@ class DisplacementNet(nn.Module):
             seen: See `forward`.
 
         Returns:
-            (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo. From the threshold
-            on it grows steadily (`UNSURE`): a point's rounding does not decide whether it is heard.
+            (B, S, S) offsets in px with their information, zero where the point is likely hidden or outside the photo.
+            From the threshold on it grows steadily (`UNSURE`): a point's rounding does not decide whether it is heard.
         """
         said = self(channels, seen)
         shown = ((said.visible.sigmoid() - threshold) / min(UNSURE, 1 - threshold)).clamp(0, 1)
@@ -394,7 +408,8 @@ def correlation(
         radius: Farthest shift, px, along each axis.
 
     Returns:
-        (B, (2 radius + 1)², H, W) mean products; shift (dx, dy) at index (dy + radius) (2 radius + 1) + dx + radius, zero outside.
+        (B, (2 radius + 1)², H, W) mean products; shift (dx, dy) at index (dy + radius) (2 radius + 1) + dx + radius,
+        zero outside.
     """
     count, features, height, width = rendering.shape
     reach, wide = 2 * radius + 1, width + 2 * radius
@@ -417,7 +432,7 @@ def _at_least_single(numbers: Tensor) -> Tensor:
 
 
 def fold(network: DisplacementNet) -> DisplacementNet:
-    """Put each normalisation into the convolution before it, for inference; the network is changed and returned, in evaluation mode."""
+    """Put each normalisation into the convolution before it, for inference; the network is changed and returned."""
     network.eval()
     for block in network.modules():
         if (

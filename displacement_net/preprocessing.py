@@ -1,9 +1,9 @@
 """What the network is shown: fifteen channels a pixel, photo and rendering side by side.
 
-    photo, colours, texture <- (value - ½) / ¼        depth <- (depth - its mean over the body) / ½ m        background <- 0
+    photo, colours, texture <- (value - ½) / ¼      depth <- (depth - its mean over the body) / ½ m      background <- 0
 
-Normals, mask and confidence go in as they are. The order and the numbers are stored with the weights; a file that was trained with
-others is refused (`displacement_net.catalog`).
+Normals, mask and confidence go in as they are. The order and the numbers are stored with the weights; a file that was
+trained with others is refused (`displacement_net.catalog`).
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (photo and rendering together); the choice of channels is ours.
 """

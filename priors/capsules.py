@@ -1,16 +1,18 @@
 """Capsules: a skinned body as tapered capsules that ride on its joints, that follow its shape.
 
     capsule    all points within radius(t) of axis(t) = (1 - t) end_0 + t end_1,   radius(t) likewise,   0 <= t <= 1
-    posed      end = X_j + G_j (offset + offset_basis @ [shape, expression]),   radius + radius_basis @ [shape, expression]
-    fit        least squares of d_v = |x_v - axis(t_v)| - radius(t_v) over the vertices v whose largest skinning weight is the part's,
-               each as heavy as its surface; then the radii are set so that the share `INSIDE` of the surface lies within
+    posed      end = X_j + G_j (offset + offset_basis @ [shape, expression]),
+               radius + radius_basis @ [shape, expression]
+    fit        least squares of d_v = |x_v - axis(t_v)| - radius(t_v) over the vertices v whose largest skinning weight
+               is the part's, each as heavy as its surface; then the radii are set so that the share `INSIDE` of the
+               surface lies within
     by shape   the same least squares, once, on how the vertices move: 0 = n_v . (S_v - dend(t_v)) - dradius(t_v)
 
-with n_v the direction from the axis to the vertex. A part's axis is the one it is longest along: the bone's in limbs, feet, hands, from
-side to side in the trunk, whose cross-section is wider than deep.
+with n_v the direction from the axis to the vertex. A part's axis is the one it is longest along: the bone's in limbs,
+feet, hands, from side to side in the trunk, whose cross-section is wider than deep.
 
-Source: derived here (orthogonal distance fitting by Gauss-Newton: Ahn, Least Squares Orthogonal Distance Fitting, 2004). Capsules that
-follow the shape, regressed from it: Bogo et al., SMPLify, 2016, sec. 3.2.
+Source: derived here (orthogonal distance fitting by Gauss-Newton: Ahn, Least Squares Orthogonal Distance Fitting,
+2004). Capsules that follow the shape, regressed from it: Bogo et al., SMPLify, 2016, sec. 3.2.
 """
 
 from dataclasses import dataclass
@@ -23,24 +25,28 @@ from refine.body import PosedBody, SkinnedBody
 from refine.solve import cholesky
 
 FOLLOWERS = frozenset({"index", "middle", "ring", "pinky", "thumb", "hand", "foot", "jaw", "eye", "collar"})
-"""Joints without a capsule of their own, sides and numbers left out: their vertices belong to the next joint above them that has one. One
-capsule is a hand with its fingers, a foot with its toes, a head with jaw and eyes; collars are too short for one and join the chest."""
+"""Joints without a capsule of their own, sides and numbers left out: their vertices belong to the next joint above them
+that has one. One capsule is a hand with its fingers, a foot with its toes, a head with jaw and eyes; collars are too
+short for one and join the chest."""
 
 LEAST_VERTICES = 8
 """Fewer do not determine the eight numbers of a capsule: such a part has none."""
 
 INSIDE = 0.35
-"""Share of a part's surface that lies inside its capsule. Below one half: parts are not round, and a capsule that sticks out of a flat
-hand or a square trunk would feel contacts that are none (0.35 flags 4.2 % of the CMU recordings' frames by more than a sigma, 0.5 5.7 %)."""
+"""Share of a part's surface that lies inside its capsule. Below one half: parts are not round, and a capsule that
+sticks out of a flat hand or a square trunk would feel contacts that are none (0.35 flags 4.2 % of the CMU recordings'
+frames by more than a sigma, 0.5 5.7 %)."""
 
 ENDS = (0.02, 0.98)
 """Quantiles of the vertices along the axis between which it starts, and to which it is weakly held."""
 
 HOLD = 0.01
-"""Weight of that hold against the whole surface: only what the surface does not determine, the axis's length where a limb goes on, feels it."""
+"""Weight of that hold against the whole surface: only what the surface does not determine, the axis's length where a
+limb goes on, feels it."""
 
 FIT_STEPS = 30
-"""Gauss-Newton steps: no number of the built-in body's capsules is then further than 0.01 mm from where a hundred steps end."""
+"""Gauss-Newton steps: no number of the built-in body's capsules is then further than 0.01 mm from where a hundred steps
+end."""
 
 TINY = 1e-9
 """Length (m) or squared sine below which a direction is not divided by."""
@@ -69,7 +75,7 @@ class Capsules:
     error_m: Float[Tensor, "C"]
 
     def placed(self, posed: PosedBody) -> tuple[Float[Tensor, "B C 2 3"], Float[Tensor, "B C 2"]]:
-        """Return the ends (B, C, 2, 3) m, in the frame of the translation, and the radii (B, C, 2) m of posed bodies."""
+        """Return the ends (B, C, 2, 3) m and the radii (B, C, 2) m of posed bodies, in the frame of the translation."""
         coefficients = torch.cat((posed.bodies.shape, posed.bodies.expression), 1)  # (B, K)
         offset = self.offset + (self.offset_basis @ coefficients[:, None, None, :, None])[..., 0]  # (B, C, 2, 3)
         radius = self.radius + (self.radius_basis @ coefficients[:, None, :, None])[..., 0]
@@ -83,7 +89,8 @@ def fit_capsules(body: SkinnedBody) -> Capsules:
         body: Any skinned body.
 
     Returns:
-        Its capsules, on its device and of its dtype, in the order of the joints; none for parts of fewer than `LEAST_VERTICES`.
+        Its capsules, on its device and of its dtype, in the order of the joints; none for parts of fewer than
+        `LEAST_VERTICES`.
     """
     points = body.template.double().cpu()
     basis = torch.cat((body.shape_basis, body.expression_basis), 2).double().cpu()
@@ -156,7 +163,7 @@ def _fit(points: Tensor, basis: Tensor, weight: Tensor) -> tuple[Tensor, Tensor,
 
 
 def _distance(points: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Signed distances (V,) m of points from a capsule, their derivative (V, 8) by its numbers, and t (V,) along its axis."""
+    """Signed distances (V,) m from a capsule, their derivative (V, 8) by its numbers, and t (V,) on its axis."""
     first, second = numbers[:3], numbers[3:6]
     axis = second - first
     share = ((points - first) @ axis / (axis @ axis).clamp(min=TINY)).clamp(0, 1)

@@ -1,6 +1,7 @@
-"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits, shape, expression and place nearly kept.
+"""The priors `refine.fit` uses where the caller names none: near the estimate, within joint limits.
 
-sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])        where the regressor states its own; geometric means
+sigma_rad[b, j] = usual[j]  ->  sigma_said[b, j] mean(usual) / mean(sigma_said[b])
+                  where the regressor states its own; geometric means
 """
 
 import torch
@@ -18,19 +19,21 @@ from refine.state import Unknowns
 from refine.terms import Term
 
 STATED = (0.2, 5.0)
-"""Least and most a regressor's own word may narrow or widen a joint against the usual: networks are sure of the wrong thing at times."""
+"""Least and most a regressor's own word may narrow or widen a joint against the usual: networks are sure of the wrong
+thing at times."""
 
 
 def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tuple[Term, ...]:
     """Return the default priors of an estimate.
 
     Args:
-        estimate: B bodies. Where their source states its own uncertainty (POCO), joints are as free against each other as it says.
+        estimate: B bodies. Where their source states its own uncertainty (POCO), joints are as free against each other
+            as it says.
         unknowns: The columns, where the caller named them.
 
     Returns:
-        `NearEstimate`, `NearShape`, `NearTranslation`, `JointLimits`; `NearExpression` where the body has expressions; `NearFocal` where
-        log-focal is free.
+        `NearEstimate`, `NearShape`, `NearTranslation`, `JointLimits`; `NearExpression` where the body has expressions;
+        `NearFocal` where log-focal is free.
     """
     bodies = estimate.bodies
     focal = (NearFocal(estimate.camera.focal),) if unknowns is not None and unknowns.focal else ()
@@ -48,8 +51,9 @@ def default_priors(estimate: Estimate, unknowns: Unknowns | None = None) -> tupl
 def stated_sigma_rad(estimate: Estimate) -> Float[Tensor, "B J"] | None:
     """Return the standard deviation of every joint as the regressor weighs them; None where it says nothing.
 
-    Only the proportions are the regressor's, since the units of stated variances differ; how wrong the whole estimate is, the evidence says
-    (`refine.trust.quality`). Trunk and limbs stand in one order in SMPL, SMPL-H, SMPL-X and the built-in body; other joints have their usual sigma.
+    Only the proportions are the regressor's, since the units of stated variances differ; how wrong the whole estimate
+    is, the evidence says (`refine.trust.quality`). Trunk and limbs stand in one order in SMPL, SMPL-H, SMPL-X and the
+    built-in body; other joints have their usual sigma.
 
     Args:
         estimate: B bodies.

@@ -2,9 +2,9 @@
 
     residual[b, s] = (shape[b, s] - known[s]) / sigma         or known[b, s]
 
-There are two ways to hold a shape. This term pulls a state that starts elsewhere to the known shape while everything else follows, and keeps the
-columns, so that covariance and explanation still speak of shape. Where the state can start at the known shape, leave shape out of the
-unknowns, which is exact and cheaper:
+There are two ways to hold a shape. This term pulls a state that starts elsewhere to the known shape while everything
+else follows, and keeps the columns, so that covariance and explanation still speak of shape. Where the state can start
+at the known shape, leave shape out of the unknowns, which is exact and cheaper:
 
     start = replace(state, bodies=replace(state.bodies, shape=known.expand_as(state.bodies.shape)))
     solver.solve(body, start, terms, replace(unknowns, shape=0))
@@ -33,15 +33,15 @@ class FixedShape:
         shape: (S,) of one person, or (B, S), the coefficients of the state's body model.
 
     Raises:
-        InputError: `shape` is not finite or has another number of axes, or `sigma` is not above zero; when linearised, the state has other
-            numbers of bodies or coefficients.
+        InputError: `shape` is not finite or has another number of axes, or `sigma` is not above zero; when linearised,
+            the state has other numbers of bodies or coefficients.
     """
 
     shape: Float[Tensor, "S"] | Float[Tensor, "B S"]
     sigma: float = 1e-3
-    """Standard deviation of a coefficient, unitless. A thousandth changes the built-in body's height by 0.15 mm, and its information (1e6)
-    is a hundred times that of 500 dense matches of 2 px at 4 m (a coefficient moves them by 10 px: 1e4): held, and still far from
-    float32's limit."""
+    """Standard deviation of a coefficient, unitless. A thousandth changes the built-in body's height by 0.15 mm, and
+    its information (1e6) is a hundred times that of 500 dense matches of 2 px at 4 m (a coefficient moves them by 10
+    px: 1e4): held, and still far from float32's limit."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:

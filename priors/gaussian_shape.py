@@ -2,7 +2,8 @@
 
     residual[b, s] = (shape[b, s] - mean[b, s]) / sigma
 
-Source: Loper et al., SMPL, 2015, sec. 5 (principal components scaled to unit variance); Bogo et al., SMPLify, 2016, eq. 4 (E_beta).
+Source: Loper et al., SMPL, 2015, sec. 5 (principal components scaled to unit variance); Bogo et al., SMPLify, 2016, eq.
+4 (E_beta).
 """
 
 from dataclasses import dataclass, field

@@ -1,9 +1,10 @@
 """The ground: nobody sinks into it, and feet that are said to stand on it do.
 
-    height[b, n] = normal[b] . point[b, n] + offset_m[b]                     m, in the camera frame, of surface points of the body
+    height[b, n] = normal[b] . point[b, n] + offset_m[b]           m, in the camera frame, of surface points of the body
     residual[b, n] = height / contact_sigma_m where in contact,  min(height, 0) / sigma_m elsewhere
 
-Source: Hassan et al., PROX, ICCV 2019, eq. 4 and 5 (contact and penetration with a known scene), here with a plane for the scene.
+Source: Hassan et al., PROX, ICCV 2019, eq. 4 and 5 (contact and penetration with a known scene), here with a plane for
+the scene.
 """
 
 from dataclasses import dataclass, field
@@ -29,12 +30,13 @@ class GroundPlane:
 
     Attributes:
         points: N points of the body model (`priors.ground_points`).
-        normal: (B, 3) unit normal of the plane, camera frame, pointing up to where people are: about (0, -1, 0) for a level camera.
+        normal: (B, 3) unit normal of the plane, camera frame, pointing up to where people are: about (0, -1, 0) for a
+            level camera.
         offset_m: (B,) m, how high the camera is above the plane, so that normal . point + offset is a point's height.
 
     Raises:
-        InputError: Shapes disagree, a value is not finite, a normal is not of unit length, a sigma is not above zero; when linearised, the
-            state has another number of bodies.
+        InputError: Shapes disagree, a value is not finite, a normal is not of unit length, a sigma is not above zero;
+            when linearised, the state has another number of bodies.
     """
 
     points: GroundPoints
@@ -43,8 +45,8 @@ class GroundPlane:
     contact: Bool[Tensor, "B N"] | None = None
     """(B, N) which points touch the ground, e.g. `points.on("left_sole").expand(B, -1)`; None: none is known to."""
     sigma_m: float = 0.02
-    """Standard deviation of how deep a point may be, m. A judgement: between a bare mesh's sole and the ground are 1 to 4 cm of shoe, skin gives a
-    centimetre, and a plane fitted to a floor is off by as much."""
+    """Standard deviation of how deep a point may be, m. A judgement: between a bare mesh's sole and the ground are 1 to
+    4 cm of shoe, skin gives a centimetre, and a plane fitted to a floor is off by as much."""
     contact_sigma_m: float = 0.02
     """Standard deviation of a touching point's height, m; for the same reasons."""
     kernel: Kernel = field(default_factory=LeastSquares)
@@ -66,7 +68,7 @@ class GroundPlane:
         check_positive("contact_sigma_m", torch.tensor(self.contact_sigma_m), "m")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, N, 1), unitless, and its Jacobian (B, N, 1, P) per unit step; zero for points in the air."""
+        """Return residual (B, N, 1) and its Jacobian (B, N, 1, P) per unit step; zero for points in the air."""
         count = len(state)
         check_shape("GroundPlane.normal", self.normal, "B 3", B=count)
         point, point_by_step = posed.surface_at(_of_each(posed.body, self.points, count), unknowns)

@@ -1,9 +1,10 @@
-"""Where a body meets the ground: points spread over both soles, and over the rest of the skin for those who sit, kneel or lie.
+"""Where a body meets the ground: points on both soles, and on the other skin for those who sit, kneel or lie.
 
-A sole is what the foot's joints move, faces down at rest and lies near the foot's lowest point. On each part, points are spread by taking the one
-farthest from all taken so far.
+A sole is what the foot's joints move, faces down at rest and lies near the foot's lowest point. On each part, points
+are spread by taking the one farthest from all taken so far.
 
-Source: Gonzalez, Clustering to minimize the maximum intercluster distance, Theoretical Computer Science 38, 1985 (farthest-point sampling).
+Source: Gonzalez, Clustering to minimize the maximum intercluster distance, Theoretical Computer Science 38, 1985
+(farthest-point sampling).
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def ground_points(body: SkinnedBody, *, sole: int = 8, elsewhere: int = 24) -> G
         2 sole + elsewhere points.
 
     Raises:
-        InputError: The model has no feet of SMPL's names, fewer triangles than points are wanted, or no points are wanted.
+        InputError: The model has no feet of SMPL's names, fewer triangles than points are wanted, or no points are
+            wanted.
     """
     if min(sole, elsewhere) < 0 or sole + elsewhere == 0:
         raise InputError("ground points", "numbers of points, not both zero", f"sole={sole}, elsewhere={elsewhere}")

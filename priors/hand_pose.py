@@ -1,12 +1,14 @@
 """Hands are held as hands are: few directions around a mean hand, by the free finger joints of both sides.
 
-    residual[b] = L⁻¹ (pose[b] - mean),   L Lᵀ = covariance over the free joints' axes        pose: rotation vectors, rad
+    residual[b] = L⁻¹ (pose[b] - mean),   L Lᵀ = covariance over the free joints' axes       pose: rotation vectors, rad
 
-With all 15 joints of a hand free, ½ |residual|² is that of the coefficients in sigmas, ½ Σ (c_k / std_k)², plus that of what lies outside the
-subspace, ½ |rest|² / sigma_rest_rad² (`priors.hand_space`). Joints that are not free are left out of the distribution (the marginal of the
-others): a finger held straight only because nothing sees it says nothing about its neighbour.
+With all 15 joints of a hand free, ½ |residual|² is that of the coefficients in sigmas, ½ Σ (c_k / std_k)², plus that of
+what lies outside the subspace, ½ |rest|² / sigma_rest_rad² (`priors.hand_space`). Joints that are not free are left out
+of the distribution (the marginal of the others): a finger held straight only because nothing sees it says nothing about
+its neighbour.
 
-Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3; Pavlakos et al., SMPLify-X, CVPR 2019, sec. 3.2 (the prior on hand poses).
+Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3; Pavlakos et al., SMPLify-X, CVPR 2019,
+sec. 3.2 (the prior on hand poses).
 """
 
 from dataclasses import dataclass, field
@@ -51,7 +53,7 @@ class HandPose:
         return cls(left, right)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, N, 1), unitless, three rows a free finger joint, and its Jacobian (B, N, 1, P) per unit step."""
+        """Return residual (B, N, 1), three rows a free finger joint, and its Jacobian (B, N, 1, P) per unit step."""
         pose, names = state.bodies.pose, posed.body.joint_names
         right = self.left.mirrored() if self.right is None else self.right
         residuals, jacobians = [], []
@@ -81,7 +83,7 @@ def _entries(places: list[int]) -> Tensor:
 
 
 def _whitening(space: HandSpace, entry: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
-    """Return L⁻¹ (B, 3F, 3F), rows of joints that are not free (B, F) zero, and the mean (3F,) of some entries of a hand's pose.
+    """Return L⁻¹ (B, 3F, 3F), rows of joints not free (B, F) zero, and the mean (3F,) of some entries of a hand's pose.
 
     Float64 on the CPU. Bodies that have the same joints free share one factorisation.
     """

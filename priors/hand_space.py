@@ -1,17 +1,20 @@
 """How hands are held: a mean hand, the few directions in which hands differ, and how far.
 
-    pose = mean + componentsᵀ c + rest,   c_k ~ N(0, std_k²),   rest ⟂ components, ~ N(0, sigma_rest_rad²)         pose (45,) rad
+    pose = mean + componentsᵀ c + rest,   c_k ~ N(0, std_k²),   rest ⟂ components, ~ N(0, sigma_rest_rad²)
+           pose (45,) rad
     covariance = componentsᵀ diag(std²) components + sigma_rest_rad² (I - componentsᵀ components)
 
-`pose` is the rotation vectors of a hand's 15 joints in MANO's order (index, middle, little, ring finger, thumb, from the palm to the tip). A hand mirrored
-in the plane x = 0 keeps x and changes the sign of y and z.
+`pose` is the rotation vectors of a hand's 15 joints in MANO's order (index, middle, little, ring finger, thumb, from
+the palm to the tip). A hand mirrored in the plane x = 0 keeps x and changes the sign of y and z.
 
-A space comes from a model file a user has (MANO, SMPL-H, SMPL-X), or from `anatomy`, which needs none: directions and sizes are judgements
-built on two findings. Fingers mostly close together, and all joints of one together (the first two of 15 directions carry over 80 % of what
-hands do: Santello, Flanders and Soechting, J. Neurosci. 18(23), 1998); the last joint bends two thirds of the middle one (Rijpkema and Girard,
-Computer Animation of Knowledge-Based Human Grasping, SIGGRAPH 1991, sec. 4).
+A space comes from a model file a user has (MANO, SMPL-H, SMPL-X), or from `anatomy`, which needs none: directions and
+sizes are judgements built on two findings. Fingers mostly close together, and all joints of one together (the first two
+of 15 directions carry over 80 % of what hands do: Santello, Flanders and Soechting, J. Neurosci. 18(23), 1998); the
+last joint bends two thirds of the middle one (Rijpkema and Girard, Computer Animation of Knowledge-Based Human
+Grasping, SIGGRAPH 1991, sec. 4).
 
-Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3 (hand poses by their principal components).
+Source: Romero, Tzionas and Black, Embodied Hands, ACM TOG 36(6), 2017, sec. 3.3 (hand poses by their principal
+components).
 """
 
 import math
@@ -36,7 +39,8 @@ JOINTS = tuple(name.removeprefix("left_") for name in FINGER_JOINTS if name.star
 """The 15 joints of a hand in MANO's order, without side."""
 
 SIGMA_REST_RAD = math.radians(5)
-"""Standard deviation outside the components, rad an axis (5 degrees: what goniometry of one joint scatters by, as in `JointLimits`)."""
+"""Standard deviation outside the components, rad an axis (5 degrees: what goniometry of one joint scatters by, as in
+`JointLimits`)."""
 
 ORTHONORMAL = 1e-3
 """Components may be off unit length and right angles by this: files hold them in single precision at worst."""
@@ -58,7 +62,8 @@ class HandSpace:
         sigma_rest_rad: Standard deviation of what the components do not reach, rad an axis.
 
     Raises:
-        InputError: Shapes disagree, a value is not finite, a standard deviation is not above zero, or the rows are not orthonormal.
+        InputError: Shapes disagree, a value is not finite, a standard deviation is not above zero, or the rows are not
+            orthonormal.
     """
 
     components: Float[Tensor, "K 45"]
@@ -93,8 +98,8 @@ class HandSpace:
 
 
 BEND = {"thumb": (0.5, math.sqrt(0.5), -0.5)}
-"""Axis about which a left finger closes, palm down, fingers along +x: the thumb, 45 degrees forward, closes half downwards and half across the
-palm; others about `FINGER_BEND`."""
+"""Axis about which a left finger closes, palm down, fingers along +x: the thumb, 45 degrees forward, closes half
+downwards and half across the palm; others about `FINGER_BEND`."""
 FINGER_BEND = (0.0, 0.0, -1.0)
 SPREAD = (0.0, 1.0, 0.0)
 """Axis about which fingers fan out at the knuckle."""
@@ -107,7 +112,8 @@ FINGER_RELAXED = (25.0, 35.0, 20.0)
 TOGETHER, THUMB_TOGETHER = 0.35, 0.1
 """All fingers close by this, rad, one standard deviation, and the thumb with them by that."""
 ALONE, KNUCKLE_ALONE, LAST_ALONE = 0.25, 0.25, 0.15
-"""One finger closes apart from the others, its knuckle apart from its other joints, and its last joint from the middle one, rad."""
+"""One finger closes apart from the others, its knuckle apart from its other joints, and its last joint from the middle
+one, rad."""
 FAN_TOGETHER, FAN_ALONE = 0.12, 0.08
 """All fingers fan out, and one apart from the others, rad."""
 THUMB_ALONE, THUMB_ROOT = 0.3, 0.25
@@ -133,7 +139,8 @@ def anatomy() -> HandSpace:
         THUMB_ALONE * closed["thumb"],
         *(THUMB_ROOT * _turn({"thumb1": (float(axis[0]), float(axis[1]), float(axis[2]))}) for axis in around),
     ]
-    # Loadings overlap; their covariance is taken apart into orthogonal directions, and the play of each joint comes on top.
+    # Loadings overlap; their covariance is taken apart into orthogonal directions, and the play of each joint comes on
+    # top.
     _, size, rows = torch.linalg.svd(torch.stack(loadings), full_matrices=False)
     bends = {
         f"{finger}{n}": _bend(finger, math.radians(RELAXED.get(finger, FINGER_RELAXED)[n - 1]))
@@ -149,7 +156,8 @@ def read_hand_spaces(
     """Read the left and the right hand's space from a model file; nothing in it is executed.
 
     Args:
-        path: An official SMPL-X, SMPL-H or MANO file (.npz or .pkl). MANO holds one hand; the other is its mirror image.
+        path: An official SMPL-X, SMPL-H or MANO file (.npz or .pkl). MANO holds one hand; the other is its mirror
+            image.
         count: K, components that are kept; the spread of the others becomes `sigma_rest_rad`.
         side: Which hand a MANO file holds; None: as its name says.
 
@@ -157,7 +165,8 @@ def read_hand_spaces(
         Left and right, float64 on the CPU.
 
     Raises:
-        InputError: The file is missing, damaged or hostile, holds no hand poses, or its components and coefficients do not fit together.
+        InputError: The file is missing, damaged or hostile, holds no hand poses, or its components and coefficients do
+            not fit together.
     """
     path = Path(path).expanduser()
     suffixes = {"left": "l", "right": "r"}

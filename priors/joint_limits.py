@@ -4,8 +4,8 @@
 
 with the twist and swing angles of `priors.swing_twist` and the ranges of `priors.joint_ranges`.
 
-Source: see `priors.joint_ranges`; the one-sided penalty is that of Bogo et al., SMPLify, 2016, eq. 3, linear instead of exponential
-so that a wrong estimate does not swamp the image.
+Source: see `priors.joint_ranges`; the one-sided penalty is that of Bogo et al., SMPLify, 2016, eq. 3, linear instead of
+exponential so that a wrong estimate does not swamp the image.
 """
 
 import math
@@ -35,9 +35,11 @@ class JointLimits:
     """
 
     ranges: Mapping[str, JointRange] = field(default_factory=lambda: HUMAN_RANGES)
-    """Ranges of the left side and the middle, by joint name without "left_"; joints that are not named are not limited."""
+    """Ranges of the left side and the middle, by joint name without "left_"; joints that are not named are not
+    limited."""
     sigma_rad: float = math.radians(5)
-    """How softly a limit gives, rad (5 degrees: what goniometry of one joint scatters by, Boone et al., Phys. Ther. 58(11), 1978)."""
+    """How softly a limit gives, rad (5 degrees: what goniometry of one joint scatters by, Boone et al., Phys. Ther.
+    58(11), 1978)."""
     kernel: Kernel = field(default_factory=LeastSquares)
     """No robustness: a joint does not escape its limit."""
 
@@ -45,7 +47,7 @@ class JointLimits:
         check_positive("sigma_rad", torch.tensor(self.sigma_rad), "rad", "To switch the limits off leave them out.")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, N, 3), unitless, N free joints with a range, and its Jacobian (B, N, 3, P) per unit step."""
+        """Return residual (B, N, 3), N free joints with a range, and its Jacobian (B, N, 3, P) per unit step."""
         pose = state.bodies.pose
         table = self._table(posed.body.joint_names)
         slots = [slot for slot, joint in enumerate(unknowns.joints) if joint in table]

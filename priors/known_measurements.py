@@ -5,7 +5,8 @@
 
 both functions of `priors.rest_measures`. What is not known of a body is NaN and pulls at nothing.
 
-Source: the measures and the density are those of Choutas et al., SHAPY, CVPR 2022, sec. 3 and its published code (985 kg/m³).
+Source: the measures and the density are those of Choutas et al., SHAPY, CVPR 2022, sec. 3 and its published code (985
+kg/m³).
 """
 
 from dataclasses import dataclass, field
@@ -30,12 +31,12 @@ HEIGHTS_M = (0.25, 2.72)
 WEIGHTS_KG = (0.5, 635.0)
 """A small newborn, and the heaviest person on record (Guinness World Records: J. Minnoch, 635 kg)."""
 BODY_MASS_INDEX = (9.0, 190.0)
-"""Weight over height², kg/m². Below 11 to 13 people rarely live (Henry, Eur. J. Clin. Nutr. 44(4):329-335, 1990; single cases and small newborns
-lie at 9 to 10); the heaviest person on record had 186."""
+"""Weight over height², kg/m². Below 11 to 13 people rarely live (Henry, Eur. J. Clin. Nutr. 44(4):329-335, 1990; single
+cases and small newborns lie at 9 to 10); the heaviest person on record had 186."""
 
 FARTHEST_SHAPE = 8.0
-"""Norm of the shape beyond which a body model does not reach a measurement, in standard deviations of its population. Generous: children (of
-a model of adults) lie at 5 to 8, and the chance of 8 is below 1e-14."""
+"""Norm of the shape beyond which a body model does not reach a measurement, in standard deviations of its population.
+Generous: children (of a model of adults) lie at 5 to 8, and the chance of 8 is below 1e-14."""
 NEWTON_STEPS = 30
 REACHED = 0.5
 """Of a sigma: a measurement met this closely is met."""
@@ -49,8 +50,9 @@ class KnownMeasurements:
         body: The model whose shapes are measured.
 
     Raises:
-        InputError: Nothing is given, a sigma is not above zero, a measurement lies outside what people have, height and weight of a body
-            contradict each other, or no shape of the model meets them. The message names the first such body; nothing is fitted.
+        InputError: Nothing is given, a sigma is not above zero, a measurement lies outside what people have, height and
+            weight of a body contradict each other, or no shape of the model meets them. The message names the first
+            such body; nothing is fitted.
     """
 
     body: SkinnedBody
@@ -59,11 +61,12 @@ class KnownMeasurements:
     weight_kg: Float[Tensor, "B"] | None = None
     """(B,) weight without clothes, kg; NaN: not known."""
     height_sigma_m: float = 0.02
-    """Standard deviation, m. A judgement: people overstate their height by 0.6 to 1.2 cm on average (Spencer et al., Public Health Nutr. 5(4),
-    2002), stand a centimetre lower in the evening, and a T-pose's crown and soles are skin."""
+    """Standard deviation, m. A judgement: people overstate their height by 0.6 to 1.2 cm on average (Spencer et al.,
+    Public Health Nutr. 5(4), 2002), stand a centimetre lower in the evening, and a T-pose's crown and soles are
+    skin."""
     weight_sigma_kg: float = 3.0
-    """Standard deviation, kg. A judgement: people understate their weight by 1.4 to 1.9 kg on average (the same), and a person's density
-    varies by 2 % with fat and breath."""
+    """Standard deviation, kg. A judgement: people understate their weight by 1.4 to 1.9 kg on average (the same), and a
+    person's density varies by 2 % with fat and breath."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:
@@ -143,7 +146,10 @@ class KnownMeasurements:
             expected = (
                 f"measurements that a shape of {self.body.name} within {FARTHEST_SHAPE:g} standard deviations has"
             )
-            advice = "Correct them, give NaN for what is not sure, or use a model of such people (SMPL-X with a kid template)."
+            advice = (
+                "Correct them, give NaN for what is not sure, or use a model of such people (SMPL-X with a kid "
+                "template)."
+            )
             raise InputError("measurements", expected, f"{got} in row {first}", advice)
 
 

@@ -1,13 +1,17 @@
 """Latent pose priors as files: this library's own, and the checkpoints of VPoser v1 and v2.
 
     .safetensors   encoder.<n>.weight, .bias, decoder.<n>.weight, .bias, sigma_rad (21,);
-                   metadata: format "refine pose latent 1", joint_names, encoder_slopes, decoder_slopes (JSON lists), provenance
-    v1 (.pt)       bodyprior_enc_bn1, enc_fc1, enc_bn2, enc_fc2, enc_mu;  bodyprior_dec_fc1, dec_fc2, dec_out;  rectifiers of slope 0.2
-    v2 (.ckpt)     vp_model.encoder_net.1 (normalisation), .2, .4 (normalisation), .6, .7, .8.mu;  vp_model.decoder_net.0, .3, .5;  0.01
+                   metadata: format "refine pose latent 1", joint_names, encoder_slopes, decoder_slopes (JSON lists),
+                             provenance
+    v1 (.pt)       bodyprior_enc_bn1, enc_fc1, enc_bn2, enc_fc2, enc_mu;  bodyprior_dec_fc1, dec_fc2, dec_out;
+                   rectifiers of slope 0.2
+    v2 (.ckpt)     vp_model.encoder_net.1 (normalisation), .2, .4 (normalisation), .6, .7, .8.mu;
+                   vp_model.decoder_net.0, .3, .5;  0.01
 
 A normalisation goes before an affine layer in both, so it is folded into that layer: W (γ (x - m) / √(v + ε) + β) + b.
 
-Source: names, order and rectifiers of layers as github.com/nghorbani/human_body_prior writes them (v1: smplify-x's VPoser; v2: V02_05).
+Source: names, order and rectifiers of layers as github.com/nghorbani/human_body_prior writes them (v1: smplify-x's
+VPoser; v2: V02_05).
 """
 
 import json
@@ -35,7 +39,8 @@ V1_SLOPE, V2_SLOPE = 0.2, 0.01
 EPSILON = 1e-5
 """ε of a normalisation, torch's default, which both have."""
 VPOSER_SIGMA_RAD = 0.1
-"""What unfolding loses, where a checkpoint does not say: 6 degrees an axis. A judgement; to change it use `dataclasses.replace`."""
+"""What unfolding loses, where a checkpoint does not say: 6 degrees an axis. A judgement; to change it use
+`dataclasses.replace`."""
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")
 
 
@@ -119,7 +124,7 @@ def find_latent(path: str | Path) -> Path:
 
 
 def _epoch(file: Path) -> int:
-    """Return the epoch a checkpoint's name states (TR00_E096, V02_05_epoch=13_val_loss=0.03), -1 where it states none."""
+    """Return the epoch in a checkpoint's name (TR00_E096, V02_05_epoch=13_val_loss=0.03), -1 where there is none."""
     stated = re.search(r"(?:_E|epoch=)(\d+)", file.stem)
     return int(stated[1]) if stated else -1
 

@@ -3,13 +3,14 @@
     z = μ(R)                                       encoder's mean
     residual = [ z,   log(D_j(z)ᵀ R_j) / sigma_rad_j / s ]          Z numbers, then three a joint
 
-½ ‖residual‖² is -log p(R, z) at the encoder's z, up to a constant: z is standard normal by how the network is trained, and R is unfolded
-from z with an error of `sigma_rad`. It is never below the least -log p(R, z) over all z, which SMPLify-X finds by making z the unknown;
-here the pose stays the unknown, so that any evidence can be told to any joint, and two forces act: towards the poses the network can
-unfold, and along them towards the middle.
+½ ‖residual‖² is -log p(R, z) at the encoder's z, up to a constant: z is standard normal by how the network is trained,
+and R is unfolded from z with an error of `sigma_rad`. It is never below the least -log p(R, z) over all z, which
+SMPLify-X finds by making z the unknown; here the pose stays the unknown, so that any evidence can be told to any joint,
+and two forces act: towards the poses the network can unfold, and along them towards the middle.
 
-Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 2; Pavlakos et al., Expressive body capture (SMPLify-X), 2019, sec. 3.3
-(VPoser). Derivative: the chain of `priors.layers` and `priors.six_numbers`, closed by the right Jacobian (Sola et al., arXiv 1812.01537, eq. 144).
+Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 2; Pavlakos et al., Expressive body capture
+(SMPLify-X), 2019, sec. 3.3 (VPoser). Derivative: the chain of `priors.layers` and `priors.six_numbers`, closed by the
+right Jacobian (Sola et al., arXiv 1812.01537, eq. 144).
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +46,8 @@ class LatentPose:
         sigma_rad: (21,) standard deviation per axis of what unfolding loses, rad.
 
     Raises:
-        InputError: The layers do not go together, a value is not finite, or `sigma_rad` or `sigma_scale` is not above zero.
+        InputError: The layers do not go together, a value is not finite, or `sigma_rad` or `sigma_scale` is not above
+            zero.
     """
 
     encoder: tuple[Layer, ...]
@@ -76,7 +78,7 @@ class LatentPose:
 
     @classmethod
     def read(cls, path: str | Path) -> "LatentPose":
-        """Read a prior: this library's .safetensors, or a checkpoint of VPoser v1 (.pt) or v2 (.ckpt), or the folder it lies in.
+        """Read a prior: this library's .safetensors, a checkpoint of VPoser v1 (.pt) or v2 (.ckpt), or its folder.
 
         Args:
             path: The file or folder. Nothing in a checkpoint is executed; `human_body_prior` is not needed.
@@ -152,7 +154,7 @@ def _joints_of(body_names: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def _features(local: Tensor, each: int, free: list[int]) -> tuple[Tensor, Tensor]:
-    """Return what the encoder is given (B, 21 · each), and how it changes with a step of the free joints (B, F, each, 3)."""
+    """Return the encoder's input (B, 21 · each), and its derivative by a step of the free joints (B, F, each, 3)."""
     if each == AXIS_ANGLE:
         turn = rotation.log(local)
         return turn.flatten(1), rotation.right_jacobian_inverse(turn[:, free])

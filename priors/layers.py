@@ -3,8 +3,8 @@
     x_l = g_l ∘ (W_l x_{l-1} + b_l),   g = 1 where the sum is above zero, else the slope (1: no rectifier)
     d x_L / d x_0 = G_L W_L ... G_1 W_1                        multiplied from the narrow end
 
-Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., sec. 3.1 and 3.2 (forward and reverse mode; the order of the products is
-what tells them apart).
+Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., sec. 3.1 and 3.2 (forward and reverse mode; the order of
+the products is what tells them apart).
 """
 
 from collections.abc import Sequence

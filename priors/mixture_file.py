@@ -1,7 +1,9 @@
 """Pose mixtures as files: this library's own, and SMPLify's.
 
-    .safetensors   weight (K,), mean (K, 3 J), covariance (K, 3 J, 3 J);   metadata: format "refine pose mixture 1", joint_names, provenance
-    .pkl           dictionary of weights (K,), means (K, 69), covars (K, 69, 69): `gmm_08.pkl`, over SMPL's 23 joints behind the root
+    .safetensors   weight (K,), mean (K, 3 J), covariance (K, 3 J, 3 J);
+                   metadata: format "refine pose mixture 1", joint_names, provenance
+    .pkl           dictionary of weights (K,), means (K, 69), covars (K, 69, 69): `gmm_08.pkl`, over SMPL's 23 joints
+                   behind the root
 
 Source: the code that comes with SMPLify (smplify.is.tue.mpg.de) and SMPLify-X name and order the pickled arrays so.
 """

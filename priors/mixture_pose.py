@@ -5,12 +5,12 @@
     c_k      = ½ log det Σ_k - log w_k - min over all components
     residual = r_k of the cheapest k,   constant = its c_k
 
-Without the constants c the tight components never win where they should: a wide Gaussian is nearer in sigmas everywhere. The least
-constant is taken off so that costs are not negative. Joints a body lacks are marginalised out: rows and columns are taken out of Σ, not
-of its inverse.
+Without the constants c the tight components never win where they should: a wide Gaussian is nearer in sigmas
+everywhere. The least constant is taken off so that costs are not negative. Joints a body lacks are marginalised out:
+rows and columns are taken out of Σ, not of its inverse.
 
-Source: Olson and Agarwal, Inference on networks of mixtures for robust robot mapping, IJRR 32(7), 2013, eq. 8 (max-mixture); Bogo et al.,
-SMPLify, 2016, eq. 5 (over poses of SMPL).
+Source: Olson and Agarwal, Inference on networks of mixtures for robust robot mapping, IJRR 32(7), 2013, eq. 8
+(max-mixture); Bogo et al., SMPLify, 2016, eq. 5 (over poses of SMPL).
 """
 
 from dataclasses import dataclass, field
@@ -48,8 +48,8 @@ class GaussianMixturePose:
         joint_names: J names: `TRUNK_AND_LIMBS`, then any others.
 
     Raises:
-        InputError: The parts do not go together, a value is not finite, weights are not positive or do not sum to one, a covariance is
-            not symmetric and positive definite, or `sigma_scale` is not above zero.
+        InputError: The parts do not go together, a value is not finite, weights are not positive or do not sum to one,
+            a covariance is not symmetric and positive definite, or `sigma_scale` is not above zero.
     """
 
     weight: Float[Tensor, "K"]
@@ -93,7 +93,8 @@ class GaussianMixturePose:
             path: The file.
 
         Raises:
-            InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is none.
+            InputError: There is no such file, it is damaged or hostile, is of another kind, or holds a mixture that is
+                none.
         """
         path = Path(path).expanduser()
         parts = read_mixture(path)
@@ -111,7 +112,7 @@ class GaussianMixturePose:
         return cls.read(FOLDER / "pose_mixture.safetensors")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
-        """Return residual (B, 1, D), unitless, its Jacobian (B, 1, D, P) per unit step, and the component's constant (B,).
+        """Return residual (B, 1, D), its Jacobian (B, 1, D, P) per unit step, and the component's constant (B,).
 
         Args:
             state: B bodies; joints that are not free count with the value they have.
@@ -156,7 +157,7 @@ class GaussianMixturePose:
 def _marginal(
     mixture: GaussianMixturePose, rows: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean (K, D), whitening (K, D, D) and constant (K,) over some joints; worked out once, in double precision."""
+    """Return mean (K, D), whitening (K, D, D), constant (K,) over some joints; computed once, in double precision."""
     axes = [3 * row + axis for row in rows for axis in range(3)]
     covariance = mixture.covariance.double().cpu()[:, axes][:, :, axes]
     factor = torch.linalg.cholesky(0.5 * (covariance + covariance.mT))  # lower: Σ = C Cᵀ, W = C⁻¹

@@ -90,8 +90,9 @@ class NearTranslation:
 
     translation: Float[Tensor, "B 3"]
     sigma_m: tuple[float, float, float] = (0.3, 0.3, 1.0)
-    """Standard deviation along x, y, z of the translation's frame, m. Wide, a judgement: the image says where a body is across the
-    view to a few pixels, and how far away only through its size; this keeps a body without evidence from drifting."""
+    """Standard deviation along x, y, z of the translation's frame, m. Wide, a judgement: the image says where a body is
+    across the view to a few pixels, and how far away only through its size; this keeps a body without evidence from
+    drifting."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:

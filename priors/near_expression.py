@@ -2,8 +2,8 @@
 
 residual[b, e] = (expression[b, e] - expression_estimate[b, e]) / sigma
 
-Source: Pavlakos et al., SMPLify-X, CVPR 2019, sec. 3.1 and eq. 1 (E_expression: coefficients are principal components scaled to unit variance,
-held around the mean face; most regressors say zero, so this is the same).
+Source: Pavlakos et al., SMPLify-X, CVPR 2019, sec. 3.1 and eq. 1 (E_expression: coefficients are principal components
+scaled to unit variance, held around the mean face; most regressors say zero, so this is the same).
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +31,8 @@ class NearExpression:
 
     expression: Float[Tensor, "B E"]
     sigma: float = 1.0
-    """Standard deviation of a coefficient, in units of the population's: a regressor that saw a face knows it better, most see none."""
+    """Standard deviation of a coefficient, in units of the population's: a regressor that saw a face knows it better,
+    most see none."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:

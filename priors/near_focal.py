@@ -28,7 +28,8 @@ class NearFocal:
 
     focal: Float[Tensor, "B 2"]
     sigma: float = 0.3
-    """Standard deviation of the logarithm (0.3: a third; phones have 24 to 28 mm, portraits 50 to 85 mm, the diagonal rule says 43 mm)."""
+    """Standard deviation of the logarithm (0.3: a third; phones have 24 to 28 mm, portraits 50 to 85 mm, the diagonal
+    rule says 43 mm)."""
     kernel: Kernel = LeastSquares()
 
     def __post_init__(self) -> None:

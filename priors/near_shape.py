@@ -28,8 +28,8 @@ class NearShape:
 
     shape: Float[Tensor, "B S"]
     sigma: float = 0.5
-    """Standard deviation of a regressor's coefficients around the truth, in units of the population's. A judgement: half of what the
-    population itself spreads, so that an image moves the shape only where it says much."""
+    """Standard deviation of a regressor's coefficients around the truth, in units of the population's. A judgement:
+    half of what the population itself spreads, so that an image moves the shape only where it says much."""
     kernel: Kernel = field(default_factory=LeastSquares)
     scale: Float[Tensor, "B"] | None = None
     """(B,) multiple of sigma for each body; None: one."""
@@ -42,7 +42,7 @@ class NearShape:
             check_positive("scale", self.scale, "unitless")
 
     def scaled(self, scale: Float[Tensor, "B"]) -> "NearShape":
-        """Return the prior with sigmas a multiple (B,) as wide, but no wider: a wrong pose is no sign of a wrong shape."""
+        """Return the prior with sigmas a multiple (B,), at most one: a wrong pose is no sign of a wrong shape."""
         scale = scale.clamp(max=1.0)
         return replace(self, scale=scale if self.scale is None else self.scale * scale)
 

@@ -1,6 +1,7 @@
 """Learnt priors as files: tensors by name, and in the metadata which kind of prior they are and where they come from.
 
-    file = safetensors( tensors ),   metadata = format, joint_names (JSON list), and words of provenance: trained_on, licence, command, figures
+    file = safetensors( tensors ),
+           metadata = format, joint_names (JSON list), and words of provenance: trained_on, licence, command, figures
 
 Source: the safetensors format (its header is JSON behind its length in eight bytes).
 """
@@ -19,7 +20,8 @@ from refine.files.atomic import write_bytes
 FOLDER = Path(__file__).parent / "data"
 """Where the priors lie that ship with the library."""
 TRUNK_AND_LIMBS = SMPL22[1:]
-"""The 21 joints every body of the SMPL kind has; a prior on the pose is over these, in this order, and may have more behind them."""
+"""The 21 joints every body of the SMPL kind has; a prior on the pose is over these, in this order, and may have more
+behind them."""
 
 
 def write_prior_file(
@@ -53,7 +55,7 @@ def _header_end(data: bytes) -> int:
 
 
 def _in_order(data: bytes) -> bytes:
-    """Put the header in order of its names, which the safetensors library does not: the same prior is the same bytes."""
+    """Sort the header by name, which the safetensors library does not: the same prior is the same bytes."""
     end = _header_end(data)
     header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     header += b" " * (-len(header) % 8)  # the format wants the numbers to begin at a multiple of eight

@@ -1,14 +1,17 @@
-"""What a tape and a scale say of a body at rest: standing height and volume, as functions of the shape, with their gradients.
+"""Measures of a body at rest: standing height and volume as functions of the shape, with their gradients.
 
-    height = max_v y_v - min_v y_v                                  y_v = template_v + basis_v . shape, on the rest body's up axis
+    height = max_v y_v - min_v y_v                        y_v = template_v + basis_v . shape, on the rest body's up axis
     volume = 1/6 Σ_faces x0 . (x1 x x2)                             divergence theorem on the closed surface
            = Σ_ijk T_ijk a_i a_j a_k,   a = (1, shape)              since vertices are linear in shape: T once a body
-    d volume / d x_v = 1/6 Σ_faces at v, x_next x x_after           the plain twin, for shape spaces of more than `MOST_COEFFICIENTS`
+    d volume / d x_v = 1/6 Σ_faces at v, x_next x x_after
+        the plain twin, for shape spaces of more than `MOST_COEFFICIENTS`
 
-Open rims (the mouth of SMPL-X) are closed by a fan of triangles to the rim's middle. Eyes, teeth and tongue of the built-in body are closed parts
-of their own inside the sockets and the mouth that the skin already leaves out: they count as they should, 59 of 63,201 ml together.
+Open rims (the mouth of SMPL-X) are closed by a fan of triangles to the rim's middle. Eyes, teeth and tongue of the
+built-in body are closed parts of their own inside the sockets and the mouth that the skin already leaves out: they
+count as they should, 59 of 63,201 ml together.
 
-Source: Zhang and Chen, Efficient feature extraction for 2D/3D objects in mesh representation, ICIP 2001, eq. 5 (signed tetrahedra).
+Source: Zhang and Chen, Efficient feature extraction for 2D/3D objects in mesh representation, ICIP 2001, eq. 5 (signed
+tetrahedra).
 """
 
 from dataclasses import dataclass
@@ -23,7 +26,8 @@ UP = 1
 """The axis of a rest body that points up (`SkinnedBody`)."""
 
 MOST_COEFFICIENTS = 40
-"""Of a shape space whose volume is kept as a polynomial: (40 + 1)³ numbers, half a megabyte; beyond, the mesh is summed each time."""
+"""Of a shape space whose volume is kept as a polynomial: (40 + 1)³ numbers, half a megabyte; beyond, the mesh is summed
+each time."""
 
 FACES_AT_ONCE = 4096
 """Of the polynomial's sum, so that its working memory stays below 60 MB."""
@@ -46,7 +50,7 @@ class RestMeasures:
     cubic: Float[Tensor, "C C C"] | None
 
     def height(self, shape: Float[Tensor, "B S"]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B S"]]:
-        """Return the height from sole to crown (B,) m, and its gradient (B, S), m per unit, with the extreme vertices as they are."""
+        """Return the height from sole to crown (B,) m, and its gradient (B, S), m per unit, at the extreme vertices."""
         up = self.up.to(shape)
         level = torch.addmm(up[0], shape, up[1:])  # (B, V) m
         top, bottom = level.max(1), level.min(1)

@@ -2,13 +2,16 @@
 
     residual[b, n] = hinge(overlap[b, n] - slack) / sigma_m,     overlap = r(s) + R(t) - |p(s) - q(t)|
     hinge(x) = 0 below 0,   x² / (2 h) up to h,   x - h / 2 beyond              once differentiable
-    d overlap / d step_k = ± G_kᵀ ((p - X_k) x m),   m = -(p - q) / |p - q|     + where k turns p alone, - where q alone, 0 where both
+    d overlap / d step_k = ± G_kᵀ ((p - X_k) x m),   m = -(p - q) / |p - q|
+        + where k turns p alone, - where q alone, 0 where both
     d overlap / d shape  = m . (dp - dq) + dr + dR                              at fixed s, t
 
-for the pairs of `priors.capsule_pairs`, p and q on the axes of the two capsules where these are closest, m a constant of the
-derivative by the envelope theorem, the second derivative the same for p and q because p - q is parallel to m. A translation moves both.
+for the pairs of `priors.capsule_pairs`, p and q on the axes of the two capsules where these are closest, m a constant
+of the derivative by the envelope theorem, the second derivative the same for p and q because p - q is parallel to m. A
+translation moves both.
 
-Source: Bogo et al., SMPLify, 2016, eq. 4 (E_sp, there over spheres along the capsules); the derivatives are derived here.
+Source: Bogo et al., SMPLify, 2016, eq. 4 (E_sp, there over spheres along the capsules); the derivatives are derived
+here.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +29,8 @@ from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 HINGE_M = 0.005
-"""Where the hinge turns straight, m: h. Half a `sigma_m`, enough for the solver's steps not to jump on and off the contact."""
+"""Where the hinge turns straight, m: h. Half a `sigma_m`, enough for the solver's steps not to jump on and off the
+contact."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,11 @@ class SelfPenetration:
     """
 
     sigma_m: float = 0.01
-    """How softly a part gives beyond the slack, m. A judgement: capsules fit the parts of the built-in body to 2 (forearm) to 20 mm (pelvis), 10 in the mean."""
+    """How softly a part gives beyond the slack, m. A judgement: capsules fit the parts of the built-in body to 2
+    (forearm) to 20 mm (pelvis), 10 in the mean."""
     slack_m: float = 0.015
-    """Overlap that is free, m (15 mm: resting contact presses fat and muscle by one to two centimetres, a judgement)."""
+    """Overlap that is free, m (15 mm: resting contact presses fat and muscle by one to two centimetres, a
+    judgement)."""
     kernel: Kernel = field(default_factory=LeastSquares)
     """No robustness: solid parts do not escape each other."""
 

@@ -1,10 +1,10 @@
 """Several bodies are one person: each learns the person's shape from the others' photos.
 
-The solver keeps bodies independent, so what couples them is exchanged between two solutions. After a first one, the normal matrix H of
-body c, everything but its shape eliminated, says what its photo knows of the shape:
+The solver keeps bodies independent, so what couples them is exchanged between two solutions. After a first one, the
+normal matrix H of body c, everything but its shape eliminated, says what its photo knows of the shape:
 
     known[c] = H_ss - H_so H_oo⁺ H_os                   (Schur complement: information about the shape alone)
-    own[c]   = known[c] - common - heard[c]             (less the prior all bodies have in common, less what others had told it)
+    own[c]   = known[c] - common - heard[c]     (less the prior all bodies have in common, less what others had told it)
     own_η[c] = known[c] shape[c] - common mean - heard_η[c]
 
 and in the next solution body b, which keeps its own evidence and its prior, hears the rest of its group:
@@ -12,18 +12,19 @@ and in the next solution body b, which keeps its own evidence and its prior, hea
     heard[b] = Σ own[c],   heard_η[b] = Σ own_η[c],     c ≠ b of the same person
     cost(b) += ½ (shape[b] - m)ᵀ heard[b] (shape[b] - m),   m = heard[b]⁺ heard_η[b]
 
-Every body's posterior is then that of all photos with the common prior counted once. For linear evidence one exchange is exact; else each
-exchange relinearises, and where the bodies of a group agree (which is where the exchange comes to rest) the sum of their gradients is zero:
-the joint optimum. In a test of three photos one exchange brings shapes from 1.5 posterior sigmas off the joint optimum to below 0.1, the next to
-below 0.002. A term that pulled bodies to each other within the solver would make one body's
-cost depend on another's step, which each body's own acceptance cannot judge, and would bind the answer to what happens to share a batch.
+Every body's posterior is then that of all photos with the common prior counted once. For linear evidence one exchange
+is exact; else each exchange relinearises, and where the bodies of a group agree (which is where the exchange comes to
+rest) the sum of their gradients is zero: the joint optimum. In a test of three photos one exchange brings shapes from
+1.5 posterior sigmas off the joint optimum to below 0.1, the next to below 0.002. A term that pulled bodies to each
+other within the solver would make one body's cost depend on another's step, which each body's own acceptance cannot
+judge, and would bind the answer to what happens to share a batch.
 
     first = solver.solve(body, start, [*terms, common], unknowns)
     heard = share_shape(person, first.state.bodies, information=first.information, unknowns=unknowns, common=common)
     second = solver.solve(body, first.state, [*terms, common, heard], unknowns)
 
-Source: Weiss and Freeman, Neural Computation 13(10), 2001 (Gaussian belief propagation, exact on a tree: here a star around the shape);
-Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 6.1 (Schur complement).
+Source: Weiss and Freeman, Neural Computation 13(10), 2001 (Gaussian belief propagation, exact on a tree: here a star
+around the shape); Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 6.1 (Schur complement).
 """
 
 from dataclasses import dataclass, field
@@ -44,12 +45,13 @@ NOBODY = -1
 """Label of a body that is in no group."""
 
 RANK_TOLERANCE = 1e-9
-"""Eigenvalues below this share of the largest are zero, of matrices scaled to unit diagonal; float32's rounding where that is more."""
+"""Eigenvalues below this share of the largest are zero, of matrices scaled to unit diagonal; float32's rounding where
+that is more."""
 
 
 @dataclass(frozen=True, eq=False)
 class SharedShape:
-    """What the other photos of a person say of its shape. Made by `share_shape`, or by hand from any Gaussian over the shape.
+    """What the other photos of a person say of its shape. Made by `share_shape`, or by hand from a Gaussian.
 
     Attributes:
         person: (B,) labels; bodies with the same label are one person, `NOBODY` (-1) is in no group.
@@ -107,10 +109,12 @@ def share_shape(
     Args:
         person: (B,) labels; `NOBODY` (-1): in no group.
         bodies: B solved bodies (`solution.state.bodies`), each at the minimum of its own cost.
-        information: (B, P, P) the normal matrices there (`solution.information`). A body whose matrix is not finite neither speaks nor hears.
+        information: (B, P, P) the normal matrices there (`solution.information`). A body whose matrix is not finite
+            neither speaks nor hears.
         unknowns: The columns of that solution (`solution.unknowns`).
-        common: The shape prior among its terms that all bodies of a person had in common, so that it is counted once; None: there was
-            none. A prior around each photo's own estimate is no such prior: it is that photo's evidence.
+        common: The shape prior among its terms that all bodies of a person had in common, so that it is counted once;
+            None: there was none. A prior around each photo's own estimate is no such prior: it is that photo's
+                evidence.
         heard: The `SharedShape` among its terms, if this is not the first exchange.
 
     Returns:

@@ -3,8 +3,8 @@
     b1 = a1 / |a1|,   u = a2 - (b1·a2) b1,   b2 = u / |u|,   b3 = b1 x b2,   D = [b1 b2 b3]
     D' = D [w]x:   w1 = b3·da2 / |u| - (b1·a2) b3·da1 / (|a1| |u|),   w2 = -b3·da1 / |a1|,   w3 = b2·da1 / |a1|
 
-Source: Zhou et al., On the continuity of rotation representations in neural networks, CVPR 2019, eq. 14 to 15; the derivative is worked
-out here and tested against autograd.
+Source: Zhou et al., On the continuity of rotation representations in neural networks, CVPR 2019, eq. 14 to 15; the
+derivative is worked out here and tested against autograd.
 """
 
 import torch

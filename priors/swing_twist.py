@@ -4,11 +4,11 @@
     d angles / d step of R exp(step):   ds = A T,   dτ = aᵀ T + b (a x s)ᵀ A T
     A = P + (t / sin t - 1) (P - ŝ ŝᵀ),   P = I - a aᵀ,   b = (1 - cos t) / t²,   t = |s|
 
-`a` is one of the joint's own axes, the one the bone lies along. The three angles are therefore: the twist on the bone's axis, and
-on the two others the components of the shortest rotation that brings the bone where it is.
+`a` is one of the joint's own axes, the one the bone lies along. The three angles are therefore: the twist on the bone's
+axis, and on the two others the components of the shortest rotation that brings the bone where it is.
 
-Source: Dobrowolski, Swing-twist decomposition in Clifford algebra (arXiv 1506.05481), sec. 2; the derivative is derived here from the
-right Jacobian of the exponential (Sola et al., arXiv 1812.01537, eq. 143) and tested against autograd.
+Source: Dobrowolski, Swing-twist decomposition in Clifford algebra (arXiv 1506.05481), sec. 2; the derivative is derived
+here from the right Jacobian of the exponential (Sola et al., arXiv 1812.01537, eq. 143) and tested against autograd.
 """
 
 import math
@@ -23,7 +23,8 @@ SMALL_SWING = 1e-2
 """Below this swing (rad) series are used: the first neglected term is below 1e-12."""
 
 NEAREST_TO_PI = 1e-3
-"""The split is undefined at a swing of pi, where t / sin t is infinite; sin t is kept above this so that a step stays finite."""
+"""The split is undefined at a swing of pi, where t / sin t is infinite; sin t is kept above this so that a step stays
+finite."""
 
 
 def swing_twist(

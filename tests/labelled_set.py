@@ -101,3 +101,9 @@ def _picture(
     covered = depth.isfinite().numpy()
     picture[covered] = (255 * chosen[covered] + 0.5).astype(np.uint8)
     return picture
+
+
+def stored(files: LabelledSet, name: str) -> np.ndarray:
+    """One array of the labels."""
+    with np.load(files.labels) as arrays:
+        return arrays[name].copy()

@@ -1,1 +1,1 @@
-"""Training of the displacement network: synthetic people and what is learnt from them. An application: it may import all of `refine`."""
+"""Training of the displacement network: synthetic people and how it learns. It may import all of `refine`."""

@@ -1,8 +1,10 @@
-"""Assets for synthetic people: clothes, shoes, hair, skins and panoramas, read from a folder; none of them is part of this project.
+"""Assets for synthetic people, read from a folder: clothes, shoes, hair, skins and panoramas; none are shipped.
 
-    bound vertex   x = w0 v[a] + w1 v[b] + w2 v[c] + (dx sx, dy sy, dz sz),   sx = |v[p] - v[q]|_x / d    from the line `x_scale p q d`
+    bound vertex   x = w0 v[a] + w1 v[b] + w2 v[c] + (dx sx, dy sy, dz sz),   sx = |v[p] - v[q]|_x / d
+                   from the line `x_scale p q d`
 
-Source: MakeHuman's `.mhclo` format (makehumancommunity.org, "MHCLO file format"); Radiance's RGBE pictures, which OpenCV reads.
+Source: MakeHuman's `.mhclo` format (makehumancommunity.org, "MHCLO file format"); Radiance's RGBE pictures, which
+OpenCV reads.
 """
 
 import logging
@@ -54,7 +56,8 @@ class Assets:
     """What people and places are made of.
 
     Attributes:
-        outfits: Whole outfits; `shoes` and `hair` likewise. All may be empty: then clothes are made from the skin's own mesh.
+        outfits: Whole outfits; `shoes` and `hair` likewise. All may be empty: then clothes are made from the skin's own
+            mesh.
         skins: (256, 256, 3) uint8 sRGB each, on the body's UV.
         panoramas: (512, 1024, 3) float32 linear radiance each.
         recordings: Recorded poses.
@@ -72,8 +75,8 @@ def load_assets(folder: Path | None) -> Assets:
     """Read a folder of assets.
 
     Args:
-        folder: It holds `makehuman/clothes`, `makehuman/hair`, `makehuman/skins`, `hdri` and `motion/cmu_poses.npz`. None, or a folder
-            that does not exist: procedural stand-ins, and a line in the log says so.
+        folder: It holds `makehuman/clothes`, `makehuman/hair`, `makehuman/skins`, `hdri` and `motion/cmu_poses.npz`.
+            None, or a folder that does not exist: procedural stand-ins, and a line in the log says so.
 
     Raises:
         InputError: The folder is there and incomplete, or a file in it cannot be read.

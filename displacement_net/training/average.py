@@ -1,8 +1,10 @@
 """The network that is kept: a moving average of the one that is trained.
 
-    average <- d average + (1 - d) network,    d = min(decay, (1 + n) / (10 + n))       at step n, statistics of normalisations too
+    average <- d average + (1 - d) network,   d = min(decay, (1 + n) / (10 + n))
+               at step n, statistics of normalisations too
 
-Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992; the growing decay is that of TensorFlow's ExponentialMovingAverage.
+Source: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992; the growing decay is that of TensorFlow's
+ExponentialMovingAverage.
 """
 
 import torch

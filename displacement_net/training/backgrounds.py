@@ -1,8 +1,9 @@
-"""A user's own photos as backgrounds of synthetic people: upright, cut to their middle squares, few and small enough to keep.
+"""A user's own photos as backgrounds of synthetic people: upright, cut to their middle squares, few and small.
 
     square = middle min(H, W) x min(H, W) of the photo, reduced to side px
 
-Photos should show places, not people: whoever is in the background is not told to the network and teaches it to look past people.
+Photos should show places, not people: whoever is in the background is not told to the network and teaches it to look
+past people.
 """
 
 import logging
@@ -37,7 +38,8 @@ def read_backgrounds(
         seed: Of the draw.
 
     Returns:
-        Squares (2 size, 2 size, 3) uint8 RGB. Photos that cannot be read are left out, and a line in the log says which.
+        Squares (2 size, 2 size, 3) uint8 RGB. Photos that cannot be read are left out, and a line in the log says
+        which.
 
     Raises:
         InputError: There is no such folder, no photo in it, or none that can be read.

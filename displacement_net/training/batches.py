@@ -1,10 +1,12 @@
 """Batches: what the network is shown at each step and the truth about it, made where they are needed, in order.
 
     lot m on process r of R   <-  source.batch(seed = first + (m R + r) made, made), shuffled by its seed
-    steps of a lot            <-  its first batch, that batch's mirror image, its second batch, ...              made / count batches a lot
+    steps of a lot            <-  its first batch, that batch's mirror image, its second batch, ...
+        made / count batches a lot
 
-A mirrored photo of a person is a photo of a mirrored person, and bodies are symmetric, so that the second batch costs nothing to make;
-its seeds say all, so that a run that was stopped sees exactly what it would have seen. A GPU makes many samples at once in hardly more time than few. Anything with `batch(seed, count) -> Shown` is a source: the
+A mirrored photo of a person is a photo of a mirrored person, and bodies are symmetric, so that the second batch costs
+nothing to make; its seeds say all, so that a run that was stopped sees exactly what it would have seen. A GPU makes
+many samples at once in hardly more time than few. Anything with `batch(seed, count) -> Shown` is a source: the
 synthetic people of this package, or a rendered or real set with ground truth.
 """
 

@@ -1,10 +1,11 @@
-"""What cameras and their owners do to a picture: exposure, white balance, grading, blur, motion blur, low resolution, noise, JPEG; batched, on any device.
+"""What cameras do to a picture: exposure, colour, blur, low resolution, noise, JPEG; batched, on any device.
 
     JPEG:  block coefficients of the 8 x 8 cosine transform, rounded to multiples of a table times the quality's factor
 
 Gradings and streaks are kornia's.
 
-Source: ITU-T T.81, annex A.3.3 (cosine transform), annex K.1 (tables); the Independent JPEG Group's rule from quality to factor.
+Source: ITU-T T.81, annex A.3.3 (cosine transform), annex K.1 (tables); the Independent JPEG Group's rule from quality
+to factor.
 """
 
 import math
@@ -16,13 +17,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 EXPOSURE_STOPS, BALANCE, CONTRAST = 0.55, 0.10, 0.18
-"""Standard deviations: of exposure in stops, of the logarithm of each channel's gain, and of the logarithm of contrast."""
+"""Standard deviations: of exposure in stops, of the logarithm of each channel's gain, and of the logarithm of
+contrast."""
 BLUR_PX, MOTION_PX = 0.9, 5.0
 """Scale of the blur's exponential distribution and longest streak of motion blur, px of a 128 crop."""
 BLURRED, MOVED, COARSE, NOISY, COMPRESSED, GREYSCALE = 0.5, 0.08, 0.15, 0.7, 0.6, 0.15
 """Shares of pictures that suffer from each."""
 GRADED, SATURATION, GAMMA, SEPIA = 0.3, (0.2, 1.7), (0.65, 1.5), 0.15
-"""Share of pictures that were graded, the range of factors on their colours and of exponents of their brightness, and the share of those that are brown."""
+"""Share of pictures that were graded, the range of factors on their colours and of exponents of their brightness, and
+the share of those that are brown."""
 CROSSED = 0.08
 """Of graded pictures, standard deviation of what is added to each channel's shadows and taken from its lights."""
 WAVED, STREAKS_PX = 0.15, (3, 5, 9)
@@ -41,7 +44,7 @@ FROM_YCBCR = ((1.0, 0.0, 1.402), (1.0, -0.34414, -0.71414), (1.0, 1.772, 0.0))
 
 @dataclass(frozen=True, eq=False)
 class Limb:
-    """A part of each of B pictures that may have been moving: its middle (B, 2) px, reach (B,) px, and direction (B,) rad from x to y."""
+    """A part of each of B pictures that may move: middle (B, 2) px, reach (B,) px, direction (B,) rad from x to y."""
 
     middle: Float[np.ndarray, "B 2"]
     reach: Float[np.ndarray, "B"]
@@ -92,7 +95,7 @@ def photographed(
 
 
 def _blurred(picture: Tensor, sigma: np.ndarray, streak: np.ndarray, angle: np.ndarray) -> Tensor:
-    """Blur each picture by a Gaussian of its own (px), and along a streak of its own length (px) and direction (rad)."""
+    """Blur each picture by a Gaussian of its own (px), and along a streak of its own length (px), direction (rad)."""
     count, _, height, width = picture.shape
     reach = max(1, math.ceil(max(2.5 * float(sigma.max()), 1.0)))
     step = torch.arange(-reach, reach + 1).to(picture)

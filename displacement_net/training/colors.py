@@ -1,6 +1,6 @@
 """Colours of synthetic people: textures recoloured, prints, stripes and checks, one bank for all.
 
-    albedo = linear(texture recoloured) * (1 + print),     recoloured = mix(texture, brightness(texture) * colour, share)
+    albedo = linear(texture recoloured) * (1 + print),    recoloured = mix(texture, brightness(texture) * colour, share)
 
 Source: solid textures: Peachey, SIGGRAPH 1985; the prints are noise, stripes, checks, dots and blots of our own.
 """
@@ -27,7 +27,7 @@ RECOLORED = (0.0, 0.75, 0.5, 1.0, 0.8)
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """All textures: `skins` (K, T, T, 3), `worn` (M, T, T, 4) of outfits, shoes and hair, `prints` (P, Q, Q), -1..1; sRGB codes as uint8."""
+    """Textures as sRGB codes (uint8): `skins` (K, T, T, 3), `worn` (M, T, T, 4); and `prints` (P, Q, Q), -1..1."""
 
     skins: Tensor
     worn: Tensor
@@ -46,7 +46,8 @@ class Colors:
         skin: (A,) index of the skin.
         tone: (A, 3) factor on the skin's linear colour.
         color: (A, 5, 3) linear colour of each material, `share` (A, 5) how much of it replaces the texture's own.
-        prints: (A, 5) index of the print, `strength` (A, 5) and `tint` (A, 5, 3) how it changes the colour, `scale` (A, 5) repeats per m.
+        prints: (A, 5) index of the print, `strength` (A, 5) and `tint` (A, 5, 3) how it changes the colour, `scale` (A,
+            5) repeats per m.
         angle: (A, 5) rad, how the print is turned.
     """
 

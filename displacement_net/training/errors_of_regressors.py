@@ -1,19 +1,22 @@
 """Estimates as regressors err: from no error at all to a wrong limb, magnitudes log-uniform.
 
-    pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,  pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
+    pose <- pose exp(scale sigma_j n_j),  shape <- shape + scale sigma n,
+            pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
-Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of `refine.evaluate.disturbance`, whose medium
-estimate has a scale of 0.77; here the scale is log-uniform over `SCALES`, small for a fifth and exactly zero for a share, because later rounds and
-good estimates must be in the training set. Now and then a limb is wrong, or left and right are swapped. The estimate's camera may have
-another focal length than the photo's (regressors assume one): the body then stands farther away by the same factor.
+Rotations are local, so errors add up down each chain. The proportions of the sigmas are those of
+`refine.evaluate.disturbance`, whose medium estimate has a scale of 0.77; here the scale is log-uniform over `SCALES`,
+small for a fifth and exactly zero for a share, because later rounds and good estimates must be in the training set. Now
+and then a limb is wrong, or left and right are swapped. The estimate's camera may have another focal length than the
+photo's (regressors assume one): the body then stands farther away by the same factor.
 
-Held against real regressors: where keypoint fits with loose priors turned the joints of BEV's two people and ROMP's one (root mean
-square, degrees): root 5 and 8, spine 2 to 3, shoulders 14 and 30, elbows 26 and 51, wrists 26, hips 15, knees 13; across the view 3 to
-7 cm. The medium estimate here has 12, 6, 15, 22, 23, 11, 17. Three people, turns along the view unseen (ROMP's keypoints were marked by
-eye): they bear the proportions out, arms far worse than trunks, and one arm of three quite wrong, which `WRONG_LIMB` stands for.
+Held against real regressors: where keypoint fits with loose priors turned the joints of BEV's two people and ROMP's one
+(root mean square, degrees): root 5 and 8, spine 2 to 3, shoulders 14 and 30, elbows 26 and 51, wrists 26, hips 15,
+knees 13; across the view 3 to 7 cm. The medium estimate here has 12, 6, 15, 22, 23, 11, 17. Three people, turns along
+the view unseen (ROMP's keypoints were marked by eye): they bear the proportions out, arms far worse than trunks, and
+one arm of three quite wrong, which `WRONG_LIMB` stands for.
 
-Source: the proportions: `refine.evaluate.disturbance`; swapped limbs and assumed focal lengths: Pavlakos et al., Expressive Body Capture, CVPR 2019, sec. 3;
-Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3.
+Source: the proportions: `refine.evaluate.disturbance`; swapped limbs and assumed focal lengths: Pavlakos et al.,
+Expressive Body Capture, CVPR 2019, sec. 3; Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3.
 """
 
 from dataclasses import replace
@@ -30,9 +33,11 @@ from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 
 SCALES = (0.1, 2.0)
-"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are above 0.45."""
+"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are
+above 0.45."""
 NEARLY, NEARLY_SCALES = 0.2, (0.01, 0.12)
-"""Share of estimates that need hardly anything, as the last of several rounds does, and their multiples of the sigmas, log-uniform."""
+"""Share of estimates that need hardly anything, as the last of several rounds does, and their multiples of the sigmas,
+log-uniform."""
 PERFECT = 0.07
 """Share of estimates without any error."""
 WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
@@ -40,9 +45,11 @@ WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
 SWAPPED = 0.03
 """Share of estimates whose arms or legs are swapped."""
 OTHER_FOCAL, FOCAL_FACTORS = 0.4, (0.7, 8.0)
-"""Share of estimates under another focal length, and the factors it is drawn from, log-uniform: HMR's crops see 5000 px of 224."""
+"""Share of estimates under another focal length, and the factors it is drawn from, log-uniform: HMR's crops see 5000 px
+of 224."""
 LIMBS = (
-    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"),
+    ("right_hip", "right_knee"),
 )  # fmt: skip
 SWAPS = (
     ("collar", "shoulder", "elbow", "wrist"), ("hip", "knee", "ankle", "foot"),

@@ -1,4 +1,4 @@
-"""Evaluates a network: `python -m displacement_net.training.evaluate --weights FILE --training-body FILE [--real-data DIR] [--json OUT]`.
+"""Evaluates a network: `python -m displacement_net.training.evaluate --weights FILE --training-body FILE ...`.
 
 Tables go to standard error, all figures as JSON to standard output. What is measured on which people: the modules of
 `displacement_net.training.evaluation`.

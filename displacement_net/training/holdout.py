@@ -1,11 +1,12 @@
 """How good the network is on people it was not trained with, in the figure all runs are compared by.
 
-    endpoint = mean |offset - truth|,   nothing = mean |truth|         over visible rendered pixels of the whole hold-out
+    endpoint = mean |offset - truth|,   nothing = mean |truth|        over visible rendered pixels of the whole hold-out
 
-The share endpoint / nothing is 1 for a network that says no displacement. How far errors hang together, so that matches are not counted
-twice (`refine.dense.correspondence`):
+The share endpoint / nothing is 1 for a network that says no displacement. How far errors hang together, so that matches
+are not counted twice (`refine.dense.correspondence`):
 
-    rho(d) = mean of w(p) . w(p + d) / mean of |w(p)|²      w the whitened errors at visible pixels, cut at three standard deviations
+    rho(d) = mean of w(p) . w(p + d) / mean of |w(p)|²
+             w the whitened errors at visible pixels, cut at three standard deviations
     correlation_px² = mean over pixels p of the sum over pixels q of the same body of rho(q - p)
 
 Source: Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2), 1946 (effective number of observations).
@@ -107,7 +108,7 @@ def measure(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
 
 
 def _autocorrelation(root: Tensor, error: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums of products of whitened errors (2 S, 2 S) at each distance, wrapped around, and the numbers of pairs."""
+    """Return the sums of products of whitened errors (2 S, 2 S) at each distance, wrapped, and the numbers of pairs."""
     white = (root @ error[..., None])[..., 0].nan_to_num().clamp(-CUT, CUT) * where[..., None]
     size = (2 * where.shape[1], 2 * where.shape[2])  # twice the side: nothing meets itself around the corner
     sums = [
@@ -127,7 +128,7 @@ def _correlation_px(products: Tensor, pairs: Tensor) -> float:
 
 
 def calibrated(network: DisplacementNet, hold_out: Sequence[Batch]) -> Figures:
-    """Set the network's `sharpness` so that the Gaussian's share of errors lies within one standard deviation, and its `correlation_px`.
+    """Set the network's `sharpness`, so that a Gaussian's share is within one sigma, and its `correlation_px`.
 
     Args:
         network: Changed in place.

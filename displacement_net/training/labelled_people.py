@@ -1,9 +1,10 @@
-"""Labelled people on the body that is estimated: on their own model as they are, on another one fitted to their projected joints.
+"""Labelled people on the body that is estimated: as they are on their own model, else fitted to projected joints.
 
-    shape, translation = argmin sum_j |project(joint_j) - joints_px_j|² / (sigma f / z)² + |shape|² + |translation - start|² / place²
+    shape, translation = argmin sum_j |project(joint_j) - joints_px_j|² / (sigma f / z)² + |shape|² + |translation -
+                         start|² / place²
 
-Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction of a pixel, and
-the distance to a few centimetres.
+Rotations are copied; `start` puts the pelvis where the labels' mean body has it. So the picture is right to a fraction
+of a pixel, and the distance to a few centimetres.
 
 Source: one-step versions of this fit: `refine.transfer.source_fit`; shared rotations: Loper et al., SMPL, 2015.
 """
@@ -31,11 +32,12 @@ from refine.terms.whiten import isotropic
 from refine.transfer.source_fit import JOINT_SIGMA_M, fit_bodies
 
 PLACE_SIGMA_M = 0.03
-"""How well the mean body's rest pelvis tells where a person stands, m: shape moves it by a centimetre or two, very tall people's by ten."""
+"""How well the mean body's rest pelvis tells where a person stands, m: shape moves it by a centimetre or two, very tall
+people's by ten."""
 
 
 def own_model(labels: Labels) -> SkinnedBody:
-    """Return the neutral model the labels belong to, where its file is found, with as many shape coefficients as they have; else the built-in body.
+    """Return the neutral model the labels belong to where its file is found, else the built-in body.
 
     Args:
         labels: The labels.

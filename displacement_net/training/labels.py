@@ -1,12 +1,14 @@
-"""Labels of a rendered or real set in BEDLAM's layout: one row a person in an image, read from an npz and looked at once.
+"""Labels of a rendered or real set in BEDLAM's layout, read from an npz and checked: one row a person in an image.
 
     vertices, camera frame = model(pose_cam, shape) + trans_cam + cam_ext[:3, 3],    pixel = cam_int (x, y, z) / z
 
-Axes are OpenCV's, metres, radians; pixels count from the image's corner (the principal point is half the image's width and height). The
-rotation in `cam_ext` is part of `pose_cam` already. `gender` names the person; the parameters are the neutral model's. See docs/training_data.md.
+Axes are OpenCV's, metres, radians; pixels count from the image's corner (the principal point is half the image's width
+and height). The rotation in `cam_ext` is part of `pose_cam` already. `gender` names the person; the parameters are the
+neutral model's. See docs/training_data.md.
 
-Source: pixelite1201/BEDLAM at 099ab0ef, data_processing/df_full_body.py (`get_params`, `project`: what is stored, and how it projects);
-at 6c381cfa, train/dataset/dataset.py (which keys are read, images stored lying); Black et al., BEDLAM, CVPR 2023.
+Source: pixelite1201/BEDLAM at 099ab0ef, data_processing/df_full_body.py (`get_params`, `project`: what is stored, and
+how it projects); at 6c381cfa, train/dataset/dataset.py (which keys are read, images stored lying); Black et al.,
+BEDLAM, CVPR 2023.
 """
 
 import logging
@@ -31,7 +33,8 @@ SHAPES = {
 MODELS = {66: "smplx", 72: "smpl", 156: "smplh", 165: "smplx"}
 """Model by the width of `pose_cam`; 66 is SMPL-X without face and hands, as 3DPW's labels have it."""
 PELVIS_SLACK_M = 0.25
-"""How far the mean body's pelvis may project from `gtkps`, in metres at its depth: very tall and very small people's lies a decimetre off."""
+"""How far the mean body's pelvis may project from `gtkps`, in metres at its depth: very tall and very small people's
+lies a decimetre off."""
 log = logging.getLogger(__name__)
 
 
@@ -88,8 +91,9 @@ def read_labels(path: Path) -> Labels:
         The people in front of their cameras; how many were left out is logged.
 
     Raises:
-        InputError: The file is missing, broken, holds pickled objects, lacks a key, or a key has another shape; a row has a value that is not
-            finite, an image name that leaves the folder, a focal length not above zero, or keypoints that do not belong to its body.
+        InputError: The file is missing, broken, holds pickled objects, lacks a key, or a key has another shape; a row
+            has a value that is not finite, an image name that leaves the folder, a focal length not above zero, or
+            keypoints that do not belong to its body.
     """
     arrays = _arrays(path)
     names = arrays.pop("imgname")

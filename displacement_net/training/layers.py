@@ -1,4 +1,4 @@
-"""People laid over each other: who is in front in a photo's crop, and how near everybody else is to the one who is asked about."""
+"""People laid over each other: who is in front in a crop, and how near everybody but the estimated person is."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What A people show in the crops of their photos: `color` (A, S, S, 3) sRGB, `covered` (A, S, S) 0..1, `depth` (A, S, S) m, infinite where nothing is."""
+    """A people in crops: `color` (A, S, S, 3) sRGB, `covered` (A, S, S) 0..1, `depth` (A, S, S) m or infinite."""
 
     color: Float[Tensor, "A S S 3"]
     covered: Float[Tensor, "A S S"]

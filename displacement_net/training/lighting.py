@@ -1,9 +1,11 @@
 """Light and background from one panorama: nine spherical harmonics, one sun, and a perspective cut.
 
-    L_lm = sum_pixels radiance Y_lm(direction) solid angle       sun: what shines brighter than `SUN_TIMES` the mean, around the brightest place
+    L_lm = sum_pixels radiance Y_lm(direction) solid angle
+           sun: what shines brighter than `SUN_TIMES` the mean, around the brightest place
     albedo is multiplied by   E(n) / pi + shadow * sun / pi * max(0, n . towards the sun)
 
-Source: Ramamoorthi and Hanrahan, SIGGRAPH 2001, eq. 3 and 8; Debevec, A Median Cut Algorithm for Light Probe Sampling, 2005 (one light of a probe).
+Source: Ramamoorthi and Hanrahan, SIGGRAPH 2001, eq. 3 and 8; Debevec, A Median Cut Algorithm for Light Probe Sampling,
+2005 (one light of a probe).
 """
 
 import math
@@ -72,7 +74,8 @@ def _measured(radiance: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rest = torch.where(lamp[..., None], SUN_TIMES * mean * coarse / bright[..., None].clamp(min=1e-6), coarse)
     light = torch.einsum("hwk,hwc->kc", shade.harmonics(direction) * solid[..., None], rest)
     # A white surface under the mean of all this light, sun included, has the value GREY.
-    # Its irradiance averaged over all directions is pi times the mean radiance: sqrt(pi) / 2 times the first coefficient.
+    # Its irradiance averaged over all directions is pi times the mean radiance: sqrt(pi) / 2 times the first
+    # coefficient.
     total = (light[0] * math.sqrt(math.pi) / 2 + sun / 4).mean()
     scale = GREY * math.pi / float(total.clamp(min=1e-6))
     # Coloured lamps are toned down by two thirds: cameras balance white.

@@ -1,9 +1,10 @@
 """Training, one step after the other: batch, loss, gradient, step, average; figures and checkpoints by the clock.
 
-    rate(p) = peak min(1, n / warm-up) (floor + (1 - floor) (1 + cos(pi p)) / 2)        step n, share p of the budget spent
+    rate(p) = peak min(1, n / warm-up) (floor + (1 - floor) (1 + cos(pi p)) / 2)     step n, share p of the budget spent
 
-A budget is a number of steps (then a run is the same however often it is stopped and resumed, on a CPU to the last bit) or of minutes,
-over all sittings. One device or many: the engine (Lightning Fabric) carries gradients between them, each makes its own samples.
+A budget is a number of steps (then a run is the same however often it is stopped and resumed, on a CPU to the last bit)
+or of minutes, over all sittings. One device or many: the engine (Lightning Fabric) carries gradients between them, each
+makes its own samples.
 
 Source: Loshchilov and Hutter, SGDR, ICLR 2017 (cosine) and Decoupled Weight Decay Regularization, ICLR 2019.
 """
@@ -38,7 +39,8 @@ FLOOR = 0.01
 CLIP = 5.0
 """Longest gradient; longer ones are shortened (a few times a healthy one's length after the first hundred steps)."""
 AVERAGE = "average.safetensors"
-"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, its uncertainty not calibrated."""
+"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, its uncertainty not
+calibrated."""
 PARTS = ("total", "likelihood", "endpoint", "visible", "person")
 
 
@@ -109,7 +111,7 @@ class Objective(nn.Module):
     def forward(
         self, channels: Tensor, offset: Tensor, rendered: Tensor, visible: Tensor, person: Tensor | None
     ) -> Tensor:
-        """Return the parts of the loss, `PARTS`, as one tensor; the engine passes tensors on, not frozen dataclasses."""
+        """Return the parts of the loss, `PARTS`, as one tensor: the engine passes on tensors, not dataclasses."""
         parts = loss(self.network(channels), Truth(offset, rendered, visible, person))
         return torch.stack([getattr(parts, name) for name in PARTS])
 
@@ -157,11 +159,13 @@ def train(
         batches: Gives this process's batches from a step on.
         hold_out: Batches to be measured on, on this process's device.
         resume: Go on from the folder's checkpoint.
-        report: Called on the first process after each step with the progress, the share of the budget spent, the last loss looked at, and
-            the figures where they were measured.
+        report: Called on the first process after each step with the progress, the share of the budget spent, the last
+            loss looked at, and the figures where they were measured.
         seed: Of the first weights.
-        trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the installed package.
-        start: First weights in their place: a network that was trained before, of the same shape, or without its comparison of textures or its finer correlation.
+        trunk: The published weights of the settings' trunk, if it has one and nothing to start from; None: those of the
+            installed package.
+        start: First weights in their place: a network that was trained before, of the same shape, or without its
+            comparison of textures or its finer correlation.
 
     Returns:
         The averaged network with its figures; the same lies in the folder's checkpoint.

@@ -1,4 +1,4 @@
-"""Several sources of samples as one: every batch holds each source's share of them, the sources' samples one after the other.
+"""Several sources of samples as one: every batch holds each source's share, one source after the other.
 
     count_k = floor(share_k count) or one more, drawn so that the mean is exact (systematic sampling)
 

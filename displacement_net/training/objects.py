@@ -1,6 +1,7 @@
-"""Things in front of people and clutter behind them: boxes, discs, bars and table tops, in the picture's plane, textured.
+"""Things in front of people and clutter behind them: textured boxes, discs, bars and tables in the picture's plane.
 
-Source: occlusion by objects: Sarandi et al., How Robust is 3D Human Pose Estimation to Occlusion?, 2018; the shapes are ours.
+Source: occlusion by objects: Sarandi et al., How Robust is 3D Human Pose Estimation to Occlusion?, 2018; the shapes are
+ours.
 """
 
 import numpy as np
@@ -93,7 +94,7 @@ def _draw(prints: Tensor, color: Tensor, opacity: Tensor, chosen: np.ndarray, th
 
 
 def _things(count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Draw center, half sides, angle, whether it is a disc, two colours, repeats of the pattern and the pattern, float32."""
+    """Draw center, half sides, angle, whether it is a disc, two colours, and the pattern with its repeats, float32."""
     kind = rng.choice(4, count, p=(0.35, 0.13, 0.17, 0.35))  # box, disc, upright bar, table top
     center = rng.uniform(0.05, 0.95, (count, 2))
     half = np.exp(rng.uniform(np.log(0.04), np.log(0.28), (count, 2)))

@@ -1,6 +1,7 @@
 """Samples as they travel between processes: photos and colours in bytes, lengths in half precision, in ordinary memory.
 
-A worker makes samples where its device is, and hands on 31 bytes a pixel instead of 100. Photos are stored in bytes everywhere else too.
+A worker makes samples where its device is, and hands on 31 bytes a pixel instead of 100. Photos are stored in bytes
+everywhere else too.
 
     |byte - value| <= 1 / 510,     |half - value| <= value / 2048
 """

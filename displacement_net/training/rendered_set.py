@@ -1,6 +1,7 @@
-"""Samples from a rendered or real set with ground truth: its photos, its people disturbed as regressors err, and their true displacement.
+"""Samples from a set with ground truth: its photos, its people disturbed as regressors err, the true displacement.
 
-    image = crop of the photo,   rendering = the person on the estimated body, disturbed,   offset = where its surface really is
+    image = crop of the photo,   rendering = the person on the estimated body, disturbed,
+            offset = where its surface really is
 
 Sample n is the person of rank n mod N in the order drawn for round n div N, so that every round sees everybody once.
 
@@ -30,15 +31,18 @@ from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
 
 MOST_OTHERS = 8
-"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten people."""
+"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten
+people."""
 LYING_SLACK = 0.02
-"""An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides differ by 10 %."""
+"""An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides
+differ by 10 %."""
 OTHER_SIZE = 0.25
-"""Share of a side by which the principal point may be off the middle; beyond, the labels belong to an image of another size."""
+"""Share of a side by which the principal point may be off the middle; beyond, the labels belong to an image of another
+size."""
 
 
 class RenderedSet:
-    """Makes batches of samples of a labelled set; the same seed and count give the same batch. Frozen after it is built."""
+    """Makes batches of samples of a labelled set, the same for the same seed and count. Frozen after it is built."""
 
     def __init__(
         self,
@@ -58,7 +62,8 @@ class RenderedSet:
             images: Folder that `imgname` starts from.
             size: S, side of the crops, px, a multiple of 8.
             device: Where samples are made.
-            body: What is estimated; None: the labels' own model where its neutral file is found (`refine.body.find_model`), else the built-in body.
+            body: What is estimated; None: the labels' own model where its neutral file is found
+                (`refine.body.find_model`), else the built-in body.
             seed: Of the order people are drawn in.
             rasterizer: None: the fastest one installed.
 
@@ -88,7 +93,8 @@ class RenderedSet:
             B samples; of nobody's looks anything is known (`texture_case` is "none").
 
         Raises:
-            InputError: The seed is negative, nothing is asked for, or an image is missing, broken or of another size than its labels say.
+            InputError: The seed is negative, nothing is asked for, or an image is missing, broken or of another size
+                than its labels say.
         """
         if seed < 0 or count < 1:
             raise InputError("seed, count", "a seed of 0 or more and at least one sample", f"{seed}, {count}")

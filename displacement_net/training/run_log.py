@@ -60,7 +60,7 @@ class RunLog:
 
 
 class Losses:
-    """The parts of the loss since the log's last row. They stay on the device until they are wanted: to look at each would make it wait."""
+    """The parts of the loss since the log's last row, kept on the device: to read each would make it wait."""
 
     def __init__(self, parts: int) -> None:
         self.last, self.count = math.nan, parts

@@ -1,4 +1,4 @@
-"""Samples: photos of synthetic people, estimates of them rendered as the network will see them, and the true displacement.
+"""Samples: photos of synthetic people, renderings of their estimates for the network, and the true displacement.
 
     offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) - pixel centre
 
@@ -31,6 +31,7 @@ from displacement_net.training.seen_textures import SHARES, TEXTURE_CASES, draw_
 from displacement_net.training.training_body import TrainingBody, some_of, vertices_of
 from displacement_net.training.turns import hands, in_turn, moving_limb
 from displacement_net.training.wardrobe import draw_looks
+from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
 from refine.evaluate import casting
@@ -39,7 +40,7 @@ from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import Crop, crop_around, square_around
 from refine.render import Fragments, Rasterizer, shade
 from refine.render.rasterize import default_rasterizer, rasterize
-from refine.state import Bodies, State
+from refine.state import State
 
 __all__ = ["TEXTURE_CASES", "Sampler", "Samples"]
 
@@ -49,7 +50,8 @@ Estimates = Callable[[SkinnedBody, State, np.random.Generator], State]
 LOOKS = 40
 """Looks a sampler keeps; colours and prints are drawn anew for every person."""
 SHARED, GROUPS = 4, 24
-"""People of a batch that wear the same look in different colours are posed and rendered together: at least so many, in at most so many groups."""
+"""People of a batch that wear the same look in different colours are posed and rendered together: at least so many, in
+at most so many groups."""
 PER_PHOTO = 2
 """Estimates that are made of each photo."""
 FLASHED, FLASH, DIMMED = 0.12, (1.5, 6.0), (0.15, 0.8)
@@ -63,16 +65,18 @@ class Samples:
     Attributes:
         image: (B, 3, S, S) crop of the photo, sRGB in 0..1, black (or replicated) outside the photo.
         normals: (B, 3, S, S) unit normals of the rendered estimate, camera frame; zeros on the background.
-        depth: (B, 1, S, S) m, depth of the rendered surface less that of the estimate's pelvis; zeros on the background.
+        depth: (B, 1, S, S) m, depth of the rendered surface less the estimate's pelvis'; zeros on the background.
         colors: (B, 3, S, S) `SkinnedBody.vertex_colors` of the rendered surface; zeros on the background.
         mask: (B, 1, S, S) one where the estimate is rendered.
-        texture: (B, 3, S, S) the estimate rendered with what is known of the person's looks, sRGB in 0..1; zeros where nothing is.
+        texture: (B, 3, S, S) the estimate rendered with the known texture, sRGB in 0..1; zeros where it is not known.
         confidence: (B, 1, S, S) how much the texture is worth, 0..1; zeros where there is none.
         texture_case: (B,) index into `TEXTURE_CASES`.
-        offset: (B, S, S, 2) px of the crop, (x, y) from the rendered pixel to where its surface point lies in the photo; zeros on the background.
+        offset: (B, S, S, 2) px of the crop, (x, y) from the rendered pixel to where its surface point lies in the
+            photo; zeros on the background.
         foreground: (B, S, S) the estimate is rendered here.
-        inside: (B, S, S) the surface point lies inside the photo and in front of the camera. (It may lie outside the crop.)
-        visible: (B, S, S) ... inside the crop too, and nothing hides it: not the person itself, nor others, nor objects. Implies inside.
+        inside: (B, S, S) the surface point lies inside the photo (not always the crop) and before the camera.
+        visible: (B, S, S) ... inside the crop too, and nothing hides it: not the person itself, nor others, nor
+            objects. Implies inside.
         person: (B, 4, S, S) one where the photo shows the person, and there the rest-pose colours of what it shows.
         true: B bodies as they are, in the camera frame of their photos, with the photos' cameras.
         estimate: B bodies as they were rendered, with the cameras regressors assumed for the same photos.
@@ -206,7 +210,7 @@ class Sampler:
         crop = crop_around(center[of], side[of], side=size, image_index=of)
         true = State(scene.bodies[who], scene.camera[of])
         more = slice(photos, count)
-        estimate = guess if count == photos else _joined(guess, self._estimates(self.body, true[more], rng))
+        estimate = guess if count == photos else batch.cat([guess, self._estimates(self.body, true[more], rng)])
         guessed = pose_body(self.body, estimate.bodies)
         vertices = vertices_of(self.body, guessed)
         true_vertices = vertices_of(self.body, some_of(posed, who))
@@ -251,8 +255,10 @@ class Sampler:
         depth = torch.where(seen, fragments.depth - guessed.joints[:, 0, 2, None, None], 0.0)
         rest_colors = self._rest_colors(fragments)
         return Samples(
-            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None], rest_colors.permute(0, 3, 1, 2).contiguous(),
-            seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen, truth.inside,
+            image.contiguous(), normals.permute(0, 3, 1, 2).contiguous(), depth[:, None],
+            rest_colors.permute(0, 3, 1, 2).contiguous(),
+            seen[:, None].to(image), texture, confidence, torch.from_numpy(case).to(self.device), truth.offset, seen,
+            truth.inside,
             truth.visible, person, true, estimate, crop,
         )  # fmt: skip
 
@@ -290,17 +296,3 @@ class Sampler:
         clutter, there = draw_objects(self._bank.prints, count, size, BEHIND, WITH_BEHIND, rng)
         behind = behind * (1 - there[..., None]) + clutter * there[..., None]
         return behind * (1 - people[..., 3:]) + people[..., :3]
-
-
-def _joined(first: State, second: State) -> State:
-    """Return states one after the other, each under its photo's camera."""
-    one, two = first.bodies, second.bodies
-    bodies = Bodies(
-        torch.cat((one.pose, two.pose)), torch.cat((one.shape, two.shape)),
-        torch.cat((one.expression, two.expression)), torch.cat((one.translation, two.translation)),
-    )  # fmt: skip
-    here, there = first.camera, second.camera
-    lens = (
-        torch.cat(pair) for pair in ((here.focal, there.focal), (here.center, there.center), (here.size, there.size))
-    )
-    return State(bodies, Camera(*lens))

@@ -1,11 +1,12 @@
 """Photos of a cast: everybody posed, dressed, lit by the panorama, shadowed by the sun, laid over each other by depth.
 
-    photo = nearest of ( albedo(look) * (sky + shadow * sun) )  over  panorama,     outlines covered by `OVERSAMPLED`² samples a pixel
+    photo = nearest of ( albedo(look) * (sky + shadow * sun) )  over  panorama,
+            outlines covered by `OVERSAMPLED`² samples a pixel
 
 A pixel is shaded once, and covered by the share of its samples that hit (multisampling).
 
-Source: the parts' own modules; shadow map: Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978; multisampling: Akeley,
-RealityEngine Graphics, SIGGRAPH 1993, sec. 3.3.
+Source: the parts' own modules; shadow map: Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978;
+multisampling: Akeley, RealityEngine Graphics, SIGGRAPH 1993, sec. 3.3.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ OPAQUE = 0.12
 WEAK_SUN = 0.35
 """Irradiance (of about 2.5 all in all) below which nobody looks for shadows."""
 LOOSE_M, WIDE, WIDE_M = 0.006, 0.2, (0.015, 0.05)
-"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far those hang off."""
+"""Scale of the exponential distribution of how far cloth hangs off, m; share of people in wide clothes, and how far
+those hang off."""
 WRINKLE = 0.28
 """Scale of what wrinkles turn normals by, rad."""
 
@@ -48,7 +50,8 @@ class Light:
     Attributes:
         places: Panoramas, and `index` (B,) which.
         pano_from_camera: (B, 3, 3).
-        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square of the distance. Zero: none.
+        flash: (B,) irradiance the camera's own lamp gives what faces it at `flash_m` (B,) m; it falls with the square
+            of the distance. Zero: none.
         dimmed: (B,) what is left of the place's light, one where there is no flash.
     """
 
@@ -112,7 +115,7 @@ def render_people(
 
 @dataclass(frozen=True, eq=False)
 class _Surface:
-    """A piece in its pose: material by face, texture by material, vertices (G, N, 3) m and normals, camera frame; whether it casts shadows."""
+    """A posed piece: material by face, texture by material, vertices (G, N, 3) m, normals; does it cast shadows."""
 
     piece: Piece
     material: Tensor
@@ -123,7 +126,8 @@ class _Surface:
 
 
 def _paint(
-    surface: _Surface, rows: Tensor, layer: Layer, colors: Colors, bank: Bank, light: Light, photo: Tensor, camera: Camera,
+    surface: _Surface, rows: Tensor, layer: Layer, colors: Colors, bank: Bank, light: Light, photo: Tensor,
+    camera: Camera,
     rasterizer: Rasterizer, fold: Tensor,
 ) -> None:  # fmt: skip
     """Add a surface of some people to their pictures, where it is nearest; the layer is changed."""
@@ -164,7 +168,7 @@ def _paint(
 
 
 def _covered(surface: _Surface, camera: Camera, size: int, rasterizer: Rasterizer) -> tuple[Tensor, Tensor]:
-    """Return one triangle a pixel (G, S, S) of those its samples hit, -1 where none does, and the share of samples that hit."""
+    """Return a triangle a pixel (G, S, S) of those its samples hit, -1 for none, and the share of samples that hit."""
     fine = Camera(OVERSAMPLED * camera.focal, OVERSAMPLED * camera.center, OVERSAMPLED * camera.size)
     side = OVERSAMPLED * size
     hit = rasterizer.triangles(surface.vertices, surface.piece.faces, fine, side, side)
@@ -174,7 +178,7 @@ def _covered(surface: _Surface, camera: Camera, size: int, rasterizer: Rasterize
 
 
 def _inside_triangle(triangle: Tensor, vertices: Tensor, faces: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Return barycentrics (N, 3) and depth (N,) m where pixels' centres lie on their triangles, or on the triangles' nearest borders."""
+    """Return barycentrics (N, 3) and depth (N,) m of pixels' centres on their triangles, or on the nearest borders."""
     where = (triangle >= 0).nonzero(as_tuple=True)
     share = fragments_of(triangle, vertices, faces, camera).barycentric[where].nan_to_num(1 / 3).clamp(0, 1)
     share = share / share.sum(1, keepdim=True).clamp(min=1e-6)
@@ -215,7 +219,7 @@ def _sunlit(surface: _Surface, towards: Tensor, body: Tensor, point: Tensor, ras
 
 
 def _folds(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw (A, 6, 8): six waves of wave vector (3), phase, direction (3) and strength; three of looseness, three of wrinkles."""
+    """Draw six waves (A, 6, 8): wave vector (3), phase, direction (3), strength; three loose, three of wrinkles."""
     waves = np.zeros((count, 6, 8), np.float32)
     waves[:, :3, :3] = rng.normal(0, 6, (count, 3, 3))
     waves[:, 3:, :3] = rng.normal(0, 1, (count, 3, 3)) * (45.0, 25.0, 45.0)

@@ -1,9 +1,10 @@
-"""What may be known of a person's looks when a photo is refined: nothing, part means, the same photo, other frames, stale clothes.
+"""What may be known of a person's looks at refinement: nothing, part means, the same photo, other frames, old clothes.
 
     texture(pixel) = sum_i b_i colour[vertex i],    confidence likewise
 
-Colours are per vertex: at 13,718 vertices a crop of 256 px sees one in two pixels. A texture baked from the misaligned estimate of the same
-photo shows that photo at the rendered pixel (or at the pixel where an earlier round's estimate stood): copying it would mean "no displacement".
+Colours are per vertex: at 13,718 vertices a crop of 256 px sees one in two pixels. A texture baked from the misaligned
+estimate of the same photo shows that photo at the rendered pixel (or at the pixel where an earlier round's estimate
+stood): copying it would mean "no displacement".
 
 Source: the cases are those the library meets (`refine.render`'s textures); the way they are imitated is ours.
 """

@@ -1,9 +1,10 @@
 """A picture of samples to look at, and how fast they are made.
 
-    python -m displacement_net.training.sheet --training-body FILE [--assets DIR] [--out PNG] [--device cuda] [--count N] [--size S]
+    python -m displacement_net.training.sheet --training-body FILE [--assets DIR] [--out PNG] [--device cuda] [--count
+        N] [--size S]
 
-Three pictures a sample: the photo; the estimate's normals over it, a line from each point to where it really is (green: visible,
-red: hidden or outside); the textured rendering.
+Three pictures a sample: the photo; the estimate's normals over it, a line from each point to where it really is (green:
+visible, red: hidden or outside); the textured rendering.
 
 Source: displacement drawn as lines, as in the report of `refine.viz`.
 """

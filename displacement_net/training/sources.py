@@ -64,7 +64,7 @@ def make_people(
 
 @dataclass(frozen=True)
 class InTurns:
-    """A source that asks one of several, by the seed: its batches differ in what must be the same within one, the crops' side.
+    """A source that asks one of several, by the seed: its batches differ in the crops' side.
 
     Attributes:
         sources: Several.

@@ -1,6 +1,7 @@
 """Who is kept from training: clothes, shoes, hair, skins and places that appear in the hold-out only.
 
-    hold-out  <-  every fifth of each kind, at least one;   training  <-  the others;   of a kind with a single one both have it
+    hold-out  <-  every fifth of each kind, at least one;   training  <-  the others;
+              of a kind with a single one both have it
 
 Recordings of motion are split likewise, whole recordings and not frames: neighbouring frames are alike.
 """

@@ -1,6 +1,7 @@
 """Trains the displacement network: `python -m displacement_net.training.train --minutes 30 --out DIR [--resume]`.
 
-The folder then holds the checkpoint, `training.csv` and `holdout.csv`, and at the end `network.safetensors`: what `catalog.load` reads.
+The folder then holds the checkpoint, `training.csv` and `holdout.csv`, and at the end `network.safetensors`: what
+`catalog.load` reads.
 """
 
 import json
@@ -44,7 +45,7 @@ def held_out(source: SampleSource, count: int, together: int) -> list[Batch]:
 
 
 def export(folder: Path, trained: Trained, hold_out: list[Batch], command: str) -> Figures:
-    """Calibrate the network on one half of the hold-out, measure it on the other, and write `network.safetensors` and `network.json`.
+    """Calibrate the network on half of the hold-out, measure it on the rest, write `network.safetensors` and `.json`.
 
     The latter is the catalogue's row. With a single batch both halves are the same.
 
@@ -157,7 +158,8 @@ def main(
             make_people, training_body, assets, size, place, False, backgrounds, rasterizer, sides, larger_share
         )
         stream = partial(
-            _stream, make=partial(make_source, people, labels, images, set_share, size, place), count=batch, made=made or batch,
+            _stream, make=partial(make_source, people, labels, images, set_share, size, place), count=batch,
+            made=made or batch,
             rank=fabric.global_rank, world=fabric.world_size, workers=workers, first_seed=first_seed, device=place,
         )  # fmt: skip
         with _Bar(f"{'correlating' if correlation else 'plain'} design, {size} px") as bar:
@@ -183,12 +185,14 @@ def main(
 
 
 def _shape(
-    first: DisplacementNet | None, size: int, correlation: int, textures: int, trunk: bool, fine: int, compared: int, widths: str
+    first: DisplacementNet | None, size: int, correlation: int, textures: int, trunk: bool, fine: int, compared: int,
+    widths: str,
 ) -> Settings:  # fmt: skip
     """Return the network's shape: as asked, or that of the weights it begins with and what is added to them."""
     if first is None:
         return Settings(
-            widths=tuple(int(width) for width in widths.split(",")), correlation_radius=correlation, correlation_features=compared,
+            widths=tuple(int(width) for width in widths.split(",")), correlation_radius=correlation,
+            correlation_features=compared,
             texture_radius=textures, trunk=LITE0 if trunk else "", fine_radius=fine, crop_px=size,
         )  # fmt: skip
     before = first.settings

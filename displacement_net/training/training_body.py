@@ -1,12 +1,13 @@
-"""The body that is dressed: MakeHuman's whole base mesh on the built-in body's skeleton and shape space, and pieces that ride on it.
+"""The body that is dressed: MakeHuman's whole base mesh on the built-in body's skeleton, and pieces bound to it.
 
-    piece at rest   x = template + shape_basis @ shape + inflation * normal,      posed by the piece's own skinning weights
+    piece at rest   x = template + shape_basis @ shape + inflation * normal,   posed by the piece's own skinning weights
     bound vertex    x = sum_i share_i v_i + sum_j w_j G_j offset
 
-The offsets of `.mhclo` files are in MakeHuman's rest pose (arms down), the base mesh is in the T pose; G_j is how far each joint's
-bones turned between the two (`TURNED_RAD`, read off the build at the reference body).
+The offsets of `.mhclo` files are in MakeHuman's rest pose (arms down), the base mesh is in the T pose; G_j is how far
+each joint's bones turned between the two (`TURNED_RAD`, read off the build at the reference body).
 
-Source: `python -m refine.body.build --training FILE`; linear blend skinning: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4.
+Source: `python -m refine.body.build --training FILE`; linear blend skinning: Loper et al., SMPL, ACM TOG 34(6), 2015,
+eq. 2-4.
 """
 
 import subprocess
@@ -25,14 +26,17 @@ from refine.geometry import rotation
 BASE_VERTICES = 19158
 """Vertices of MakeHuman's base mesh hm08, helpers included."""
 SAME_M = 1e-4
-"""m by which template and shape basis may differ from the built-in body's: rounding makes 1e-7 (float32), one level of the basis 2e-6."""
+"""m by which template and shape basis may differ from the built-in body's: rounding makes 1e-7 (float32), one level of
+the basis 2e-6."""
 TURNED_RAD = {
     "left_hip": (0.064, 0.007, -0.110), "left_knee": (0.022, 0.008, -0.136), "left_ankle": (0.089, 0.293, -0.032),
-    "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0), "spine3": (-0.087, 0.0, 0.0),
+    "left_foot": (0.089, 0.293, -0.032), "spine1": (-0.087, 0.0, 0.0), "spine2": (-0.087, 0.0, 0.0),
+    "spine3": (-0.087, 0.0, 0.0),
     "neck": (0.394, 0.0, 0.0), "left_collar": (-0.122, 0.129, 0.128), "left_shoulder": (-0.082, 0.202, 0.775),
     "left_elbow": (0.144, 0.790, 0.716), "left_wrist": (0.361, 0.813, 0.801),
 }  # fmt: skip
-"""How far bones turn from MakeHuman's rest pose to the T pose (rad, our axes); the right side is the mirror, others stay."""
+"""How far bones turn from MakeHuman's rest pose to the T pose (rad, our axes); the right side is the mirror, others
+stay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,8 @@ class TrainingBody:
     """The full base mesh.
 
     Attributes:
-        body: The people: the built-in body, and where the file knows children one coefficient more, from adult (0) to child (1).
+        body: The people: the built-in body, and where the file knows children one coefficient more, from adult (0) to
+            child (1).
         template: (V, 3) m, all vertices of the base mesh, T pose.
         shape_basis: (V, 3, S) m per unit coefficient of the people's shape.
         weights: (V, J) skinning weights.
@@ -142,14 +147,16 @@ def load_training_body(body: SkinnedBody, path: Path) -> TrainingBody:
         if not most <= SAME_M:
             versions = (
                 f"It was built from another version of anny, or with other draws; the built-in body was made with "
-                f"anny {body.provenance.get('anny_version', 'of an unknown version')}: install that one, delete {path.name} and "
+                f"anny {body.provenance.get('anny_version', 'of an unknown version')}: install that one, delete "
+                f"{path.name} and "
                 f"build it again without options."
             )
             raise InputError(
                 "training body", f"the built-in body's {name} within {SAME_M} m", f"{most:.2g} m apart", versions
             )
     weights = torch.zeros(BASE_VERTICES, len(body.joint_names)).scatter_add(1, joints, values)
-    # The same to the last bit, so that dressed and estimated bodies agree; another machine builds them with another rounding.
+    # The same to the last bit, so that dressed and estimated bodies agree; another machine builds them with another
+    # rounding.
     weights[kept], basis[kept], template[kept] = body.dense_weights, body.shape_basis, body.template
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
     if "child_template" in stored:
@@ -167,7 +174,8 @@ def build_training_body(path: Path) -> None:
         InputError: The build failed; its last words are in the message.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "refine.body.build", "--out", str(path.with_suffix(".shipped")), "--training", str(path)]  # fmt: skip
+    shipped = str(path.with_suffix(".shipped"))
+    command = [sys.executable, "-m", "refine.body.build", "--out", shipped, "--training", str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     path.with_suffix(".shipped").unlink(missing_ok=True)
     if done.returncode:
@@ -203,7 +211,7 @@ def some_of(posed: PosedBody, rows: Int[Tensor, "N"]) -> PosedBody:
 
 
 def vertices_of(body: SkinnedBody, posed: PosedBody) -> Float[Tensor, "B V 3"]:
-    """Return the vertices of posed bodies, as `PosedBody.vertices` to rounding, by one matrix product: three times as fast for many bodies."""
+    """Return the vertices of posed bodies by one matrix product: for many bodies three times as fast as `PosedBody`."""
     blended = _blended(body.dense_weights, posed)
     return _turned(blended, _rest(body.template, body.shape_basis, posed)) + blended[:, :, 3]
 

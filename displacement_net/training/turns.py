@@ -8,7 +8,8 @@ from displacement_net.training.camera_noise import Limb
 LIMBS = (("elbow", "wrist"), ("knee", "ankle"))
 """What may move, from one joint to the next."""
 IN_TURN, IN_SIGHT = 0.7, (0.15, 0.85)
-"""Share of a photo's further estimates that are of somebody else in it, if there is one whose pelvis lies well inside the crop (of its sides)."""
+"""Share of a photo's further estimates that are of somebody else in it, if there is one whose pelvis lies well inside
+the crop (of its sides)."""
 
 
 def in_turn(

@@ -3,7 +3,8 @@
     garment of the skin's own mesh   x = skin vertex + (thickness + looseness * smooth field) * normal
     skirt                            a tube around the base mesh's skirt helper, cut at any length, flared
 
-Source: MakeHuman's base mesh and `.mhclo` files (see `assets`); the garments of the skin's own mesh and the tube are ours.
+Source: MakeHuman's base mesh and `.mhclo` files (see `assets`); the garments of the skin's own mesh and the tube are
+ours.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ class Look:
         cloth: (N,) one where a vertex may be inflated, zero on skin and shoes.
         hair: The hair's mesh, or None.
         textures: Index of the textures of CLOTH, SHOES, EXTRA and HAIR in the wardrobe's bank; -1: plain.
-        worn: (W, ) for each vertex of the built-in body the vertex of `piece` that covers it, and `worn_material` (W,) of which material it is.
+        worn: (W, ) for each vertex of the built-in body the vertex of `piece` that covers it, and `worn_material` (W,)
+            of which material it is.
     """
 
     piece: Piece
@@ -182,7 +184,7 @@ def _bottom(training: TrainingBody, skin: Piece, end: float) -> Tensor:
 
 
 def _top(training: TrainingBody, skin: Piece, sleeve: float, hem: float, neck: float) -> Tensor:
-    """Faces (F,) of a shirt; `sleeve` 0..2: to shoulder, elbow, wrist; `hem` m above the hips; `neck` m below the neck joint."""
+    """Faces (F,) of a shirt; `sleeve` 0..2: to shoulder, elbow, wrist; `hem` m above hips; `neck` m below the neck."""
     middle = skin.template[skin.faces].mean(1)
     x, y, z = middle[:, 0].abs(), middle[:, 1], middle[:, 2]
     ends = [float(_joint(training, name)[0]) for name in ("left_shoulder", "left_elbow", "left_wrist")]
@@ -237,7 +239,8 @@ def _skirt(training: TrainingBody, rng: np.random.Generator) -> Piece:
     _, basis, weights = training.bound(corners_t, shares_t, torch.zeros(len(wanted), 3))
     template = torch.from_numpy(wanted).float()
     normals = torch.from_numpy(outward).float()
-    uv = torch.from_numpy(np.stack((3 * (columns / (2 * np.pi))[None].repeat(ROWS, 0), (rows * length)[:, None].repeat(COLUMNS + 1, 1)), -1))  # fmt: skip
+    across, down = (columns / (2 * np.pi))[None].repeat(ROWS, 0), (rows * length)[:, None].repeat(COLUMNS + 1, 1)
+    uv = torch.from_numpy(np.stack((3 * across, down), -1))
     return Piece(template, basis, weights, normals, faces, uv.reshape(-1, 2).float())
 
 

@@ -1,1 +1,1 @@
-"""Learns pose priors from a user's own motion data: `python -m priors.learning.mixture` and `python -m priors.learning.latent`."""
+"""Learns pose priors from a user's motion data: `python -m priors.learning.mixture`, `... priors.learning.latent`."""

@@ -1,14 +1,16 @@
 """Trains the network of a latent pose prior: poses squeezed into Z numbers and unfolded again.
 
-    z ~ N(μ(R'), diag σ(R')²),   R' = R exp(noise),   loss = Σ_j [ ½ ‖R_j - D_j(z)‖² / (2 s_j²) + 3 log s_j ] + b KL(z | N(0, 1))
+    z ~ N(μ(R'), diag σ(R')²),   R' = R exp(noise),
+        loss = Σ_j [ ½ ‖R_j - D_j(z)‖² / (2 s_j²) + 3 log s_j ] + b KL(z | N(0, 1))
 
-For small errors half the squared Frobenius distance of two rotations is their squared angle, so that the sum is the negative log-likelihood
-of a Gaussian error of s_j rad an axis. The encoder is given noisy poses and asked for the clean ones: what unfolds is a pose people take.
-With b = 1 the loss is the evidence bound; with fewer recordings than joints it then uses a number or two and unfolds people not seen badly,
-so b is small, as VPoser's is, and the latent numbers are scaled afterwards to a mean square of one over the recordings.
+For small errors half the squared Frobenius distance of two rotations is their squared angle, so that the sum is the
+negative log-likelihood of a Gaussian error of s_j rad an axis. The encoder is given noisy poses and asked for the clean
+ones: what unfolds is a pose people take. With b = 1 the loss is the evidence bound; with fewer recordings than joints
+it then uses a number or two and unfolds people not seen badly, so b is small, as VPoser's is, and the latent numbers
+are scaled afterwards to a mean square of one over the recordings.
 
-Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 10; Vincent et al., Extracting and composing robust features with
-denoising autoencoders, ICML 2008; Pavlakos et al., SMPLify-X, 2019, supplement (b = 0.005);
+Source: Kingma and Welling, Auto-encoding variational Bayes, 2014, eq. 10; Vincent et al., Extracting and composing
+robust features with denoising autoencoders, ICML 2008; Pavlakos et al., SMPLify-X, 2019, supplement (b = 0.005);
 Huynh, Metrics for 3D rotations, J. Math. Imaging and Vision 35, 2009, sec. 3 (chordal distance).
 """
 
@@ -178,7 +180,7 @@ def train(
 
 @torch.no_grad()
 def latent_rms(gathered: Gathered, network: Autoencoder, keep: np.ndarray | None = None) -> Tensor:
-    """Return the root mean square (Z,) of the latent means over poses (`keep` (N,); None: all), not below `LEAST_RMS`."""
+    """Return the root mean square (Z,) of latent means over poses (`keep` (N,); None: all), at least `LEAST_RMS`."""
     squared, count = torch.zeros(()), 0
     for chunk in gathered.chunks(keep):
         mean, _ = network.encode(rotation.exp(torch.from_numpy(chunk).float().unflatten(1, (JOINTS, 3))))
@@ -197,8 +199,9 @@ def measure(gathered: Gathered, settings: Settings, keep: np.ndarray, network: A
         network: Trained.
 
     Returns:
-        (4 + 21,) sums over poses, float64: their number, mean angle per joint (degrees) between pose and what is unfolded from its mean,
-        loss (nats), mean square of the scaled latent numbers, and mean square per axis of what unfolding loses (rad²), by joint.
+        (4 + 21,) sums over poses, float64: their number, mean angle per joint (degrees) between pose and what is
+        unfolded from its mean, loss (nats), mean square of the scaled latent numbers, and mean square per axis of what
+        unfolding loses (rad²), by joint.
     """
     draw = torch.Generator().manual_seed(settings.seed)
     sums, rms = torch.zeros(4 + JOINTS, dtype=torch.float64), latent_rms(gathered, network, ~keep)

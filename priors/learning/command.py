@@ -1,4 +1,4 @@
-"""What both commands share: where their work lies, a progress bar, what they say about the motion they read, errors in a sentence."""
+"""What both commands share: their working folder, a progress bar, the report on the motion, errors in a sentence."""
 
 import shlex
 import sys
@@ -18,7 +18,11 @@ SKIPPED_LISTED = 10
 
 
 def work_folder(out: Path) -> Path:
-    """Return the folder of a learning that is to end in a file: the file's name and `.work`, beside it."""
+    """Return the folder of a learning that is to end in a file: the file's name and `.work`, beside it.
+
+    Raises:
+        InputError: The file is no .safetensors, or its folder does not exist.
+    """
     if not out.parent.is_dir() or out.is_dir() or out.suffix != ".safetensors":
         raise InputError("--out", "a .safetensors file in a folder that exists", str(out), "Create the folder first.")
     return out.with_name(out.name + ".work")

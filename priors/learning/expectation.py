@@ -1,12 +1,14 @@
-"""Expectation-maximisation of a Gaussian mixture over poses that lie on disk, and its covariances made wide enough for people not seen.
+"""Expectation-maximisation of a Gaussian mixture over poses on disk, and widening of its covariances for new people.
 
     γ_nk = w_k N(θ_n; μ_k, Σ_k) / Σ_j ...,   n_k = Σ γ,   μ_k = Σ γ θ / n_k,   S_k = Σ γ θ θᵀ / n_k - μ_k μ_kᵀ
     Σ_k  = s² ((1 - a) S_k + a S) + f² I               S: of all poses together
 
-a and s are chosen by the likelihood of recordings that were left out; f is what recordings of few axes a joint do not know.
+a and s are chosen by the likelihood of recordings that were left out; f is what recordings of few axes a joint do not
+know.
 
-Source: Dempster, Laird and Rubin, J. Royal Stat. Soc. B 39(1), 1977; Ledoit and Wolf, J. Multivariate Analysis 88(2), 2004 (shrinkage
-towards a well-conditioned target, there with a closed form for one Gaussian; here the target is what all components share); Arthur and Vassilvitskii, k-means++, SODA 2007 (start).
+Source: Dempster, Laird and Rubin, J. Royal Stat. Soc. B 39(1), 1977; Ledoit and Wolf, J. Multivariate Analysis 88(2),
+2004 (shrinkage towards a well-conditioned target, there with a closed form for one Gaussian; here the target is what
+all components share); Arthur and Vassilvitskii, k-means++, SODA 2007 (start).
 """
 
 import math

@@ -1,9 +1,11 @@
-"""The passes that learn a mixture: one run for each fold that is left out, to choose the widening by it, then one over everything.
+"""The runs that learn a mixture: one for each fold left out, to choose the widening, then one over everything.
 
-    for fold, for 1 and K components:  learn without the fold;  log-likelihood of the fold under every candidate widening
+    for fold, for 1 and K components:  learn without the fold;
+        log-likelihood of the fold under every candidate widening
     choose the candidate with the largest sum over folds;  learn K components from all recordings with it
 
-A run is a list of passes; after each, what the next needs is on disk, so that a run that was killed goes on with the same numbers.
+A run is a list of passes; after each, what the next needs is on disk, so that a run that was killed goes on with the
+same numbers.
 """
 
 import itertools

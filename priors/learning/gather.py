@@ -1,11 +1,13 @@
-"""Puts the poses of many motion files into one file of plain numbers, so that no pass over them unpacks the files again.
+"""Puts the poses of many motion files into one file of plain numbers, which every pass then reads.
 
-    work/poses.f32   N rows of 63 numbers, rad;   work/gathered.json   which files are done, which rows are which recording's, its fold
+    work/poses.f32   N rows of 63 numbers, rad;   work/gathered.json
+                     which files are done, which rows are which recording's, its fold
 
 The list is written after the rows it speaks of; a run that was killed goes on behind the last row the list knows.
 
-Recordings are left out whole, by a hash of their name or of their person's, so that a recording is in the same fold whatever else the
-folder holds. Where few people are recorded, leaving people out says more about people not seen: one does not walk like another.
+Recordings are left out whole, by a hash of their name or of their person's, so that a recording is in the same fold
+whatever else the folder holds. Where few people are recorded, leaving people out says more about people not seen: one
+does not walk like another.
 """
 
 import hashlib
@@ -36,7 +38,7 @@ Report = Callable[[str, int, int], None]
 
 
 def mirror() -> tuple[list[int], np.ndarray]:
-    """Return for each of a pose's 63 numbers where it comes from on the other side, and its sign (mirrored in x = 0)."""
+    """Return for each of a pose's 63 numbers its number on the other side, and its sign (mirrored in x = 0)."""
     others = [
         name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")
         for name in TRUNK_AND_LIMBS

@@ -1,4 +1,4 @@
-"""Trains a latent pose prior: `python -m priors.learning.latent AMASS_DIR --out latent.safetensors`; run again, it goes on where it stopped.
+"""Trains a latent pose prior: `python -m priors.learning.latent AMASS_DIR --out latent.safetensors`; can be resumed.
 
 Beside the file lies `latent.safetensors.work` (poses read, checkpoint); it can be removed when the file is there.
 """
@@ -26,7 +26,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Learnt:
-    """A prior of all recordings, and what the same training is worth on recordings that were left out (see `measure`)."""
+    """A prior of all recordings, and how the same training does on recordings left out (see `measure`)."""
 
     prior: LatentPose
     poses: int
@@ -104,7 +104,8 @@ def main(
     with told():
         work = work_folder(out)
         settings = Settings(
-            latent=latent, width=width, steps=steps, batch=batch, rate=rate, divergence=divergence, noise_rad=math.radians(noise_deg),
+            latent=latent, width=width, steps=steps, batch=batch, rate=rate, divergence=divergence,
+            noise_rad=math.radians(noise_deg),
             recombined=recombined, floor_rad=math.radians(floor_deg), seed=seed,
         )  # fmt: skip
         with bar() as report:

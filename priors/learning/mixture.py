@@ -1,4 +1,4 @@
-"""Learns a pose mixture: `python -m priors.learning.mixture AMASS_DIR --out mixture.safetensors`; run again, it goes on where it stopped.
+"""Learns a pose mixture: `python -m priors.learning.mixture AMASS_DIR --out mixture.safetensors`; can be resumed.
 
 Beside the file lies `mixture.safetensors.work` (poses read, checkpoint); it can be removed when the file is there.
 """

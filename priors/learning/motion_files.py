@@ -1,9 +1,11 @@
 """Motion data as poses of the 21 joints of trunk and limbs: AMASS's files, and recordings put together in one file.
 
-    AMASS      poses (T, 66 or more) axis-angle, the root first;  mocap_framerate or mocap_frame_rate, 1/s;   a file is a recording
+    AMASS      poses (T, 66 or more) axis-angle, the root first;  mocap_framerate or mocap_frame_rate, 1/s;
+               a file is a recording
     together   pose (F, 22, 3) axis-angle, the root first;  sequence (F,) index into names;  fps
 
-Both are in SMPL's frame (x left, y up, z front) and order of joints, which is the built-in body's too; the root is left out.
+Both are in SMPL's frame (x left, y up, z front) and order of joints, which is the built-in body's too; the root is left
+out.
 
 Source: Mahmood et al., AMASS, 2019, and the layout on amass.is.tue.mpg.de (SMPL-H: 156 numbers a frame, SMPL-X: 165).
 """
@@ -27,8 +29,8 @@ WIDTH = 3 * JOINTS
 FRAME_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
 """Names the frame rate goes by: AMASS's two, and that of recordings put together."""
 IMPOSSIBLE_DEG = 30.0
-"""A frame with a joint this far beyond its anatomical range (`priors.joint_ranges`) is a fault of the recording: ankles and wrists
-turned round where a marker was lost. Such frames are left out."""
+"""A frame with a joint this far beyond its anatomical range (`priors.joint_ranges`) is a fault of the recording: ankles
+and wrists turned round where a marker was lost. Such frames are left out."""
 
 Poses = NDArray[np.float32]
 

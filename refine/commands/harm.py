@@ -1,13 +1,19 @@
-"""`refine harm`: whom refining helps and whom it harms, on estimates of known strength or on a regressor's own errors."""
+"""`refine harm`: whom refining helps and harms, on estimates of known strength or a regressor's own errors."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+if TYPE_CHECKING:
+    from refine.evaluate.harm.table import Row
+
 SHOWN: tuple[str, ...] = (
-    "weak.noisy.both", "medium.noisy.both", "medium.clean.both", "medium.hidden.both", "medium.clothing.both", "medium.noisy.keypoints",
-    "medium.noisy.dense", "strong.noisy.keypoints", "strong.noisy.both", "near.noisy.both", "perfect.noisy.both", "focal.noisy.both",
+    "weak.noisy.both", "medium.noisy.both", "medium.clean.both", "medium.hidden.both", "medium.clothing.both",
+    "medium.noisy.keypoints",
+    "medium.noisy.dense", "strong.noisy.keypoints", "strong.noisy.both", "near.noisy.both", "perfect.noisy.both",
+    "focal.noisy.both",
     "crop.noisy.both", "medium.other.both", "strong.other.keypoints",
 )  # fmt: skip
 """Cells that are run where nothing else is asked for."""
@@ -49,58 +55,41 @@ def harm(
 ) -> None:
     """Refine people whose truth is known and print whom it helps and whom it harms, a row a cell and method.
 
-    Without files, estimates are drawn: weak, medium, strong, near, perfect, focal, crop. With --estimates and --truths they are your
-    regressor's. What a detector and the network would say of the true people is made: clean, noisy, hidden, clothing, other.
+    Without files, estimates are drawn: weak, medium, strong, near, perfect, focal, crop. With --estimates and --truths
+    they are your regressor's. What a detector and the network would say of the true people is made: clean, noisy,
+    hidden, clothing, other.
     """
     from refine.errors import InputError
-    from refine.evaluate.harm.own import own_scenes, read_pairs
+    from refine.evaluate.harm import own, run
     from refine.evaluate.harm.people import SETS
     from refine.evaluate.harm.report import report
     from refine.evaluate.harm.rivals import RIVALS
-    from refine.evaluate.harm.run import (
-        CELLS,
-        OURS,
-        OWN_CELLS,
-        RIVAL_BODIES,
-        UNGATED,
-        cells_like,
-        drawn_scenes,
-        is_held_against_no_gate,
-        rows,
-    )  # fmt: skip
     from refine.evaluate.machine import describe_machine
 
     if (estimates is None) != (truths is None):
         raise InputError("--truths", "estimates and truths together", "one of them", "Give --estimates and --truths.")
     if people not in SETS:
         raise InputError("--set", f"one of {', '.join(SETS)}", repr(people))
-    methods = tuple(RIVALS) if against == [ALL] else tuple(against or ())
-    if strangers := [name for name in methods if name not in RIVALS]:
+    others = tuple(RIVALS) if against == [ALL] else tuple(against or ())
+    if strangers := [name for name in others if name not in RIVALS]:
         raise InputError("--against", f"some of {', '.join(RIVALS)}, or {ALL}", ", ".join(strangers))
     if estimates is None or truths is None:
-        scenes, known, shown, usual = drawn_scenes(SETS[people]), CELLS, SHOWN, BODIES
+        scenes, known, shown = run.drawn_scenes(SETS[people]), run.CELLS, SHOWN
+        usual, of_others = (FULL_BODIES, FULL_OTHER_BODIES) if full else (BODIES, BODIES)
     else:
-        pairs = read_pairs(estimates, truths)
-        people, scenes, known, shown, usual = (
-            f"{estimates}, {truths}",
-            own_scenes(pairs),
-            OWN_CELLS,
-            OWN_SHOWN,
-            len(pairs),
-        )
-    chosen = cells_like(cells or (("*",) if full else shown), known)
+        pairs = own.read_pairs(estimates, truths)
+        scenes, known, shown, people = own.own_scenes(pairs), run.OWN_CELLS, OWN_SHOWN, f"{estimates}, {truths}"
+        usual = of_others = len(pairs)
+    chosen = run.cells_like(cells or (("*",) if full else shown), known)
     machine = describe_machine()
     for name, words in {**machine, "set": people}.items():
         typer.echo(f"{name}: {words}", err=True)
-    beside = against_bodies or (RIVAL_BODIES if full else QUICK_RIVAL_BODIES)
-    report(
-        (
-            row
-            for cell in chosen
-            for row in rows(
-                (cell,), (OURS, *((UNGATED,) if is_held_against_no_gate(cell) else ()), *methods), scenes,
-                bodies or (usual if not full or estimates else FULL_OTHER_BODIES if cell.kind == "other" else FULL_BODIES), beside,
-            )
-        ),
-        {"machine": machine, "set": people}, typer.echo, json,
-    )  # fmt: skip
+
+    def fitted() -> Iterator["Row"]:
+        for cell in chosen:
+            ungated = (run.UNGATED,) if run.is_held_against_no_gate(cell) else ()
+            count = bodies or (of_others if cell.kind == "other" else usual)
+            few = against_bodies or (run.RIVAL_BODIES if full else QUICK_RIVAL_BODIES)
+            yield from run.rows((cell,), (run.OURS, *ungated, *others), scenes, count, few)
+
+    report(fitted(), {"machine": machine, "set": people}, typer.echo, json)

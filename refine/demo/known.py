@@ -2,7 +2,8 @@
 
     offset(pixel) = crop_from_photo( project(true surface point the pixel's estimate shows) ) + noise - pixel
 
-Outliers point anywhere into the crop; the hidden half is what lies below the middle of the true person in the photo (a table in front).
+Outliers point anywhere into the crop; the hidden half is what lies below the middle of the true person in the photo (a
+table in front).
 
 Source: Wehrbein et al., ICCVW 2023, sec. 3.2 (displacements from a rendered estimate to the photo).
 """
@@ -74,7 +75,7 @@ class KnownDisplacement:
 
 
 def _draw(seed: int, count: int, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Noise (B, S, S, 2), a number that picks outliers (B, S, S) and their places (B, S, S, 2) in 0..1, body by body."""
+    """Noise (B, S, S, 2), a number that picks outliers (B, S, S), their places (B, S, S, 2) in 0..1, body by body."""
     drawn = []
     for body in range(count):
         generator = torch.Generator().manual_seed(7919 * seed + body)

@@ -1,4 +1,4 @@
-"""Pictures of the demo: one person large, before and after, under good and under poor evidence, and everybody on one sheet.
+"""Pictures of the demo: one person large, before and after, under good and poor evidence; everybody on one sheet.
 
 Source: drawing is `refine.viz.overlay`'s.
 """

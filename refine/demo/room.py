@@ -1,9 +1,10 @@
-"""A room to stand in: planks on the floor, a wall with a panel, a picture and a window, a few boxes, and shadows on the floor.
+"""A room to stand in: planks, a wall with a panel, a picture and a window, a few boxes, shadows on the floor.
 
     ray d of a pixel, level frame (y up, camera at the origin):   floor  t = -height / d_y,   wall  t = -distance / d_z
     shadow(floor point) = 1 - blur(body seen from the lamp)
 
-Source: pinhole rays: Hartley and Zisserman, sec. 6.1; projected shadows: Blinn, Me and my (fake) shadow, IEEE CG&A 8(1), 1988.
+Source: pinhole rays: Hartley and Zisserman, sec. 6.1; projected shadows: Blinn, Me and my (fake) shadow, IEEE CG&A
+8(1), 1988.
 """
 
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ def background(
     Args:
         room: Colours and measures.
         ray: (H, W, 3) direction of each pixel, level frame, x to the right, y up, z towards the camera.
-        points: (N, 3) m, the person's surface in that frame, the camera at the origin; says where the floor is and casts the shadow.
+        points: (N, 3) m, the person's surface in that frame, the camera at the origin; says where the floor is and
+            casts the shadow.
 
     Returns:
         (H, W, 3) RGB, linear.

@@ -1,6 +1,7 @@
 """`refine demo`: disturb, refine, measure, and show.
 
-    for each kind of evidence    before = medium estimate,   after = Refiner(known displacement),   Adam on the same evidence
+    for each kind of evidence    before = medium estimate,   after = Refiner(known displacement),
+        Adam on the same evidence
 
 Source: figures are defined in `refine.evaluate.metrics`; strengths in `refine.evaluate.disturbance`.
 """
@@ -164,7 +165,8 @@ def print_table(rows: list[Row], count: int, console: "Console") -> None:
     from rich.table import Table
 
     title = (
-        f"{count} people, medium estimate → refined, means. PVE, MPJPE (pelvis-aligned) and PA-MPJPE in mm; 2D: vertices, px;\n"
+        f"{count} people, medium estimate → refined, means. PVE, MPJPE (pelvis-aligned) and PA-MPJPE in mm; 2D: "
+        f"vertices, px;\n"
         f"s: seconds a person; Adam: PVE after its 300 steps on the same evidence"
     )
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)

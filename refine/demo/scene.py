@@ -123,7 +123,7 @@ def photograph(body: SkinnedBody, state: State, look: int, rasterizer: Rasterize
 
 
 def light(like: Tensor) -> Float[Tensor, "1 9 3"]:
-    """Return the room's light around the person: (1, 9, 3) coefficients, camera frame, as `shade.irradiance` wants them."""
+    """Return the room's light around the person: (1, 9, 3) coefficients, camera frame, for `shade.irradiance`."""
     upright = camera_from_level()
     up, lamp = upright[:, 1], upright @ torch.from_numpy(SUN)
     sky = torch.zeros(9, dtype=torch.float64)

@@ -2,8 +2,8 @@
 
     depth = focal * extent / wanted height in px,     camera_from_level = roll * tilt * diag(1, -1, -1)
 
-Half of the people are cut off by the photo's border, most of those below; half have somebody beside, behind or in front of them, embrace
-somebody (who turns as they do, arms around them), or stand in a row.
+Half of the people are cut off by the photo's border, most of those below; half have somebody beside, behind or in front
+of them, embrace somebody (who turns as they do, arms around them), or stand in a row.
 
 Source: focal lengths as on 36 mm film, 24 to 100 mm; the shares are those of the project's plan.
 """
@@ -34,7 +34,8 @@ ROW, ROW_MOST = 0.09, 3
 """Share of photos in which people stand in a row, and how many beside the first one at most."""
 BESIDE, BEHIND, FRONT, EMBRACED, ARM_IN_ARM, IN_ROW = range(6)
 KINDS = (0.26, 0.18, 0.14, 0.20, 0.22)
-"""How often a neighbour stands beside, behind, in front, embraces face to face, holds an arm around the person at the side."""
+"""How often a neighbour stands beside, behind, in front, embraces face to face, holds an arm around the person at the
+side."""
 EMBRACE_M, ARM_IN_ARM_M, ROW_M = (0.18, 0.40), (0.26, 0.48), (0.38, 0.75)
 """How far middles are apart, m: chests touch, hips touch, shoulders touch or not."""
 TILT_RAD, ROLL_RAD = (0.10, 0.16), 0.05
@@ -111,7 +112,7 @@ def cast(
 
 
 def _company(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each person the photo, how it stands to the photo's first person, and its place in the row; those come first."""
+    """Return each person's photo, relation to the photo's first person and place in the row; these come first."""
     photo, kind, place = [np.arange(count)], [np.full(count, -1)], [np.zeros(count)]
     rows = rng.random(count) < ROW
     for share in (NEIGHBOUR, SECOND_NEIGHBOUR):
@@ -132,7 +133,7 @@ def _company(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 def _embrace(
     local: Tensor, photo: np.ndarray, kind: np.ndarray, names: tuple[str, ...], rng: np.random.Generator
 ) -> None:
-    """Let those who embrace stand or sit as the other one does, with an arm or both around them; local rotations (A, J, 3, 3) are changed."""
+    """Pose those who embrace like the other one, with an arm or both around them; `local` (A, J, 3, 3) is changed."""
     legs = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("hip", "knee", "ankle")]
     both = [names.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "elbow")]
     close = np.flatnonzero((kind == EMBRACED) | (kind == ARM_IN_ARM))
@@ -212,7 +213,7 @@ def _beside(
     main: np.ndarray, photo: np.ndarray, kind: np.ndarray, place: np.ndarray, front: np.ndarray, level: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
-    """Return translations (N, 3) m of neighbours of the people in the given photos; `front` (N, 3) is where those look, level frame."""
+    """Return translations (N, 3) m of people's neighbours; `front` (N, 3) is where those people look, level frame."""
     count = len(photo)
     side = rng.choice((-1.0, 1.0), count)
     across = side * np.choose(

@@ -1,13 +1,14 @@
 """Estimates of known strength: bodies disturbed the way regressors err, drawn by seed.
 
-    pose <- pose exp(scale sigma_j n_j),   shape <- shape + scale sigma n,   pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
+    pose <- pose exp(scale sigma_j n_j),   shape <- shape + scale sigma n,
+            pelvis <- (pelvis + scale sigma n) exp(scale sigma_depth n)
 
-Rotations are local, so their errors add up down each chain. One number, `scale`, stands for the strength; it is chosen so that the mean
-PA-MPJPE of the 22 body joints over people and seeds is the strength's number in millimetres.
+Rotations are local, so their errors add up down each chain. One number, `scale`, stands for the strength; it is chosen
+so that the mean PA-MPJPE of the 22 body joints over people and seeds is the strength's number in millimetres.
 
-Strengths: weak 80, medium 50, strong 30, near 10, perfect 0 mm. The sigmas below are those of a medium estimate before scaling; their
-proportions are a judgement: what regressors of 50 mm PA-MPJPE (HMR 2.0 on 3DPW: 44 to 54 mm) get wrong most is the limbs' ends, the
-orientation against the camera and the distance, and hands not at all trained.
+Strengths: weak 80, medium 50, strong 30, near 10, perfect 0 mm. The sigmas below are those of a medium estimate before
+scaling; their proportions are a judgement: what regressors of 50 mm PA-MPJPE (HMR 2.0 on 3DPW: 44 to 54 mm) get wrong
+most is the limbs' ends, the orientation against the camera and the distance, and hands not at all trained.
 
 Source: HMR 2.0: Goel et al., Humans in 4D, ICCV 2023, table 1 (the level); the model itself is ours.
 """
@@ -91,6 +92,9 @@ def disturb_by(body: SkinnedBody, state: State, scale: float, seeds: Sequence[in
         state: B bodies with their cameras.
         scale: Multiple, 0 or more.
         seeds: One seed a body.
+
+    Raises:
+        InputError: There is not one seed a body.
     """
     if len(seeds) != len(state):
         raise InputError("seeds", f"one a body, {len(state)}", str(len(seeds)))

@@ -1,4 +1,4 @@
-"""The errors of estimates and results against the truth, body by body: PVE, PA-MPJPE, MPJPE, and how far joints lie off in the photo.
+"""Errors of bodies against the truth: PVE, PA-MPJPE, MPJPE, and how far joints lie off in the photo.
 
     pixel = mean distance of the projected body joints that lie in the photo, px of a 256 crop
 
@@ -25,7 +25,7 @@ REFERENCE_PX = 256
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """Errors of B bodies: PVE, PA-MPJPE and MPJPE (mm), and `pixel` (px of a 256 crop; NaN where no joint lies in the photo)."""
+    """Errors of B bodies: PVE, PA-MPJPE and MPJPE (mm); `pixel` (px of a 256 crop; NaN: no joint lies in the photo)."""
 
     pve: Float[Tensor, "B"]
     pa_mpjpe: Float[Tensor, "B"]

@@ -5,8 +5,8 @@
     PVE       mean_v | (x_v - x_0) - (y_v - y_0) |                  pelvis-aligned, over vertices
     PCK@t     share of points with | x - y | <= t
 
-Source: Ionescu et al., Human3.6M, TPAMI 36(7), 2014 (MPJPE); Gower, Psychometrika 40(1), 1975, and Umeyama, TPAMI 13(4), 1991, eq. 40-42
-(similarity Procrustes); Yang and Ramanan, TPAMI 35(12), 2013 (PCK).
+Source: Ionescu et al., Human3.6M, TPAMI 36(7), 2014 (MPJPE); Gower, Psychometrika 40(1), 1975, and Umeyama, TPAMI
+13(4), 1991, eq. 40-42 (similarity Procrustes); Yang and Ramanan, TPAMI 35(12), 2013 (PCK).
 """
 
 import torch

@@ -4,8 +4,9 @@
 
 The recorded root keeps its tilt (hanging, bending) and loses its heading, which is drawn.
 
-Source: CMU Graphics Lab Motion Capture Database: "The data used in this project was obtained from mocap.cs.cmu.edu. The database was
-created with funding from NSF EIA-0196217." Fingers, sitting and lying are made up: the recordings have none.
+Source: CMU Graphics Lab Motion Capture Database: "The data used in this project was obtained from mocap.cs.cmu.edu. The
+database was created with funding from NSF EIA-0196217." Fingers, sitting and lying are made up: the recordings have
+none.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ FEET = LEGS[4:]
 SIDES = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20)
 """The joint on the other side, among SMPL's 22."""
 RECOMBINED, SITTING, LYING, STANDING = 0.35, 0.2, 0.05, 0.28
-"""Shares: legs and arms of different frames, people who sit, who lie, who stand upright with arms as drawn (photos are full of them)."""
+"""Shares: legs and arms of different frames, people who sit, who lie, who stand upright with arms as drawn (photos are
+full of them)."""
 WIDTH_RAD = 0.10
 """Standard deviation per axis of what is added to every recorded rotation, rad."""
 STRIDE = 3
@@ -37,7 +39,7 @@ STRIDE = 3
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """Recorded poses: `pose` (F, 22, 3) rad, root included (x left, y up, z front), `sequence` (F,) the recording of each."""
+    """Recorded poses: `pose` (F, 22, 3) rad, root included (x left, y up, z front), `sequence` (F,) recordings."""
 
     pose: np.ndarray
     sequence: np.ndarray

@@ -2,9 +2,9 @@
 
     camera_from_person = tilt(camera looks down) diag(1, -1, -1) turn(yaw) pelvis
 
-Source: the poses are 64 frames of the CMU Graphics Lab Motion Capture Database (`poses.safetensors`, whose metadata name the recordings,
-the terms and the acknowledgement): "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with
-funding from NSF EIA-0196217."
+Source: the poses are 64 frames of the CMU Graphics Lab Motion Capture Database (`poses.safetensors`, whose metadata
+name the recordings, the terms and the acknowledgement): "The data used in this project was obtained from
+mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
 """
 
 import math
@@ -87,13 +87,13 @@ def people(body: SkinnedBody, count: int, seed: int = 0) -> State:
 
 
 def camera_from_level() -> Float[Tensor, "3 3"]:
-    """Return the rotation from a level frame (x left of a person who faces the camera, y up, z towards it) to the camera's, float64."""
+    """Return the rotation, float64, from a level frame (x left of who faces the camera, y up, z to it) to its own."""
     upright = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
     return rotation.exp(torch.tensor([TILT, 0.0, 0.0], dtype=torch.float64)) @ upright
 
 
 def _placed(body: SkinnedBody, bodies: Bodies, camera: Camera) -> Bodies:
-    """Move each body until its outline's box lies in the middle of the photo and fills it as `FILL` says, or stands at `NEAREST_M`."""
+    """Move bodies until their outlines' boxes fill the photos as `FILL` says, or they stand at `NEAREST_M`."""
     rest = pose_body(body, bodies).vertices
     at = torch.tensor([0.0, 0.0, 4.0]).to(rest).repeat(len(rest), 1)
     wanted = camera.size * camera.size.new_tensor(FILL)  # (B, 2) height, width

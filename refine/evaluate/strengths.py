@@ -1,4 +1,4 @@
-"""Estimates of known strength for the sampler, in place of those training draws: row i of a batch has strength i modulo their number.
+"""Estimates of known strength for the sampler: row i of a batch has strength i modulo their number.
 
 Source: the strengths are `refine.evaluate.disturbance`'s.
 """
@@ -31,7 +31,8 @@ class InTurn:
 
     strengths: tuple[str, ...] = STRENGTHS
     known_shapes: int | None = None
-    """Shape coefficients that are disturbed, the first ones; others (those a regressor's body has not) stay true. None: all."""
+    """Shape coefficients that are disturbed, the first ones; others (those a regressor's body has not) stay true. None:
+    all."""
 
     def __post_init__(self) -> None:
         if not self.strengths or not set(self.strengths) <= set(STRENGTHS):

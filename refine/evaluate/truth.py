@@ -21,7 +21,8 @@ from refine.geometry.crop import Crop
 from refine.render import Fragments, shade
 
 OWN_SLACK_M, OTHERS_SLACK_M = 0.02, 0.01
-"""How far behind the nearest surface a point still counts as seen: of the own body (the pixel grid is coarse), of others (cloth is in front of skin)."""
+"""How far behind the nearest surface a point still counts as seen: of the own body (the pixel grid is coarse), of
+others (cloth is in front of skin)."""
 GRAZING = 0.05
 """Cosine between surface and view below which a point is seen from behind."""
 
@@ -80,7 +81,8 @@ def true_displacement(
 
     at = pixel.floor().long().clamp(0, size - 1)
     spot = (body_index, at[:, 1], at[:, 0])
-    # The farthest surface among the neighbouring pixels: on a slope the pixel's own depth may be nearer than the point's.
+    # The farthest surface among the neighbouring pixels: on a slope the pixel's own depth may be nearer than the
+    # point's.
     known = torch.where(own.isfinite(), own, -torch.inf)
     farthest = torch.nn.functional.max_pool2d(known[:, None], 3, 1, 1)[:, 0]
     farthest = torch.where(farthest.isfinite(), farthest, torch.inf)
@@ -90,7 +92,7 @@ def true_displacement(
 
 
 def body_normals(body: SkinnedBody) -> Callable[[Tensor], Tensor]:
-    """Return a function that gives the smooth vertex normals (B, V, 3) of vertices (B, V, 3), as `shade.vertex_normals`, by one sparse product."""
+    """Return a function for smooth vertex normals (B, V, 3) of vertices (B, V, 3), by one sparse product."""
     count, faces = len(body.template), body.faces
     index = torch.stack((faces.flatten(), torch.arange(len(faces), device=faces.device).repeat_interleave(3)))
     sums = torch.sparse_coo_tensor(

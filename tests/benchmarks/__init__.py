@@ -1,1 +1,1 @@
-"""Benchmarks: every file here with a function `measure() -> list[Measurement]` is one; `python -m tests.benchmarks` runs them."""
+"""Benchmarks: every file here with `measure() -> list[Measurement]` is one; `python -m tests.benchmarks` runs them."""

@@ -1,4 +1,4 @@
-"""The problem the solver's benchmarks share: people of the demo, medium estimates of them, and noisy matches of their surface."""
+"""The problem the solver's benchmarks share: the demo's people, medium estimates, noisy matches of their surface."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,7 @@
-"""What the solver is compared with: Adam and L-BFGS on the same unknowns, residuals and robust cost, by reverse-mode autograd.
+"""What the solver is compared with: Adam and L-BFGS on the same unknowns, residuals and robust cost, by autograd.
 
-Written to be as fast as a careful user would have them (`refine.evaluate.harm.sampled_skin`); the rotations are steps from the estimate as in the solver.
+Written to be as fast as a careful user would have them (`refine.evaluate.harm.sampled_skin`); the rotations are steps
+from the estimate as in the solver.
 """
 
 import time

@@ -1,10 +1,11 @@
-"""`refine diagnose`: seconds for a thousand people after reading, false alarms on clean folders, planted faults that are named with the right option.
+"""`refine diagnose`: seconds for a thousand people, false alarms on clean folders, planted faults named rightly.
 
     diagnose.seconds    of 1,000 people of one sequence, each in a photo of its own, one core
     diagnose.alarms     clean folders in which something is suspected, of `FOLDERS`
     diagnose.named      planted faults of the keypoints named with the option that undoes them, in three formats
 
-The other faults (order, units, axes, focal rule, frames, hands; in three formats too) are tests: `pytest tests/contract/test_diagnose.py`.
+The other faults (order, units, axes, focal rule, frames, hands; in three formats too) are tests: `pytest
+tests/contract/test_diagnose.py`.
 """
 
 import os

@@ -1,8 +1,9 @@
-"""How good the displacement network is on people it was not trained with, what it does to bodies and real photos, and how fast.
+"""How good the displacement network is on people of the hold-out, what it does to bodies and photos, how fast.
 
-The weights are the catalogue's first, or the file REFINE_WEIGHTS names. The hold-out needs the full base mesh (REFINE_TRAINING_BODY) and
-the assets (REFINE_ASSETS, by default `../shared/assets` beside the checkout), real photos the folder the tests look into
-(REFINE_REAL_DATA). What is absent is said, its figures are NaN and the gate passes over them.
+The weights are the catalogue's first, or the file REFINE_WEIGHTS names. The hold-out needs the full base mesh
+(REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS, by default `../shared/assets` beside the checkout), real photos
+the folder the tests look into (REFINE_REAL_DATA). What is absent is said, its figures are NaN and the gate passes over
+them.
 """
 
 import os
@@ -48,7 +49,8 @@ TARGETS = {
 }  # fmt: skip
 CASES = ("none", "part means", "same photo", "other frames", "stale")
 HELD_OUT = (
-    *(f"share.{case.replace(' ', '_')}" for case in CASES), "below_1px", "one_sigma_off", "two_sigma", "mahalanobis", "sparsification",
+    *(f"share.{case.replace(' ', '_')}" for case in CASES), "below_1px", "one_sigma_off", "two_sigma", "mahalanobis",
+    "sparsification",
     *(f"refined.{strength}.{figure}" for strength in ("weak", "medium") for figure in ("pve", "pa", "pixel", "worse")),
     "refined.near.median", "refined.near.worse",
 )  # fmt: skip
@@ -102,8 +104,8 @@ def _field(network: DisplacementNet, hold_out: HoldOut) -> list[Measurement]:
         _one("below_1px", near.share, "x", f"the same, true displacement below 1 px of 256, {near.pixels} pixels"),
         _one("one_sigma_off", abs(100 * stated.one_sigma - NORMAL_PERCENT), "%", within, report=True),
         _one("two_sigma", 100 * stated.two_sigma, "%", "coordinates within two sigma", higher=True),
-        _one("mahalanobis", stated.mahalanobis, "x", "mean squared whitened error per coordinate, 1 wanted", report=True),
-        _one("sparsification", sparse.area, "x", f"area; oracle {sparse.oracle_area:.2f}; surest quarters {certain} of all"),
+        _one("mahalanobis", stated.mahalanobis, "x", "mean squared whitened error a coordinate, 1 wanted", report=True),
+        _one("sparsification", sparse.area, "x", f"area; oracle {sparse.oracle_area:.2f}; surest: {certain} of all"),
     ]  # fmt: skip
 
 
@@ -157,7 +159,7 @@ def _network_speed(network: DisplacementNet, words: str) -> Measurement:
 
 
 def _fit_speed(network: DisplacementNet) -> list[Measurement]:
-    """`refine.fit` of one person: the shortest of some runs and its parts; what is not render, network or match counts as solve."""
+    """`refine.fit` of one person: the shortest of some runs and its parts; what is no other part counts as solve."""
     scene = make_scene(anny.load(), 1)
     refiner = network_alone(network, ROUNDS, Gate())
     photo = scene.photos[0].pixels
@@ -222,7 +224,8 @@ def _timed() -> Iterator[dict[str, float]]:
 
 
 def _one(
-    key: str, value: float, unit: str, note: str, tolerance: float = TOLERANCE, higher: bool = False, report: bool = False
+    key: str, value: float, unit: str, note: str, tolerance: float = TOLERANCE, higher: bool = False,
+    report: bool = False,
 ) -> Measurement:  # fmt: skip
     direction = "report" if report else "higher" if higher else "lower"
     return Measurement(f"displacement.{key}", value, unit, direction, tolerance, note, TARGETS.get(key))

@@ -1,7 +1,8 @@
-"""How much better bodies become: on the demo's people, where the truth is known, and on the real photos, where they are at hand.
+"""How much better bodies become: on the demo's people, where the truth is known, and on real photos at hand.
 
-PVE is pelvis-aligned, in mm; estimates are of medium strength. Real photos are looked for where the tests look (REFINE_REAL_DATA, by
-default `../shared/data` beside the checkout); without them their figures are NaN and the gate passes over them.
+PVE is pelvis-aligned, in mm; estimates are of medium strength. Real photos are looked for where the tests look
+(REFINE_REAL_DATA, by default `../shared/data` beside the checkout); without them their figures are NaN and the gate
+passes over them.
 """
 
 import os
@@ -122,7 +123,7 @@ def _real() -> list[Measurement]:
         (before, every_before), (after, every_after) = (
             _arm_misfit(result, each, row) for each in (result.estimate, result.refined)
         )
-        note = f"arms of person {row}, was {before:.1f} px; with points on the border {every_before:.1f} -> {every_after:.1f} px"
+        note = f"arms of person {row}, was {before:.1f} px; with the border {every_before:.1f} -> {every_after:.1f} px"
         found.append(Measurement(f"fit.bev.arms.{row}", after, "px", "lower", TOLERANCE, note, 10.0))
     note = "refine.fit on the photo of two people, files read, nothing drawn"
     return [*found, Measurement("fit.bev.time", seconds, "s", "lower", 0.5, note)]

@@ -54,7 +54,8 @@ def regressions(measured: list[Measurement], baseline: Mapping[str, float], expe
         expected: Keys of the baseline that this run should have measured.
 
     Returns:
-        One sentence for each figure that is worse than its tolerance allows, or that is gone. A new figure is no regression.
+        One sentence for each figure that is worse than its tolerance allows, or that is gone. A new figure is no
+        regression.
     """
     sentences = []
     for one in measured:

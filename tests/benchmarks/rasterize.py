@@ -33,7 +33,7 @@ print(time.perf_counter() - start)
 
 
 def measure() -> list[Measurement]:
-    """Return rasterize.{warp,plain}.256.cpu, their agreement, the warp kernel's first use, and PyTorch3D's where installed."""
+    """Return rasterize.{warp,plain}.256.cpu, their agreement, the warp kernel's first use, and PyTorch3D's if there."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -100,7 +100,7 @@ def _measure() -> list[Measurement]:
 
 
 def scene() -> tuple[Tensor, Tensor, Camera]:
-    """Return built-in bodies filling 85 % of the image's height, turned about their axes: vertices (8, V, 3) m, faces, cameras."""
+    """Return turned built-in bodies of 85 % of the image's height: vertices (8, V, 3) m, faces, cameras."""
     body = anny.load()
     template = body.template - (body.template.amin(0) + body.template.amax(0)) / 2
     upright = torch.tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])

@@ -1,9 +1,10 @@
 """A folder at scale: what `refine run` takes beyond solving and decoding, and whether its memory stays flat.
 
-    run.folder.wall = wall / (solving + decoding)      run.folder.memory = peak of the large folder / peak of a tenth of it
+    run.folder.wall = wall / (solving + decoding)   run.folder.memory = peak of the large folder / peak of a tenth of it
 
-of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores. The run is a process
-of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the share says less.
+of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores.
+The run is a process of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the
+share says less.
 """
 
 import os
@@ -33,7 +34,8 @@ summary = run_folder(settings, out, jobs=1, limit=int(sys.argv[3]))
 rows = open("/proc/self/status").read().splitlines()
 peak = 1024 * next(int(row.split()[1]) for row in rows if row.startswith("VmHWM"))
 seconds = summary.seconds
-print(summary.counts["refined"], seconds["wall"], seconds["solving"], seconds["decoding"], seconds["reading"], seconds["writing"], peak)
+print(summary.counts["refined"], seconds["wall"], seconds["solving"], seconds["decoding"], seconds["reading"],
+    seconds["writing"], peak)
 """
 
 

@@ -1,4 +1,4 @@
-"""Learning priors from motion data: what is read and what is skipped, killed runs that go on, reports, and errors in a sentence."""
+"""Learning priors from motion data: what is read and skipped, killed runs that go on, reports, errors."""
 
 import io
 import itertools
@@ -53,7 +53,7 @@ def write(path: Path, **arrays: object) -> Path:
 
 @pytest.fixture(scope="module")
 def amass(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in AMASS's layout: subjects' folders, SMPL-H's and SMPL-X's key of the frame rate, and files that are no motion."""
+    """A folder in AMASS's layout: subjects' folders, both keys of the frame rate, and files that are no motion."""
     folder = tmp_path_factory.mktemp("amass")
     for number in range(8):
         name = folder / f"CMU/{number % 4:02}/{number:02}_poses.npz"

@@ -1,4 +1,4 @@
-"""The pose priors that ship with the library: small, of stated origin, and learnt again to the same numbers by who has the recordings."""
+"""The shipped pose priors: small, of stated origin, and learnt again to the same numbers from the recordings."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Every term of `refine.terms` and `priors`: its Jacobian is the derivative of its residual, bodies are independent, no unknowns no columns."""
+"""Every term of `refine.terms` and `priors`: its Jacobian is its residual's derivative, bodies are independent."""
 
 import importlib
 import inspect
@@ -65,7 +65,7 @@ def residual(situation: Situation, step: Tensor) -> Tensor:
 
 
 def nothing(product: jacobian.PointJacobian, rows: Tensor) -> Tensor:
-    """In place of the points' Jacobian where only the residual is asked for: it is written in place, which autograd cannot follow."""
+    """In place of the points' Jacobian where the residual alone is wanted: written in place, autograd cannot follow."""
     return rows.new_zeros(*rows.shape[:3], product.unknowns.size)
 
 

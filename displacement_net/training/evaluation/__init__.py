@@ -1,1 +1,1 @@
-"""How good the network is: its field on people it was not trained with, what refinement with it alone does to them, and real photos."""
+"""How good the network is: its field on people it was not trained with, what refinement makes of them, real photos."""

@@ -1,7 +1,7 @@
-"""COCO's annotated people: photos, keypoints, boxes and masks, as the annotation files and photos of a folder hold them.
+"""COCO's annotated people: photos, keypoints, boxes and masks, as a folder's annotation files and photos hold them.
 
-Source: COCO's format (cocodataset.org, "Data format"): x, y, v a keypoint with v 0 not labelled, 1 hidden, 2 visible, from pixel (0, 0)'s
-corner; COCO-WholeBody (Jin et al., ECCV 2020): feet, face and hands beside them.
+Source: COCO's format (cocodataset.org, "Data format"): x, y, v a keypoint with v 0 not labelled, 1 hidden, 2 visible,
+from pixel (0, 0)'s corner; COCO-WholeBody (Jin et al., ECCV 2020): feet, face and hands beside them.
 """
 
 import json

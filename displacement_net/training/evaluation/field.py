@@ -1,13 +1,15 @@
-"""The displacement field against the truth: by texture, strength, size of the displacement and visibility; calibration; sparsification.
+"""The displacement field against the truth: by texture, strength, size and visibility; calibration; sparsification.
 
     share         = mean |offset - truth| / mean |truth|                     1 for a network that says no displacement
-    mahalanobis   = mean |L (offset - truth)|² / 2                           1 where stated variances are those of the errors
-    sparsification(k) = mean error of the k pixels that are most certain,    the oracle's: of those with the smallest error
+    mahalanobis   = mean |L (offset - truth)|² / 2                      1 where stated variances are those of the errors
+    sparsification(k) = mean error of the k pixels that are most certain,
+                        the oracle's: of those with the smallest error
     area          = mean over k of sparsification(k) / error of all          1 for uncertainties that mean nothing
 
 Lengths are px of a 256 crop. But for `by_visibility` all is taken over visible pixels.
 
-Source: Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow, ECCV 2018, sec. 4 (sparsification, its oracle).
+Source: Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow, ECCV 2018, sec. 4
+(sparsification, its oracle).
 """
 
 import itertools
@@ -71,7 +73,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Row:
-    """`endpoint_px` said, `nothing_px` without a displacement, their ratio `share`, and how many pixels it was measured on."""
+    """`endpoint_px` of the network, `nothing_px` of no displacement, their ratio `share`, and the number of pixels."""
 
     endpoint_px: float
     nothing_px: float
@@ -81,7 +83,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Per coordinate: shares within one and two standard deviations (a Gaussian's: 0.683, 0.954), and `mahalanobis` (1)."""
+    """Per coordinate: shares within one and two standard deviations (Gaussian: 0.683, 0.954), and `mahalanobis` (1)."""
 
     one_sigma: float
     two_sigma: float
@@ -90,7 +92,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Sparsification:
-    """Mean errors of the most certain pixels over that of all, `oracle` if they were sorted by their errors; areas under both curves.
+    """Mean errors of the most certain pixels over that of all, `oracle`: sorted by error; areas under both curves.
 
     Attributes:
         shares: Of the error of all, for the most certain quarter, half and three quarters.
@@ -213,7 +215,7 @@ def sparsification(pixels: Pixels) -> Sparsification:
 
 
 def _curve(error: Tensor) -> tuple[tuple[float, ...], float]:
-    """Return the mean of the first quarters of errors (N,) over that of all, and the mean over all shares from `CURVE_POINTS`."""
+    """Return the mean of the first quarters of errors (N,) over that of all, and the mean over all `CURVE_POINTS`."""
     count = len(error)
     running = error.cumsum(0) / torch.arange(1, count + 1, device=error.device)
     whole = running[-1].clamp(min=1e-12)

@@ -1,10 +1,11 @@
 """The built-in body on annotated people: from many poses and headings at once, the cheapest is kept.
 
-    cost = |keypoints|² + |pose - start|² + |shape|² + limits            sigmas of the annotators; wide ones around the start
-    start: a recorded pose, one that stands and one that sits, each under `HEADINGS` headings; those whose keypoints look most alike
+    cost = |keypoints|² + |pose - start|² + |shape|² + limits       sigmas of the annotators; wide ones around the start
+    start: a recorded pose, one that stands and one that sits, each under `HEADINGS` headings; those whose keypoints
+           look most alike
 
-A single photo leaves depth open: such a fit is right where one looks from (the keypoints), and tens of millimetres off in space.
-Refinements of it are therefore judged in the photo only.
+A single photo leaves depth open: such a fit is right where one looks from (the keypoints), and tens of millimetres off
+in space. Refinements of it are therefore judged in the photo only.
 
 Source: Bogo et al., SMPLify, ECCV 2016 (keypoints and priors); starting from examples is ours.
 """

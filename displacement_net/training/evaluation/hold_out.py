@@ -1,6 +1,7 @@
 """The hold-out: people in outfits, skins, places and poses that training never sees, with estimates of known strength.
 
-For each texture case the same people come again, so that cases differ in nothing else. All are adults, for whom strengths are defined.
+For each texture case the same people come again, so that cases differ in nothing else. All are adults, for whom
+strengths are defined.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ class HoldOut:
     Attributes:
         training: The base mesh.
         assets: Clothes, skins, places and poses that are kept from training.
+
+    Raises:
+        InputError: The seed is negative.
     """
 
     training: TrainingBody
@@ -64,7 +68,8 @@ class HoldOut:
         estimates = InTurn(strengths, known_shapes(self.training))
         sampler = Sampler(
             self.training, self.assets, size=size, device=self.device, looks=self.looks,
-            seed=LOOKS_SEED, per_photo=1, children=0.0, estimates=estimates, cases=tuple(float(name == case) for name in TEXTURE_CASES),
+            seed=LOOKS_SEED, per_photo=1, children=0.0, estimates=estimates,
+            cases=tuple(float(name == case) for name in TEXTURE_CASES),
         )  # fmt: skip
         first = HOLDOUT_SEED * (1 + self.seed)
         for start in range(0, each, TOGETHER):

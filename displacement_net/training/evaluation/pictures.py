@@ -1,6 +1,7 @@
 """Pictures to look at: the estimate over the photo, what the network says of it, the refined bodies.
 
-    arrow: from a rendered pixel's place in the photo to where the network says its surface point lies, to the picture's scale
+    arrow: from a rendered pixel's place in the photo to where the network says its surface point lies, to the picture's
+           scale
 
 Bright arrows are those the network is sure of; places where it says nothing have none.
 

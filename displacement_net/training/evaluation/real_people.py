@@ -4,7 +4,8 @@
     PCK@t       share of visible keypoints within t times the longer side of the annotated box
     mask IoU    rendered silhouette against annotated mask
 
-A person of a strength counts as worse if the mean over seeds of the misfit grew by more than `WORSE_SHARE` or by more than `WORSE_PX`.
+A person of a strength counts as worse if the mean over seeds of the misfit grew by more than `WORSE_SHARE` or by more
+than `WORSE_PX`.
 
 Source: `displacement_net.training.evaluation.fit_annotated` (the undisturbed bodies); PCK: `refine.evaluate.metrics`.
 """

@@ -1,7 +1,8 @@
 """What refinement with the network alone does to hold-out people: no keypoints, no detector, no gate.
 
 The photo is the sample's own crop of the photo, seen by the crop's camera; how a person looks is not known.
-Figures are before and after, pelvis-aligned, means over people; a body is worse if its PVE grew by more than `WORSE_MM`.
+Figures are before and after, pelvis-aligned, means over people; a body is worse if its PVE grew by more than
+`WORSE_MM`.
 
 Source: the figures are `refine.evaluate.metrics`'.
 """

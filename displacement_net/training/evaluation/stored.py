@@ -1,6 +1,7 @@
 """Regressors' stored estimates of real photos: BEV's of two people against ViTPose's arms, ROMP's of one person.
 
-A point within `DetectorNoise.border_share` of the photo's border is the detector's guess at what the border cuts off, and left out.
+A point within `DetectorNoise.border_share` of the photo's border is the detector's guess at what the border cuts off,
+and left out.
 """
 
 from dataclasses import dataclass

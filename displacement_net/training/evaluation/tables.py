@@ -35,7 +35,8 @@ def field_tables(found: Field) -> list["Table"]:
     for name in strengths:
         stated, sparse = found.calibration[name], found.sparsification[name]
         fourth.add_row(
-            name, _number(100 * stated.one_sigma, 1), _number(100 * stated.two_sigma, 1), _number(stated.mahalanobis, 2),
+            name, _number(100 * stated.one_sigma, 1), _number(100 * stated.two_sigma, 1),
+            _number(stated.mahalanobis, 2),
             *(" / ".join(_number(value, 2) for value in each) for each in (sparse.shares, sparse.oracle)),
             _number(sparse.area, 2), _number(sparse.oracle_area, 2),
         )  # fmt: skip
@@ -48,7 +49,8 @@ def change_table(found: Mapping[str, Change]) -> "Table":
     table = _table("Hold-out people refined with the network alone", "strength", columns)
     for name, one in found.items():
         cells = [
-            f"{_number(one.before[figure], 1)} -> {_number(one.after[figure], 1)} ({_number(one.change_percent[figure], 0, True)} %)"
+            f"{_number(one.before[figure], 1)} -> {_number(one.after[figure], 1)} "
+            f"({_number(one.change_percent[figure], 0, True)} %)"
             for figure in ("pve", "pa_mpjpe", "mpjpe", "pixel")
         ]
         worse, median = _number(one.worse_percent, 0), _number(one.median_pve_change_mm, 1, True)
@@ -88,7 +90,8 @@ def people_summary(rows: Sequence[PersonRow]) -> dict[str, dict[str, Any]]:
         pairs = {figure: _means(own, figure) for figure in ("misfit", "pck_05", "pck_10", "iou")}
         before, after = pairs["misfit"]
         found[name] = {
-            **pairs, "change_percent": 100 * (after / before - 1), "worse": sum(row.worse for row in own), "people": len(own),
+            **pairs, "change_percent": 100 * (after / before - 1), "worse": sum(row.worse for row in own),
+            "people": len(own),
         }  # fmt: skip
     return found
 

@@ -1,9 +1,11 @@
-"""Dense evidence: a stand-in for the displacement network, which knows where everything is and errs as the network was measured to err.
+"""Dense evidence: a stand-in for the displacement network that knows the truth and errs as the network was measured.
 
-    offset(pixel) = keep true + error,   true = crop_from_photo( project(the surface point the pixel's estimate shows, as it is) ) - pixel
+    offset(pixel) = keep true + error,
+                    true = crop_from_photo( project(the surface point the pixel's estimate shows, as it is) ) - pixel
 
-Seen is what the photo shows: in front of the camera, inside photo and crop, not behind the own body; the stand-in is wrong about that as
-often as the network is. `Refiner` asks it about every rendering. Errors lie still in the crop while the body moves through them.
+Seen is what the photo shows: in front of the camera, inside photo and crop, not behind the own body; the stand-in is
+wrong about that as often as the network is. `Refiner` asks it about every rendering. Errors lie still in the crop while
+the body moves through them.
 
 Source: `refine.evaluate.harm.noise`; `refine.evaluate.truth` (what can be seen).
 """
@@ -98,7 +100,8 @@ class DenseEvidence:
         shown = rasterize(default_rasterizer(), self.vertices[who], body.faces, camera, size, size)
         nobody = torch.full_like(shown.depth, torch.inf)
         truth = true_displacement(
-            body, self.seen_at[who], camera, view.fragments, crop, self.camera.size[who], shown.depth, nobody, 0 * nobody.nan_to_num(posinf=0)
+            body, self.seen_at[who], camera, view.fragments, crop, self.camera.size[who], shown.depth, nobody,
+            0 * nobody.nan_to_num(posinf=0),
         )  # fmt: skip
         visible = truth.visible
         if self.hidden is not None:

@@ -1,12 +1,15 @@
 """Two ways down a cost for a batch of bodies, each by itself: Adam, and L-BFGS.
 
     Adam     every parameter has a step of its own; the gradient of the batch's sum is each body's own
-    L-BFGS   step_b = -H_b gradient_b, H_b from body b's own last pairs (s, y); halved until the cost falls enough (Armijo)
+    L-BFGS   step_b = -H_b gradient_b, H_b from body b's own last pairs (s, y); halved until the cost falls enough
+             (Armijo)
 
-torch's L-BFGS takes one step for all: batch 1 is asserted by SMPLify-X, and a summed cost couples bodies. Here all bodies walk side by side
-with their own history, step length and end, which is what one body at a time would give, but for the line search (theirs: strong Wolfe).
+torch's L-BFGS takes one step for all: batch 1 is asserted by SMPLify-X, and a summed cost couples bodies. Here all
+bodies walk side by side with their own history, step length and end, which is what one body at a time would give, but
+for the line search (theirs: strong Wolfe).
 
-Source: Kingma and Ba, Adam, ICLR 2015; Nocedal and Wright, Numerical Optimization, 2nd ed., alg. 7.4 and 3.1 (two-loop recursion, backtracking).
+Source: Kingma and Ba, Adam, ICLR 2015; Nocedal and Wright, Numerical Optimization, 2nd ed., alg. 7.4 and 3.1 (two-loop
+recursion, backtracking).
 """
 
 from collections.abc import Callable, Sequence

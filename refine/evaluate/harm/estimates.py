@@ -1,12 +1,15 @@
-"""What a regressor said of the people: the strengths of `refine.evaluate.disturbance`, and two medium ones under a wrong camera.
+"""Drawn estimates: the strengths of `refine.evaluate.disturbance`, and two medium ones under a wrong camera.
 
-    focal    half of the bodies under twice the focal length, half under half of it; the pelvis as much farther away or nearer
-    crop     5000 px in a crop of 224 px around the person, principal point in the crop's middle; the body as seen along the crop's axis
+    focal    half of the bodies under twice the focal length, half under half of it; the pelvis as much farther away or
+             nearer
+    crop     5000 px in a crop of 224 px around the person, principal point in the crop's middle; the body as seen along
+             the crop's axis
 
-A regressor that looks at a crop does not know where in the photo it lies, so that its body stands as the crop shows it: turned by the
-angle between the photo's axis and the crop's (which `crop` leaves in the error before and after).
+A regressor that looks at a crop does not know where in the photo it lies, so that its body stands as the crop shows it:
+turned by the angle between the photo's axis and the crop's (which `crop` leaves in the error before and after).
 
-Source: Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3; CLIFF (arXiv 2208.00571), sec. 3.1; SPIN `constants.py` (5000, 224).
+Source: Kissos et al., Beyond Weak Perspective (arXiv 2009.06549), sec. 3; CLIFF (arXiv 2208.00571), sec. 3.1; SPIN
+`constants.py` (5000, 224).
 """
 
 from dataclasses import replace

@@ -1,13 +1,14 @@
 """What is seen of the people: five kinds of evidence, from keypoints, dense matches or both.
 
     clean      errors as large as the evidence says, normal; dense ones hang together like our network's
-    noisy      keypoints off by twice the stated noise, some anywhere, sides swapped now and then; dense errors as measured of our network
+    noisy      keypoints off by twice the stated noise, some anywhere, sides swapped now and then; dense errors as
+               measured of our network
     hidden     as clean, but two of four limbs are out of sight
     clothing   as clean, but what is seen is 1 to 3 cm of cloth outside the skin, the same all over a part of the body
     other      as clean, but of somebody else in the same place: consistent in itself, and wrong
 
-Keypoints come as a detector's, with confidences, and go the way users' go (`keypoints_from_detections`); dense matches are a stand-in's for
-the displacement network that is asked about every rendering, as the network would be.
+Keypoints come as a detector's, with confidences, and go the way users' go (`keypoints_from_detections`); dense matches
+are a stand-in's for the displacement network that is asked about every rendering, as the network would be.
 
 Source: the keypoints' noise: `refine.terms.keypoints.DetectorNoise`; dense: `refine.evaluate.harm.noise`.
 """
@@ -37,9 +38,11 @@ KEYPOINTS = "coco17"
 CONFIDENCE = (0.6, 0.95)
 """Of a detector that sees a point; clean noise is what the term takes for granted at that confidence."""
 NOISY_TIMES, NOISY_CONFIDENCE = 2.0, 0.7
-"""Noisy keypoints are off by twice the clean noise, and of that the detector owns to half: confidences are multiplied by 0.7."""
+"""Noisy keypoints are off by twice the clean noise, and of that the detector owns to half: confidences are multiplied
+by 0.7."""
 OUTLIERS, SWAPS, DOUBTFUL = 0.05, 0.15, (0.3, 0.6)
-"""Noisy: share of points that are anywhere on the person, share of people with arms or legs swapped, and the confidence of both."""
+"""Noisy: share of points that are anywhere on the person, share of people with arms or legs swapped, and the confidence
+of both."""
 LIMBS = (
     ("left_shoulder", "left_upper_arm", "left_forearm", "left_hand", "left_fingers", "left_elbow", "left_wrist"),
     ("right_shoulder", "right_upper_arm", "right_forearm", "right_hand", "right_fingers", "right_elbow", "right_wrist"),
@@ -170,7 +173,7 @@ CLOTH_M = (0.01, 0.03)
 
 
 def cloth_at_keypoints(evidence: Evidence, place: Tensor) -> Tensor:
-    """Return how far (B, K, 3) m cloth makes a detector see limbs' joints outside, away from the body's middle, alike for arms and for legs."""
+    """Return how far (B, K, 3) m cloth moves limbs' keypoints outward, alike for both arms and for both legs."""
     names = evidence.scene.body.keypoint_set(KEYPOINTS).names
     left, right = (
         torch.tensor([n.startswith(side) and not n.endswith(("eye", "ear")) for n in names])

@@ -1,6 +1,7 @@
-"""The harm benchmark's figures, body by body: how far bodies are from the truth before and after, and what their uncertainty was worth.
+"""The harm benchmark's figures, body by body: errors before and after, and how good the stated uncertainty was.
 
-    covered_k = share of the body joints' coordinates (image x, image y, depth) with |error| <= k sigma;   error of joints after the
+    covered_k = share of the body joints' coordinates (image x, image y, depth) with |error| <= k sigma;
+                error of joints after the
                 pelvis relative to it, of the pelvis in its place
 
 A body is improved or worse where its PVE changed by more than `WORSE_MM`.

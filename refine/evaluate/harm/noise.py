@@ -1,12 +1,12 @@
-"""Errors of dense matches like our network's: how far off, how alike at neighbouring pixels, how heavy their tails, how sure it says it is.
+"""Errors of dense matches like our network's: size, correlation of neighbours, tails, and how sure it says it is.
 
 Along (a) and across (c) the limb a pixel lies on, px of a 256 crop, at a true displacement of size m:
 
     said_i = keep_i(m) true_i + ratio_i(m) sigma_i w_i,    sigma_i = typical_i(m) exp(spread v),       i = a, c
 
-w has 68.3 % of its values within ±1, heavy tails, and the autocorrelation Σ_k share_k exp(-d² / (4 length_k²)); v is like it, of unit
-variance. Two families have the same central 68 and 95 % and differ beyond: w ~ Student's t by a copula ("student"), and
-w = exp(s u) z with u and z normal fields ("mixed").
+w has 68.3 % of its values within ±1, heavy tails, and the autocorrelation Σ_k share_k exp(-d² / (4 length_k²)); v is
+like it, of unit variance. Two families have the same central 68 and 95 % and differ beyond: w ~ Student's t by a copula
+("student"), and w = exp(s u) z with u and z normal fields ("mixed").
 
 Source: the numbers are those of `dense_noise.json`, measured by `python -m tests.benchmarks.harm.measure_noise`.
 """
@@ -70,8 +70,10 @@ def measured() -> DenseNoise:
         return tuple(along), tuple(across)
 
     return DenseNoise(
-        tuple(stored["size_px"]), pair("keep"), pair("ratio"), pair("typical_px"), stored["spread"], tuple(stored["length_px"]),
-        tuple(stored["share"]), stored["dof"], stored["seen_said"], stored["hidden_said"], stored["hidden_ratio"], stored["correlation_px"],
+        tuple(stored["size_px"]), pair("keep"), pair("ratio"), pair("typical_px"), stored["spread"],
+        tuple(stored["length_px"]),
+        tuple(stored["share"]), stored["dof"], stored["seen_said"], stored["hidden_said"], stored["hidden_ratio"],
+        stored["correlation_px"],
     )  # fmt: skip
 
 
@@ -95,7 +97,8 @@ def normal_fields(seeds: tuple[int, ...], channels: int, side: int, noise: Dense
     filters = [torch.exp(-2 * (math.pi * length) ** 2 * frequency) for length in lengths]
     weight = torch.where(torch.arange(wide // 2 + 1) % (wide // 2) == 0, 1.0, 2.0)
     gains = [float(((one * one) * weight).sum() / wide**2) ** -0.5 for one in filters]
-    # One white noise a scale would be the exact model; their sum has the same spectrum as one noise under the combined filter.
+    # One white noise a scale would be the exact model; their sum has the same spectrum as one noise under the combined
+    # filter.
     power = sum(share * (gain * one).square() for share, gain, one in zip(noise.share, gains, filters, strict=True))
     assert isinstance(power, Tensor)
     root = power.sqrt()

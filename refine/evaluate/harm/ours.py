@@ -55,7 +55,7 @@ def accepted_of(solution: Solution) -> Tensor:
 
 
 def mahalanobis(true: State, state: State, found: Posterior) -> Float[Tensor, "B"]:
-    """Return (B,) errorᵀ covariance⁻¹ error over the columns the covariance knows; NaN of a body of which it knows none.
+    """Return (B,) errorᵀ covariance⁻¹ error over the columns the covariance knows; NaN where it knows none.
 
     Args:
         true: B bodies as they are.

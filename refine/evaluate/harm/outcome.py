@@ -16,10 +16,11 @@ class Outcome:
     Attributes:
         state: The bodies; those that were rolled back are the estimate's.
         accepted: (B,) whose update was believed; all of them, where nobody asks.
-        sigma_m: (B, J, 3) m, standard deviation along image x, image y and depth of the pelvis, and of the joints relative to it; None:
-            nothing is said.
+        sigma_m: (B, J, 3) m, standard deviation along image x, image y and depth of the pelvis, and of the joints
+            relative to it; None: nothing is said.
         seconds: What it took, all bodies.
-        mahalanobis: (B,) squared size of the true error under the stated covariance over its degrees of freedom; None: nothing is said.
+        mahalanobis: (B,) squared size of the true error under the stated covariance over its degrees of freedom; None:
+            nothing is said.
     """
 
     state: State

@@ -1,9 +1,11 @@
-"""A regressor's own errors in the harm benchmark: its estimates of people whose truth is known, in place of disturbed ones.
+"""A regressor's own errors in the harm benchmark: its estimates of people whose truth is known.
 
-    evidence = what a detector and the network would say of the true people, erring as `refine.evaluate.harm.evidence` says
+    evidence = what a detector and the network would say of the true people, erring as `refine.evaluate.harm.evidence`
+               says
 
-Estimates and truths are result files that `refine.read` reads; body k of a file belongs to body k of the other. Both are brought onto the
-built-in body, as they are for a refinement without a model's own file: local rotations stay as they are, shapes follow stored joints.
+Estimates and truths are result files that `refine.read` reads; body k of a file belongs to body k of the other. Both
+are brought onto the built-in body, as they are for a refinement without a model's own file: local rotations stay as
+they are, shapes follow stored joints.
 """
 
 from dataclasses import dataclass
@@ -94,7 +96,8 @@ def read_pairs(estimates: str | Path, truths: str | Path) -> Pairs:
 
     Args:
         estimates: A result file, or a folder of them.
-        truths: The same of the truths: a file, or a folder of files with the names (but for the ending) of the estimates'.
+        truths: The same of the truths: a file, or a folder of files with the names (but for the ending) of the
+            estimates'.
 
     Raises:
         InputError: A file is missing, broken or of no known format, states no camera, or the two do not go together.

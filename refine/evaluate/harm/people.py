@@ -1,14 +1,15 @@
 """Whom the harm benchmark is about: people of the built-in model, as they are, in two sets that share nothing.
 
-    "tune" and "report" differ in seeds and therefore shapes and cameras, in whole recordings of motion, and in the family of their dense noise
+    "tune" and "report" differ in seeds and therefore shapes and cameras, in whole recordings of motion, and in the
+        family of their dense noise
 
-Thresholds are fixed on "tune"; every figure that is quoted is of "report". Cameras are 24 to 100 mm on 36 mm film, a third of the people
-are cut off by the photo's border, and nobody else is in the way.
+Thresholds are fixed on "tune"; every figure that is quoted is of "report". Cameras are 24 to 100 mm on 36 mm film, a
+third of the people are cut off by the photo's border, and nobody else is in the way.
 
 Whose estimates are given (`refine.evaluate.harm.own`) is a third set, "own".
 
-Source: `refine.evaluate.casting` and `.motion`, as for the network's training. Recordings: CMU Graphics Lab Motion Capture Database, those
-in the folder REFINE_ASSETS names, else the 64 frames that ship with the library.
+Source: `refine.evaluate.casting` and `.motion`, as for the network's training. Recordings: CMU Graphics Lab Motion
+Capture Database, those in the folder REFINE_ASSETS names, else the 64 frames that ship with the library.
 """
 
 import os
@@ -39,8 +40,8 @@ LEAST_IN_SIGHT = 0.3
 NEAREST_M = 0.4
 """No joint of anybody is nearer to the camera."""
 LEAST_APART_MM = 120.0
-"""Another person is one whose joints lie at least so far from one's own (MPJPE), farther than a medium estimate's: two people who stand
-alike cannot be told apart by pose."""
+"""Another person is one whose joints lie at least so far from one's own (MPJPE), farther than a medium estimate's: two
+people who stand alike cannot be told apart by pose."""
 CANDIDATES = 4
 """Other people that are drawn for everybody; the first that is far enough apart is taken, else the farthest."""
 
@@ -98,7 +99,7 @@ def true_people(body: SkinnedBody, people: People, count: int) -> State:
 
 
 def other_people(body: SkinnedBody, people: People, true: State, first: int = 0) -> State:
-    """Draw somebody else for everybody: other shape, other pose of another recording, at the same place, as tall in the photo.
+    """Draw somebody else for everybody: other shape, other recording, at the same place, as tall in the photo.
 
     Args:
         body: The built-in body.
@@ -136,7 +137,7 @@ def others_among(body: SkinnedBody, true: State) -> State:
 
 
 def _first_apart(body: SkinnedBody, candidates: Iterable[State], true: State) -> State:
-    """Return, row by row, the first candidate that is far enough from the true person, else the farthest, put in the true one's place."""
+    """Return for each row the first candidate far enough from the true person, else the farthest, in their place."""
     joints = pose_body(body, true.bodies).joints[:, :BODY_JOINTS]
     best, apart = true, joints.new_full((len(true),), -1.0)
     for candidate in candidates:
@@ -148,7 +149,7 @@ def _first_apart(body: SkinnedBody, candidates: Iterable[State], true: State) ->
 
 
 def in_place_of(body: SkinnedBody, other: State, true: State) -> State:
-    """Move people to where others stand: pelvis seen at the same pixel, joints as far apart up and down the photo, same camera.
+    """Move people to where others stand: pelvis at the same pixel, joints as far apart up and down, same camera.
 
     Args:
         body: The model.

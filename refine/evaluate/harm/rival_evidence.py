@@ -1,8 +1,8 @@
-"""The evidence as fitting code of the field takes it: keypoints with weights, surface points with targets, in pixels of the photo.
+"""The evidence as other fitting code takes it: weighted keypoints, surface points with targets, px of the photo.
 
-Dense matches are those this library takes from the same stand-in, of a rendering of the estimate as it is when the rival looks; their
-stated sigmas are dropped, as CamSMPLify drops them, but for zeros, which mean "not seen". There are as many as CamSMPLify has, 138: since
-errors hang together, more would say no more and take longer.
+Dense matches are those this library takes from the same stand-in, of a rendering of the estimate as it is when the
+rival looks; their stated sigmas are dropped, as CamSMPLify drops them, but for zeros, which mean "not seen". There are
+as many as CamSMPLify has, 138: since errors hang together, more would say no more and take longer.
 
 Source: `refine.dense.correspondence`.
 """

@@ -4,7 +4,8 @@
 
 Their own priors (SMPLify's mixture, VPoser) are licensed; both are negative log-likelihoods of poses like this one.
 
-Source: `priors.mixture_pose`; Bogo et al., SMPLify, ECCV 2016, eq. 3 and 5; SPIN `smplify/losses.py` and SMPLify-X `prior.py` (squared exponentials).
+Source: `priors.mixture_pose`; Bogo et al., SMPLify, ECCV 2016, eq. 3 and 5; SPIN `smplify/losses.py` and SMPLify-X
+`prior.py` (squared exponentials).
 """
 
 from dataclasses import dataclass

@@ -1,24 +1,29 @@
-"""What the field does with the same evidence: three fitting methods after their published schedules, each with four prior weights.
+"""Three other fitting methods after their published schedules, on the same evidence, each with four prior weights.
 
-    gmof(x) = σ² x² / (σ² + x²) for each coordinate, σ = 100 px                 data = Σ confidence² gmof(x_keypoint) + ω Σ gmof(x_match)
+    gmof(x) = σ² x² / (σ² + x²) for each coordinate, σ = 100 px
+              data = Σ confidence² gmof(x_keypoint) + ω Σ gmof(x_match)
 
-spin        Adam at 1e-2; 100 steps translation and orientation: trunk's points, squared, + 100² (depth - depth_0)²; then 100 steps pose,
-            orientation, shape: data in px of a 224 crop + 4.78² E + 15.2² bending + 5² |β|²; hips are left out
-smplifyx    L-BFGS; translation and orientation: trunk's points, squared, + 100² (depth - depth_0)²; then stages of pose, orientation, shape:
-            (1000 / H)² data + w² E + 3.17 w bending + s² |β|², w = 404, 404, 57.4, 4.78, 4.78 and s = 100, 50, 10, 5, 5
-camsmplify  Adam at 1e-3; 300 steps translation, shape; 300 with orientation; 500 all: 0.005 data in px of a 768 crop (confidences 0 or 1,
-            matches 0.0005) + 10 |θ - θ_0|² + 10 |β - β_0|², in the last stage + |V - V_0|²; hips are left out
+spin        Adam at 1e-2; 100 steps translation and orientation: trunk's points, squared, + 100² (depth - depth_0)²;
+            then 100 steps pose, orientation, shape: data in px of a 224 crop + 4.78² E + 15.2² bending + 5² |β|²; hips
+            are left out
+smplifyx    L-BFGS; translation and orientation: trunk's points, squared, + 100² (depth - depth_0)²; then stages of
+            pose, orientation, shape: (1000 / H)² data + w² E + 3.17 w bending + s² |β|², w = 404, 404, 57.4, 4.78, 4.78
+            and s = 100, 50, 10, 5, 5
+camsmplify  Adam at 1e-3; 300 steps translation, shape; 300 with orientation; 500 all: 0.005 data in px of a 768 crop
+            (confidences 0 or 1, matches 0.0005) + 10 |θ - θ_0|² + 10 |β - β_0|², in the last stage + |V - V_0|²; hips
+            are left out
 
-E is our shipped mixture in place of licensed priors; "prior weights" multiply everything but the data, and the best of four by mean PVE
-against the truth is reported, which no user could choose. Matches, which only CamSMPLify has, weigh a tenth of a keypoint in all three (ω
-= 0.1, 138 of them), and are taken anew before each stage (SMPLify-X: before the camera, the first stage and the last but one). The
-camera's stage goes by keypoints, by matches of the trunk where there are none. All see through the estimate's camera. Three of SMPLify-X's
-four settings leave out its first three stages, which undo a good start (its author's advice, smplify-x#96), and two of these the stage that
-places the camera, which trusts four points of the trunk; a stage ends after 60 steps.
-CamSMPLify's |V - V_0|² is taken over 128 vertices, times 6890 / 128; people it would drop for a large loss are kept.
+E is our shipped mixture in place of licensed priors; "prior weights" multiply everything but the data, and the best of
+four by mean PVE against the truth is reported, which no user could choose. Matches, which only CamSMPLify has, weigh a
+tenth of a keypoint in all three (ω = 0.1, 138 of them), and are taken anew before each stage (SMPLify-X: before the
+camera, the first stage and the last but one). The camera's stage goes by keypoints, by matches of the trunk where there
+are none. All see through the estimate's camera. Three of SMPLify-X's four settings leave out its first three stages,
+which undo a good start (its author's advice, smplify-x#96), and two of these the stage that places the camera, which
+trusts four points of the trunk; a stage ends after 60 steps. CamSMPLify's |V - V_0|² is taken over 128 vertices, times
+6890 / 128; people it would drop for a large loss are kept.
 
-Source: SPIN 2476c43 smplify/smplify.py, losses.py; SMPLify-X 68f8536 fit_single_frame.py, fitting.py, cfg_files/fit_smplx.yaml; CameraHMR
-65d11a0 CamSMPLify.
+Source: SPIN 2476c43 smplify/smplify.py, losses.py; SMPLify-X 68f8536 fit_single_frame.py, fitting.py,
+cfg_files/fit_smplx.yaml; CameraHMR 65d11a0 CamSMPLify.
 """
 
 import time
@@ -55,7 +60,7 @@ BODY_STAGES = ((404.0, 100.0), (404.0, 50.0), (57.4, 10.0), (4.78, 5.0), (4.78, 
 
 @dataclass(frozen=True)
 class Unknown:
-    """What is changed, R rows: `turn` (R, 22, 3) axis-angles in rad with the root's first, `shape` (R, S), `translation` (R, 3) m."""
+    """What is changed, R rows: `turn` (R, 22, 3) rad, root first, `shape` (R, S), `translation` (R, 3) m."""
 
     root: Float[Tensor, "R 1 3"]
     turn: Float[Tensor, "R J 3"]

@@ -1,10 +1,12 @@
-"""Sampled points of a skinned body, differentiable by reverse mode and as fast as a careful user would have them: for the solver's rivals.
+"""Sampled points of a skinned body, fast and differentiable by reverse mode: for other methods than the solver.
 
-Only the sampled points are skinned, everything that does not depend on the unknowns is gathered once, and the tree is walked level by level.
+Only the sampled points are skinned, everything that does not depend on the unknowns is gathered once, and the tree is
+walked level by level.
 
     point = Σ_j w_j (R_j (rest + basis shape) + t_j)
 
-Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4 (without pose correctives, which the built-in body has none of).
+Source: Loper et al., SMPL, ACM TOG 34(6), 2015, eq. 2-4 (without pose correctives, which the built-in body has none
+of).
 """
 
 from dataclasses import dataclass
@@ -108,7 +110,7 @@ def vertices_of(body: SkinnedBody, vertex: Int[Tensor, "B M"]) -> SampledSkin:
 
 
 def points_of(body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]) -> SampledSkin:
-    """Sample points of triangles, skinned as if each were a vertex of its own: exact to a millimetre where weights change fastest, in a third of the time.
+    """Sample points of triangles, skinned as vertices of their own: exact to a millimetre, in a third of the time.
 
     Args:
         body: The model.

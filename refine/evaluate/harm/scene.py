@@ -1,7 +1,7 @@
-"""Everything of a set of people that is drawn once: who they are, who else might stand there, and photos that show nothing.
+"""People of a set, each drawn once: who they are, who else might stand there, and photos that show nothing.
 
-One person a photo, so that `image_index` says who a body is in any order and selection. The photos are black and take no memory: evidence
-comes from what is known of the people (`refine.evaluate.harm.evidence`), not from pixels.
+One person a photo, so that `image_index` says who a body is in any order and selection. The photos are black and take
+no memory: evidence comes from what is known of the people (`refine.evaluate.harm.evidence`), not from pixels.
 """
 
 from dataclasses import dataclass

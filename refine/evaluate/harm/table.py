@@ -1,4 +1,4 @@
-"""The harm benchmark's table: one row a cell and method, means with 95 % intervals over bodies, as markdown and as JSON.
+"""The harm benchmark's table: a row a cell and method, means with 95 % intervals over bodies, markdown and JSON.
 
     interval = 2.5 % and 97.5 % of the mean over bodies drawn with replacement
 
@@ -131,7 +131,8 @@ def row_of(cell: Cell, method: str, figures: Figures, note: str = "") -> Row:
 
 
 HEAD = (
-    "cell", "method", "n", "PVE", "change (95 %)", "PA-MPJPE", "MPJPE", "2D px", "better %", "worse % (95 %)", "rolled back %",
+    "cell", "method", "n", "PVE", "change (95 %)", "PA-MPJPE", "MPJPE", "2D px", "better %", "worse % (95 %)",
+    "rolled back %",
     "1σ %", "2σ %", "Mahalanobis", "s/body", "note",
 )  # fmt: skip
 
@@ -151,9 +152,12 @@ def _words(row: Row) -> list[str]:
     pve, pa, mpjpe, pixel = (f"{row.before[n]:.1f} → {row.after[n]:.1f}" for n in ("pve", "pa_mpjpe", "mpjpe", "pixel"))
     change, worse = row.change_pve, row.worse
     return [
-        row.cell, row.method, str(row.bodies), pve, f"{change.value:+.1f} ({change.low:+.1f} to {change.high:+.1f})", pa, mpjpe, pixel,
-        _number(row.improved.value, 0), f"{worse.value:.0f} ({worse.low:.0f} to {worse.high:.0f})", _number(row.rolled_back.value, 0),
-        _number(row.one_sigma.value, 0), _number(row.two_sigma.value, 0), _number(row.mahalanobis.value, 2), f"{row.seconds:.2f}", row.note,
+        row.cell, row.method, str(row.bodies), pve, f"{change.value:+.1f} ({change.low:+.1f} to {change.high:+.1f})",
+        pa, mpjpe, pixel,
+        _number(row.improved.value, 0), f"{worse.value:.0f} ({worse.low:.0f} to {worse.high:.0f})",
+        _number(row.rolled_back.value, 0),
+        _number(row.one_sigma.value, 0), _number(row.two_sigma.value, 0), _number(row.mahalanobis.value, 2),
+        f"{row.seconds:.2f}", row.note,
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""The figures of `refine.evaluate.harm` that are watched (`gated`), and the rows of the shipped network itself (`real_network`).
+"""The figures of `refine.evaluate.harm` that are watched (`gated`), and the rows of the network (`real_network`).
 
-The people are of the "report" set, the evidence is realistic ("noisy") unless a key says otherwise. The assets lie where REFINE_ASSETS says, by
-default in `../shared/assets` beside the checkout.
+The people are of the "report" set, the evidence is realistic ("noisy") unless a key says otherwise. The assets lie
+where REFINE_ASSETS says, by default in `../shared/assets` beside the checkout.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The figures of the harm benchmark that are watched, with their targets.
 
-Bodies are of the "report" set. Where a target speaks of every cell, the worst of the cells measured here counts; all of them are in the
-table of `refine harm --full`.
+Bodies are of the "report" set. Where a target speaks of every cell, the worst of the cells measured here counts; all of
+them are in the table of `refine harm --full`.
 """
 
 import time
@@ -79,9 +79,12 @@ def _strong() -> list[Measurement]:
     return [
         Measurement("harm.strong.change", change.value, "mm", "lower", TOLERANCE, words, 0.5),
         Measurement(
-            "harm.strong.worse", harmed.worse.value, "%", "lower", TOLERANCE, f"worse by over 1 mm in the worst cell, {_note(harmed)}", 5.0
+            "harm.strong.worse", harmed.worse.value, "%", "lower", TOLERANCE,
+            f"worse by over 1 mm in the worst cell, {_note(harmed)}", 5.0,
         ),
-        Measurement("harm.strong.worse.ungated", without.worse.value, "%", "report", note=f"without the gate, {_note(without)}"),
+        Measurement(
+            "harm.strong.worse.ungated", without.worse.value, "%", "report", note=f"without the gate, {_note(without)}"
+        ),
     ]  # fmt: skip
 
 

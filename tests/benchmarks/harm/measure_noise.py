@@ -1,13 +1,15 @@
-"""Measures how our network errs on people it was not trained with: `python -m tests.benchmarks.harm.measure_noise [--each N]`.
+"""Measures how our network errs on new people: `python -m tests.benchmarks.harm.measure_noise [--each N]`.
 
-It writes `dense_noise.json`, from which the benchmark's dense evidence is made (`refine.evaluate.harm.noise` holds the model that is fitted):
+It writes `dense_noise.json`, from which the benchmark's dense evidence is made (`refine.evaluate.harm.noise` holds the
+model that is fitted):
 
     keep_i(m)      = Σ said_i true_i / Σ true_i²             over visible points whose true displacement is about m
     w_i            = (said_i - keep_i true_i) / sigma_i      sigma_i the stated standard deviation along axis i
     ratio_i(m)     : 68.3 % of |w_i| are below it            typical_i(m), spread: median and width of log sigma_i
     length, share  : fitted to the mean of w(p) w(q) / w², by the distance of p and q in the crop (w cut at three)
 
-It needs the full base mesh (REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS). Source: as in `displacement_net.training.holdout`.
+It needs the full base mesh (REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS). Source: as in
+`displacement_net.training.holdout`.
 """
 
 import argparse
@@ -208,12 +210,17 @@ def measure(network: DisplacementNet, hold_out: HoldOut, each: int) -> dict[str,
         each: Samples of each strength, of whose looks nothing is known.
     """
     size = network.settings.crop_px
-    parts = [points_of(network, hold_out.training.body, samples) for samples, _ in hold_out.batches("none", size, each, STRENGTHS)]  # fmt: skip
+    drawn = hold_out.batches("none", size, each, STRENGTHS)
+    parts = [points_of(network, hold_out.training.body, samples) for samples, _ in drawn]
     return summarise(parts, network)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the shipped network and write `dense_noise.json`."""
+    """Measure the shipped network and write `dense_noise.json`.
+
+    Raises:
+        InputError: REFINE_TRAINING_BODY names no base mesh.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.harm.measure_noise", description=__doc__)
     parser.add_argument("--each", type=int, default=48, help="samples of each strength")
     parser.add_argument("--out", type=Path, default=FILE)

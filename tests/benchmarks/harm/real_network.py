@@ -1,9 +1,10 @@
-"""Rows of the shipped network on rendered photos of people it was not trained with: `python -m tests.benchmarks.harm.real_network [--json FILE]`.
+"""The shipped network on rendered photos: `python -m tests.benchmarks.harm.real_network [--json FILE]`.
 
-Network, keypoints and both see the same people and estimates; the gate is on. They need the full base mesh (REFINE_TRAINING_BODY) and the
-assets (REFINE_ASSETS); absent, they are left out with a sentence.
+Network, keypoints and both see the same people and estimates; the gate is on. They need the full base mesh
+(REFINE_TRAINING_BODY) and the assets (REFINE_ASSETS); absent, they are left out with a sentence.
 
-Source: `displacement_net.training.evaluation`, which makes the photos; keypoints: `refine.evaluate.harm.evidence`, kind "noisy".
+Source: `displacement_net.training.evaluation`, which makes the photos; keypoints: `refine.evaluate.harm.evidence`, kind
+"noisy".
 """
 
 import argparse

@@ -98,7 +98,8 @@ def test_impossible_evidence_is_refused(scene: Scene) -> None:
 
 def test_the_same_seed_makes_the_same_scene(builtin_body: SkinnedBody, scene: Scene) -> None:
     again = make_scene(builtin_body, 1, seed=0)
-    # Between batches of one and of several some processors round the last bit otherwise: a pixel on the edge between two grey levels
+    # Between batches of one and of several some processors round the last bit otherwise: a pixel on the edge between
+    # two grey levels
     # takes the other one.
     apart = np.abs(again.photos[0].pixels.astype(int) - scene.photos[0].pixels)
     assert apart.max() <= 1 and (apart > 0).mean() < SELDOM

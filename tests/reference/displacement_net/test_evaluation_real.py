@@ -1,4 +1,4 @@
-"""Evaluation on annotated and stored people of real photos: reading, fitting, judging and drawing, on people whose answer is known."""
+"""Evaluation on annotated and stored people of real photos, on people whose answer is known."""
 
 import json
 from collections.abc import Callable
@@ -55,8 +55,10 @@ def written(folder: Path, **changed: Any) -> Path:
     """One annotated person: a square of 20 px at (10, 20)."""
     cv2.imwrite(str(folder / "000000000007.jpg"), np.zeros((60, 80, 3), np.uint8))
     row: dict[str, Any] = {
-        "id": 5, "image_id": 7, "num_keypoints": 2, "bbox": [10, 20, 20, 20], "segmentation": [[10, 20, 30, 20, 30, 40, 10, 40]],
-        **{name: [0] * (3 * count) for name, count in PARTS}, **{name.replace("kpts", "valid"): True for name, _ in PARTS[1:]},
+        "id": 5, "image_id": 7, "num_keypoints": 2, "bbox": [10, 20, 20, 20],
+        "segmentation": [[10, 20, 30, 20, 30, 40, 10, 40]],
+        **{name: [0] * (3 * count) for name, count in PARTS},
+        **{name.replace("kpts", "valid"): True for name, _ in PARTS[1:]},
     }  # fmt: skip
     row["keypoints"][:6] = [12, 22, 2, 14, 24, 1]
     row["face_kpts"] = [15, 25, 0.4] * 68

@@ -1,4 +1,4 @@
-"""Synthetic people in company: who embraces whom, who is in front, whom an estimate is of; what they hold, how they move, how photos are developed."""
+"""Synthetic people in company: who embraces whom, who is in front, what they hold, how photos are developed."""
 
 import math
 

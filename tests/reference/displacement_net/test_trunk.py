@@ -1,4 +1,4 @@
-"""The photo's frozen trunk: the published network's own features, whatever the mode, and a network on top of it that learns and travels."""
+"""The photo's frozen trunk: the published network's features in any mode, and a network on it that learns."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Height and weight: the measures against the mesh and autograd, a solution against the measurements, and what no person has."""
+"""Height and weight: measures against mesh and autograd, a solution against measurements, impossible ones."""
 
 import math
 from dataclasses import replace
@@ -93,7 +93,8 @@ def test_a_solution_has_the_height_and_weight_that_were_measured(builtin_body: S
         (
             1.5,
             250.0,
-            "measurements: expected measurements that a shape of anny55 within 8 standard deviations has, got 1.5 m and 250 kg",
+            "measurements: expected measurements that a shape of anny55 within 8 standard deviations has, got 1.5 m "
+            "and 250 kg",
         ),
     ],
 )

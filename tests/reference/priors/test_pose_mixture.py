@@ -70,7 +70,7 @@ def narrow_and_wide() -> GaussianMixturePose:
 
 
 def test_only_with_its_constant_is_the_right_component_chosen() -> None:
-    """Near rest the narrow one is likelier, though every pose is fewer sigmas from the wide one: its constant is 63 log 10 larger."""
+    """Near rest the narrow one is likelier, though every pose is nearer to the wide one in sigmas: 63 log 10 decide."""
     theta = torch.stack([torch.full((WIDTH,), each, dtype=torch.float64) for each in (0.1, 0.2, 0.3, 0.5)])
     found = linearize(narrow_and_wide(), posed_at(theta))
     narrow = found.constant == 0

@@ -20,8 +20,10 @@ from tests.people import case
 from tests.synthetic import random_body, random_state
 
 NAMES = (
-    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot neck "
-    "left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_index1 right_pinky3"
+    "pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot "
+    "neck "
+    "left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+    "left_index1 right_pinky3"
 ).split()
 BODY = replace(random_body(joints=24), joint_names=tuple(NAMES))
 UNKNOWNS = Unknowns(joints=(0, 2, 4, 5, 7, 12, 16, 17, 18, 19, 21, 23), shape=4, translation=3, focal=1)

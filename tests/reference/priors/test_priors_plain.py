@@ -103,7 +103,7 @@ def test_a_fixed_shape_must_be_the_models() -> None:
 
 
 def standing(body: SkinnedBody, height_m: float) -> State:
-    """A T-posed body in front of a level camera, its lowest ground point at a height above a ground 1.5 m below the camera."""
+    """A T-posed body before a level camera, its lowest ground point at a height above a ground 1.5 m below."""
     bodies = body.rest_bodies(1)
     bodies.pose[0, 0] = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
     points = ground_points(body)

@@ -20,7 +20,8 @@ from tests.synthetic import random_body, random_state
 
 SAME = 1e-12
 ONE_EXCHANGE = 0.1
-"""Of the posterior's standard deviation: how far from the joint optimum one exchange may leave a body's shape (alone: more than 1)."""
+"""Of the posterior's standard deviation: how far from the joint optimum one exchange may leave a body's shape (alone:
+more than 1)."""
 SETTLED = 1e-3
 """After three exchanges; each leaves a hundredth of what was."""
 
@@ -34,7 +35,7 @@ PRECISE = LevenbergMarquardt(steps=40, cost_tolerance=1e-15)
 
 
 def photos(noise: float) -> tuple[State, list[Term]]:
-    """Estimates of four bodies, and their terms: points in space, the estimate's pose and place, the common shape prior."""
+    """Estimates of four bodies, and terms: points in space, the estimate's pose and place, the common shape prior."""
     draw = torch.Generator().manual_seed(0)
     true = random_state(SMALL, 4, seed=1)
     true.bodies.shape[:PHOTOS] = torch.tensor([1.0, -0.5, 0.8], dtype=torch.float64)

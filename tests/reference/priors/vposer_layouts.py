@@ -1,4 +1,4 @@
-"""Networks with the layers of VPoser v1 and v2 under their names, full of drawn numbers; nothing is taken from a licensed file."""
+"""Networks with the layers of VPoser v1 and v2 under their names, full of drawn numbers; no licensed file."""
 
 import torch
 from torch import nn

@@ -23,21 +23,12 @@ from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import DetectorNoise, keypoints_from_detections
 
 COUNT = 6
+"""People of the scene (`conftest`)."""
 SIZE = 128
 SHARE_TOLERANCE = 0.03
 """Of shares of some ten thousand values that hang together."""
 PIXEL = 0.02
 """Single precision on the way through a crop, px."""
-
-
-@pytest.fixture(scope="module")
-def scene(builtin_body: SkinnedBody) -> Scene:
-    return make_scene(builtin_body, REPORT, COUNT)
-
-
-@pytest.fixture(scope="module")
-def medium(scene: Scene) -> Case:
-    return scene.case("medium")
 
 
 def view_of(case: Case) -> View:
@@ -52,7 +43,7 @@ def matches_of(case: Case, evidence: Evidence) -> Correspondences:
 
 
 def whitened(scene: Scene, matches: Correspondences) -> Tensor:
-    """Whitened residuals (B, N, 2) at the truth of matches that say something, NaN elsewhere, as large as each says by itself."""
+    """Whitened residuals (B, N, 2) at the truth of matches with information, NaN elsewhere, each by itself."""
     point, _ = pose_body(scene.body, scene.true.bodies).surface(matches.triangle, matches.barycentric, Unknowns(()))
     off = scene.true.camera.project(point) - matches.target
     root = matches.sqrt_information

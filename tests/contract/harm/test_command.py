@@ -31,8 +31,10 @@ def write(path: Path, state: State) -> None:
     turns = rotation.log(state.bodies.pose[:, :BODY_JOINTS]).numpy()
     camera = state.camera
     np.savez(
-        path, global_orient=turns[:, 0], body_pose=turns[:, 1:].reshape(len(turns), -1), betas=np.zeros((len(turns), 10), np.float32),
-        transl=state.bodies.translation.numpy(), focal=camera.focal[0].numpy(), center=camera.center[0].numpy(), size=camera.size[0].numpy(),
+        path, global_orient=turns[:, 0], body_pose=turns[:, 1:].reshape(len(turns), -1),
+        betas=np.zeros((len(turns), 10), np.float32),
+        transl=state.bodies.translation.numpy(), focal=camera.focal[0].numpy(), center=camera.center[0].numpy(),
+        size=camera.size[0].numpy(),
         model="smplx",
     )  # fmt: skip
 

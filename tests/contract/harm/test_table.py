@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from refine.body import SkinnedBody, pose_body
+from refine.body import pose_body
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.errors import InputError
 from refine.evaluate import metrics
@@ -18,28 +18,18 @@ from refine.evaluate.harm.estimates import ESTIMATES
 from refine.evaluate.harm.evidence import KINDS, SOURCES, Evidence
 from refine.evaluate.harm.figures import figures_of
 from refine.evaluate.harm.outcome import Outcome, everybody
-from refine.evaluate.harm.people import REPORT
 from refine.evaluate.harm.run import CELLS, cells_like
 from refine.evaluate.harm.sampled_skin import points_of, vertices_of
-from refine.evaluate.harm.scene import Case, Scene, make_scene
+from refine.evaluate.harm.scene import Case, Scene
 from refine.evaluate.harm.table import Cell, bootstrap, markdown, plain, row_of
 from tests.benchmarks.harm.real_network import cast
 
 COUNT = 6
+"""People of the scene (`conftest`)."""
 SKIN_M = 5e-6
 """Two ways of summing in single precision, m."""
 POINT_M = 2e-3
 """A point of a triangle skinned as a vertex of its own where weights change fastest, m."""
-
-
-@pytest.fixture(scope="module")
-def scene(builtin_body: SkinnedBody) -> Scene:
-    return make_scene(builtin_body, REPORT, COUNT)
-
-
-@pytest.fixture(scope="module")
-def medium(scene: Scene) -> Case:
-    return scene.case("medium")
 
 
 def test_sampled_points_lie_where_the_body_has_them(scene: Scene) -> None:
