@@ -83,11 +83,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return what BEV stored of the people of one photo, and their cameras.
-
-    Args:
-        path: The file, for messages.
-        stored: The dictionary of the photo.
+    """Return what BEV stored of the people of one photo, and their cameras; `stored` is its dictionary.
 
     Raises:
         InputError: It is broken or holds something else.
