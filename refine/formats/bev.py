@@ -112,8 +112,8 @@ def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as BEV's npz.
 
     Rotations, `cam`, `cam_trans`, `params_pred`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and
-    `verts` is left out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep
-    every number.
+    `verts` is left out (`_simple_romp` says why, `refine.transfer.carry` how joints are carried). Bodies that did not
+    change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.
