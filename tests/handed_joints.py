@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import refine.transfer
 from refine.body import SkinnedBody
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
 from refine.plugin.adapters.find import regressor
+from refine.transfer import forward
 from refine.transfer.agreement import agreeing
 from refine.transfer.joint_orders import names_of, posed_points
 from tests.format_examples import example
@@ -40,7 +40,7 @@ def handed(make: Callable[[], Estimate], monkeypatch: pytest.MonkeyPatch) -> Han
         return agreeing(source, camera, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(refine.transfer, "agreeing", watched)
+        patch.setattr(forward, "agreeing", watched)
         estimate = make()
     return Handed(*seen[-1], estimate)
 

@@ -50,48 +50,27 @@ def hmr2(count: int = 2) -> Example:
     return Example(output, batch, drawn.listed, pixels, False, drawn.joints[:, :22], check)
 
 
-def spin(count: int = 2) -> Example:
-    """SPIN's three tensors; with boxes in the batch."""
+def three_tensors(count: int, focal: float, shown: tuple[int, int]) -> Example:
+    """Rotations, betas and crop cameras, with boxes in the batch; `shown` is the network's input, height and width."""
     drawn = people(count, 44)
     output = (t(drawn.rotations), t(drawn.betas), t(drawn.weak))
     batch = {
-        "img": torch.zeros(count, 3, 224, 224),
-        "box_center": t(drawn.center),
-        "box_size": t(drawn.side),
+        "img": torch.zeros(count, 3, *shown), "box_center": t(drawn.center), "box_size": t(drawn.side),
         "img_size": t([HEIGHT, WIDTH]),
-    }
-    place = full_translation(drawn.weak, drawn.center, drawn.side, 5000.0)
-    return Example(
-        output,
-        batch,
-        drawn.listed,
-        pinhole(drawn.listed + place[:, None], 5000.0, MIDDLE),
-        False,
-        drawn.joints[:, :22],
-        lambda _: [],
-    )
+    }  # fmt: skip
+    place = full_translation(drawn.weak, drawn.center, drawn.side, focal)
+    pixels = pinhole(drawn.listed + place[:, None], focal, MIDDLE)
+    return Example(output, batch, drawn.listed, pixels, False, drawn.joints[:, :22], lambda _: [])
+
+
+def spin(count: int = 2) -> Example:
+    """SPIN's three tensors."""
+    return three_tensors(count, 5000.0, (224, 224))
 
 
 def cliff(count: int = 2) -> Example:
     """CLIFF's three tensors."""
-    drawn, focal = people(count, 44), np.hypot(WIDTH, HEIGHT)
-    output = (t(drawn.rotations), t(drawn.betas), t(drawn.weak))
-    batch = {
-        "img": torch.zeros(count, 3, 256, 192),
-        "box_center": t(drawn.center),
-        "box_size": t(drawn.side),
-        "img_size": t([HEIGHT, WIDTH]),
-    }
-    place = full_translation(drawn.weak, drawn.center, drawn.side, focal)
-    return Example(
-        output,
-        batch,
-        drawn.listed,
-        pinhole(drawn.listed + place[:, None], focal, MIDDLE),
-        False,
-        drawn.joints[:, :22],
-        lambda _: [],
-    )
+    return three_tensors(count, float(np.hypot(WIDTH, HEIGHT)), (256, 192))
 
 
 def camerahmr(count: int = 2) -> Example:
@@ -109,15 +88,8 @@ def camerahmr(count: int = 2) -> Example:
     }  # fmt: skip
     place = full_translation(drawn.weak, drawn.center, drawn.side, focal)
     output = (parts, t(drawn.weak), t([focal] * count))
-    return Example(
-        output,
-        batch,
-        drawn.listed,
-        pinhole(drawn.listed + place[:, None], focal, MIDDLE),
-        False,
-        drawn.joints[:, :22],
-        lambda _: [],
-    )
+    pixels = pinhole(drawn.listed + place[:, None], focal, MIDDLE)
+    return Example(output, batch, drawn.listed, pixels, False, drawn.joints[:, :22], lambda _: [])
 
 
 def poco(count: int = 2) -> Example:

@@ -10,7 +10,6 @@ codes and out-of-band buffers are refused; keys that would be slow or deep to ha
 Source: the pickle machine as `pickletools` documents it (protocols 0 to 5).
 """
 
-import codecs
 import io
 import pickletools
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 from refine.errors import InputError
 from refine.files.allow_lists import CONTAINERS, AllowList, checked_key, dictionary
+from refine.files.opcodes import python2_text, refused
 from refine.files.records import Forgotten, Reconstructor, StandIn
 
 MAX_STREAMS = 16
@@ -84,7 +84,7 @@ class Machine:
             if code == b".":
                 return self._stack.pop()
             if code not in table:
-                raise ValueError(_refused(code))
+                raise ValueError(refused(code))
             decode, act = table[code]
             act(self, decode(self.stream) if decode else None)
         raise ValueError(f"more than {self.allowed.most_opcodes} opcodes")
@@ -160,25 +160,6 @@ class Machine:
 
     def _named(self, module: object, name: object) -> None:
         self._push(self.find(str(module), str(name)))
-
-
-def _python2_text(stream: io.BytesIO) -> str:
-    """Read protocol 0's quoted text of Python 2, which `pickletools` refuses where it is not ASCII."""
-    line = stream.readline().strip()
-    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
-        raise ValueError("text without quotes")
-    return codecs.escape_decode(line[1:-1])[0].decode("latin1")
-
-
-OPCODES = {one.code: one for one in pickletools.opcodes}
-"""Every opcode of the language by its letter."""
-
-
-def _refused(code: bytes) -> str:
-    """Say what an opcode is that has no act: extension codes and out-of-band buffers have none."""
-    known = OPCODES.get(code.decode("latin1"))
-    outside = f"the opcode {known.name}, which reaches outside the file" if known else f"an unknown opcode {code!r}"
-    return outside if code else "an early end"
 
 
 def _drop(machine: Machine, take: Callable[[], Any] | None) -> None:
@@ -273,7 +254,7 @@ _ACTS: dict[str, Callable[[Machine, Any], None]] = {
 
 _TABLE: dict[bytes, tuple[Callable[[io.BytesIO], Any] | None, Callable[[Machine, Any], None]]] = {
     opcode.code.encode("latin1"): (
-        _python2_text if opcode.name == "STRING" else opcode.arg.reader if opcode.arg else None,
+        python2_text if opcode.name == "STRING" else opcode.arg.reader if opcode.arg else None,
         _ACTS[opcode.name],
     )
     for opcode in pickletools.opcodes

@@ -5,8 +5,8 @@
 
 Without the source's model file its betas stay, so that its own reader shows a body that differs from the refined one by
 what two skeletons and two shapes differ. The source's joints in the refined pose follow from those it stored
-(`_carry`). `refine_body` is the refined body itself (`refine/estimate/found.py`), which refine reads again to the bit;
-a regressor's own reader asks for its keys by name.
+(`refine.transfer.carry`). `refine_body` is the refined body itself (`refine/estimate/found.py`), which refine reads
+again to the bit; a regressor's own reader asks for its keys by name.
 
 Source: derived here.
 """

@@ -100,7 +100,7 @@ def fitted_estimate(estimate: Estimate, done: Converted) -> Estimate:
     return replace(estimate, notes=notes, distance_m=lost)
 
 
-def surface_distance(body: SkinnedBody, bodies: Bodies, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B"]:
+def mean_distance(body: SkinnedBody, bodies: Bodies, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B"]:
     """Return the mean distance (B,) m of points from bodies' surfaces."""
     surface = pose_body(body, bodies).vertices.double()
     found = [nearest_on_surface(one, own, body.faces) for one, own in zip(points.double(), surface, strict=True)]

@@ -1,6 +1,6 @@
 """Files of SMPL's parameters in any container and spelling: recognised, read by public names, written back.
 
-Source: `_spelling` (names), `_pickled` (containers).
+Source: `_spelling` (names), `refine.files.pickled` (containers).
 """
 
 from collections.abc import Mapping
@@ -131,7 +131,7 @@ def write_content(path: Path, what: str, content: Any, single: str = "") -> None
 
     Args:
         path: Where to.
-        what: The kind, as `_pickled.kind` says it.
+        what: The kind, as `files.pickled.kind` says it.
         content: What.
         single: Name of the one object member of an npz file; empty: it has plain ones.
     """

@@ -1,6 +1,6 @@
 """Files that are one pickled dictionary: whether a file is one with certain keys, and reading it.
 
-Source: `_pickled` (what is read, and how safely).
+Source: `refine.files.pickled` (what is read, and how safely).
 """
 
 from collections.abc import Collection
@@ -23,7 +23,7 @@ def peek(path: Path, kinds: Collection[str]) -> dict[Any, Any]:
 
 
 def holds(path: Path, kinds: Collection[str], keys: Collection[str]) -> bool:
-    """Say whether a file is of one of these kinds (`_pickled.kind`) and a dictionary with all of these keys.
+    """Say whether a file is of one of these kinds (`files.pickled.kind`) and a dictionary with all of these keys.
 
     Broken and hostile files are none: `read_pickled` says what is wrong when they are read.
     """

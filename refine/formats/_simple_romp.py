@@ -1,7 +1,7 @@
 """What ROMP's and BEV's files share: one pickled dictionary, SMPL's numbers in it, and what a refined file leaves out.
 
-The joints are carried along (`_carry`). The surface (`verts`) cannot be posed again without the SMPL file: it is left
-out of a refined file, and `refine_note` says so, unless the estimate is on SMPL itself.
+The joints are carried along (`refine.transfer.carry`). The surface (`verts`) cannot be posed again without the SMPL
+file: it is left out of a refined file, and `refine_note` says so, unless the estimate is on SMPL itself.
 
 Source: Arthur151/ROMP, `simple_romp/romp/post_parser.py`, `simple_romp/bev/post_parser.py`.
 """

@@ -97,8 +97,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as CLIFF's npz.
 
-    Rotations, `global_t` and `pred_joints` are refined (`_carry` says how joints are carried), `shape` on SMPL's own
-    file too; `focal_l`, detections and unknown keys stay. Bodies that did not change keep every number.
+    Rotations, `global_t` and `pred_joints` are refined (`refine.transfer.carry` says how joints are carried), `shape`
+    on SMPL's own file too; `focal_l`, detections and unknown keys stay. Bodies that did not change keep every number.
 
     Raises:
         InputError: The estimate was read from another format.

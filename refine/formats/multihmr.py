@@ -33,14 +33,7 @@ from refine.files.atomic import write_bytes
 from refine.files.pickled import kind, read_pickled
 from refine.files.unpacked import READ_ERRORS
 from refine.formats import Sizes
-from refine.formats._fitted_surface import (
-    carried,
-    fitted_estimate,
-    fitted_source,
-    started,
-    surface_distance,
-    total_scale,
-)
+from refine.formats._fitted_surface import carried, fitted_estimate, fitted_source, mean_distance, started, total_scale
 from refine.formats._given_sizes import needed_sizes
 from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
@@ -131,7 +124,7 @@ def _refined_before(vertices: Tensor, behind: list[str]) -> Converted | None:
     body = load_body("anny")
     if found is None or not bool(found.valid.all()) or not found.fits(body):
         return None
-    away = surface_distance(body, found.bodies, vertices / found.scale[:, None, None]) * found.scale
+    away = mean_distance(body, found.bodies, vertices / found.scale[:, None, None]) * found.scale
     return Converted(body, found.bodies, away, found.scale, ("The refined bodies of the file are used.",))
 
 

@@ -1,8 +1,8 @@
 """A result in which nobody was found, of whatever system: no people, and the file written back byte for byte.
 
-What counts as one: `_nobody`. There is nobody to place, so neither camera nor size is asked for.
+What counts as one: `refine.estimate.nobody`. There is nobody to place, so neither camera nor size is asked for.
 
-Source: `_nobody`.
+Source: `refine.estimate.nobody`.
 """
 
 from pathlib import Path

@@ -209,8 +209,8 @@ def write(refined: Estimate, path: Path) -> None:
     """Write an estimate as an npz file of the same names, shapes and dtypes.
 
     Rotations and `transl` are refined (betas too on the model's own file), and unknown keys stay. Stored joints are
-    carried along (`_carry`); `vertices` and `full_pose` are left out of a refined file, and `refine_note` says so.
-    Where nothing was refined all is as it was read.
+    carried along (`refine.transfer.carry`); `vertices` and `full_pose` are left out of a refined file, and
+    `refine_note` says so. Where nothing was refined all is as it was read.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -151,8 +151,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as PHALP's pkl.
 
-    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`_carry` says how joints are carried), and
-    the tracker's `loca` and `pose` where they repeat them. Ghosts, people who did not change, and unknown keys stay.
+    `smpl`, `camera`, `camera_bbox`, `3d_joints` and `2d_joints` are refined (`refine.transfer.carry` says how joints
+    are carried), and the tracker's `loca` and `pose` where they repeat them. Ghosts, people who did not change, and
+    unknown keys stay.
 
     Raises:
         InputError: The estimate was read from another format.

@@ -79,11 +79,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
 
 
 def source_of(path: Path, stored: Results | None) -> tuple[Source, Camera]:
-    """Return what ROMP stored of the people of one photo, and their cameras.
-
-    Args:
-        path: The file, for messages.
-        stored: The dictionary of the photo.
+    """Return what ROMP stored of the people of one photo, and their cameras; `stored` is its dictionary.
 
     Raises:
         InputError: It is broken or holds something else.
@@ -113,7 +109,8 @@ def write(refined: Estimate, path: Path) -> None:
     """Write an estimate back as ROMP's npz.
 
     Rotations, `cam`, `cam_trans`, `joints` and `pj2d_org` are refined, betas and unknown keys stay, and `verts` is left
-    out (`_simple_romp` says why, `_carry` how joints are carried). Bodies that did not change keep every number.
+    out (`_simple_romp` says why, `refine.transfer.carry` how joints are carried). Bodies that did not change keep every
+    number.
 
     Raises:
         InputError: The estimate was read from another format.

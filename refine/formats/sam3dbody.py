@@ -35,14 +35,7 @@ from refine.estimate.pelvis import source_pelvis
 from refine.files.npz import member_names, read_arrays, read_object, write_arrays
 from refine.files.same_kind import same_kind
 from refine.formats import Sizes
-from refine.formats._fitted_surface import (
-    carried,
-    fitted_estimate,
-    fitted_source,
-    started,
-    surface_distance,
-    total_scale,
-)
+from refine.formats._fitted_surface import carried, fitted_estimate, fitted_source, mean_distance, started, total_scale
 from refine.formats._own_source import own_source
 from refine.formats._perspective import recover
 from refine.formats._smpl_parts import kept
@@ -261,5 +254,5 @@ def _refined_before(content: dict[str, object], vertices: Float[Tensor, "1 W 3"]
     scale = torch.as_tensor(np.array(content[REFINED_SCALE]), dtype=torch.float32).reshape(1)
     bodies = Bodies(parts["pose"], parts["shape"], parts["expression"], parts["translation"])
     unit, _ = unit_of(vertices, body.template)
-    away = surface_distance(body, bodies, vertices / scale) * scale / unit
+    away = mean_distance(body, bodies, vertices / scale) * scale / unit
     return Converted(body, bodies, away, scale / unit, ("The refined body of the file is used.",), unit=unit)
