@@ -1,6 +1,6 @@
 """What is systematically wrong with a folder's keypoints or estimates, and undone on reading: `--correct NAME=VALUE`.
 
-    keypoints.size=1280x720      they were made on the photo resized to 1280 x 720 px (1x1: they are shares of its sides)
+    keypoints.size=1280x720      they were made on the photo resized to 1280 x 720 px (1x1: shares of its sides)
     keypoints.size=50%           ... on the photo resized to half its sides, whatever they are
     keypoints.letterbox=640      ... on the photo resized to fit a square of 640 px and padded to it on both sides
     keypoints.letterbox=photo    ... on the photo padded to a square, not resized
@@ -37,20 +37,21 @@ from refine.keypoints.detections import DetectedPeople
 T = TypeVar("T")
 
 H36M17 = (
-    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax", "neck", "head_top",
-    "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax",
+    "neck", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
 )  # fmt: skip
 """Human3.6M's 17 joints as VideoPose3D and MMPose order them."""
 
 COCO18 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
-    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
 )  # fmt: skip
 """OpenPose's COCO model."""
 
 MPII16 = (
-    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "neck", "head_top",
-    "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "neck",
+    "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
 )  # fmt: skip
 """MPII's 16 joints."""
 
@@ -141,7 +142,8 @@ def renamed(correction: KeypointCorrection, name: str, count: int, origin: str) 
         origin: Where they came from, for messages.
 
     Returns:
-        For each point of the set its index among those that were read, -1 where there is none of its name; and the set's names.
+        For each point of the set its index among those that were read, -1 where there is none of its name; and the
+        set's names.
 
     Raises:
         InputError: There are other numbers of points than the named order has.

@@ -1,4 +1,4 @@
-"""Photos as they come: a file, an array, a tensor or a PIL image, turned into (H, W, 3) uint8 RGB, upright, with notes of what was done.
+"""Photos as they come: a file, an array, a tensor or a PIL image, turned into (H, W, 3) uint8 RGB, upright.
 
     shown = orient(decode(file))        8 bit = round(255 value)     over white: alpha colour + (1 - alpha) 255
 
@@ -189,7 +189,10 @@ def _read_file(path: Path, name: str) -> Photo:
 
     where = f"{name} {path}"
     data = _bytes_of(path, name)
-    formats = "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first, or open it with PIL and give the image."
+    formats = (
+        "Give a JPEG, PNG, WebP or TIFF; convert other formats (AVIF, HEIC, raw, video frames) to one of these first,"
+        " or open it with PIL and give the image."
+    )
     header = read_header(io.BytesIO(data), where)
     _complete(data, where)
     if header is None and path.suffix.lower() in RESULTS:

@@ -265,7 +265,7 @@ def _tensors(value: Any) -> Sequence[Tensor]:
 
 
 def _own(value: Any) -> Any:
-    """Return nested mappings and sequences with inference-mode tensors copied into ordinary ones; everything else is the same object."""
+    """Return nested mappings and sequences with inference-mode tensors copied; all else is the same object."""
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value
     if not any(tensor.is_inference() for tensor in _tensors(value)):
