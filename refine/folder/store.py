@@ -162,7 +162,11 @@ class Store:
         return self._place(chunk) / PARTS
 
     def put(self, name: str, made: Path) -> None:
-        """Bring a file that was made in a work folder to its place."""
+        """Bring a file that was made in a work folder to its place.
+
+        Raises:
+            InputError: The disk does not take it.
+        """
         try:
             place = self.out / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -217,6 +221,9 @@ def write_whole(path: Path, data: bytes, by: Path | None = None) -> None:
         path: Where to; its folder is made.
         data: The content.
         by: A folder on the same disk for the draft; None: beside it.
+
+    Raises:
+        InputError: The disk does not take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if by is None:

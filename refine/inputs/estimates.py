@@ -149,10 +149,7 @@ def estimate_of(
 
 
 def estimate_of_file(
-    path: str | Path,
-    camera: CameraLike | None,
-    body_model: SkinnedBody | str | Path | None,
-    format: str | None = None,
+    path: str | Path, camera: CameraLike | None, body_model: SkinnedBody | str | Path | None, format: str | None = None
 ) -> Estimate:
     """Read a result file without its photos.
 
