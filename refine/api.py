@@ -114,21 +114,6 @@ class Fitted:
     turned: tuple[int, ...] = ()
 
 
-def fit_bodies_of_photos(
-    photos: tuple[Photo, ...],
-    estimate: Estimate,
-    detections: Detections | None,
-    *,
-    refiner: Refiner,
-    evidence: Sequence[Term] = (),
-    priors: Sequence[Term] | None = None,
-    callback: Callback | None = None,
-) -> Fitted:
-    """Refine bodies by photos and keypoints that are given apart: `fit_prepared` of a `Prepared` of them."""
-    prepared = Prepared(estimate, photos, detections)
-    return fit_prepared(prepared, refiner=refiner, evidence=evidence, priors=priors, callback=callback)
-
-
 @usual_torch()
 @torch.no_grad()
 def fit_prepared(
