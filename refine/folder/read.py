@@ -146,13 +146,11 @@ class Reader:
                 seen += [one] if one else []
         lost = int((inside & ~usable).sum())
         left = (f"{lost} of {len(estimate)} people without usable numbers, left as they came",) if lost else ()
-        whole = self._prepared(item, estimate, seen)
         cuts = self._cuts(seen)
-        for number, rows in enumerate(cuts):
-            first = number == 0
-            piece = self._cut(whole, rows, alone=len(wanted) == 1)
-            lacking = (*(missing if first else ()), *piece.missing)
-            yield replace(piece, missing=lacking, left=left if first else (), pieces=len(cuts))
+        whole = replace(self._prepared(item, estimate, seen), missing=tuple(missing), left=left, pieces=len(cuts))
+        for rows in cuts:
+            yield self._cut(whole, rows, alone=len(wanted) == 1)
+            whole = replace(whole, missing=(), left=())  # said once
 
     def _seen(
         self, file: PhotoFile, estimate: Estimate, rows: Tensor, photo: int, missing: list[str], *, alone: bool
@@ -206,11 +204,11 @@ class Reader:
         """Return some rows of a piece with their photos, decoded where they are looked at; broken ones are left out."""
         index = whole.prepared.estimate.image_index[rows]
         photos: dict[int, Photo] = {}
-        missing = []
+        missing = list(whole.missing)
         for at in dict.fromkeys(index.tolist()):
             photo = whole.prepared.photos[at]
             try:
-                photos[at] = photo.decoded if self.looked_at else photo
+                photos[at] = photo.decoded() if self.looked_at else photo
             except InputError as error:
                 if alone:
                     raise

@@ -71,11 +71,10 @@ class Photo:
         Raises:
             InputError: The file is not an image that can be decoded.
         """
-        return self.content if isinstance(self.content, np.ndarray) else self.decoded.pixels
+        return self.content if isinstance(self.content, np.ndarray) else self.decoded().pixels
 
-    @cached_property
     def decoded(self) -> "Photo":
-        """The photo with its pixels decoded, and the notes of what was done to them; itself where it is.
+        """Return the photo with its pixels decoded, anew at every call, and the notes of what was done to them.
 
         Raises:
             InputError: The file is not an image that can be decoded.
@@ -94,7 +93,7 @@ class Photo:
             change: From pixels (H, W, 3) to pixels (H, W, 3), uint8 RGB.
         """
         if isinstance(self.content, Undecoded):
-            return replace(self, content=Undecoded(self.size, lambda: self.decoded.changed(change)))
+            return replace(self, content=Undecoded(self.size, lambda: self.decoded().changed(change)))
         return replace(self, content=change(self.content))
 
     @property

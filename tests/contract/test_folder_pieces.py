@@ -1,6 +1,7 @@
 """Pieces of a result: cut by people, put together again with all that was said of them; photos are decoded only where they are looked at."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,12 +144,27 @@ def damaged(people: Folder) -> None:
     path.with_suffix(".png").write_bytes(whole[:start] + bytes(len(whole) - 16 - start) + whole[-16:])
 
 
+def test_pieces_hold_no_photo_but_their_own(
+    builtin_body: SkinnedBody, crowd: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece lets go of its pixels when it is refined, and nothing else keeps them."""
+    monkeypatch.setattr(read, "MOST_BODIES", 3)
+    reader = Reader(crowd, looked_at=True)
+    alive: list[weakref.ref[np.ndarray]] = []
+    for piece in reader.pieces(Item("crowd.npz")):
+        alive += [weakref.ref(photo.pixels) for photo in piece.prepared.photos]
+        (one,) = solve([piece], QUICK, reader.shelf, "cpu")
+        del piece
+        assert one.result is not None and not one.piece.prepared.photos
+        assert [pixels for pixels in alive if pixels() is not None] == []
+
+
 def test_an_opened_photo_is_the_photo_that_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), np.arange(4 * 6, dtype=np.uint16).reshape(4, 6) * 2000)
     opened, whole = open_photo(path), refine.photo.read_photo(path, "photo")
     assert isinstance(opened.content, Undecoded) and opened.size == whole.size and opened.notes == ()
-    assert np.array_equal(opened.pixels, whole.pixels) and opened.decoded.notes == whole.notes != ()
+    assert np.array_equal(opened.pixels, whole.pixels) and opened.decoded().notes == whole.notes != ()
     darker = opened.changed(lambda pixels: pixels // 2)
     assert isinstance(darker.content, Undecoded) and np.array_equal(darker.pixels, whole.pixels // 2)
     assert np.array_equal(Photo(whole.pixels).changed(lambda pixels: pixels // 2).pixels, whole.pixels // 2)
