@@ -1,4 +1,4 @@
-"""Folders of results and keypoints with one planted fault: three formats, made-up people, what is wrong and the option that undoes it."""
+"""Folders of results and keypoints with one planted fault: three formats, what is wrong, the option that undoes it."""
 
 import json
 from collections.abc import Callable
@@ -215,7 +215,7 @@ def camera_of(rule: str, count: int) -> Camera:
 
 
 def bent_fingers(state: State, bend: float) -> np.ndarray:
-    """Finger rotations (N, 30, 3) rad that hang bent by `bend` on average: left fingers close about -z, right ones about z."""
+    """Finger rotations (N, 30, 3) rad bent by `bend` on average: left fingers close about -z, right ones about z."""
     draw = np.random.default_rng(1)
     fingers = 0.05 * draw.standard_normal((len(state), 30, 3))
     fingers[..., 2] += (bend + 0.15 * draw.standard_normal((len(state), 1))) * np.repeat([-1.0, 1.0], 15)

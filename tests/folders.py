@@ -1,4 +1,4 @@
-"""A folder as a regressor leaves it: results of the built-in body's people, small photos, and OpenPose's keypoints of where they really are."""
+"""A folder as a regressor leaves it: results of the built-in body's people, small photos, OpenPose's true keypoints."""
 
 import json
 import shutil
@@ -118,7 +118,7 @@ def settings_of(results: Path, images: Path, options: dict[str, object]) -> Sett
 
 
 def runner(root: Path, **usual: object) -> Callable[..., Summary]:
-    """Return what refines a folder with its keypoints in one process, into `out` below a root, by the usual options and others."""
+    """Return what refines a folder with its keypoints in one process, into a folder below a root."""
 
     def call(folder: Folder, out: str = "out", **options: object) -> Summary:
         given = {"keypoints": folder.keypoints, "jobs": 1, **usual, **options}

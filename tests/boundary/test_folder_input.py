@@ -1,4 +1,4 @@
-"""What `refine run` is given: folders that are none, names that want out, images that are too large, disks that are full."""
+"""What `refine run` is given: folders that are none, images that are too large, disks that are full."""
 
 import errno
 import os

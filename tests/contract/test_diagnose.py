@@ -1,4 +1,4 @@
-"""`refine diagnose`: each planted fault of a folder is named, with the option that undoes it; a folder without faults is left in peace."""
+"""`refine diagnose`: each planted fault of a folder is named, with the option that undoes it; clean folders are not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -149,7 +149,7 @@ HANDS = {
     "multihmr_humans": (0.0, "--correct estimate.hands=mean"),
     "smplerx": (0.45, "--correct estimate.hands=flat"),
 }
-"""By format, how far fingers hang bent on average (rad), and what undoes that they do not stand on what the format says."""
+"""By format, how far fingers are bent on average (rad), and what undoes that the format says another hand."""
 
 
 @pytest.mark.parametrize("format", HANDS)

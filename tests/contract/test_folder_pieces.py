@@ -1,4 +1,4 @@
-"""Pieces of a result: cut by people, put together again with all that was said of them; photos are decoded only where they are looked at."""
+"""Pieces of a result: cut by people, put together with all that was said of them; photos decoded only if looked at."""
 
 import json
 import weakref
@@ -51,7 +51,8 @@ def crowd(builtin_body: SkinnedBody, tmp_path: Path) -> Settings:
     turns = rotation.log(people.estimate.bodies.pose).numpy()
     np.savez(
         tmp_path / "results" / "crowd.npz", global_orient=turns[:, 0], body_pose=turns[:, 1:22].reshape(COUNT, 63),
-        transl=smplx_translation(people.estimate), focal=np.full((COUNT, 2), 480.0), size=np.array([[HEIGHT, WIDTH]] * COUNT),
+        transl=smplx_translation(people.estimate), focal=np.full((COUNT, 2), 480.0),
+        size=np.array([[HEIGHT, WIDTH]] * COUNT),
     )  # fmt: skip
     cv2.imwrite(str(tmp_path / "images" / "crowd.png"), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     points = torch.cat((people.detections.pixel - 0.5, torch.ones(COUNT, 25, 1)), -1).flatten(1).flip(0).tolist()
@@ -75,7 +76,8 @@ def test_a_result_is_cut_by_people_and_all_that_was_said_of_them_survives(
     estimate = Locator(crowd).locate("crowd.npz").estimate
     draw = torch.Generator().manual_seed(0)
     source = replace(
-        estimate.source, persons=tuple(f"track {row}" for row in range(COUNT)), sigma_rad=torch.rand(COUNT, 55, generator=draw),
+        estimate.source, persons=tuple(f"track {row}" for row in range(COUNT)),
+        sigma_rad=torch.rand(COUNT, 55, generator=draw),
         evidence={"depth": torch.rand(COUNT, 4, 5, generator=draw)},
     )  # fmt: skip
     told = Located(replace(estimate, source=source), Locator(crowd).locate("crowd.npz").photos)

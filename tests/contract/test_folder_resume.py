@@ -1,4 +1,4 @@
-"""`refine run`, called again: it goes on where it was ended, under the same inputs and settings, and writes the same bytes."""
+"""`refine run`, called again: it goes on where it was ended, under the same settings, and writes the same bytes."""
 
 import shutil
 from collections.abc import Callable

@@ -83,7 +83,10 @@ def test_a_folder_gives_what_fit_gives(people: Folder, run: Callable[..., Summar
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"format": "rmop"}, {"camera": "fov61"}, {"camera": "gone.json"}, {"device": "gpu"}, {"keypoints": "gone"}, {"body_model": "gone.npz"}],
+    [
+        {"format": "rmop"}, {"camera": "fov61"}, {"camera": "gone.json"}, {"device": "gpu"}, {"keypoints": "gone"},
+        {"body_model": "gone.npz"},
+    ],
 )  # fmt: skip
 def test_what_would_fail_for_every_result_is_refused_before_the_folder_is_made(
     people: Folder, run: Callable[..., Summary], tmp_path: Path, wrong: dict[str, object]
