@@ -54,29 +54,37 @@ def fit(
     """Move estimated bodies onto the people in the photo.
 
     Args:
-        image: A photo, or several, indexed by the estimate's `image_index`: a path, an RGB array (H, W, 3), a tensor (3, H, W) of 0..1 or
-            uint8, or a PIL image. A file's EXIF orientation is applied; images in memory are taken as they are.
-        init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas, transl`, ...;
-            axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the `smplx` package; or a regressor's result file.
-        keypoints: 2D keypoints: a detector's file (OpenPose, MMPose, COCO, DWPose, MediaPipe; one a photo, or one with all of them) or what it
-            returned in memory, `DetectedPeople` (`refine.read_keypoints`), `Detections` already matched to the bodies, or an
-            array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17, body25, coco133 or openpose137.
-        camera: None: the one `init` holds. A `Camera`; a focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in
-            px (the centre is the photo's middle); a 3x3 matrix or (fx, fy, cx, cy), as OpenCV counts them: from pixel centres; or a mapping
-            with K.json's keys. `refine.geometry.intrinsics` lists the forms and what each counts from; a note says what was taken.
-        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
+        image: A photo, or several, indexed by the estimate's `image_index`: a path, an RGB array (H, W, 3), a tensor
+            (3, H, W) of 0..1 or uint8, or a PIL image. A file's EXIF orientation is applied; images in memory are taken
+            as they are.
+        init: What a regressor said: an `Estimate`; a mapping with SMPL(-X) names (`global_orient, body_pose, betas,
+            transl`, ...; axis-angle or matrices, m, camera frame with x right, y down, z forward); an output of the
+            `smplx` package; or a regressor's result file.
+        keypoints: 2D keypoints: a detector's file (OpenPose, MMPose, COCO, DWPose, MediaPipe; one a photo, or one with
+            all of them) or what it returned in memory, `DetectedPeople` (`refine.read_keypoints`), `Detections` already
+            matched to the bodies, or an array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17,
+            body25, coco133 or openpose137.
+        camera: None: the one `init` holds. A `Camera`; a focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file;
+            a focal length in px (the centre is the photo's middle); a 3x3 matrix or (fx, fy, cx, cy), as OpenCV counts
+            them: from pixel centres; or a mapping with K.json's keys. `refine.geometry.intrinsics` lists the forms and
+            what each counts from; a note says what was taken.
+        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else
+            the built-in.
         evidence: Further terms with the estimate's batch axis.
         priors: Terms in place of the default ones (`priors.default_priors`).
-        refiner: The method's parts and settings; None: `Refiner()`, which goes by the keypoints and the evidence given, and where there is
-            neither, `Refiner.default()`, which asks the network that ships with the library. Give the latter to go by both.
-        callback: Called after each round with its number and solution; from number 0 again where both orientations are tried.
+        refiner: The method's parts and settings; None: `Refiner()`, which goes by the keypoints and the evidence given,
+            and where there is neither, `Refiner.default()`, which asks the network that ships with the library. Give
+            the latter to go by both.
+        callback: Called after each round with its number and solution; from number 0 again where both orientations are
+            tried.
 
     Returns:
-        The result: one row a body, in the estimate's order. What looks wrong in estimate, camera and photo (docs/cameras.md) is among its
-        notes, and a warning of the logger `refine`.
+        The result: one row a body, in the estimate's order. What looks wrong in estimate, camera and photo
+        (docs/cameras.md) is among its notes, and a warning of the logger `refine`.
 
     Raises:
-        InputError: An argument is not what it should be; the message says which, what was expected, what came and what to do.
+        InputError: An argument is not what it should be; the message says which, what was expected, what came and what
+            to do.
     """
     _check_arguments(evidence, priors, refiner, callback)
     given = camera_of(camera, read_photos(image))
@@ -104,21 +112,6 @@ class Fitted:
     rounds: tuple[Solution, ...]
     informed: Tensor | None
     turned: tuple[int, ...] = ()
-
-
-def fit_bodies_of_photos(
-    photos: tuple[Photo, ...],
-    estimate: Estimate,
-    detections: Detections | None,
-    *,
-    refiner: Refiner,
-    evidence: Sequence[Term] = (),
-    priors: Sequence[Term] | None = None,
-    callback: Callback | None = None,
-) -> Fitted:
-    """Refine bodies by photos and keypoints that are given apart; the arguments are those of `Prepared` and `fit_prepared`."""
-    prepared = Prepared(estimate, photos, detections)
-    return fit_prepared(prepared, refiner=refiner, evidence=evidence, priors=priors, callback=callback)
 
 
 @usual_torch()
@@ -203,7 +196,7 @@ def result_of(prepared: Prepared, fitted: Fitted, refiner: Refiner) -> Result:
 
 
 def usual_refiner(evidence: bool) -> Refiner:
-    """Return the method where the caller named none: by the evidence given, and only where there is none by the shipped network.
+    """Return the method where the caller named none: by the evidence given, without any by the shipped network.
 
     Args:
         evidence: Whether the caller gives keypoints or terms.
@@ -212,7 +205,7 @@ def usual_refiner(evidence: bool) -> Refiner:
 
 
 def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], Prediction] | None:
-    """Return what asks the displacer about bodies in the photos again, for pictures; None where there is no displacer."""
+    """Return what asks the displacer about bodies in the photos, for pictures; None without a displacer."""
     if refiner.displacer is None:
         return None
     displace = refiner.displacer.displace
@@ -252,7 +245,8 @@ def read(
 
     Args:
         path: The file; its format is recognised from its content.
-        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else the built-in.
+        body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else
+            the built-in.
         camera: What replaces the file's: one camera, or one a body or photo; or another form that `fit` takes.
         image: The photo, or several by the estimate's `image_index`, for files that do not know their photo's size.
 
@@ -289,7 +283,7 @@ def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None
 def _cheaper(
     first: tuple[Solution, ...], second: tuple[Solution, ...], rows: Tensor, doubtful: Tensor
 ) -> tuple[tuple[Solution, ...], list[int]]:
-    """Return the first rounds with the second's bodies (those of `rows`) put in where they are in doubt and the second's cost is lower."""
+    """Return the first rounds with the second's bodies (of `rows`) put in where in doubt and of a lower cost."""
     one, two = first[-1], second[-1]
     place = torch.zeros(len(one.cost), dtype=torch.long, device=rows.device)  # (B,) where a row stands in the second
     place[rows] = torch.arange(len(rows), device=rows.device)

@@ -1,4 +1,4 @@
-"""Folders of results and keypoints with one planted fault: three formats, made-up people, what is wrong and the option that undoes it."""
+"""Folders of results and keypoints with one planted fault: three formats, what is wrong, the option that undoes it."""
 
 import json
 from collections.abc import Callable
@@ -23,6 +23,36 @@ from tests import joblib_layout
 
 HEIGHT, WIDTH = 480, 640
 COUNT = 48
+
+EXTENT = torch.tensor([float(WIDTH), float(HEIGHT)])
+
+
+def mirror_names(pixel: Tensor) -> Tensor:
+    """COCO's points with left and right exchanged."""
+    order = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+    return pixel[:, order]
+
+
+def cut_around(pixel: Tensor) -> Tensor:
+    """Points as they lie in a square cut around each person, resized to 256 px."""
+    low, high = pixel.amin(1, keepdim=True), pixel.amax(1, keepdim=True)
+    side = 1.2 * (high - low).amax(2, keepdim=True)
+    return (pixel - (low + high) / 2 + side / 2) * 256 / side
+
+
+KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
+    "half the size": (lambda p: p / 2, "size", "--correct keypoints.size=320x240"),
+    "shares": (lambda p: p / EXTENT, "size", "--correct keypoints.size=1x1"),
+    "padded": (lambda p: p + (640 - EXTENT) / 2, "padding", "--correct keypoints.letterbox=photo"),
+    "letterbox": (lambda p: (p + (640 - EXTENT) / 2) * 0.4, "padding", "--correct keypoints.letterbox=256"),
+    "cut of the photo": (lambda p: p - torch.tensor([60.0, 45.0]), "offset", "--correct keypoints.offset=60,45"),
+    "cut of each person": (cut_around, "crops", ""),
+    "sides": (mirror_names, "sides", "--correct keypoints.sides=swapped"),
+    "mirror": (lambda p: mirror_names(torch.stack((WIDTH - p[..., 0], p[..., 1]), -1)), "mirror", "--correct keypoints.mirror=yes"),
+    "y before x": (lambda p: p.flip(-1), "yx", "--correct keypoints.axes=yx"),
+    "y upward": (lambda p: torch.stack((p[..., 0], HEIGHT - p[..., 1]), -1), "keypoints-y-up", "--correct keypoints.axes=y-up"),
+}  # fmt: skip
+"""What is done to the keypoints, and what is to be found."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +215,7 @@ def camera_of(rule: str, count: int) -> Camera:
 
 
 def bent_fingers(state: State, bend: float) -> np.ndarray:
-    """Finger rotations (N, 30, 3) rad that hang bent by `bend` on average: left fingers close about -z, right ones about z."""
+    """Finger rotations (N, 30, 3) rad bent by `bend` on average: left fingers close about -z, right ones about z."""
     draw = np.random.default_rng(1)
     fingers = 0.05 * draw.standard_normal((len(state), 30, 3))
     fingers[..., 2] += (bend + 0.15 * draw.standard_normal((len(state), 1))) * np.repeat([-1.0, 1.0], 15)

@@ -1,6 +1,10 @@
-"""A folder as a regressor leaves it: results of the built-in body's people, small photos, and OpenPose's keypoints of where they really are."""
+"""A folder as a regressor leaves it: results of the built-in body's people, small photos, OpenPose's true keypoints."""
 
 import json
+import shutil
+import struct
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -87,6 +91,12 @@ def make_folder(body: SkinnedBody, root: Path, count: int, seed: int = 0, scale:
     return Folder(root, tuple(names))
 
 
+def copy_of(folder: Folder, place: Path) -> Folder:
+    """Return a copy that a test may spoil."""
+    shutil.copytree(folder.root, place)
+    return Folder(place, folder.names)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file below a folder by name, the run's own state left out."""
     return {
@@ -105,3 +115,31 @@ def settings_of(results: Path, images: Path, options: dict[str, object]) -> Sett
     """Return the settings among some options, which are taken out of them."""
     named = {field.name for field in fields(Settings)} & options.keys()
     return Settings(results, images, **{name: options.pop(name) for name in named})  # type: ignore[arg-type]
+
+
+def runner(root: Path, **usual: object) -> Callable[..., Summary]:
+    """Return what refines a folder with its keypoints in one process, into a folder below a root."""
+
+    def call(folder: Folder, out: str = "out", **options: object) -> Summary:
+        given = {"keypoints": folder.keypoints, "jobs": 1, **usual, **options}
+        return run_over(folder.results, folder.images, root / out, **given)
+
+    return call
+
+
+def touch(root: Path, *names: str) -> Path:
+    """Make empty files below a folder, which is returned."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that is small on disk and states any size."""
+
+    def part(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(bytes(100))) + part(b"IEND", b"")

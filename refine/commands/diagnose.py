@@ -1,27 +1,19 @@
-"""`refine diagnose`: what is systematically wrong with a folder of results and keypoints, and the option that undoes it."""
-
-from pathlib import Path
-from typing import Annotated, Optional
+"""`refine diagnose`: what is systematically wrong with a folder of results and keypoints, and what undoes it."""
 
 import typer
 
+from refine.commands.options import AskedCamera, BodyModel, FirstFrame, Format, Images, Keypoints, Limit, Results
+
 
 def diagnose(
-    results: Annotated[str, typer.Argument(help="A result file, a folder of them, or a pattern.", show_default=False)],
-    images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
-    keypoints: Annotated[
-        str | None,
-        typer.Option(help="Folder or pattern of 2D keypoints, or one file about all photos."),
-    ] = None,
-    format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
-    camera: Annotated[
-        str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...) or a K.json file.")
-    ] = None,
-    body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
-    first_frame: Annotated[
-        int | None, typer.Option(min=0, help="The number of a video's first frame in the results' names.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Look at so many results, the first by name.")] = None,
+    results: Results,
+    images: Images,
+    keypoints: Keypoints = None,
+    format: Format = None,
+    camera: AskedCamera = None,
+    body_model: BodyModel = None,
+    first_frame: FirstFrame = None,
+    limit: Limit = None,
 ) -> None:
     """Say what is systematically wrong with a folder of results and keypoints.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from refine.commands.options import AskedCamera, Format
 from refine.commands.places import check_file, make_folder_of
 
 NAME_WIDTH = 14
@@ -27,15 +28,10 @@ def inspect(
             help="Which image to draw of a file of many, counted from 0; the first with somebody in it if not named.",
         ),
     ] = None,
-    format: Annotated[str | None, typer.Option(help="The file's format; recognised if not named.")] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            help="See the people through it: a focal rule (diagonal, fov60, ...), a K.json file, or a focal length in px."
-        ),
-    ] = None,
+    format: Format = None,
+    camera: AskedCamera = None,
 ) -> None:
-    """Tell what a file is: format, model, people, camera and focal rule, ranges, what is missing and what looks wrong; draw it (--out)."""
+    """Tell what a file is: format, people, camera, ranges, what is missing, what looks wrong; draw it (--out)."""
     from refine.errors import InputError
     from refine.export.files import write_image
     from refine.inspection.result_file import inspect as look

@@ -1,52 +1,50 @@
 """`refine run`: a folder of results, refined and written under the same names."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
+from refine.commands.options import (
+    AskedCamera,
+    BodyModel,
+    Correct,
+    Device,
+    FirstFrame,
+    Format,
+    Images,
+    Keypoints,
+    Limit,
+    Results,
+    SaveNpz,
+    Threads,
+)  # fmt: skip
 from refine.commands.places import check_folder
 
 
 def run(
-    results: Annotated[str, typer.Argument(help="A result file, a folder of them, or a pattern.", show_default=False)],
-    images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
+    results: Results,
+    images: Images,
     out: Annotated[Path, typer.Option(help="Folder for the results; an earlier run is resumed.", show_default=False)],
-    keypoints: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or pattern of 2D keypoints, or one file about all photos; the network looks at the photos if not named."
-        ),
-    ] = None,
-    format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
-    ] = None,
-    body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
+    keypoints: Keypoints = None,
+    format: Format = None,
+    camera: AskedCamera = None,
+    body_model: BodyModel = None,
     resume: Annotated[bool, typer.Option(help="Go on where an earlier run ended; --no-resume begins anew.")] = True,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do chunks again in which a result failed or lacked keypoints.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list which photo belongs to which result.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Do only so many results, the first by name.")] = None,
-    save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
-    device: Annotated[str, typer.Option(help="Where the solver works: cpu, cuda, cuda:1.")] = "cpu",
+    limit: Limit = None,
+    save_npz: SaveNpz = False,
+    device: Device = "cpu",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core, at most 8, if not named.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each process; 1 if not named.")] = None,
+    threads: Threads = None,
     chunk_size: Annotated[
         int | None, typer.Option(min=1, help="Results a chunk, the unit of work; 64 if not named.")
     ] = None,
-    first_frame: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="The number of a video's first frame in the results' names; told by the names if not named."
-        ),
-    ] = None,
-    correct: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
-    ] = None,
+    first_frame: FirstFrame = None,
+    correct: Correct = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster (extra `ray`).")] = "local",
     address: Annotated[str | None, typer.Option(help="The Ray cluster's address: auto, or host:port.")] = None,
 ) -> None:

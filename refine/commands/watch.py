@@ -1,10 +1,11 @@
 """`refine watch`: result files are refined as they appear."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refine.commands.options import AskedCamera, BodyModel, Correct, Device, Format, Images, Keypoints, SaveNpz, Threads
 from refine.commands.places import check_folder
 
 if TYPE_CHECKING:
@@ -13,25 +14,16 @@ if TYPE_CHECKING:
 
 def watch(
     results: Annotated[Path, typer.Argument(help="The folder the regressor writes to.", show_default=False)],
-    images: Annotated[str, typer.Option(help="Folder or pattern of photos, or a video.", show_default=False)],
+    images: Images,
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
-    keypoints: Annotated[
-        str | None,
-        typer.Option(help="Folder or pattern of 2D keypoints; the network looks at the photos if not named."),
-    ] = None,
-    format: Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
-    ] = None,
-    body_model: Annotated[Optional[Path], typer.Option(help="A model file, or a folder with models.")] = None,  # noqa: UP045
-    save_npz: Annotated[bool, typer.Option("--save-npz", help="Also write refine's own npz of each result.")] = False,
-    device: Annotated[str, typer.Option(help="Where the solver works: cpu, cuda, cuda:1.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="Threads to compute with.")] = 1,
-    correct: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
-    ] = None,
+    keypoints: Keypoints = None,
+    format: Format = None,
+    camera: AskedCamera = None,
+    body_model: BodyModel = None,
+    save_npz: SaveNpz = False,
+    device: Device = "cpu",
+    threads: Threads = None,
+    correct: Correct = None,
     every: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Refine what is there and end.")] = False,
     idle: Annotated[float | None, typer.Option(min=0.0, help="End when nothing new came for so many seconds.")] = None,

@@ -4,7 +4,8 @@
     candidates  <- one supposed fault each, undone: how far points then lie   (`candidates.py`, `hands.py`, `timing.py`)
     finding     <- the one under which people agree far better than as the files say   (`decide.py`)
 
-One person's keypoints may lie beside the estimate for many reasons; a fault of the folder puts everybody's beside in the same way.
+One person's keypoints may lie beside the estimate for many reasons; a fault of the folder puts everybody's beside in
+the same way.
 """
 
 from refine.diagnosis.decide import Finding, diagnose

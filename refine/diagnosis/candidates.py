@@ -83,10 +83,12 @@ class Candidate:
 def names_and_axes(table: Table) -> Iterator[Candidate]:
     """Left and right, a mirrored photo, y before x, y upward, other orders."""
     kinds = [
-        ("sides", KeypointCorrection(swapped=True), "left and right of the keypoints have each other's names", "sides=swapped"),
+        ("sides", KeypointCorrection(swapped=True), "left and right of the keypoints have each other's names",
+         "sides=swapped"),
         ("mirror", KeypointCorrection(mirror=True), "the keypoints were made on the mirrored photo", "mirror=yes"),
         ("yx", KeypointCorrection(axes="yx"), "the keypoints have y before x", "axes=yx"),
-        ("keypoints-y-up", KeypointCorrection(axes="y-up"), "the keypoints' y counts from the lower border", "axes=y-up"),
+        ("keypoints-y-up", KeypointCorrection(axes="y-up"), "the keypoints' y counts from the lower border",
+         "axes=y-up"),
     ]  # fmt: skip
     for fault, correction, words, flag in kinds:
         yield Candidate(fault, words, f"--correct keypoints.{flag}", table.left(table.pairs(correction)))
@@ -150,8 +152,8 @@ def _share_of_both(table: Table, pairs: Pairs, near: float) -> float:
 def _has_its_own_aspect(table: Table, pairs: Pairs, ratio: Tensor, share: float) -> bool:
     """Say whether width and height were clearly resized by shares of their own: most people lie much nearer then.
 
-    Two shares always explain a little more than one, and a photo is rarely resized to another shape. Copies of one estimate are one
-    person: of few, only a plainly other shape is believed.
+    Two shares always explain a little more than one, and a photo is rarely resized to another shape. Copies of one
+    estimate are one person: of few, only a plainly other shape is believed.
     """
     people = len(pairs.projected.round().unique(dim=0))
     if abs(float(ratio.log()[0] - ratio.log()[1])) < (SAME_ASPECT if people >= ENOUGH else PLAIN_ASPECT):
@@ -165,7 +167,7 @@ def _has_its_own_aspect(table: Table, pairs: Pairs, ratio: Tensor, share: float)
 
 
 def _middle(left: Tensor) -> float:
-    """Return the median, of an even number of people the mean of the middle two; NaN left out, infinite where nobody is left."""
+    """Return the median without NaN (of an even number the mean of the middle two); infinite where nobody is left."""
     known = left[left.isfinite()]
     return float(known.double().quantile(0.5)) if len(known) else math.inf
 
@@ -175,8 +177,9 @@ def letterbox(table: Table, pairs: Pairs) -> Iterator[Candidate]:
     if bool((pairs.size[:, 0] == pairs.size[:, 1]).all()):
         return
     correction = KeypointCorrection(letterbox=0)
-    yield Candidate("padding", "the keypoints were made on photos padded to a square, and the padding was not taken off",
-                    "--correct keypoints.letterbox=photo", table.left(pairs, correction), simple=1)  # fmt: skip
+    words = "the keypoints were made on photos padded to a square, and the padding was not taken off"
+    flag = "--correct keypoints.letterbox=photo"
+    yield Candidate("padding", words, flag, table.left(pairs, correction), simple=1)
     ratio, deviations = _ratio(pairs)
     if abs(math.log(ratio)) < 0.06:
         return
@@ -259,7 +262,7 @@ def focal(table: Table, pairs: Pairs) -> Iterator[Candidate]:
 
 
 def _ratio(pairs: Pairs) -> tuple[float, float]:
-    """Return how much larger detected people are than projected ones, and how many deviations its logarithm is from zero."""
+    """Return how much larger detected people are than projected ones, and its logarithm in standard errors."""
     one, other = (spread.norm(dim=1) for spread in pairs.spreads())
     good = (one > 1e-6) & (other > 0)
     log = torch.where(good, (other.clamp(min=1e-9) / one.clamp(min=1e-9)).log(), torch.nan)
@@ -268,7 +271,7 @@ def _ratio(pairs: Pairs) -> tuple[float, float]:
 
 
 def _summary(log: Tensor) -> tuple[Tensor, float]:
-    """Return the exponential of the medians of columns (R, C), NaN left out, and how many standard errors one lies from zero."""
+    """Return exp of the medians of columns (R, C) without NaN, and how many standard errors one lies from zero."""
     middle = log.nanmedian(0).values.nan_to_num(0.0)
     apart = (log - middle).abs().nanmedian(0).values.nan_to_num(1.0)
     count = log.isfinite().sum(0).clamp(min=1).sqrt()

@@ -1,9 +1,10 @@
-"""Which supposed fault is believed: the one under which far more people agree, and of those that explain alike the simplest.
+"""Which supposed fault is believed: the one under which most people agree, of those alike the simplest.
 
     explains    what is left is below 0.75 of before, for three quarters of the people
-    or          its number lies 6 standard errors from nothing and is large enough to matter, and what is left is below 0.93
+    or          its number lies 6 standard errors from nothing and matters, and what is left is below 0.93
 
-The second rule is for small faults: all people are a little too far to the right, by as much as an ordinary estimate errs.
+The second rule is for small faults: all people are a little too far to the right, by as much as an ordinary estimate
+errs.
 """
 
 import math
@@ -31,8 +32,8 @@ DEVIATIONS_IN_TIME, DEVIATIONS_OF_HANDS = 4.0, 3.0
 LEAST = 0.01
 """Of a person's height: less is nobody's fault."""
 ALIKE, EXACT = 1.05, 1.15
-"""Explanations that leave up to so many times the least are alike, and the simplest is taken; those without a number of their own may
-leave a little more."""
+"""Explanations that leave up to so many times the least are alike, and the simplest is taken; those without a number of
+their own may leave a little more."""
 FEWEST = 8
 """People with keypoints below which nothing is said about keypoints."""
 
@@ -42,8 +43,8 @@ class Finding:
     """A fault that was found.
 
     Attributes:
-        fault: What it is called: "size", "padding", "offset", "crops", "focal", "sides", "mirror", "yx", "keypoints-y-up", "order",
-            "frames", "units", "axes" or "hands".
+        fault: What it is called: "size", "padding", "offset", "crops", "focal", "sides", "mirror", "yx",
+            "keypoints-y-up", "order", "frames", "units", "axes" or "hands".
         words: The fault in a sentence.
         flag: What undoes it: options of `refine run`; "" where no option can.
         people: How many were looked at.
@@ -76,7 +77,8 @@ def diagnose(sample: Sample) -> tuple[Finding, ...]:
         sample: Its people (`refine.diagnosis.gather`).
 
     Returns:
-        The faults found, none where everything is as it should be: at most one of keypoints and places, and one of hands.
+        The faults found, none where everything is as it should be: at most one of keypoints and places, and one of
+        hands.
     """
     found = [Finding(one.fault, one.words, one.flag, len(sample), math.nan, math.nan, math.nan)
              for one in hands(sample) if one.deviations >= DEVIATIONS_OF_HANDS]  # fmt: skip

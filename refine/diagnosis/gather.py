@@ -93,10 +93,7 @@ def _frame(reader: Reader, photo: PhotoFile, order: int) -> Frame:
 
 
 def _joined(
-    parts: list[tuple[Estimate, Tensor]],
-    frames: list[Frame],
-    problems: tuple[tuple[str, str], ...],
-    free_camera: bool,
+    parts: list[tuple[Estimate, Tensor]], frames: list[Frame], problems: tuple[tuple[str, str], ...], free_camera: bool
 ) -> Sample:
     points, fingers, root, cameras = [], [], [], []
     names: tuple[str, ...] = ()

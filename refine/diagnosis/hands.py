@@ -1,11 +1,12 @@
-"""Finger rotations that stand on another hand than the file is read with: people's fingers hang bent, never straight on average.
+"""Finger rotations relative to another hand than the file is read with: people's fingers are bent on average.
 
     bend = mean over people and the four fingers' first two joints of the rotation about the axis they close by
 
-A regressor whose layer has `flat_hand_mean=False` writes rotations on top of SMPL-X's mean hand, so that they average to nothing; one
-with a flat layer writes the bend itself.
+A regressor whose layer has `flat_hand_mean=False` writes rotations on top of SMPL-X's mean hand, so that they average
+to nothing; one with a flat layer writes the bend itself.
 
-Source: Romero et al., Embodied Hands, 2017 (the mean hand and the axes of its fingers: MANO's fingers lie along x and close about z).
+Source: Romero et al., Embodied Hands, 2017 (the mean hand and the axes of its fingers: MANO's fingers lie along x and
+close about z).
 """
 
 from collections.abc import Iterator
@@ -45,10 +46,12 @@ def hands(sample: Sample) -> Iterator[Candidate]:
     nothing = torch.full((len(sample),), torch.nan)
     degrees = float(torch.rad2deg(middle))
     if sample.hand_mean != "mean" and float(middle) < STRAIGHT_RAD:
-        words = f"finger rotations stand on the model's mean hand (they average to {degrees:.0f}°), and are read as whole ones"
+        read = f"(they average to {degrees:.0f}°), and are read as whole ones"
+        words = f"finger rotations stand on the model's mean hand {read}"
         deviations = (BENT_RAD - float(middle)) / max(error, 1e-4)
         yield Candidate("hands", words, "--correct estimate.hands=mean", nothing, 2.0, deviations)
     if sample.hand_mean == "mean" and float(middle) > BENT_RAD:
-        words = f"finger rotations are whole ones (they average to {degrees:.0f}°), and are read as standing on the mean hand"
+        read = f"(they average to {degrees:.0f}°), and are read as standing on the mean hand"
+        words = f"finger rotations are whole ones {read}"
         deviations = (float(middle) - STRAIGHT_RAD) / max(error, 1e-4)
         yield Candidate("hands", words, "--correct estimate.hands=flat", nothing, 2.0, deviations)

@@ -1,7 +1,8 @@
-"""Which detected person each estimated one is, whatever is wrong with places and sizes; and how far apart they lie then.
+"""Which detected person each estimated one is, whatever is wrong with places and sizes; and how far apart they lie.
 
-Within a photo people are told apart by the shape of their points alone, each person's shifted to the middle and scaled to size one, and a
-little by who stands left of whom; a photo's people who all look the same are therefore not confused by a common shift or scale.
+Within a photo people are told apart by the shape of their points alone, each person's shifted to the middle and scaled
+to size one, and a little by who stands left of whom; a photo's people who all look the same are therefore not confused
+by a common shift or scale.
 
 Source: H. W. Kuhn, The Hungarian method for the assignment problem, 1955.
 """
@@ -18,7 +19,7 @@ from refine.keypoints.detections import SURE
 FEWEST_POINTS = 5
 """Points two people must share to be compared."""
 HEIGHT_PER_SPREAD = 3.0
-"""Height of an upright person over the standard deviation of its keypoints: COCO's 17 of standing people have 2.8 to 3.3."""
+"""Height of an upright person over the standard deviation of its keypoints: for COCO's 17 it is 2.8 to 3.3."""
 ORDER_SHARE = 0.3
 """What standing in another order from left to right costs, in sizes of a person: less than another pose does."""
 
@@ -52,7 +53,7 @@ class Pairs:
     def distance(
         self, detected: Tensor | None = None, projected: Tensor | None = None, mean: bool = False
     ) -> Float[Tensor, "R"]:
-        """Return the distance of each person's points in heights of the detected person; infinite where it is not finite.
+        """Return the distance of each person's points in heights of the detected person; infinite where not finite.
 
         The detected person's, since a fault may make the projected one as small or as large as it likes.
 
@@ -102,7 +103,7 @@ def heights(pixel: Float[Tensor, "R K 2"], known: Bool[Tensor, "R K"]) -> Float[
 def match_by_shape(
     projected: Float[Tensor, "F B K 2"], detected: Float[Tensor, "F P K 2"], confidence: Float[Tensor, "F P K"]
 ) -> Int[Tensor, "F B"]:
-    """Say which detected person each body of a photo is, by shape, for photos with as many bodies and as many detected people.
+    """Return which detected person each body is, by shape, for photos with as many bodies and as many detected people.
 
     Args:
         projected: (F, B, K, 2) px.

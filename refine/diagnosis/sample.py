@@ -38,7 +38,8 @@ class Sample:
         camera: N cameras.
         frame: (N,) index into `frames`.
         frames: The photos.
-        stored_fingers: (N, 30, 3) mean-free finger rotations as the files store them (axis-angle, rad), None where they have none.
+        stored_fingers: (N, 30, 3) mean-free finger rotations as the files store them (axis-angle, rad), None where they
+            have none.
         hand_mean: What they are read as standing on: "mean", "flat", or "" where the files disagree.
         free_camera: Whether the files leave the focal length to the reader, so that `--camera` decides it.
         problems: (result, reason) of those that could not be read.

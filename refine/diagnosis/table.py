@@ -1,4 +1,4 @@
-"""The sample laid out so that a supposed fault costs a few operations: detected people in one tensor, few people where there are many."""
+"""The sample as tensors, so that a supposed fault costs a few operations: detected people and some bodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
     d_k(i)  distance of person i of frame t from the keypoints of frame t + k          gain_k(i) = d_0(i) - d_k(i)
 
-Neighbouring frames say the same thing, so that gains are averaged over blocks of a second before their standard error is taken.
-People who stand still say nothing about time.
+Neighbouring frames say the same thing, so that gains are averaged over blocks of a second before their standard error
+is taken. People who stand still say nothing about time.
 """
 
 from collections.abc import Iterator

@@ -2,7 +2,8 @@
 
     pieces of results  --together-->  one batch  --refined-->  one batch  --apart-->  a Result each
 
-A body does not feel its batch, but for rounding; the batches of a chunk are always the same ones, so that its bytes are.
+A body does not feel its batch, but for rounding; the batches of a chunk are always the same ones, so that its bytes
+are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -116,10 +117,12 @@ def _refined(pieces: Sequence[Piece], refiner: Refiner, shelf: BodyShelf, device
             if rows.start <= row < rows.stop
         )
         doubts = tuple(doubt.sentence for doubt in one.prepared.doubts)
+        notes = dict.fromkeys((*one.prepared.notes, *one.missing, *turned, *doubts))
+        own = {name: each[rows] for name, each in numbers.items()}
         done.append(Result(
-            one.estimate.rows(one.rows), last[rows], result.stop[rows], **{name: each[rows] for name, each in numbers.items()},
-            detections=one.prepared.detections, notes=tuple(dict.fromkeys((*one.prepared.notes, *one.missing, *turned, *doubts))),
-            judgement=result.judgement[rows], stored_sigma_mm=None if sigma is None else sigma[rows],
+            one.estimate.rows(one.rows), last[rows], result.stop[rows], **own, detections=one.prepared.detections,
+            notes=tuple(notes), judgement=result.judgement[rows],
+            stored_sigma_mm=None if sigma is None else sigma[rows],
         ))  # fmt: skip
         start = rows.stop
     return done
@@ -138,7 +141,7 @@ def _together(parts: Sequence[Prepared]) -> Prepared:
 
 
 def _form(value: object) -> object:
-    """Return what two values have in common whose rows can be put together: which fields are given, in which shapes and types."""
+    """Return which fields with rows are given, in which shapes and types: equal where rows can be put together."""
     if isinstance(value, Tensor):
         return tuple(value.shape[1:]), value.dtype
     if isinstance(value, Mapping):

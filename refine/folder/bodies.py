@@ -26,7 +26,7 @@ class BodyShelf:
 
     @cached_property
     def given(self) -> SkinnedBody | None:
-        """The model to read results on: the one the caller named; the built-in one where no other is on this machine; else None."""
+        """The model to read results on: the one named; the built-in one where this machine has no other; else None."""
         from refine.body.load import load_body
 
         if self._named is not None:
@@ -34,7 +34,7 @@ class BodyShelf:
         return None if _official_models() else self._keep(load_body("anny"))
 
     def on_its_body(self, estimate: Estimate) -> Estimate:
-        """Return an estimate on the model its numbers mean most on, the same object for all that have the same model."""
+        """Return an estimate on the model its numbers are of, the same object for all that have the same model."""
         if self._named is not None and not suits(estimate.source, estimate.body):
             estimate = on_body(estimate, body_for(estimate.source, self._named))
         return replace(estimate, body=self._keep(estimate.body))

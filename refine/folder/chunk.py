@@ -1,6 +1,6 @@
 """Chunks, one after the other: the next one is read while one is solved and the last one is written.
 
-reading thread  ── batches ──►  this thread: solve  ── results ──►  writing thread  ── finished chunks ──►  the caller
+reading thread  ── batches ──►  this one: solve  ── results ──►  writing thread  ── chunks ──►  the caller
 """
 
 import queue

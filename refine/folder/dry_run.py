@@ -1,4 +1,4 @@
-"""What `refine run` would do: every result is read and its photos and keypoints are found and held against each other; nothing is decoded, solved or written."""
+"""What `refine run` would do: results, photos' headers and keypoints are read and compared; nothing is written."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ PROBLEM = HEAD.index("problem")
 
 
 def list_pairs(settings: Settings, out: Path, limit: int | None = None) -> int:
-    """Print one line a result, columns parted by tabs: its name, format, people, photos, keypoint files, what is wrong, kinds of doubts.
+    """Print one line a result, columns parted by tabs: name, format, people, photos, keypoints, what is wrong, doubts.
 
     Doubts (`refine.inputs.camera_doubts`) are said in words on standard error, each kind once, as a run says them.
 
@@ -96,7 +96,7 @@ def _row(name: str, reader: Reader) -> tuple[tuple[str, ...], tuple[Doubt, ...]]
 
 
 def _keypoints(reader: Reader, photos: Sequence[PhotoFile]) -> tuple[dict[PhotoFile, DetectedPeople], str]:
-    """Return who was detected in each photo, and what is wrong with that, "" where nothing is; sizes come from the photos' headers."""
+    """Return who was detected in each photo, and what is wrong with that, "" where nothing is."""
     wrong: list[str] = []
     found: dict[PhotoFile, DetectedPeople] = {}
     for photo in photos:

@@ -41,7 +41,7 @@ class Opener:
 
     def _timed(self, photo: Photo) -> Photo:
         start = time.perf_counter()
-        decoded = photo.decoded
+        decoded = photo.decoded()
         self.decoding += time.perf_counter() - start
         return decoded
 

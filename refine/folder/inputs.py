@@ -1,4 +1,4 @@
-"""The photos and keypoint files that a result was made from: written down with its chunk, looked at again by the next run.
+"""The photos and keypoint files that a result was made from: written with its chunk, compared by the next run.
 
     size and time of change as they were      the same file
     another time, the same size and content   the same file (copied, touched)
@@ -75,7 +75,7 @@ def stamp(path: Path) -> Input:
 
 @lru_cache(maxsize=8)
 def _digest(path: str, size: int, modified_ns: int) -> str:
-    """Return the digest of a file's content; a video's or that of a file about all photos is asked for again and again."""
+    """Return the digest of a file's content; that of a video or of a file about all photos is asked for often."""
     if size > MOST_BYTES:
         return ""
     with open(path, "rb") as file:

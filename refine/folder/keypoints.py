@@ -1,8 +1,9 @@
 """The keypoint files of a run, which of them is a photo's, and whose points they are.
 
-photo "a/b.jpg"      b_keypoints.json, b.json, b.jpg.json, b.npz ...: in the same folder, else the only file of that name
+photo "a/b.jpg"      b_keypoints.json, b.json, b.jpg.json, b.npz ...: in the same folder, else the only one of that name
 frame 12 of v.mp4    v_000000000012_keypoints.json (OpenPose), else the file whose last number is the frame's
-one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo: `keypoints/formats/_images.py`
+one file             about all photos (COCO results, a detector's results of a video); which of its images is a photo:
+                     `keypoints/formats/_images.py`
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from refine.folder.results import files_below, match_pattern
 from refine.keypoints.detections import DetectedPeople
 
 ENDINGS = (
-    "_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", "_result.json", ".predictions.json", ".json", ".npz", ".npy",
+    "_keypoints.json", "_pose.json", "_poses.json", "_kpts.json", "_result.json", ".predictions.json", ".json",
+    ".npz", ".npy",
 )  # fmt: skip
 """What keypoint files add to their photo's name."""
 
@@ -117,7 +119,8 @@ def read_people(
         path: The file.
         photo: The photo.
         size: (height, width) px.
-        among: Of a file about all photos: the photo's place, and how many photos there are; None: the file is this photo's.
+        among: Of a file about all photos: the photo's place, and how many photos there are; None: the file is this
+            photo's.
 
     Raises:
         InputError: The file is broken, or not about this photo.

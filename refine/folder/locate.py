@@ -1,7 +1,7 @@
 """A result of a run with its photos: the estimate is read, and whose photo is whose is decided.
 
-The photos are looked for by the result's name first, since many formats need their sizes to be read at all; a photo that the result
-itself names goes before that. Of a photo no more is read than its header.
+The photos are looked for by the result's name first, since many formats need their sizes to be read at all; a photo
+that the result itself names goes before that. Of a photo no more is read than its header.
 """
 
 from collections.abc import Sequence

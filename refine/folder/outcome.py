@@ -12,7 +12,7 @@ ALL_DONE, NOTHING_REFINED, BAD_INPUT, SOME_FAILED = 0, 1, 2, 3
 """Exit statuses."""
 
 REFINED, UNCHANGED, PARTLY, FAILED = "refined", "unchanged", "partly", "failed"
-"""At least one person moved; nobody did, and the file is written as it came; some of a file's photos failed; nothing is written."""
+"""Somebody moved; nobody did, and the file is written as it came; some photos failed; nothing is written."""
 
 NO_KEYPOINTS = "no keypoints for its photo"
 """Why nobody moved where the only evidence is missing."""
@@ -68,7 +68,7 @@ class Outcome:
 def read_line(line: str) -> Outcome:
     """Read a line of the log."""
     content: dict[str, Any] = json.loads(line)
-    return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})  # type: ignore[arg-type]
+    return Outcome(**content | {name: tuple(value) for name, value in content.items() if isinstance(value, list)})
 
 
 def reason_of(error: Exception, result: str) -> str:
@@ -174,7 +174,7 @@ def whole_file(parts: Sequence[Outcome], written: tuple[str, ...]) -> Outcome:
 
 
 def json_text(content: object, indent: int | None = None) -> str:
-    """Return JSON that can be encoded: what is no text in a file's name stands there by its code, and is read as it was."""
+    """Return JSON that can be encoded: what is no text in a file's name is escaped, and read as it was."""
     return json.dumps(content, indent=indent, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 

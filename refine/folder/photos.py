@@ -1,8 +1,9 @@
-"""The photos of a run, and which of them belongs to a result: by the name the result stores, by the result's own name, by frame number.
+"""The photos of a run, and which of them belongs to a result: by a stored name, by the result's own, by frame number.
 
-    stored name   its longest tail that exists below the image folder; `..`, drives and roots are cut off, so nothing outside is ever read
-    by name       image folder / same folder / same stem; else the only photo of that stem; else the longest stem the result's begins with
-                  ("photo_0.08.npz" is of "photo.jpg"), up to a `_`, `-` or `.`
+    stored name   its longest tail that exists below the image folder; `..`, drives and roots are cut off, so that
+                  nothing outside is ever read
+    by name       image folder / same folder / same stem; else the only photo of that stem; else the longest stem that
+                  the result's begins with ("photo_0.08.npz" is of "photo.jpg"), up to a `_`, `-` or `.`
     several       a result of many photos: the folder or video of its name, else all of the photos, by index
     video         the last number in the result's name, counted from `first_frame`
 

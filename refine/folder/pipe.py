@@ -1,12 +1,13 @@
 """One photo through a pipe: npz in, npz out, for regressors that live in an environment of their own.
 
-in     SMPL(-X) parameters by their names (`refine/formats/parameters.py`), a camera (focal, size), and `image` (H, W, 3) uint8 RGB or
-       `image_path`; optional `keypoints` (B, K, 3) x, y, confidence, in px of the image
-out    the same names, refined, without `image` and `keypoints`; and refine_accepted (B,), refine_stop (B,) names of the solver's StopReason, refine_verdict (B,)
-       sentences, refine_decision (B,) names of Decision,
-       refine_sigma_mm (B, J, 3) of the joints of the body that was refined, refine_misfit_before_px and refine_misfit_px (B,)
+in     SMPL(-X) parameters by their names (`refine/formats/parameters.py`), a camera (focal, size), and `image`
+       (H, W, 3) uint8 RGB or `image_path`; optional `keypoints` (B, K, 3) x, y, confidence, in px of the image
+out    the same names, refined, without `image` and `keypoints`; and refine_accepted (B,), refine_stop (B,) names of
+       StopReason, refine_verdict (B,) sentences, refine_decision (B,) names of Decision, refine_sigma_mm (B, J, 3) of
+       the joints of the body that was refined, refine_misfit_before_px and refine_misfit_px (B,)
 
-Nothing is pickled on either side. While it works, standard output is standard error, so that no library's word gets between.
+Nothing is pickled on either side. While it works, standard output is standard error, so that no library's word gets
+between.
 """
 
 import contextlib
@@ -117,7 +118,11 @@ def fit_bytes(
 
 @contextlib.contextmanager
 def standard_output_kept() -> Iterator[IO[bytes]]:
-    """Give the real standard output, and send whatever else writes to it meanwhile to standard error, compiled libraries included."""
+    """Give the real standard output; what else writes to it meanwhile, compiled libraries too, goes to standard error.
+
+    Raises:
+        InputError: There is no standard output.
+    """
     sys.stdout.flush()
     try:
         kept = os.dup(1)

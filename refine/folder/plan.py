@@ -49,7 +49,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _some_size(settings: Settings) -> list[tuple[int, int]]:
-    """Return the (height, width) px of the first photo, none where it cannot be opened: that is told when its turn comes."""
+    """Return the (height, width) px of the first photo; none where it cannot be opened, told when its turn comes."""
     photos = find_photos(settings.images)
     try:
         return [Opener().open(PhotoFile(photos.root / name, name)).size for name in photos.images[:1]]
@@ -99,7 +99,7 @@ def settle(settings: Settings, found: Results, old: Manifest | None = None) -> S
 
 
 def _first_frame(settings: Settings, found: Results, photos: Photos) -> dict[str, int]:
-    """Return the number of a video's first frame as the results tell it; nothing where there is no video or it was said."""
+    """Return the number of a video's first frame as results tell it; nothing without a video or where it was said."""
     if photos.video is None or settings.first_frame is not None:
         return {}
     names = _stored_images(settings, found.names[0]) if len(found.names) == 1 else found.names
@@ -157,7 +157,7 @@ def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store)
 
 
 def _cut(item: Item, locator: Locator, size: int) -> list[Item]:
-    """Return a long track file as its parts, any other file as it is; why a file cannot be read is told when its turn comes."""
+    """Return a long track file as its parts, another as it is; why one cannot be read is told when its turn comes."""
     try:
         index = locator.locate(item.result).estimate.image_index
     except Exception:

@@ -1,7 +1,7 @@
-"""Chunks on a Ray cluster: the same function, mapped over its workers; the folders have to be reachable from each of them by the same path.
+"""Chunks on a Ray cluster: the same function on its workers, all of which reach the folders by the same paths.
 
 driver:  keeps two chunks a worker under way, writes what comes back into the work folder and commits it
-worker:  makes a chunk in a temporary folder of its own and returns the files' bytes; one that dies is replaced by Ray, its chunk redone
+worker:  makes a chunk in a temporary folder of its own and returns the files' bytes; one that dies is replaced by Ray
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""One result with its photos and keypoints, prepared for the method, in pieces that fit into a batch; or the reason why that cannot be."""
+"""One result with its photos and keypoints, prepared for the method, in pieces that fit into a batch; or why not."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,7 +80,7 @@ class Reader:
     looked_at: bool = True
     """Whether photos are looked at: then they are decoded while the ones before are solved, else never."""
     judged: bool = True
-    """Whether people whom no camera can see where they are said to be are refused; `refine diagnose` says why they are there."""
+    """Whether people whom no camera can see where they are said to be are refused; not by `refine diagnose`."""
     used: Inputs = field(default_factory=Inputs, repr=False)
     """The photos and keypoint files that were read since `pieces` was last begun."""
 
@@ -122,8 +122,8 @@ class Reader:
             One piece or more; each knows how many there are.
 
         Raises:
-            InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or broken are left
-                out and named instead.
+            InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or
+                broken are left out and named instead.
         """
         self.used = Inputs()
         located = self.locate(item)
@@ -146,18 +146,16 @@ class Reader:
                 seen += [one] if one else []
         lost = int((inside & ~usable).sum())
         left = (f"{lost} of {len(estimate)} people without usable numbers, left as they came",) if lost else ()
-        whole = self._prepared(item, estimate, seen)
         cuts = self._cuts(seen)
-        for number, rows in enumerate(cuts):
-            first = number == 0
-            piece = self._cut(whole, rows, alone=len(wanted) == 1)
-            lacking = (*(missing if first else ()), *piece.missing)
-            yield replace(piece, missing=lacking, left=left if first else (), pieces=len(cuts))
+        whole = replace(self._prepared(item, estimate, seen), missing=tuple(missing), left=left, pieces=len(cuts))
+        for rows in cuts:
+            yield self._cut(whole, rows, alone=len(wanted) == 1)
+            whole = replace(whole, missing=(), left=())  # said once
 
     def _seen(
         self, file: PhotoFile, estimate: Estimate, rows: Tensor, photo: int, missing: list[str], *, alone: bool
     ) -> _Seen | None:
-        """Open a photo and read who was detected in it; what is wrong with one of many is listed, with the only one raised."""
+        """Open a photo and read who was detected in it; what is wrong is listed, or raised where there is one alone."""
         name = f"photo {photo}"
         try:
             self.used.add(file.path)
@@ -203,14 +201,14 @@ class Reader:
         return [slice(start, end) for start, end in zip(starts, [*starts[1:], row], strict=True)]
 
     def _cut(self, whole: Piece, rows: slice, *, alone: bool) -> Piece:
-        """Return some rows of a piece with their photos alone, decoded where they are looked at; broken ones are left out with their rows."""
+        """Return some rows of a piece with their photos, decoded where they are looked at; broken ones are left out."""
         index = whole.prepared.estimate.image_index[rows]
         photos: dict[int, Photo] = {}
-        missing = []
+        missing = list(whole.missing)
         for at in dict.fromkeys(index.tolist()):
             photo = whole.prepared.photos[at]
             try:
-                photos[at] = photo.decoded if self.looked_at else photo
+                photos[at] = photo.decoded() if self.looked_at else photo
             except InputError as error:
                 if alone:
                     raise

@@ -1,4 +1,4 @@
-"""The result files of a folder: one file, a folder with all below it, or a pattern; in sorted order, by their names below one root."""
+"""The result files of a run, sorted: one file, those below a folder, or those of a pattern."""
 
 import glob
 import os
@@ -34,7 +34,8 @@ def find_results(given: str | Path) -> Results:
     """List result files.
 
     Args:
-        given: A file, a folder (searched with all its folders; hidden ones left out), or a pattern with `*`, `?` or `**`.
+        given: A file, a folder (searched with all its folders; hidden ones left out), or a pattern with `*`, `?` or
+            `**`.
 
     Returns:
         The files; a file or pattern is taken at its word, whatever the files are called.

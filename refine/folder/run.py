@@ -70,8 +70,8 @@ def run_folder(
         What became of each result; `exit_status` says it in a number.
 
     Raises:
-        InputError: An input is missing or cannot be read; the folder was begun with other inputs or settings, or another run works in
-            it; the disk is full.
+        InputError: An input is missing or cannot be read; the folder was begun with other inputs or settings, or
+            another run works in it; the disk is full.
     """
     begin = time.perf_counter()
     if engine not in ENGINES:
@@ -170,8 +170,8 @@ def _do(
 def _committed(store: Store, settings: Settings, retry_failed: bool) -> set[int]:
     """Return the chunks that need not be done.
 
-    Those in which a result failed, or lacked keypoints, are forgotten with `retry_failed`, and where a photo or keypoint file of such a
-    result is another one now.
+    Those in which a result failed, or lacked keypoints, are forgotten with `retry_failed`, and where a photo or
+    keypoint file of such a result is another one now.
 
     Raises:
         InputError: Photos or keypoint files changed from which the other results were made.

@@ -11,7 +11,7 @@ from refine.inputs.corrections import Corrections, parse_corrections
 from refine.refiner import Refiner
 
 CHUNK_SIZE = 64
-"""Results a chunk. A killed run redoes at most this many a process; larger batches are no faster on a CPU (measured up to 256)."""
+"""Results a chunk. A killed run redoes at most so many a process; larger batches are no faster (measured up to 256)."""
 
 CONTENT = "_sha256"
 """Ending of what stands for a file's content in the manifest."""
@@ -21,14 +21,14 @@ VERSIONED = ("torch", "numpy", "opencv-python-headless")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is read in a folder, and how. Paths become absolute text, which can be written down and sent to another machine."""
+    """What is read in a folder, and how. Paths become absolute text, which can be sent to another machine."""
 
     results: str | Path
-    """A result file, a folder, or a pattern; once they are listed, the folder that the results' names are relative to."""
+    """A result file, a folder, or a pattern; once they are listed, the folder that their names are relative to."""
     images: str | Path
     """Folder, pattern, photo or video."""
     keypoints: str | Path | None = None
-    """Folder or pattern of keypoint files, or one file about all photos; None: the network that ships with the library looks."""
+    """Folder or pattern of keypoint files, or one file about all photos; None: none, the network that ships looks."""
     format: str | None = None
     """The results' format; None: recognised file by file."""
     camera: str | Path | None = None
@@ -38,8 +38,8 @@ class Settings:
     device: str = "cpu"
     """Where the solver works ("cpu", "cuda", "cuda:1")."""
     threads: int | None = None
-    """Threads a process computes with, on which results depend in the last digits; None: 1, which wastes the least, or what the
-    output folder was begun with."""
+    """Threads a process computes with, on which results depend in the last digits; None: 1, which wastes the least, or
+    what the output folder was begun with."""
     chunk_size: int | None = None
     """Results a chunk, and photos a part of a long track file; None: 64, or what the output folder was begun with."""
     first_frame: int | None = None
@@ -49,7 +49,7 @@ class Settings:
     save_npz: bool = False
     """Whether refine's own npz is written beside each result."""
     correct: Sequence[str] = ()
-    """Systematic faults of keypoints and estimates that are undone on reading, as `refine.inputs.corrections` has them."""
+    """Systematic faults of keypoints and estimates that are undone on reading (`refine.inputs.corrections`)."""
 
     def __post_init__(self) -> None:
         for name in ("results", "images", "keypoints", "camera", "body_model"):
@@ -84,7 +84,8 @@ class Settings:
 def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
     """Return settings, refiner and versions as JSON can hold them.
 
-    Camera and body model go in by their content too, where they are files. Where the results lie does not matter, only what they are.
+    Camera and body model go in by their content too, where they are files. Where the results lie does not matter, only
+    what they are.
     """
     written = {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "results"}
     for name in ("camera", "body_model"):

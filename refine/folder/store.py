@@ -3,14 +3,16 @@
     .refine/lock            held while a run works; the system lets go of it when the process ends, however it ends
     .refine/working/...     one more a worker process; the next run waits for those a killed one left
     .refine/work/...        chunks being made; whatever a killed run left is deleted by the next one
-    .refine/chunks/00012/   a committed chunk: `files/` on their way to their places, `parts/` of track files, `outcomes.jsonl`,
-                            `inputs.jsonl`
+    .refine/chunks/00012/   a committed chunk: `files/` on their way to their places, `parts/` of track files,
+                            `outcomes.jsonl`, `inputs.jsonl`
     refine_manifest.json    what the run does           refine_log.jsonl    what became of each result
 
-commit: every file and folder is synchronised, then the chunk's folder is renamed: one step, before which nothing and after which all of it
-counts. Then its files are renamed to their places; a run killed in between is taken up there by the next one.
+commit: every file and folder is synchronised, then the chunk's folder is renamed: one step, before which nothing and
+after which all of it counts. Then its files are renamed to their places; a run killed in between is taken up there by
+the next one.
 
-Source: Pillai et al., All File Systems Are Not Created Equal, OSDI 2014 (synchronise the file, rename, synchronise the folder).
+Source: Pillai et al., All File Systems Are Not Created Equal, OSDI 2014 (synchronise the file, rename, synchronise the
+folder).
 """
 
 import contextlib
@@ -160,7 +162,11 @@ class Store:
         return self._place(chunk) / PARTS
 
     def put(self, name: str, made: Path) -> None:
-        """Bring a file that was made in a work folder to its place."""
+        """Bring a file that was made in a work folder to its place.
+
+        Raises:
+            InputError: The disk does not take it.
+        """
         try:
             place = self.out / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -215,6 +221,9 @@ def write_whole(path: Path, data: bytes, by: Path | None = None) -> None:
         path: Where to; its folder is made.
         data: The content.
         by: A folder on the same disk for the draft; None: beside it.
+
+    Raises:
+        InputError: The disk does not take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if by is None:

@@ -1,4 +1,4 @@
-"""A track file put together from its parts: the file is read once more, the parts' bodies are put in, and it is written in its own format."""
+"""A track file put together from its parts: read once more, the parts' bodies put in, written in its own format."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A folder that a regressor is still writing to: new results are refined as they appear.
 
-A file is taken when its size and time of change have stayed the same between two looks; one that changes later is taken again. What is
-committed survives the end of the watch: it is not done again by the next one.
+A file is taken when its size and time of change have stayed the same between two looks; one that changes later is taken
+again. What is committed survives the end of the watch: it is not done again by the next one.
 """
 
 import time
@@ -45,8 +45,8 @@ def watch_folder(
     """Refine result files as they appear in a folder.
 
     Args:
-        settings: What is read, and how. `results` is the folder that the regressor writes to; a video's frames are counted from
-            `first_frame`, 0 where it is not said.
+        settings: What is read, and how. `results` is the folder that the regressor writes to; a video's frames are
+            counted from `first_frame`, 0 where it is not said.
         out: The output folder.
         refiner: The method's parts and settings; None: as for `refine.fit`.
         every: Seconds between two looks.

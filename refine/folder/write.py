@@ -78,7 +78,7 @@ def part_name(item: Item) -> str:
 def _outcome(
     pieces: Sequence[Solved], missing: Sequence[str], left: Sequence[str], written: tuple[str, ...], *, keypoints: bool
 ) -> Outcome:
-    """Return what became of a result: `left` are people who were never there or cannot be placed, `missing` what was not found."""
+    """Return what became of a result: `missing` was not found, `left` are people without a place in a photo."""
     first = pieces[0].piece
     item, results = first.item, [one.result for one in pieces if one.result is not None]
     part = (item.first, item.last) if item.is_part else None

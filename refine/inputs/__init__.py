@@ -1,1 +1,1 @@
-"""From what a caller gives to what the method needs: photos, estimates, cameras and keypoints in every form, checked and corrected."""
+"""From what a caller gives to what the method needs: photos, estimates, cameras, keypoints, checked and corrected."""

@@ -1,12 +1,14 @@
 """What looks wrong between a camera, the photo it is said to be of, and the points that were detected in it.
 
-A camera's centre lies near the middle of its photo. Where it lies near the middle of the photo turned by a quarter, or at the same share of
-width and height, it is that of the photo as stored in the file (before its EXIF turn), or of another size. Points beyond one border of the
-photo and within the turned one's tell the same; and people who lie on their side and would stand in the file's own pixels.
+A camera's centre lies near the middle of its photo. Where it lies near the middle of the photo turned by a quarter, or
+at the same share of width and height, it is that of the photo as stored in the file (before its EXIF turn), or of
+another size. Points beyond one border of the photo and within the turned one's tell the same; and people who lie on
+their side and would stand in the file's own pixels.
 
     focal / longer side: 0.3 is a view of 118 degrees;  focal px = focal mm . width px / sensor mm
 
-Source: derived here. Sensor width 36 mm: ISO 1007 (135 film), to which phones' tags refer (Exif 2.32, FocalLengthIn35mmFilm).
+Source: derived here. Sensor width 36 mm: ISO 1007 (135 film), to which phones' tags refer (Exif 2.32,
+FocalLengthIn35mmFilm).
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ SIZE_TOLERANCE_PX = 2.0
 """A file's image size may be known only through its principal point: half a pixel of rounding on each side, doubled."""
 
 OFF_CENTER_SHARE = 0.1
-"""A camera whose axis is farther than this part of the longer side from the photo's middle is likely of another photo, or of a crop."""
+"""A camera whose axis is farther than this part of the longer side from the middle is likely of another photo."""
 
 MIDDLE_SHARE = 0.03
 """So near the middle, in parts of the longer side, calibrated lenses have their axis."""
@@ -36,18 +38,18 @@ SCALE_SHARE = 0.1
 """A centre at the same share of both sides, this far from one half, is that of a photo a fifth larger or smaller."""
 
 FISHEYE_RATIO, MM_RATIO, MM_MOST = 0.3, 0.15, 300.0
-"""Focal length by the longer side: below the first no pinhole lens is sold; below the second, and of so few px, it is one in mm."""
+"""Focal length by the longer side: below the first no pinhole lens is sold; below the second it is in mm."""
 
 SENSOR_MM = 36.0
 
 TURNED_POINTS, OUTSIDE_POINTS = 0.05, 0.25
-"""Share of points that must lie outside the photo and inside the turned one: where the file has an EXIF turn, and where it has none."""
+"""Share of points outside the photo and inside the turned one: with an EXIF turn, and without."""
 
 STANDS_DEG = 30.0
 """People stand who lean less than this."""
 
 APART_PX = 2.0
-"""Stored pixels that are farther than this from the projection of the stored joints were not made by this camera (relative to 1000 px)."""
+"""Stored pixels farther than this from the projected stored joints are another camera's (relative to 1000 px)."""
 
 PELVIS, HEAD = 0, 15
 """Rows of SMPL's joints, which all our bodies begin with."""
@@ -147,8 +149,9 @@ def _center(camera: Camera, photo: PhotoFacts) -> Doubt | None:
     share = (share_x + share_y) / 2
     if abs(share_x - share_y) <= MIDDLE_SHARE * share and abs(share - 0.5) > SCALE_SHARE:
         words = (
-            f"The camera's centre ({x:.0f}, {y:.0f}) is the middle of a photo of {2 * x:.0f}x{2 * y:.0f} px, {2 * share:.2f} times"
-            f" this one's {width}x{height}: are its numbers those of the photo at another size? Then divide them by {2 * share:.2f}."
+            f"The camera's centre ({x:.0f}, {y:.0f}) is the middle of a photo of {2 * x:.0f}x{2 * y:.0f} px,"
+            f" {2 * share:.2f} times this one's {width}x{height}: are its numbers those of the photo at another size?"
+            f" Then divide them by {2 * share:.2f}."
         )
         return Doubt(SCALED, words)
     if off > OFF_CENTER_SHARE:
@@ -193,8 +196,8 @@ def _lying(camera: Camera, joints: Float[Tensor, "R J 3"], photo: PhotoFacts) ->
     if not bool(((after > stands) & (before < 0.5)).all()):
         return None
     words = (
-        "The people of the estimate lie on their side or upside down in the upright photo, and would stand if its EXIF turn were done to"
-        " them too: was the estimate made without the EXIF turn?"
+        "The people of the estimate lie on their side or upside down in the upright photo, and would stand if its EXIF"
+        " turn were done to them too: was the estimate made without the EXIF turn?"
     )
     return Doubt(TURNED, words)
 
@@ -216,12 +219,14 @@ def _focal(camera: Camera) -> Doubt | None:
     if not least < FISHEYE_RATIO:
         return None
     if focal < 10.0 and side > 100.0:
-        words = f"A focal length of {focal:.3g} px is none in px: is it normalised? Multiply it by the photo's width or height."
+        question = "is it normalised? Multiply it by the photo's width or height."
+        words = f"A focal length of {focal:.3g} px is none in px: {question}"
         return Doubt(FOCAL_SHARES, words)
     if focal <= MM_MOST and least < MM_RATIO:
         words = (
-            f"A focal length of {focal:.4g} px in a photo of {side:.0f} px looks like one in mm: px = mm x width of the photo in px / width"
-            f" of the sensor in mm; were these mm of a {SENSOR_MM:.0f} mm sensor, it would be {focal * side / SENSOR_MM:.0f} px."
+            f"A focal length of {focal:.4g} px in a photo of {side:.0f} px looks like one in mm: px = mm x width of the"
+            f" photo in px / width of the sensor in mm; were these mm of a {SENSOR_MM:.0f} mm sensor, it would be"
+            f" {focal * side / SENSOR_MM:.0f} px."
         )
         return Doubt(FOCAL_MM, words)
     words = f"A focal length of {least:.2f} times the longer side is a fisheye's: is it in px of this photo?"
@@ -235,7 +240,8 @@ def _stored(source: Source, camera: Camera) -> list[Doubt]:
     if joints is not None and points is not None and joints.shape[1] == points.shape[1]:
         apart = (camera.project(joints.to(camera.focal)) - points.to(camera.focal)).norm(dim=-1).median(1).values
         if bool((apart > APART_PX * camera.size.amax(1) / 1000).any()):
-            words = f"The stored joints project {float(apart.max()):.1f} px from the stored 2D points: another camera made them."
+            away = f"{float(apart.max()):.1f} px from the stored 2D points"
+            words = f"The stored joints project {away}: another camera made them."
             found.append(Doubt(OTHER_CAMERA, words))
     if any(word in source.focal_rule.lower() for word in ("guess", "assum", "taken")):
         found.append(Doubt(NOT_STORED, f"The camera is not stored: {source.focal_rule}."))

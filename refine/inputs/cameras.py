@@ -1,6 +1,7 @@
 """The camera a caller asks for, of photos of known sizes: a focal rule, a K.json file, or intrinsics in memory.
 
-What each form counts from (pixel centres or the corner) is the table of `refine.geometry.intrinsics`; what it was taken as is said in a note.
+What each form counts from (pixel centres or the corner) is the table of `refine.geometry.intrinsics`; what it was taken
+as is said in a note.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,13 +45,15 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
     """Return the cameras of photos.
 
     Args:
-        camera: A focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in px; a 3x3 matrix (or one a photo, (I, 3, 3)),
-            its nine numbers or fx, fy, cx, cy, all as OpenCV counts them; or a mapping with K.json's keys (`refine.geometry.intrinsics`).
-            On a command line numbers stand as text: 800, or 800,800,256,320.
+        camera: A focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file; a focal length in px; a 3x3 matrix (or
+            one a photo, (I, 3, 3)), its nine numbers or fx, fy, cx, cy, all as OpenCV counts them; or a mapping with
+            K.json's keys (`refine.geometry.intrinsics`). On a command line numbers stand as text: 800, or
+            800,800,256,320.
         sizes: (I, 2) px, height and width of the photos.
 
     Raises:
-        InputError: It is none of these, or not of such photos; or it is one calibrated camera's and the photos are of several sizes.
+        InputError: It is none of these, or not of such photos; or it is one calibrated camera's and the photos are of
+            several sizes.
     """
     if isinstance(camera, str):
         if camera in RULES:

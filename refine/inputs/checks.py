@@ -58,7 +58,8 @@ def check_photos(estimate: Estimate, photos: Sequence[Photo]) -> None:
         height, width = (round(float(side)) for side in estimate.camera.size[row])
         raise InputError(
             "image", f"the photo the estimate of body {row} was made on, {width}x{height} px",
-            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px", _other_photo(photos[int(estimate.image_index[row])], (height, width)),
+            f"{int(sizes[row, 1])}x{int(sizes[row, 0])} px",
+            _other_photo(photos[int(estimate.image_index[row])], (height, width)),
         )  # fmt: skip
 
 
@@ -68,9 +69,8 @@ def unseen(estimate: Estimate, photos: Sequence[Photo]) -> tuple[str, ...]:
     empty = [str(number + 1) for number in range(len(photos)) if number not in seen]
     if not empty or not seen:
         return ()
-    return (
-        f"Photo {', '.join(empty)} of {len(photos)}: nobody of the estimate is in it; image_index says who is in which photo.",
-    )
+    which = f"Photo {', '.join(empty)} of {len(photos)}"
+    return (f"{which}: nobody of the estimate is in it; image_index says who is in which photo.",)
 
 
 def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:
@@ -79,7 +79,8 @@ def _other_photo(photo: Photo, made_on: tuple[int, int]) -> str:
         return "Give that photo, or a camera for this one."
     if photo.orientation > 4:
         return (
-            "That is the photo as stored, before its EXIF turn, which the estimate's tool ignored: save the photo upright and run it again,"
-            " or give the stored pixels as an array."
+            "That is the photo as stored, before its EXIF turn, which the estimate's tool ignored: save the photo"
+            " upright and run it again, or give the stored pixels as an array."
         )
-    return "Its sides are swapped: the estimate is of the photo turned by a quarter. Give that one, or run the estimate's tool on this one."
+    turned = "Its sides are swapped: the estimate is of the photo turned by a quarter."
+    return f"{turned} Give that one, or run the estimate's tool on this one."

@@ -1,12 +1,12 @@
-"""An estimate whose file has other units, axes or hands than its format says, put right: the source first, the bodies from it.
+"""An estimate whose file has other units, axes or hands than its format says, put right: the source, then the bodies.
 
     units    lengths <- metres of a unit · lengths             (translations, stored joints and vertices)
-    axes     X <- F X,  R_0 <- F R_0,  transl <- F (transl + J_0) - J_0,     F = diag(1, -1, -1): OpenGL's camera to OpenCV's
+    axes     X <- F X,  R_0 <- F R_0,  transl <- F (transl + J_0) - J_0,   F = diag(1, -1, -1): OpenGL to OpenCV
     focal    camera <- that of the rule, the bodies stay where they are
     hands    the source's `hand_mean` says what finger rotations stand on
 
-What the file holds is put right along with it, by the names translations, points and root rotations have in the formats, so that what
-is written back is one file in one convention.
+What the file holds is put right along with it, by the names translations, points and root rotations have in the
+formats, so that what is written back is one file in one convention.
 
 Source: derived here (OpenGL's camera looks along -z with y up).
 """
@@ -92,7 +92,7 @@ def read_corrected(
     sizes: Tensor | None = None,
     judged: bool = True,
 ) -> Estimate:
-    """Read a result file and put right what is systematically wrong with it; what its places are like is asked after that.
+    """Read a result file and put right what is systematically wrong with it; its places are judged after that.
 
     Args:
         path: The file.

@@ -1,6 +1,6 @@
 """What is systematically wrong with a folder's keypoints or estimates, and undone on reading: `--correct NAME=VALUE`.
 
-    keypoints.size=1280x720      they were made on the photo resized to 1280 x 720 px (1x1: they are shares of its sides)
+    keypoints.size=1280x720      they were made on the photo resized to 1280 x 720 px (1x1: shares of its sides)
     keypoints.size=50%           ... on the photo resized to half its sides, whatever they are
     keypoints.letterbox=640      ... on the photo resized to fit a square of 640 px and padded to it on both sides
     keypoints.letterbox=photo    ... on the photo padded to a square, not resized
@@ -20,8 +20,9 @@ Source: the conventions are those of OpenPose, COCO, Human3.6M, OpenGL and SMPL-
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -33,21 +34,24 @@ from refine.geometry.camera import HALF_PIXEL
 from refine.geometry.focal import RULES
 from refine.keypoints.detections import DetectedPeople
 
+T = TypeVar("T")
+
 H36M17 = (
-    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax", "neck", "head_top",
-    "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "thorax",
+    "neck", "head_top", "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
 )  # fmt: skip
 """Human3.6M's 17 joints as VideoPose3D and MMPose order them."""
 
 COCO18 = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist", "right_hip",
-    "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye", "right_ear", "left_ear",
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
 )  # fmt: skip
 """OpenPose's COCO model."""
 
 MPII16 = (
-    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "neck", "head_top",
-    "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax", "neck",
+    "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
 )  # fmt: skip
 """MPII's 16 joints."""
 
@@ -76,7 +80,7 @@ NUMBERS = {
     "keypoints.offset": "X,Y",
     "keypoints.letterbox": "SIDE or photo",
     "keypoints.frames": "COUNT",
-    "estimate.focal": "RULE or PX",
+    "estimate.focal": f"{', '.join(RULES)} or PX",
 }
 """What the others are."""
 
@@ -138,7 +142,8 @@ def renamed(correction: KeypointCorrection, name: str, count: int, origin: str) 
         origin: Where they came from, for messages.
 
     Returns:
-        For each point of the set its index among those that were read, -1 where there is none of its name; and the set's names.
+        For each point of the set its index among those that were read, -1 where there is none of its name; and the
+        set's names.
 
     Raises:
         InputError: There are other numbers of points than the named order has.
@@ -241,83 +246,51 @@ def parse_corrections(given: Sequence[str]) -> Corrections:
         if name in CHOICES and value not in CHOICES[name]:
             raise InputError("--correct", f"{name}= one of {', '.join(CHOICES[name])}", repr(value))
         said[name] = value
+
+    def number(name: str, read: Callable[[str], T], absent: T) -> T:
+        try:
+            return read(said[name]) if name in said else absent
+        except ValueError:
+            raise InputError("--correct", f"{name}={NUMBERS[name]}", repr(said[name])) from None
+
+    as_the_photo: tuple[tuple[int, int] | None, float] = None, 1.0
+    size, scale = number("keypoints.size", _size_and_scale, as_the_photo)
     keypoints = KeypointCorrection(
         order=said.get("keypoints.order", ""),
         axes=said.get("keypoints.axes", ""),
-        size=_size(said.get("keypoints.size")),
-        scale=_scale(said.get("keypoints.size")),
-        letterbox=_letterbox(said.get("keypoints.letterbox")),
-        offset=_offset(said.get("keypoints.offset")),
+        size=size,
+        scale=scale,
+        letterbox=number("keypoints.letterbox", lambda value: 0 if value == "photo" else _count(value), None),
+        offset=number("keypoints.offset", _pair, (0.0, 0.0)),
         mirror="keypoints.mirror" in said,
         swapped="keypoints.sides" in said,
-        frames=_frames(said.get("keypoints.frames")),
+        frames=number("keypoints.frames", int, 0),
     )
-    return Corrections(
-        keypoints,
-        said.get("estimate.units", ""),
-        said.get("estimate.axes", ""),
-        _focal(said.get("estimate.focal")),
-        said.get("estimate.hands", ""),
-    )
+    focal = number("estimate.focal", lambda value: value if value in RULES or _positive(value) else "", "")
+    units, axes, hands = (said.get(f"estimate.{name}", "") for name in ("units", "axes", "hands"))
+    return Corrections(keypoints, units, axes, focal, hands)
 
 
-def _wrong(name: str, value: str) -> InputError:
-    return InputError("--correct", f"{name}={NUMBERS[name]}", repr(value))
+def _size_and_scale(value: str) -> tuple[tuple[int, int] | None, float]:
+    """Return a (height, width) px, or None and a share of the photo's sides; a ValueError where it is neither."""
+    if value.endswith("%"):
+        return None, _positive(value[:-1]) / 100
+    width, height = (_count(side) for side in value.lower().split("x"))
+    return (height, width), 1.0
 
 
-def _size(value: str | None) -> tuple[int, int] | None:
-    if value is None or value.endswith("%"):
-        return None
-    width, _, height = value.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise _wrong("keypoints.size", value)
-    return int(height), int(width)
-
-
-def _scale(value: str | None) -> float:
-    if value is None or not value.endswith("%"):
-        return 1.0
-    try:
-        share = float(value[:-1]) / 100
-    except ValueError:
-        share = 0.0
-    if not 0 < share < math.inf:
-        raise _wrong("keypoints.size", value)
-    return share
-
-
-def _letterbox(value: str | None) -> int | None:
-    if value is None or value == "photo":
-        return None if value is None else 0
-    if not value.isdigit() or not int(value):
-        raise _wrong("keypoints.letterbox", value)
-    return int(value)
-
-
-def _offset(value: str | None) -> tuple[float, float]:
-    if value is None:
-        return 0.0, 0.0
-    try:
-        x, y = (float(part) for part in value.split(","))
-    except ValueError:
-        raise _wrong("keypoints.offset", value) from None
+def _pair(value: str) -> tuple[float, float]:
+    x, y = (float(part) for part in value.split(","))
     return x, y
 
 
-def _focal(value: str | None) -> str:
-    if value is None or value in RULES:
-        return value or ""
-    try:
-        good = 0 < float(value) < math.inf
-    except ValueError:
-        good = False
-    if not good:
-        raise InputError("--correct", f"estimate.focal= one of {', '.join(RULES)}, or a number of px", repr(value))
-    return value
+def _positive(value: str) -> float:
+    if not 0 < float(value) < math.inf:
+        raise ValueError(value)
+    return float(value)
 
 
-def _frames(value: str | None) -> int:
-    try:
-        return int(value or 0)
-    except ValueError:
-        raise _wrong("keypoints.frames", value or "") from None
+def _count(value: str) -> int:
+    if not value.isdigit() or not int(value):
+        raise ValueError(value)
+    return int(value)

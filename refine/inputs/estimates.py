@@ -1,4 +1,4 @@
-"""From what a caller gives to what the method needs: cameras, estimates and keypoints in all the forms people have them in."""
+"""Photos, cameras and estimates in all the forms callers have them in, as the method needs them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,10 +149,7 @@ def estimate_of(
 
 
 def estimate_of_file(
-    path: str | Path,
-    camera: CameraLike | None,
-    body_model: SkinnedBody | str | Path | None,
-    format: str | None = None,
+    path: str | Path, camera: CameraLike | None, body_model: SkinnedBody | str | Path | None, format: str | None = None
 ) -> Estimate:
     """Read a result file without its photos.
 
@@ -206,7 +203,7 @@ def _check_photos_are_told_apart(source: Source, given: Given) -> None:
     from refine.formats import parameters
 
     if len(given.photos) > 1 and len(source) and parameters.image_index_of(source) is None:
-        advice = "Give image_index, which photo each body is seen in, from 0: numpy.arange(B) for one body a photo in this order."
+        advice = "Give image_index, which photo each body is seen in, from 0: numpy.arange(B) for one body a photo."
         raise InputError(
             "init", f"image_index (B,) of {len(source)} bodies in {len(given.photos)} photos", "none", advice
         )

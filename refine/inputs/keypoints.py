@@ -1,4 +1,4 @@
-"""From the keypoints a caller gives to detections of the estimate's bodies: files, what detectors return, arrays, distorted photos."""
+"""Keypoints in all the forms callers have them in, as detections of the estimate's bodies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,9 +24,11 @@ class MatchedKeypoints:
     """What was detected in some photos, by body and by photo.
 
     Attributes:
-        detections: The keypoints of B bodies, in px of the photos as they are used; None where nothing was asked for or is known.
+        detections: The keypoints of B bodies, in px of the photos as they are used; None where nothing was asked for or
+            is known.
         notes: What was decided, a sentence each.
-        points: For each photo (N, 2) px, all points that were detected in it, as it was taken; None where nothing is known.
+        points: For each photo (N, 2) px, all points that were detected in it, as it was taken; None where nothing is
+            known.
     """
 
     detections: Detections | None
@@ -50,9 +52,9 @@ def matched_keypoints(
     """Resolve the `keypoints` argument.
 
     Args:
-        keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople` (a list of
-            them may hold None for a photo of which nothing is known), `Detections`, an array (B, K, 3) or (B, K, 2) with a row a body
-            (or nested lists), or None.
+        keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople`
+            (a list of them may hold None for a photo of which nothing is known), `Detections`, an array (B, K, 3) or
+            (B, K, 2) with a row a body (or nested lists), or None.
         estimate: B bodies; detected people are matched to them.
         given: The photos and the lenses that were taken out of them.
         numbers: What each body is called in notes; None: its row, counted from 1.
@@ -157,7 +159,10 @@ def _by_row(
 
     rows, notes = rows_of(keypoints, origin)
     if len(rows) != len(estimate):
-        advice = "Rows of an array are the estimate's bodies. Detected people in any order are matched to them: give keypoints=(points, confidences)."
+        advice = (
+            "Rows of an array are the estimate's bodies. Detected people in any order are matched to them: give"
+            " keypoints=(points, confidences)."
+        )
         raise InputError("keypoints", f"{len(estimate)} rows, one a body", f"{len(rows)} rows", advice)
     if are_shares(rows):
         if not photos:

@@ -1,6 +1,7 @@
-"""Inputs prepared for the method: bodies, the photos they are seen in and their keypoints, checked and held against each other.
+"""Inputs prepared for the method: bodies, the photos they are seen in and their keypoints, checked against each other.
 
-Whoever calls (one call, a folder, a pipe, an attached model) finds these in a way of its own, and everything from here on is the same.
+Whoever calls (one call, a folder, a pipe, an attached model) finds these in a way of its own, and everything from here
+on is the same.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What looks wrong in an estimate, a sentence each: numbers no person has, people nobody can see, a camera or a photo of something else."""
+"""What looks wrong in an estimate: numbers no person has, people nobody can see, another photo's camera."""
 
 from collections.abc import Sequence
 
@@ -89,7 +89,7 @@ def suspicions(
 
 
 def _height(source: Source, joints: Tensor) -> Tensor:
-    """Return how tall each body is, (B,) m, along its bones from the left ankle to the head, of the stored joints where there are any."""
+    """Return how tall each body is, (B,) m, along its bones from ankle to head, of stored joints if any."""
     stored = source.joints
     joints = stored.cpu() if stored is not None and stored.shape[1] >= BODY_JOINTS else joints
     chain = (7, 4, 1, 0, 3, 6, 9, 12, 15)

@@ -1,7 +1,7 @@
 """What a result file is: its format, its people, its camera, its ranges, what it lacks and what looks wrong in it.
 
-Where a file does not know its photo's size or its camera, and nobody gives them, a common size and a focal rule stand in: the people can be looked
-at, their place cannot be trusted, and that is said.
+Where a file does not know its photo's size or its camera, and nobody gives them, a common size and a focal rule stand
+in: the people can be looked at, their place cannot be trusted, and that is said.
 """
 
 import math
@@ -126,7 +126,10 @@ def _read(path: Path, size: tuple[int, int] | None, format: str | None) -> tuple
     """Read the file, with what stands in for what nobody knows."""
     sizes = torch.tensor([size or ASSUMED_SIZE], dtype=torch.float32)
     no_size = _no_size(size or ASSUMED_SIZE)
-    no_camera = f'The focal length is guessed: the rule "{ASSUMED_RULE}". The file holds no camera; name the system\'s own rule (--camera).'
+    no_camera = (
+        f'The focal length is guessed: the rule "{ASSUMED_RULE}". The file holds no camera; name the system\'s own rule'
+        " (--camera)."
+    )
     try:
         return find.read(path, format=format, sizes=None if size is None else sizes), ()
     except InputError as error:
@@ -159,6 +162,8 @@ def _facts(path: Path, everybody: Estimate, asked_camera: bool) -> tuple[tuple[s
     worst = turns[:, 1:BODY_JOINTS].amax(0)
     joint = int(worst.argmax()) + 1
     names = estimate.body.joint_names
+    most = names[joint] if joint < len(names) else joint
+    rotations = f"root up to {float(turns[:, 0].max()):.0f}°, {most} up to {float(worst[joint - 1]):.0f}°"
     stored = {"joints": source.joints, "vertices": source.vertices, "2D points": source.keypoints_2d}
     held = [f"{part.shape[1]} {name}" for name, part in stored.items() if part is not None]
     held += [f"{name} {tuple(part.shape[1:]) or ''}".strip() for name, part in source.evidence.items()]
@@ -170,13 +175,16 @@ def _facts(path: Path, everybody: Estimate, asked_camera: bool) -> tuple[tuple[s
          + (f", {source.gender}" if source.gender != "neutral" else "")
          + (f", {source.hand_mean} hand" if source.hand_mean else "") + f"; put on {estimate.body.name}"),
         ("people", _count(len(everybody), "body", "bodies") + f" in {_count(len(images), 'image', 'images')}"
-         + (f", {_count(len(set(everybody.source.persons)), 'identity', 'identities')}" if source.persons else "") + without),
+         + (f", {_count(len(set(everybody.source.persons)), 'identity', 'identities')}" if source.persons else "")
+         + without),
         ("images", _listed(source.images) if source.images else "not named"),
         ("camera", _camera(camera)),
         ("focal rule", "as asked for" if asked_camera else source.focal_rule or "stored"),
-        ("translation" if source.translation is not None else "pelvis", _span(place, "m", ("x", "y", "z")) if ranged else NO_NUMBERS),
-        ("betas", NO_NUMBERS if not ranged else _span(source.betas.reshape(-1, 1), "", ("",)) if source.betas.shape[1] else "none"),
-        ("rotations", NO_NUMBERS if not ranged else f"root up to {float(turns[:, 0].max()):.0f}°, {names[joint] if joint < len(names) else joint} up to {float(worst[joint - 1]):.0f}°"),
+        ("translation" if source.translation is not None else "pelvis",
+         _span(place, "m", ("x", "y", "z")) if ranged else NO_NUMBERS),
+        ("betas", NO_NUMBERS if not ranged
+         else _span(source.betas.reshape(-1, 1), "", ("",)) if source.betas.shape[1] else "none"),
+        ("rotations", rotations if ranged else NO_NUMBERS),
         ("stored beside", ", ".join(held) or "nothing"),
     ]  # fmt: skip
     return tuple(facts)
@@ -204,7 +212,8 @@ def _camera(camera: Camera) -> str:
 
     height, width = camera.size.unbind(1)
     x, y = camera.center.unbind(1)
-    return f"focal {words(camera.focal)} px, centre ({words(x)}, {words(y)}), photo {words(width)}x{words(height)} px (w x h)"
+    photo = f"photo {words(width)}x{words(height)} px (w x h)"
+    return f"focal {words(camera.focal)} px, centre ({words(x)}, {words(y)}), {photo}"
 
 
 def _span(values: Tensor, unit: str, names: tuple[str, ...]) -> str:

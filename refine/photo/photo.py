@@ -70,11 +70,10 @@ class Photo:
         Raises:
             InputError: The file is not an image that can be decoded.
         """
-        return self.content if isinstance(self.content, np.ndarray) else self.decoded.pixels
+        return self.content if isinstance(self.content, np.ndarray) else self.decoded().pixels
 
-    @cached_property
     def decoded(self) -> "Photo":
-        """Return the photo with decoded pixels and the notes on their conversion; itself where it is decoded.
+        """Return the photo with its pixels decoded, anew at every call, and the notes of what was done to them.
 
         Raises:
             InputError: The file is not an image that can be decoded.
@@ -93,7 +92,7 @@ class Photo:
             change: From pixels (H, W, 3) to pixels (H, W, 3), uint8 RGB.
         """
         if isinstance(self.content, Undecoded):
-            return replace(self, content=Undecoded(self.size, lambda: self.decoded.changed(change)))
+            return replace(self, content=Undecoded(self.size, lambda: self.decoded().changed(change)))
         return replace(self, content=change(self.content))
 
     @property

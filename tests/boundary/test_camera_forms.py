@@ -1,4 +1,4 @@
-"""Intrinsics in every form callers hold them, in memory and as JSON: the same camera, by the convention each form states."""
+"""Intrinsics in every form callers hold them, in memory and as JSON: the same camera, by each form's convention."""
 
 import json
 from pathlib import Path

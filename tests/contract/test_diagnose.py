@@ -1,4 +1,4 @@
-"""`refine diagnose`: each planted fault of a folder is named, with the option that undoes it; a folder without faults is left in peace."""
+"""`refine diagnose`: each planted fault of a folder is named, with the option that undoes it; clean folders are not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +15,13 @@ from refine.commands.cli import app
 from refine.diagnosis.decide import Finding, diagnose
 from refine.diagnosis.gather import gather
 from refine.diagnosis.sample import Sample
-from refine.errors import InputError
 from refine.folder.dry_run import reader_of
 from refine.folder.settings import Settings
-from refine.inputs.corrected import corrected
-from refine.inputs.corrections import H36M17, KeypointCorrection, parse_corrections
 from refine.state import State
 from tests.faulty_folders import (
+    EXTENT,
     HEIGHT,
+    KEYPOINT_FAULTS,
     WIDTH,
     People,
     draw_people,
@@ -37,38 +36,9 @@ from tests.faulty_folders import (
 )
 
 FORMATS = {"parameters": write_parameters, "wham": write_wham, "cliff": write_cliff}
-EXTENT = torch.tensor([float(WIDTH), float(HEIGHT)])
-
-
-def mirror_names(pixel: Tensor) -> Tensor:
-    """COCO's points with left and right exchanged."""
-    order = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
-    return pixel[:, order]
-
-
-def cut_around(pixel: Tensor) -> Tensor:
-    """Points as they lie in a square cut around each person, resized to 256 px."""
-    low, high = pixel.amin(1, keepdim=True), pixel.amax(1, keepdim=True)
-    side = 1.2 * (high - low).amax(2, keepdim=True)
-    return (pixel - (low + high) / 2 + side / 2) * 256 / side
-
 
 LENGTHS = ("transl", "trans", "global_t", "pred_joints")
 """Arrays of the three formats that are lengths."""
-
-KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
-    "half the size": (lambda p: p / 2, "size", "--correct keypoints.size=320x240"),
-    "shares": (lambda p: p / EXTENT, "size", "--correct keypoints.size=1x1"),
-    "padded": (lambda p: p + (640 - EXTENT) / 2, "padding", "--correct keypoints.letterbox=photo"),
-    "letterbox": (lambda p: (p + (640 - EXTENT) / 2) * 0.4, "padding", "--correct keypoints.letterbox=256"),
-    "cut of the photo": (lambda p: p - torch.tensor([60.0, 45.0]), "offset", "--correct keypoints.offset=60,45"),
-    "cut of each person": (cut_around, "crops", ""),
-    "sides": (mirror_names, "sides", "--correct keypoints.sides=swapped"),
-    "mirror": (lambda p: mirror_names(torch.stack((WIDTH - p[..., 0], p[..., 1]), -1)), "mirror", "--correct keypoints.mirror=yes"),
-    "y before x": (lambda p: p.flip(-1), "yx", "--correct keypoints.axes=yx"),
-    "y upward": (lambda p: torch.stack((p[..., 0], HEIGHT - p[..., 1]), -1), "keypoints-y-up", "--correct keypoints.axes=y-up"),
-}  # fmt: skip
-"""What is done to the keypoints, and what is to be found."""
 
 
 def look(root: Path, **options: object) -> tuple[Sample, tuple[Finding, ...]]:
@@ -179,7 +149,7 @@ HANDS = {
     "multihmr_humans": (0.0, "--correct estimate.hands=mean"),
     "smplerx": (0.45, "--correct estimate.hands=flat"),
 }
-"""By format, how far fingers hang bent on average (rad), and what undoes that they do not stand on what the format says."""
+"""By format, how far fingers are bent on average (rad), and what undoes that the format says another hand."""
 
 
 @pytest.mark.parametrize("format", HANDS)
@@ -266,31 +236,6 @@ def test_what_was_found_is_undone_by_the_option_named(crowd: People, tmp_path: P
     assert len(sample) == len(crowd.estimate)
 
 
-def test_corrections_undo_what_was_done(crowd: People) -> None:
-    from refine.keypoints.detections import DetectedPeople
-
-    pixel = crowd.points["coco17"]
-    for change, _, flag in KEYPOINT_FAULTS.values():
-        if not flag:
-            continue
-        correction = parse_corrections([flag.split()[1]]).keypoints
-        people = DetectedPeople("coco17", change(pixel), torch.ones(pixel.shape[:2]))
-        assert torch.allclose(correction.of(people, (HEIGHT, WIDTH)).pixel, pixel, atol=1e-2), flag
-
-
-def test_points_in_another_order_get_their_names(crowd: People) -> None:
-    from refine.body.keypoint_names import SETS
-    from refine.keypoints.detections import DetectedPeople
-
-    people = DetectedPeople("coco17", crowd.points["h36m17"], torch.ones(crowd.points["h36m17"].shape[:2]))
-    found = KeypointCorrection(order="h36m17").of(people, (HEIGHT, WIDTH))
-    for index, name in enumerate(SETS["coco17"]):
-        there = name in H36M17
-        assert bool((found.confidence[:, index] == float(there)).all())
-        if there:
-            assert torch.equal(found.pixel[:, index], people.pixel[:, H36M17.index(name)])
-
-
 def test_a_thousand_people_take_a_second_after_reading(builtin_body: SkinnedBody, tmp_path: Path) -> None:
     people = draw_people(builtin_body, 3)
     sample, _ = look(made(tmp_path, "parameters", people), camera="diagonal")
@@ -302,24 +247,6 @@ def test_a_thousand_people_take_a_second_after_reading(builtin_body: SkinnedBody
         stored_fingers=None,
     )  # fmt: skip
     assert not diagnose(big)  # how long it takes is a benchmark's matter; here it only has to end
-
-
-@pytest.mark.parametrize(
-    "wrong", ["keypoints.sides=left", "keypoints.size=12", "keypoints.size=-3%", "keypoints.offset=1", "keypoints.frames=x",
-              "estimate.focal=-2", "estimate.units=inch", "somebody=1", "keypoints.letterbox=0"],
-)  # fmt: skip
-def test_a_correction_that_is_none_is_refused(wrong: str) -> None:
-    with pytest.raises(InputError, match="--correct"):
-        parse_corrections([wrong])
-
-
-def test_nothing_to_correct_is_nothing_done(crowd: People, tmp_path: Path) -> None:
-    root = made(tmp_path, "cliff", crowd)
-    reader, names = reader_of(Settings(root / "results", root / "images"))
-    from refine.folder.manifest import Item
-
-    estimate = reader.locate(Item(names.names[0])).estimate
-    assert corrected(estimate, parse_corrections([])) is estimate
 
 
 @pytest.mark.parametrize(("seed", "share"), [(0, 0.5), (1, 2.0), (2, 2 / 3), (3, 0.5)])

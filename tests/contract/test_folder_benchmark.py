@@ -1,4 +1,4 @@
-"""The benchmark of folders, on a folder so small that its figures mean nothing: it runs, and every result is refined."""
+"""The benchmark of folders, on a folder too small for its figures: it runs, and every result is refined."""
 
 import pytest
 

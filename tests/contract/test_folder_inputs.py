@@ -1,4 +1,4 @@
-"""`refine run` on a folder whose photos and keypoints are not what they were: told, or done again, never passed over."""
+"""`refine run` on a folder whose photos and keypoints have changed: told, or done again, never passed over."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One keypoint file about many photos in a run: whose image is whose, what a dry run finds out, and what a reason blames."""
+"""One keypoint file about many photos in a run: whose image is whose, what a dry run finds, what a reason blames."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def track(builtin_body: SkinnedBody, tmp_path: Path) -> Path:
 
 
 def drawn(track: Path, name: str, body: SkinnedBody) -> np.ndarray:
-    """Each frame's person (F, K, 3), 4 px beside where the estimate has it, as a detector that counts from pixel centres writes it."""
+    """Each frame's person (F, K, 3), 4 px beside the estimate, as a detector that counts from pixel centres writes it."""
     pixel = find.read(track / "results" / "walk.pt", body).keypoints_2d(name) + 3.5
     return torch.cat((pixel, torch.ones(*pixel.shape[:2], 1)), -1).numpy().astype(np.float64)
 

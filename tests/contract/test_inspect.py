@@ -1,4 +1,4 @@
-"""`refine inspect`: what a file is, what it lacks and what looks wrong, for every layout; and what an unknown file nearly is."""
+"""`refine inspect`: what a file is, lacks and what looks wrong, for every layout; what an unknown file nearly is."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""What one call of `refine.fit` and a run over a folder make of the same inputs: the same bodies and notes, or the same refusal."""
+"""What a call of `refine.fit` and a run over a folder make of the same inputs: the same bodies and notes, or refusal."""
 
 import json
 import re

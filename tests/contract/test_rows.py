@@ -234,7 +234,8 @@ def test_a_folder_gives_the_same_whatever_the_size_of_its_chunks(builtin_body: S
         every = []
         for one, other in zip(found[1], found[size], strict=True):
             assert one.judgement[0].decision == other.judgement[0].decision
-            apart, _ = away_mm(one, 0, other, 0)  # a folder's files keep no sigmas
+            apart, sigmas = away_mm(one, 0, other, 0)
+            assert not bool(sigmas.isnan().any())  # files of a folder say how sure they are
             assert float(apart.max()) < 10 * CLOSE_MM
             every.append(apart.norm(dim=-1))
         assert float((torch.cat(every) < CLOSE_MM).double().mean()) >= MOST

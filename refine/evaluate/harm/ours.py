@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.api import fit_bodies_of_photos
+from refine.api import fit_prepared
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.evaluate.harm.evidence import CROP_PX, Evidence
 from refine.evaluate.harm.outcome import Outcome, everybody
 from refine.evaluate.harm.scene import Case
 from refine.geometry import rotation
+from refine.inputs.prepared import Prepared
 from refine.refiner import Refiner
 from refine.solve import Solution, cholesky
 from refine.state import State, Unknowns
@@ -38,7 +39,7 @@ def ours(case: Case, evidence: Evidence, gate: bool = True) -> Outcome:
     )
     detections = evidence.detections
     start = time.perf_counter()
-    fitted = fit_bodies_of_photos(case.photos, case.estimate, detections, refiner=refiner)
+    fitted = fit_prepared(Prepared(case.estimate, case.photos, detections), refiner=refiner)
     seconds = time.perf_counter() - start
     solution = fitted.rounds[-1]
     found = posterior(case.estimate.body, solution)

@@ -22,7 +22,7 @@ from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of, 
 from displacement_net.training.evaluation.refined import photo_of, through
 from displacement_net.training.samples import Samples
 from refine import batch
-from refine.api import fit_bodies_of_photos
+from refine.api import fit_prepared
 from refine.body.smpl_joints import BODY_JOINTS
 from refine.dense.network import shipped_displacer
 from refine.errors import InputError
@@ -37,6 +37,7 @@ from refine.evaluate.harm.report import report
 from refine.evaluate.harm.scene import Scene
 from refine.evaluate.harm.table import Cell, Row, row_of
 from refine.evaluate.machine import describe_machine
+from refine.inputs.prepared import Prepared
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.refiner import Refiner
@@ -115,7 +116,7 @@ def _refined(people: Cast, samples: Samples, first: int, source: str) -> Figures
     refiner = Refiner(displacer=None if source == KEYPOINTS else shipped_displacer(), unknowns=unknowns)
     start = time.perf_counter()
     photos = tuple(Photo(pixels) for pixels in photo_of(samples))
-    solution = fit_bodies_of_photos(photos, asked, detections, refiner=refiner).rounds[-1]
+    solution = fit_prepared(Prepared(asked, photos, detections), refiner=refiner).rounds[-1]
     seconds = time.perf_counter() - start
     found = posterior(body, solution)
     outcome = Outcome(
