@@ -3,8 +3,8 @@
     python examples/00_one_photo.py                                        a person of the demo
     python examples/00_one_photo.py photo.jpg romp.npz keypoints.json      your own
 
-The estimate may be a ROMP or BEV npz, or an npz with SMPL's names; the keypoints are JSON in OpenPose's layout, as OpenPose and
-ViTPose write them. Pictures and meshes are written into the folder `out`.
+The estimate may be a ROMP or BEV npz, or an npz with SMPL's names; the keypoints are JSON in OpenPose's layout, as
+OpenPose and ViTPose write them. Pictures and meshes are written into the folder `out`.
 """
 
 import sys

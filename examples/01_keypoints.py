@@ -2,8 +2,8 @@
 
     python examples/01_keypoints.py
 
-Every detected point gets a standard deviation: from the size of the person, from what annotators of that joint agree on, and from
-the detector's confidence. Where you know better, build the term yourself and pass it as evidence.
+Every detected point gets a standard deviation: from the size of the person, from what annotators of that joint agree
+on, and from the detector's confidence. Where you know better, build the term yourself and pass it as evidence.
 """
 
 import numpy as np
@@ -16,14 +16,15 @@ from refine.terms.keypoints import keypoints_from_sigma
 
 
 def main() -> dict[str, float]:
-    """Refine one person under four kinds of keypoints; return how far the left wrist ends from the truth (mm) under each."""
+    """Refine one person under four kinds of keypoints; return the error of the left wrist (mm) under each."""
     scene = make_scene(anny.load(), count=1)
     photo, estimate, body = scene.photos[0].pixels, scene.estimate, scene.estimate.body
     points = body.keypoint_set("coco17")
     wrist = points.names.index("left_wrist")
     true = scene.true.keypoints_2d("coco17")  # (1, 17, 2) px
 
-    # 1. A detector's array: x, y, confidence. K = 17 is taken for COCO's points, 25 for BODY_25's, 133 for COCO-WholeBody's.
+    # 1. A detector's array: x, y, confidence. K = 17 is taken for COCO's points, 25 for BODY_25's, 133 for
+    # COCO-WholeBody's.
     seen = torch.cat((true, torch.full_like(true[..., :1], 0.9)), -1).numpy()
 
     # 2. The detector mistakes something else for the wrist, and is sure of it: the robust kernel has to cope.

@@ -2,8 +2,9 @@
 
     python examples/02_your_own_camera.py
 
-Without a camera there is no answer, because nobody can tell how far away a person is: `refine.fit` refuses, and lists the focal
-rules of the usual systems. A camera is a rule ("diagonal", "fov60", "hmr2", ...), a K.json file, or numbers, as here.
+Without a camera there is no answer, because nobody can tell how far away a person is: `refine.fit` refuses, and lists
+the focal rules of the usual systems. A camera is a rule ("diagonal", "fov60", "hmr2", ...), a K.json file, or numbers,
+as here.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 
     python examples/03_several_people.py
 
-All people are one batch; `image_index` says who is in which photo. They are solved together and do not feel each other. `sigma_mm`
-says what the evidence and the priors left open, and `verdict` whether each update is believed: a joint nobody saw is about as uncertain
-as the prior.
+All people are one batch; `image_index` says who is in which photo. They are solved together and do not feel each other.
+`sigma_mm` says what the evidence and the priors left open, and `verdict` whether each update is believed: a joint
+nobody saw is about as uncertain as the prior.
 """
 
 from dataclasses import replace

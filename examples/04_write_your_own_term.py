@@ -2,8 +2,9 @@
 
     python examples/04_write_your_own_term.py
 
-A term is any object with `linearize`: it returns a residual in standard deviations and its derivative by the step. The solver
-brings batching, damping and robustness. This one knows from elsewhere (a depth camera, a scene, an annotator) where a joint lies:
+A term is any object with `linearize`: it returns a residual in standard deviations and its derivative by the step. The
+solver brings batching, damping and robustness. This one knows from elsewhere (a depth camera, a scene, an annotator)
+where a joint lies:
 
     residual[b] = (joint[b] - place[b]) / sigma_m
 """

@@ -2,8 +2,9 @@
 
     python examples/05_personal_texture.py
 
-Where the bodies are known, roughly, each texel of the map takes the colour the photos agree on, and a confidence: zero where nobody saw
-it. Of the rest the other side of the body and the means of its parts are a guess, marked as such. Pictures are written into `out`.
+Where the bodies are known, roughly, each texel of the map takes the colour the photos agree on, and a confidence: zero
+where nobody saw it. Of the rest the other side of the body and the means of its parts are a guess, marked as such.
+Pictures are written into `out`.
 """
 
 from dataclasses import replace
@@ -38,7 +39,8 @@ def main(out: Path = Path("out")) -> dict[str, float]:
 
     atlas = uv_atlas(body, size=(512, 512))  # which place of the body each texel is; make it once
     two = replace(estimate, state=estimate.state[:2], image_index=torch.arange(2))
-    # Both are photos of person 0; the estimates lie about a centimetre off, so less than that from an outline is not believed.
+    # Both are photos of person 0; the estimates lie about a centimetre off, so less than that from an outline is not
+    # believed.
     texture = bake_textures(photos[:2], two, atlas, person=[0, 0], sigma_m=0.01)
     full = filled_by_part_means(filled_by_symmetry(texture, atlas), atlas)
     for kind in (Fill.SEEN, Fill.MIRRORED, Fill.PART_MEAN):

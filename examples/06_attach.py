@@ -2,8 +2,9 @@
 
     python examples/06_attach.py
 
-The regressor here is a stand-in for CLIFF: it returns CLIFF's three tensors (rotations, betas, a camera of the crop) for people who are known exactly, a
-medium regressor's error away from them. Which adapters there are: `refine.plugin.adapters`; how to write one: `docs/plugins.md`.
+The regressor here is a stand-in for CLIFF: it returns CLIFF's three tensors (rotations, betas, a camera of the crop)
+for people who are known exactly, a medium regressor's error away from them. Which adapters there are:
+`refine.plugin.adapters`; how to write one: `docs/plugins.md`.
 """
 
 import math
@@ -58,7 +59,7 @@ def stand_in(scene: Scene) -> tuple[StandIn, dict[str, Tensor]]:
 
 
 def main() -> tuple[float, float]:
-    """Call the regressor as it is and attached; return how far its bodies lie from the true keypoints, px, before and after."""
+    """Call the regressor as it is and attached; return the keypoints' errors, px, before and after."""
     scene = make_scene(anny.load(), count=4)
     model, batch = stand_in(scene)
     crops = torch.zeros(4, 3, 256, 192)

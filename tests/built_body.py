@@ -1,4 +1,5 @@
-"""The built-in body and the full base mesh as the build makes them here: once a machine and version of the build, for all test processes.
+"""The built-in body and the full base mesh as the build makes them here: once a machine and version of the build, for
+all test processes.
 
 The files are kept in the user's cache folder, named by the hash of what they are built from.
 """

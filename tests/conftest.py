@@ -1,8 +1,10 @@
-"""What every test shares: jaxtyping's signatures are checked at run time, the built-in body, and the folder of real photos.
+"""What every test shares: jaxtyping's signatures are checked at run time, the built-in body, and the folder of real
+photos.
 
-Real photos and regressors' outputs are not part of the repository. Tests that use them look in the folder named by REFINE_REAL_DATA,
-by default `../shared/data` beside the checkout, and are skipped where it is absent. Skips for a reason that is not expected fail the run
-(`tests.skips`). The environment variable REFINE_TEST_THREADS says how many threads torch takes in a test process (`tests.machines`).
+Real photos and regressors' outputs are not part of the repository. Tests that use them look in the folder named by
+REFINE_REAL_DATA, by default `../shared/data` beside the checkout, and are skipped where it is absent. Skips for a
+reason that is not expected fail the run (`tests.skips`). The environment variable REFINE_TEST_THREADS says how many
+threads torch takes in a test process (`tests.machines`).
 """
 
 import os

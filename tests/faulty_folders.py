@@ -48,9 +48,9 @@ KEYPOINT_FAULTS: dict[str, tuple[Callable[[Tensor], Tensor], str, str]] = {
     "cut of the photo": (lambda p: p - torch.tensor([60.0, 45.0]), "offset", "--correct keypoints.offset=60,45"),
     "cut of each person": (cut_around, "crops", ""),
     "sides": (mirror_names, "sides", "--correct keypoints.sides=swapped"),
-    "mirror": (lambda p: mirror_names(torch.stack((WIDTH - p[..., 0], p[..., 1]), -1)), "mirror", "--correct keypoints.mirror=yes"),
+    "mirror": (lambda p: mirror_names(torch.stack((WIDTH - p[..., 0], p[..., 1]), -1)), "mirror", "--correct keypoints.mirror=yes"),  # noqa: E501
     "y before x": (lambda p: p.flip(-1), "yx", "--correct keypoints.axes=yx"),
-    "y upward": (lambda p: torch.stack((p[..., 0], HEIGHT - p[..., 1]), -1), "keypoints-y-up", "--correct keypoints.axes=y-up"),
+    "y upward": (lambda p: torch.stack((p[..., 0], HEIGHT - p[..., 1]), -1), "keypoints-y-up", "--correct keypoints.axes=y-up"),  # noqa: E501
 }  # fmt: skip
 """What is done to the keypoints, and what is to be found."""
 
@@ -152,8 +152,8 @@ def write_parameters(root: Path, state: State, names: list[str], hand: float | N
                 0.15 * draw.standard_normal() * np.repeat([-1.0, 1.0], 15)
             )  # one hand closes about -z, the other about z
         np.savez(
-            root / "results" / f"{name}.npz", global_orient=turns[row : row + 1, 0], body_pose=turns[row, 1:22].reshape(1, 63),
-            left_hand_pose=fingers[:15].reshape(1, 45), right_hand_pose=fingers[15:].reshape(1, 45), betas=np.zeros((1, 10)), jaw_pose=np.zeros((1, 3)),
+            root / "results" / f"{name}.npz", global_orient=turns[row : row + 1, 0], body_pose=turns[row, 1:22].reshape(1, 63),  # noqa: E501
+            left_hand_pose=fingers[:15].reshape(1, 45), right_hand_pose=fingers[15:].reshape(1, 45), betas=np.zeros((1, 10)), jaw_pose=np.zeros((1, 3)),  # noqa: E501
             transl=_smplx_transl(state)[row : row + 1],
         )  # fmt: skip
 
@@ -202,7 +202,7 @@ def write_cliff(root: Path, state: State, names: list[str]) -> None:
     joints[:, 22:] = joints[:, 20:22]  # SMPL's hands, near the wrists
     boxes = np.concatenate((np.arange(count)[:, None], np.tile([[0, 0, 100, 200, 0.9, 0.9, 0]], (count, 1))), 1)
     np.savez(
-        root / "results" / "images_cliff_hr48.npz", imgname=np.array([f"{name}.jpg" for name in names]), pose=pose.astype(np.float32),
+        root / "results" / "images_cliff_hr48.npz", imgname=np.array([f"{name}.jpg" for name in names]), pose=pose.astype(np.float32),  # noqa: E501
         shape=np.zeros((count, 10), np.float32), global_t=transl.astype(np.float32),
         pred_joints=np.pad(joints, ((0, 0), (0, 21), (0, 0))).astype(np.float32),
         focal_l=state.camera.focal[:, 0].numpy(), detection_all=boxes.astype(np.float32),
@@ -223,7 +223,8 @@ def bent_fingers(state: State, bend: float) -> np.ndarray:
 
 
 def write_hands(root: Path, state: State, names: list[str], format: str, bend: float) -> None:
-    """Results with hands in a format of SMPL-X: "parameters" (nobody says what they stand on), "multihmr_humans" (a flat hand), "smplerx" (the mean one)."""
+    """Results with hands in a format of SMPL-X: "parameters" (nobody says what they stand on), "multihmr_humans" (a
+    flat hand), "smplerx" (the mean one)."""
     turns, fingers = rotation.log(state.bodies.pose).numpy(), bent_fingers(state, bend)
     (root / "results").mkdir(parents=True)
     pelvis = state.bodies.translation.numpy()
@@ -241,8 +242,8 @@ def write_hands(root: Path, state: State, names: list[str], format: str, bend: f
             torch.save([tensors], root / "results" / f"{name}.pt")
             continue
         words = {
-            "global_orient": turns[row, :1], "body_pose": body, "left_hand_pose": left, "right_hand_pose": right, "jaw_pose": np.zeros((1, 3)),
-            "leye_pose": np.zeros((1, 3)), "reye_pose": np.zeros((1, 3)), "betas": np.zeros((1, 10)), "expression": np.zeros((1, 10)),
+            "global_orient": turns[row, :1], "body_pose": body, "left_hand_pose": left, "right_hand_pose": right, "jaw_pose": np.zeros((1, 3)),  # noqa: E501
+            "leye_pose": np.zeros((1, 3)), "reye_pose": np.zeros((1, 3)), "betas": np.zeros((1, 10)), "expression": np.zeros((1, 10)),  # noqa: E501
             "transl": _smplx_transl(state)[row : row + 1],
         }  # fmt: skip
         if format == "parameters":
@@ -254,7 +255,7 @@ def write_hands(root: Path, state: State, names: list[str], format: str, bend: f
         np.savez(root / "results" / "smplx" / f"{name}.npz", **words)  # type: ignore[arg-type]
         box = [100.0, 40.0, 225.0, 300.0]
         meta = {
-            "focal": [5000 / 192 * box[2], 5000 / 256 * box[3]], "princpt": [box[0] + box[2] / 2, box[1] + box[3] / 2], "bbox": box,
+            "focal": [5000 / 192 * box[2], 5000 / 256 * box[3]], "princpt": [box[0] + box[2] / 2, box[1] + box[3] / 2], "bbox": box,  # noqa: E501
             "bbox_mmdet": box, "bbox_id": 1, "img_path": f"{name}.jpg",
         }  # fmt: skip
         (root / "results" / "meta" / f"{name}.json").write_text(json.dumps(meta))

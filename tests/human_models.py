@@ -1,6 +1,8 @@
-"""Official model files that look like people, and their people's parameters under public names, for tests of the whole way.
+"""Official model files that look like people, and their people's parameters under public names, for tests of the whole
+way.
 
-The files are in the official layouts, made from the built-in body with drawn correctives; the package smplx reads them too.
+The files are in the official layouts, made from the built-in body with drawn correctives; the package smplx reads them
+too.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,8 @@ HANDS = ("left_hand_pose", "right_hand_pose")
 
 
 def human_model(model: str, body: SkinnedBody, shapes: int, seed: int = 0) -> dict[str, Any]:
-    """The arrays of an official file, from every other vertex of the built-in body; correctives of a few millimetres."""
+    """The arrays of an official file, from every other vertex of the built-in body; correctives of a few
+    millimetres."""
     draw, vertices, joints = np.random.default_rng(seed), VERTICES[model], len(TREES[model])
     chosen = np.linspace(0, len(body.template) - 1, vertices).astype(int)
     template = body.template.numpy()[chosen].astype(np.float64)
@@ -84,7 +87,8 @@ class Told:
 
 
 def told(body: SkinnedBody, count: int = PEOPLE, name: str = "body25", hands: bool = True) -> Told:
-    """People of a model; the mapping has hands (relative to the model's mean hand) and face where the family has them."""
+    """People of a model; the mapping has hands (relative to the model's mean hand) and face where the family has
+    them."""
     people = case(body, count=count, name=name)
     bodies = people.estimate.bodies
     turn = (rotation.log(bodies.pose) - body.mean_pose).numpy()

@@ -1,4 +1,5 @@
-"""Writes what `joblib.dump` writes, byte for byte in its layout, without joblib: arrays as raw bytes behind their description.
+"""Writes what `joblib.dump` writes, byte for byte in its layout, without joblib: arrays as raw bytes behind their
+description.
 
 Source: joblib/joblib, `joblib/numpy_pickle.py`.
 """

@@ -1,4 +1,5 @@
-"""A small rendered set in BEDLAM's layout, made with the library: four people in three images, one of them stored lying."""
+"""A small rendered set in BEDLAM's layout, made with the library: four people in three images, one of them stored
+lying."""
 
 from dataclasses import dataclass
 from pathlib import Path

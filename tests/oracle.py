@@ -1,4 +1,5 @@
-"""A displacer that knows where people really are: what the network would say if it never erred, with a stated uncertainty."""
+"""A displacer that knows where people really are: what the network would say if it never erred, with a stated
+uncertainty."""
 
 from dataclasses import dataclass
 

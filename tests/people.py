@@ -1,4 +1,5 @@
-"""A person of the built-in body before a camera, with a disturbed estimate and exact keypoints: the smallest whole case."""
+"""A person of the built-in body before a camera, with a disturbed estimate and exact keypoints: the smallest whole
+case."""
 
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,8 @@ class Case:
 
 
 def case(body: SkinnedBody, count: int = 2, seed: int = 0, angle: float = 0.2, name: str = "body25") -> Case:
-    """`count` people, one a photo, facing the camera four metres away with bent limbs; estimates disturbed by `angle` rad."""
+    """`count` people, one a photo, facing the camera four metres away with bent limbs; estimates disturbed by `angle`
+    rad."""
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> torch.Tensor:

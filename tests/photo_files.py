@@ -29,7 +29,8 @@ STORED = {
     7: lambda photo: np.rot90(photo, 2).transpose(1, 0, 2),
     8: lambda photo: np.rot90(photo, -1),
 }
-"""How a camera that writes the orientation stores the upright photo (6: to be turned clockwise, so stored counter-clockwise)."""
+"""How a camera that writes the orientation stores the upright photo (6: to be turned clockwise, so stored
+counter-clockwise)."""
 
 
 def encode(pixels: np.ndarray, kind: str) -> bytes:

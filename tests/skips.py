@@ -48,6 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run where something was skipped for a reason nobody expects; with several processes, the one that reports."""
+    """Fail the run where something was skipped for a reason nobody expects; with several processes, the one that
+    reports."""
     if not hasattr(session.config, "workerinput") and unexpected(skipped(session.config)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -20,7 +20,8 @@ SIDE = 256
 """Of maps and pictures here."""
 
 PSNR_DB = 32.0
-"""Promised of a texture baked from pictures of itself, where it is believed: two bilinear look-ups at about one texel a pixel."""
+"""Promised of a texture baked from pictures of itself, where it is believed: two bilinear look-ups at about one texel a
+pixel."""
 
 
 def patterned(atlas: Atlas, wave_m: float = 0.1) -> Texture:
@@ -31,7 +32,8 @@ def patterned(atlas: Atlas, wave_m: float = 0.1) -> Texture:
 
 
 def turned_frames(body: SkinnedBody, texture: Texture, turns: tuple[float, ...] = (0.0,)) -> Frames:
-    """The resting body seen from several sides (rad about the vertical; 0 from the front), wearing a texture before grey."""
+    """The resting body seen from several sides (rad about the vertical; 0 from the front), wearing a texture before
+    grey."""
     count = len(turns)
     bodies = body.rest_bodies(count)
     about_y = torch.tensor([[0.0, angle, 0.0] for angle in turns])

@@ -57,8 +57,10 @@ def main(folder: Path) -> dict[str, object]:
         before.body.template[:, 1].max() - before.body.template[:, 1].min()
     )
     return {
-        "formats": "tiny" in formats(), "regressors": "tiny" in regressors(), "moved_px": float(moved), "file_agrees": float(same.abs().max()),
-        "format": result.source.format, "taller": float(height), "asked": counting.asked, "rendered": bool((seen.triangle >= 0).any()),
+        "formats": "tiny" in formats(), "regressors": "tiny" in regressors(), "moved_px": float(moved),
+        "file_agrees": float(same.abs().max()),
+        "format": result.source.format, "taller": float(height), "asked": counting.asked,
+        "rendered": bool((seen.triangle >= 0).any()),
     }  # fmt: skip
 
 

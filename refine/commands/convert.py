@@ -21,7 +21,8 @@ def convert(
     to: Annotated[
         list[str],
         typer.Option(
-            help="A body model (anny, smpl, smplh, smplx, a model file or its folder), a file (refine, parameters), or one of each.",
+            help="A body model (anny, smpl, smplh, smplx, a model file or its folder), a file (refine, parameters), "
+            "or one of each.",
             show_default=False,
         ),
     ],
@@ -39,9 +40,9 @@ def convert(
 ) -> None:
     """Put the people of a file on another body model, or write them as another file.
 
-    Prints, for a body model, each person's number and what the way from the file's surface to the model's lost: the mean distance
-    between the two in mm, of joints where no surface is stored, nan where neither is. A regressor's own format is written by
-    `refine fit` and `refine run`.
+    Prints, for a body model, each person's number and what the way from the file's surface to the model's lost: the
+    mean distance between the two in mm, of joints where no surface is stored, nan where neither is. A regressor's own
+    format is written by `refine fit` and `refine run`.
     """
     from refine.conversion import convert as to_model
     from refine.inputs.estimates import camera_of, estimate_of, estimate_of_file

@@ -114,7 +114,7 @@ def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection)
 
 
 def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
-    """Write everything into a hidden folder first and move it then, so that a failure leaves no part of a result behind."""
+    """Write everything into a hidden folder first and move it then: a failure leaves no part of a result behind."""
     from refine.export.files import write_image
     from refine.formats.find import written_note
 
@@ -148,7 +148,10 @@ def _print_table(result: "Result") -> None:
     )
     for row in range(len(result)):
         table.add_row(
-            str(row + 1), *(_number(part[row]) for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)),
+            str(row + 1), *(
+                _number(part[row])
+                for part in (result.misfit_before, result.misfit, result.cost_before, result.cost)
+            ),
             most_turned(result, row), result.stop[row].name,
             result.judgement[row].decision.name if result.judgement else "-",
         )  # fmt: skip

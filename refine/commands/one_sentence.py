@@ -1,9 +1,9 @@
-"""How a command ends: whatever its user can cause is one sentence on standard error, which says what to do, and exit status 2.
+"""Ends commands: what a user can cause is one sentence on standard error, with what to do, and exit status 2.
 
     a caller's mistake, a disk, a pipe, no memory  ->  "refine: ...", 2        Ctrl-C  ->  "Interrupted. ...", 130
 
-A console that lacks a letter gets its code instead (a photo's name in a narrow code page, an ASCII log). What is left, a fault of the
-library's own, keeps its traceback: it is to be reported.
+A console that lacks a letter gets its code instead (a photo's name in a narrow code page, an ASCII log). What is left,
+a fault of the library's own, keeps its traceback: it is to be reported.
 """
 
 import errno

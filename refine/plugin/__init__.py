@@ -1,1 +1,1 @@
-"""Two lines in an inference script: attach the method to a regressor, so that it returns refined output of its own type."""
+"""Attaches the method to a regressor in memory, so that it returns refined output of its own type."""

@@ -183,7 +183,7 @@ def test_a_run_goes_on_from_its_own_checkpoint(tmp_path: Path) -> None:
 
 
 UNSAFE = {
-    ("torch", "load"), ("pickle", "load"), ("pickle", "loads"), ("pickle", "Unpickler"), ("joblib", "load"), ("dill", "load"),
+    ("torch", "load"), ("pickle", "load"), ("pickle", "loads"), ("pickle", "Unpickler"), ("joblib", "load"), ("dill", "load"),  # noqa: E501
     ("marshal", "loads"), ("shelve", "open"), ("yaml", "load"),
 }  # fmt: skip
 

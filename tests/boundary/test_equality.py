@@ -1,4 +1,5 @@
-"""Dataclasses of tensors are equal to themselves only: `==` over tensors has no single answer, and from Python 3.13 on it raises."""
+"""Dataclasses of tensors are equal to themselves only: `==` over tensors has no single answer, and from Python 3.13 on
+it raises."""
 
 import ast
 import re

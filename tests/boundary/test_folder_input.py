@@ -85,7 +85,7 @@ def test_options_that_cannot_be_are_refused_or_fail_every_result(
 ) -> None:
     try:
         summary = run_over(
-            people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK, **options  # type: ignore[arg-type]
+            people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1, refiner=QUICK, **options  # type: ignore[arg-type]  # noqa: E501
         )  # fmt: skip
         said = summary.failed[0].reason
         assert summary.exit_status == 1 and len(summary.failed) == 4

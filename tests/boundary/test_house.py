@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("refine", "displacement_net", "priors")
 LONGEST = 300
-LONGER = {"displacement_net/model.py": 460}
+LONGER = {"displacement_net/model.py": 480}
 """The network is one thing."""
 MOST_AT_THE_ROOT = 10
 

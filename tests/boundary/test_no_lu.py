@@ -1,4 +1,5 @@
-"""No LU factorisation of matrices beyond 3 x 3: oneMKL's does not return on some processors, for batches and two threads.
+"""No LU factorisation of matrices beyond 3 x 3: oneMKL's does not return on some processors, for batches and two
+threads.
 
 Read from the sources, not from runs: a call that hangs only elsewhere cannot be found by calling it here.
 """
@@ -14,7 +15,7 @@ from tests.conftest import ROOT
 
 FOLDERS = ("refine", "displacement_net", "priors", "examples", "tests")
 LU = frozenset(
-    "inv inv_ex inverse solve solve_ex det slogdet logdet lu lu_factor lu_factor_ex lu_solve tensorinv tensorsolve".split()
+    "inv inv_ex inverse solve solve_ex det slogdet logdet lu lu_factor lu_factor_ex lu_solve tensorinv tensorsolve".split()  # noqa: E501
 )
 """Functions of `torch.linalg`, `numpy.linalg` and `scipy.linalg` that factor by LU."""
 TENSOR_METHODS = frozenset("inverse det slogdet logdet lu lu_solve".split())
@@ -42,7 +43,8 @@ SMALL = Counter(
         ("tests/properties/test_rotation.py", "det"): 2,  # 3 x 3, a handedness
     }
 )
-"""The calls there are, by file and function: all of them on matrices of 2 x 2 or 3 x 3, but for the one that says so."""
+"""The calls there are, by file and function: all of them on matrices of 2 x 2 or 3 x 3, but for the one that says
+so."""
 
 
 def lu_calls(source: str) -> Iterator[str]:

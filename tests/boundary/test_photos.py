@@ -1,4 +1,5 @@
-"""Photos as callers have them: every usual kind becomes upright 8-bit RGB and says how, everything else is refused with advice."""
+"""Photos as callers have them: every usual kind becomes upright 8-bit RGB and says how, everything else is refused with
+advice."""
 
 import struct
 from pathlib import Path

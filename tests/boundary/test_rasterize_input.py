@@ -35,9 +35,9 @@ def test_warp_refuses_a_device_it_does_not_know():
 @pytest.mark.slow
 def test_standard_output_and_error_stay_the_callers():
     program = (
-        "import sys, torch; from refine.geometry.camera import Camera; from refine.render.rasterize import default_rasterizer;"
+        "import sys, torch; from refine.geometry.camera import Camera; from refine.render.rasterize import default_rasterizer;"  # noqa: E501
         "assert 'warp' not in sys.modules; size = torch.ones(1, 2);"
-        "default_rasterizer().triangles(torch.ones(1, 3, 3), torch.tensor([[0, 1, 2]]), Camera(size, size, size), 4, 4);"
+        "default_rasterizer().triangles(torch.ones(1, 3, 3), torch.tensor([[0, 1, 2]]), Camera(size, size, size), 4, 4);"  # noqa: E501
         "assert 'warp' in sys.modules"
     )
     root = Path(__file__).parents[2]

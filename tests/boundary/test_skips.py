@@ -32,8 +32,8 @@ def test_a_run_with_a_new_reason_to_skip_fails_and_says_so(
 ) -> None:
     (tmp_path / "test_one.py").write_text(TEST.format(reason=reason))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.skips", "-p", "no:cacheprovider", *processes, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.skips", "-p", "no:cacheprovider", *processes, str(tmp_path)],  # noqa: E501
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,  # noqa: E501
     )  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     assert f"   1  {reason}" in done.stdout

@@ -1,4 +1,5 @@
-"""What people hand over in memory that is nearly right: the message says whose it is and what to rename, cut out or convert."""
+"""What people hand over in memory that is nearly right: the message says whose it is and what to rename, cut out or
+convert."""
 
 from typing import Any
 
@@ -35,15 +36,15 @@ def refused(init: dict[str, Any], **options: Any) -> str:
         ({"pred_theta_mats": MATRICES.reshape(2, -1), "pred_betas": PEOPLE["betas"], "cam_root": PEOPLE["transl"]},
          ("HybrIK", "global_orient", "split into 1 and 23", "cam_root as joints")),
         ({"pred_theta_mats": TURNS.as_quat().reshape(2, 96), "pred_shape": PEOPLE["betas"]}, ("HybrIK", "quaternions")),
-        ({"pred_thetas": MATRICES, "pred_cam_root": PEOPLE["transl"], "bbox": np.ones((2, 4))}, ("HybrIK", "pred_betas as betas")),
+        ({"pred_thetas": MATRICES, "pred_cam_root": PEOPLE["transl"], "bbox": np.ones((2, 4))}, ("HybrIK", "pred_betas as betas")),  # noqa: E501
         ({name: np.zeros(2) for name in hybrik.KEYS}, ("HybrIK", "res.pk")),
-        ({"pose": np.zeros((2, 72)), "betas": PEOPLE["betas"], "trans": PEOPLE["transl"], "vertices3d": np.zeros((2, 9, 3))},
+        ({"pose": np.zeros((2, 72)), "betas": PEOPLE["betas"], "trans": PEOPLE["transl"], "vertices3d": np.zeros((2, 9, 3))},  # noqa: E501
          ("NLF", "torch.save", "joints3d / 1000")),
-        ({"pose": np.zeros((2, 72)), "betas": PEOPLE["betas"], "trans": PEOPLE["transl"], "joints3d": PEOPLE["joints"]}, ("NLF",)),
-        ({"pred_rotmat": MATRICES, "pred_betas": PEOPLE["betas"], "pred_cam": np.ones((2, 3))}, ("pred_rotmat", "split into 1 and 23")),
+        ({"pose": np.zeros((2, 72)), "betas": PEOPLE["betas"], "trans": PEOPLE["transl"], "joints3d": PEOPLE["joints"]}, ("NLF",)),  # noqa: E501
+        ({"pred_rotmat": MATRICES, "pred_betas": PEOPLE["betas"], "pred_cam": np.ones((2, 3))}, ("pred_rotmat", "split into 1 and 23")),  # noqa: E501
         ({0: {name: np.zeros(2) for name in wham.KEYS}}, ("wham", "give the file")),
     ],
-    ids=["HybrIK", "HybrIK, quaternions", "HybrIK, a file's names", "HybrIK, a file", "NLF", "NLF's joints", "HMR", "WHAM's file"],
+    ids=["HybrIK", "HybrIK, quaternions", "HybrIK, a file's names", "HybrIK, a file", "NLF", "NLF's joints", "HMR", "WHAM's file"],  # noqa: E501
 )  # fmt: skip
 def test_a_systems_own_output_is_told_by_name_and_what_to_do(init: dict[Any, Any], words: tuple[str, ...]) -> None:
     said = refused({**init, **CAMERA} if all(isinstance(name, str) for name in init) else init)
@@ -104,7 +105,7 @@ def test_wider_intrinsics_are_told_what_to_cut_out(way: str, rows: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "points", "meant"), [
-    ("coco", 17, "coco17"), ("COCO17", 17, "coco17"), ("coco_17", 17, "coco17"), ("coco", 133, "coco133"), ("body_25", 25, "body25"),
+    ("coco", 17, "coco17"), ("COCO17", 17, "coco17"), ("coco_17", 17, "coco17"), ("coco", 133, "coco133"), ("body_25", 25, "body25"),  # noqa: E501
     ("openpose", 137, "openpose137"), ("smpl", 24, "smpl24"),
 ])  # fmt: skip
 def test_a_keypoint_sets_name_that_is_nearly_right_is_refused_at_once(name: str, points: int, meant: str) -> None:

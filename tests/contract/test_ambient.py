@@ -1,4 +1,5 @@
-"""What torch is set to around a call changes nothing of what comes out of it, and is as before when the call returns."""
+"""What torch is set to around a call changes nothing of what comes out of it, and is as before when the call
+returns."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -49,8 +50,8 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 def state() -> tuple[object, ...]:
     made = torch.empty(0)
     return (
-        torch.get_default_dtype(), made.device, made.is_inference(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(),
-        torch.is_autocast_enabled("cpu"), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled(),
+        torch.get_default_dtype(), made.device, made.is_inference(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(),  # noqa: E501
+        torch.is_autocast_enabled("cpu"), torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled(),  # noqa: E501
     )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def folder(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) 
 
 def numbers(result: refine.Result) -> dict[str, Any]:
     return {
-        "vertices": result.vertices, "joints": result.joints, "pixel": result.keypoints_2d("coco17"), "misfit": result.misfit,
+        "vertices": result.vertices, "joints": result.joints, "pixel": result.keypoints_2d("coco17"), "misfit": result.misfit,  # noqa: E501
         "sigma_mm": result.sigma_mm, "pose": result.bodies.pose, "turned": result.turned,
         "smplx": result.smplx()["body_pose"],
     }  # fmt: skip
@@ -108,8 +109,8 @@ def everything(people: Case, file: Path, folder: Folder, out: Path) -> dict[str,
     converted = refine.convert(people.estimate, "anny")
     assert converted.estimate is not None
     return {
-        **numbers(result), **{f"file {name}": value for name, value in numbers(from_file).items()}, "loaded": loaded.vertices,
-        "rounds": rounds[-1].state.bodies.pose, "read": read.joints, "focal": other.camera.focal, "overlay": pictures[0],
+        **numbers(result), **{f"file {name}": value for name, value in numbers(from_file).items()}, "loaded": loaded.vertices,  # noqa: E501
+        "rounds": rounds[-1].state.bodies.pose, "read": read.joints, "focal": other.camera.focal, "overlay": pictures[0],  # noqa: E501
         "report": pictures[1], "run": again.joints, "converted": converted.estimate.joints,
     }  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_points_in_another_order_get_their_names(crowd: People) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["keypoints.sides=left", "keypoints.size=12", "keypoints.size=-3%", "keypoints.offset=1", "keypoints.frames=x",
+    "wrong", ["keypoints.sides=left", "keypoints.size=12", "keypoints.size=-3%", "keypoints.offset=1", "keypoints.frames=x",  # noqa: E501
               "estimate.focal=-2", "estimate.units=inch", "somebody=1", "keypoints.letterbox=0"],
 )  # fmt: skip
 def test_a_correction_that_is_none_is_refused(wrong: str) -> None:

@@ -1,4 +1,5 @@
-"""`refine.fit` on SMPL, SMPL-H and SMPL-X from official files, pose correctives included: what comes back poses the same mesh."""
+"""`refine.fit` on SMPL, SMPL-H and SMPL-X from official files, pose correctives included: what comes back poses the
+same mesh."""
 
 import shutil
 from collections.abc import Iterator

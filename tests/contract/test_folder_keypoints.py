@@ -40,7 +40,8 @@ def track(builtin_body: SkinnedBody, tmp_path: Path) -> Path:
 
 
 def drawn(track: Path, name: str, body: SkinnedBody) -> np.ndarray:
-    """Each frame's person (F, K, 3), 4 px beside the estimate, as a detector that counts from pixel centres writes it."""
+    """Each frame's person (F, K, 3), 4 px beside the estimate, as a detector that counts from pixel centres writes
+    it."""
     pixel = find.read(track / "results" / "walk.pt", body).keypoints_2d(name) + 3.5
     return torch.cat((pixel, torch.ones(*pixel.shape[:2], 1)), -1).numpy().astype(np.float64)
 

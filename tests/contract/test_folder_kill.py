@@ -14,7 +14,8 @@ from tests.folders import Folder, contents, make_folder
 
 COUNT, KILLS = 6, 20
 
-# Children of one warm process: a run begins within milliseconds, so that the moments fall into the run and not into imports.
+# Children of one warm process: a run begins within milliseconds, so that the moments fall into the run and not into
+# imports.
 PROGRAM = """
 import os, random, signal, sys, time
 import torch
@@ -117,7 +118,7 @@ def test_a_kill_at_any_step_of_a_commit_changes_no_byte(people: Folder) -> None:
 @pytest.mark.slow
 def test_workers_of_a_killed_run_do_not_outlive_it(people: Folder, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "refine", "run", str(people.results), "--images", str(people.images), "--keypoints", str(people.keypoints),
+        sys.executable, "-m", "refine", "run", str(people.results), "--images", str(people.images), "--keypoints", str(people.keypoints),  # noqa: E501
         "--out", str(tmp_path / "out"), "--jobs", "2", "--chunk-size", "1", "--save-npz",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -12,7 +12,7 @@ from tests.folders import touch
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.jpg", "../../secret.jpg", "/etc/secret.jpg", "sub/../../secret.jpg", "C:\\secret.jpg", "..\\secret.jpg", "~/secret.jpg", "..", "/", "", "file:///etc/secret.jpg", "//host/share/secret.jpg"],
+    ["../secret.jpg", "../../secret.jpg", "/etc/secret.jpg", "sub/../../secret.jpg", "C:\\secret.jpg", "..\\secret.jpg", "~/secret.jpg", "..", "/", "", "file:///etc/secret.jpg", "//host/share/secret.jpg"],  # noqa: E501
 )  # fmt: skip
 def test_a_stored_name_never_leaves_the_image_folder(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "secret.jpg", "images/a.jpg")
@@ -70,7 +70,7 @@ def test_frame_numbers_tell_where_they_begin(numbers: list[int], count: int, fir
 
 def test_keypoint_files_are_found_by_their_photo(tmp_path: Path) -> None:
     touch(
-        tmp_path, "a_keypoints.json", "sub/a.json", "b.jpg.json", "v_000000000012_keypoints.json", "v_000000000013.json",
+        tmp_path, "a_keypoints.json", "sub/a.json", "b.jpg.json", "v_000000000012_keypoints.json", "v_000000000013.json",  # noqa: E501
         "p.jpg.predictions.json", "q_result.json",
     )  # fmt: skip
     files = find_keypoints(tmp_path)

@@ -17,7 +17,8 @@ from tests.folders import contents, make_folder
 
 COUNT = 8
 
-# In a process of its own: Ray leaves threads and warnings behind, and its workers import the library without the tests' checks.
+# In a process of its own: Ray leaves threads and warnings behind, and its workers import the library without the tests'
+# checks.
 PROGRAM = """
 import os, signal, sys, time
 import ray
@@ -62,7 +63,8 @@ assert len(killed) == kill, killed
 ray.shutdown()
 cluster.shutdown()
 local = run_folder(settings, f"{root}/local", jobs=1)
-# The cluster says of each result what one process says: refined, or left as it came because the gate did not believe it, and why.
+# The cluster says of each result what one process says: refined, or left as it came because the gate did not believe
+# it, and why.
 said = [{one.result: (one.status, one.reason) for one in run.files} for run in (summary, local)]
 assert said[0] == said[1] and summary.counts == local.counts, said
 assert 2 * summary.counts["refined"] > len(summary.files), summary.counts

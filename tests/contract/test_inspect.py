@@ -53,8 +53,8 @@ def test_every_format_can_be_inspected_with_no_more_than_its_file(name: str, tmp
     ("change", "words"),
     [
         ({"betas": np.array([[0.0] * 9 + [7.0], [0.0] * 10])}, "Person 1: a shape coefficient beyond 5"),
-        ({"transl": np.array([[0.0, 0.0, -3.0], [0.3, 0.2, 4.0]]), "joints": None}, "Person 1: the pelvis lies behind the camera"),
-        ({"transl": np.array([[30.0, 0.0, 3.0], [0.3, 0.2, 4.0]]), "joints": None}, "Person 1: the whole body lies outside the photo"),
+        ({"transl": np.array([[0.0, 0.0, -3.0], [0.3, 0.2, 4.0]]), "joints": None}, "Person 1: the pelvis lies behind the camera"),  # noqa: E501
+        ({"transl": np.array([[30.0, 0.0, 3.0], [0.3, 0.2, 4.0]]), "joints": None}, "Person 1: the whole body lies outside the photo"),  # noqa: E501
         ({"transl": np.array([[0.0, 0.2, 300.0], [0.3, 0.2, 4.0]]), "joints": None}, "Person 1: less than 20 px tall"),
         ({"body_pose": np.zeros((2, 69))}, "Person 1, 2: no joint of the body is turned at all"),
         ({"body_pose": np.eye(69)[:2] * 3.0}, "turned by more than 150"),
@@ -114,10 +114,10 @@ def test_real_files_have_the_right_people(real_data: Callable[[str], Path]) -> N
 @pytest.mark.parametrize(
     ("name", "content", "got", "near"),
     [
-        ("a.npz", {"pose": 1, "shape": 2, "global_t": 3, "pred_joints": 4}, "an npz file with", "It looks like cliff, but lacks focal_l."),
-        ("b.npz", {"results": {"cam": 1, "smpl_thetas": 1, "smpl_betas": 1, "joints": 1, "global_orient": 1, "body_pose": 1}}, "results", "It looks like romp, but lacks pj2d_org."),
-        ("c.pkl", {3: {"pose": 1, "trans": 1, "betas": 1, "pose_world": 1, "trans_world": 1}}, "a pickle with 3", "It looks like wham, but lacks frame_ids."),
-        ("d.json", {"root_pose": 1, "body_pose": 1, "lhand_pose": 1, "rhand_pose": 1, "shape": 1}, "a JSON file", "It looks like hand4whole, but lacks expr, jaw_pose."),
+        ("a.npz", {"pose": 1, "shape": 2, "global_t": 3, "pred_joints": 4}, "an npz file with", "It looks like cliff, but lacks focal_l."),  # noqa: E501
+        ("b.npz", {"results": {"cam": 1, "smpl_thetas": 1, "smpl_betas": 1, "joints": 1, "global_orient": 1, "body_pose": 1}}, "results", "It looks like romp, but lacks pj2d_org."),  # noqa: E501
+        ("c.pkl", {3: {"pose": 1, "trans": 1, "betas": 1, "pose_world": 1, "trans_world": 1}}, "a pickle with 3", "It looks like wham, but lacks frame_ids."),  # noqa: E501
+        ("d.json", {"root_pose": 1, "body_pose": 1, "lhand_pose": 1, "rhand_pose": 1, "shape": 1}, "a JSON file", "It looks like hand4whole, but lacks expr, jaw_pose."),  # noqa: E501
         ("e.npz", {"body_pose": 1}, "an npz file with body_pose", "body_pose is SMPL's, but global_orient is missing"),
         ("f.json", {"something": {"else": 1}}, "a JSON file with something", "Known formats"),
         ("g.json", {"people": [{"pose_keypoints_2d": [0.0] * 75}]}, "2D keypoints (openpose)", "Known formats"),

@@ -89,9 +89,9 @@ CAUSES: list[Callable[[Case, Path], object]] = [
     lambda person, _: fit(person, keypoints=found(person, lambda pixel: 3 * pixel)),
     lambda person, _: fit(person, keypoints=found(person, lambda pixel: 0.25 * pixel)),
     lambda person, _: fit(person, keypoints={"version": 1.3, "people": []}),
-    lambda person, _: fit(person, keypoints=refine.Detections("body25", person.detections.pixel + torch.tensor([150.0, 0.0]), person.detections.confidence)),
+    lambda person, _: fit(person, keypoints=refine.Detections("body25", person.detections.pixel + torch.tensor([150.0, 0.0]), person.detections.confidence)),  # noqa: E501
     lambda person, _: fit(person, init=root_relative(person), camera="fov60"),
-    lambda person, _: fit(person, init=parameters(person) | {"transl": 1000 * parameters(person)["transl"]}, camera="fov60"),
+    lambda person, _: fit(person, init=parameters(person) | {"transl": 1000 * parameters(person)["transl"]}, camera="fov60"),  # noqa: E501
     lambda person, _: fit(person, init=shuffled(person), camera="fov60"),
     lambda person, folder: refine.read(cut(folder)),
 ]  # fmt: skip

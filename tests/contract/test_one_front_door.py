@@ -1,4 +1,5 @@
-"""What a call of `refine.fit` and a run over a folder make of the same inputs: the same bodies and notes, or refusal."""
+"""What a call of `refine.fit` and a run over a folder make of the same inputs: the same bodies and notes, or
+refusal."""
 
 import json
 import re

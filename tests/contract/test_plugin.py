@@ -26,7 +26,8 @@ SIDE = 400.0
 
 
 class Regressor(nn.Module):
-    """Returns SPIN's three tensors, whatever it is shown; they go through a parameter, so that they carry a gradient."""
+    """Returns SPIN's three tensors, whatever it is shown; they go through a parameter, so that they carry a
+    gradient."""
 
     def __init__(self, rotations: Tensor, betas: Tensor, camera: Tensor) -> None:
         super().__init__()
@@ -60,7 +61,8 @@ def setting(scene: Scene) -> Setting:
     estimate = scene.estimate
     size = estimate.camera.size
     pose = torch.cat((estimate.bodies.pose[:, :22], torch.eye(3).expand(1, 2, 3, 3)), 1)
-    # The crop camera at which CLIFF's formula gives the body's place: the pelvis stands for SMPL's translation and its rest pelvis.
+    # The crop camera at which CLIFF's formula gives the body's place: the pelvis stands for SMPL's translation and its
+    # rest pelvis.
     box = size.flip(1) / 2 + torch.tensor([[10.0, -5.0]])
     focal = 5000.0
     pelvis = estimate.joints[:, 0]

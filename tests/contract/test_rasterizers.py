@@ -104,7 +104,8 @@ def test_of_the_same_triangle_twice_the_first_is_seen(rasterizer: Rasterizer):
 
 
 def test_a_wall_through_the_camera_is_cut_at_the_near_plane(rasterizer: Rasterizer):
-    # A wall 0.1 m to the right of the camera reaches from 1 m behind it to 3.9 m before it. The pixel with slope s sees it at the
+    # A wall 0.1 m to the right of the camera reaches from 1 m behind it to 3.9 m before it. The pixel with slope s sees
+    # it at the
     # depth 0.1 / s: at the right border of this image 0.1 m, inside it up to 3.9 m.
     camera = camera_of(40, 40, focal=(20.0, 20.0))
     vertices = torch.tensor([[[0.1, -9, -1], [0.1, -9, 3.9], [0.1, 9, 3.9], [0.1, 9, -1]]])
@@ -205,7 +206,8 @@ def test_triangles_without_area_are_ignored(rasterizer: Rasterizer):
 
 
 def test_triangles_seen_edge_on_are_ignored(rasterizer: Rasterizer):
-    # Corners on the rays of three pixels in one diagonal: each plane contains the camera and the centres of the pixels between.
+    # Corners on the rays of three pixels in one diagonal: each plane contains the camera and the centres of the pixels
+    # between.
     draw = torch.Generator().manual_seed(7)
     camera = camera_of(16, 16, (13.7, 13.7), (7.3, 7.9)).to(dtype=torch.float64)
     pixel = torch.randint(0, 16, (300, 1), generator=draw).repeat(1, 3)

@@ -1,4 +1,5 @@
-"""What a program shows of results, estimates and the dataclasses they consist of: a few lines, no arrays; and a notebook's view."""
+"""What a program shows of results, estimates and the dataclasses they consist of: a few lines, no arrays; and a
+notebook's view."""
 
 import base64
 import dataclasses

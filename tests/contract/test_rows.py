@@ -1,4 +1,5 @@
-"""A body does not feel its batch: alone or among people of all kinds it comes out the same, through `refine.fit` and through `refine run`."""
+"""A body does not feel its batch: alone or among people of all kinds it comes out the same, through `refine.fit` and
+through `refine run`."""
 
 import json
 import math
@@ -25,15 +26,16 @@ from tests.folders import make_folder, run_over
 from tests.people import Case, case
 
 WHOLE, BODY_ONLY, ONE_HAND, NOTHING, BROKEN, AWAY, WRONG, STRANGER, KICK = range(9)
-"""The people: seen with face and hands, without, with one hand alone, not at all, by evidence that is no number, outside the photo, an
-estimate that is quite wrong, another person's keypoints, one wrong leg."""
+"""The people: seen with face and hands, without, with one hand alone, not at all, by evidence that is no number,
+outside the photo, an estimate that is quite wrong, another person's keypoints, one wrong leg."""
 HAND = 112
 """The first point of the right hand in coco133; the body's own are the first 23."""
 
 EXACT_M = 1e-6
 """Double precision: what is left of rounding after the search."""
 CLOSE_MM, MOST, OF_SIGMA = 0.1, 0.99, 0.05
-"""Single precision: nearly all joints come this close, and none is further off than this share of its own stated sigma."""
+"""Single precision: nearly all joints come this close, and none is further off than this share of its own stated
+sigma."""
 THRESHOLD = 0.01
 """Share of a threshold of the gate within which rounding may decide."""
 
@@ -95,7 +97,8 @@ def company(body: SkinnedBody, dtype: torch.dtype) -> Company:
 
 
 def away_mm(one: refine.Result, row: int, other: refine.Result, at: int) -> tuple[Tensor, Tensor]:
-    """How far the joints of one body are from another's along each axis (J, 3) mm, pelvises together, and the pelvises; in sigmas too."""
+    """How far the joints of one body are from another's along each axis (J, 3) mm, pelvises together, and the pelvises;
+    in sigmas too."""
     mine, its = one.joints[row], other.joints[at]
     apart = torch.cat((mine[:1] - its[:1], (mine[1:] - mine[:1]) - (its[1:] - its[:1]))).abs() * 1000
     sigma = one.sigma_mm[row]
@@ -189,7 +192,8 @@ def test_a_body_does_not_feel_its_batch(dtype: torch.dtype, builtin_body: Skinne
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "single"])
 def test_a_body_does_not_feel_its_batch_where_a_network_looks(dtype: torch.dtype, builtin_body: SkinnedBody) -> None:
-    """One near the truth, which is still at once; one with nothing but the network; one outside the photo; one with whole-body keypoints."""
+    """One near the truth, which is still at once; one with nothing but the network; one outside the photo; one with
+    whole-body keypoints."""
     still, bare, gone, whole = range(4)
     scene = make_scene(builtin_body, 4)
     bodies, true = scene.estimate.bodies, scene.true.bodies

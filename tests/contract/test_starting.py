@@ -1,4 +1,5 @@
-"""Ctrl-C while the command line loads its packages: one sentence and 130; a program that imports the library keeps its own Ctrl-C."""
+"""Ctrl-C while the command line loads its packages: one sentence and 130; a program that imports the library keeps its
+own Ctrl-C."""
 
 import signal
 import subprocess

@@ -1,4 +1,5 @@
-"""Real photos with real regressors' output: the pose transfer, and the refinement of a BEV estimate with ViTPose keypoints."""
+"""Real photos with real regressors' output: the pose transfer, and the refinement of a BEV estimate with ViTPose
+keypoints."""
 
 import math
 import subprocess

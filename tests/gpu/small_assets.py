@@ -1,7 +1,9 @@
-"""A copy of the training's assets that is small enough to take to another machine: `python -m tests.gpu.small_assets ASSETS OUT [TRUNK.pth]`.
+"""A copy of the training's assets that is small enough to take to another machine: `python -m tests.gpu.small_assets
+ASSETS OUT [TRUNK.pth]`.
 
-It holds what `displacement_net.training.assets.load_assets` reads and nothing else, textures at the side they are used at: 45 MB of 66, 37 MB as
-a `tar -J` with the base mesh and the trunk. The trunk's file is written without its classifier, in half precision, as `OUT/trunk.pth`.
+It holds what `displacement_net.training.assets.load_assets` reads and nothing else, textures at the side they are used
+at: 45 MB of 66, 37 MB as a `tar -J` with the base mesh and the trunk. The trunk's file is written without its
+classifier, in half precision, as `OUT/trunk.pth`.
 """
 
 import shutil
@@ -60,10 +62,11 @@ def small_assets(folder: Path, out: Path) -> None:
 
 
 def small_trunk(path: Path, out: Path) -> None:
-    """Write the trunk's published weights without what comes after its last block, in half precision but for the statistics."""
+    """Write the trunk's published weights without what comes after its last block, in half precision but for the
+    statistics."""
     stored = torch.load(path, map_location="cpu", weights_only=True)
     kept = {name: value for name, value in stored.items() if not name.startswith(HEAD)}
-    torch.save({name: value if "running" in name or not value.is_floating_point() else value.half() for name, value in kept.items()}, out)  # fmt: skip
+    torch.save({name: value if "running" in name or not value.is_floating_point() else value.half() for name, value in kept.items()}, out)  # fmt: skip  # noqa: E501
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Speeds on this machine's CUDA device: `python -m tests.gpu.speed`; one line a figure on standard output.
 
-How many samples a second the generator makes, how long a training step and a question to the network take. Without a device it says so and ends
-with status 3. Needs the environment's REFINE_TRAINING_BODY (see docs/network.md) and REFINE_ASSETS.
+How many samples a second the generator makes, how long a training step and a question to the network take. Without a
+device it says so and ends with status 3. Needs the environment's REFINE_TRAINING_BODY (see docs/network.md) and
+REFINE_ASSETS.
 """
 
 import os
@@ -56,7 +57,7 @@ def main() -> int:
     for count in (128, 768):
         rate = count / seconds(lambda count=count: people.batch(next(seeds), count))  # type: ignore[misc]
         print(
-            f"samples of 128 px in lots of {count}: {rate:.0f} /s in one process (mirror images not counted; wanted {WANTED})"
+            f"samples of 128 px in lots of {count}: {rate:.0f} /s in one process (mirror images not counted; wanted {WANTED})"  # noqa: E501
         )
     batch = batch_of(people.batch(0, 128))
     for name, settings in (("without a trunk", SHIPPED), ("on the trunk", TRUNK)):

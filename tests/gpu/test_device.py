@@ -1,4 +1,5 @@
-"""What must hold where there is a GPU: rasteriser, network, samples and the whole method there say what they say on the CPU."""
+"""What must hold where there is a GPU: rasteriser, network, samples and the whole method there say what they say on the
+CPU."""
 
 import pytest
 import torch

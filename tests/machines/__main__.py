@@ -1,15 +1,17 @@
-"""`python -m tests.machines [--quick] [--only NAME ...]`: the tests as other processors, thread counts and Pythons would run them.
+"""`python -m tests.machines [--quick] [--only NAME ...]`: the tests as other processors, thread counts and Pythons
+would run them.
 
     extremes    the whole suite without vector instructions and one thread, and with all of them and two threads
     stand-ins   build of the body, demo and contract tests under the settings by which libraries are told of an older processor
     pythons     the whole suite in an own virtual environment of each supported Python found here (pyenv, PATH)
 
 A table is printed, and the exit status is 1 if anything failed. Every run has a time limit: one that hangs has failed.
-`--quick` runs, everywhere, only the tests that have told machines apart. Logs are kept in `.machines/`, and so are the environments.
+`--quick` runs, everywhere, only the tests that have told machines apart. Logs are kept in `.machines/`, and so are the
+environments.
 
 Source: pytorch.org/docs (ATEN_CPU_CAPABILITY), oneDNN (ONEDNN_MAX_CPU_ISA), oneMKL (MKL_ENABLE_INSTRUCTIONS), OpenBLAS
 (OPENBLAS_CORETYPE), NumPy (NPY_DISABLE_CPU_FEATURES), OpenCV (OPENCV_CPU_DISABLE): each library's own documentation.
-"""
+"""  # noqa: E501
 
 import argparse
 import os

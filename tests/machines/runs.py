@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 HERE = ROOT / ".machines"
 """Logs, caches and virtual environments of these runs."""
 SUITE_S, PART_S, INSTALL_S = 7200, 3600, 3600
-"""Limits: of the whole suite, which takes half an hour on two cores without vector instructions; of a part; with an installation before."""
+"""Limits: of the whole suite, which takes half an hour on two cores without vector instructions; of a part; with an
+installation before."""
 SUPPORTED = ((3, 11), (3, 12), (3, 13), (3, 14))
 
 QUICK = (
-    "tests/boundary/test_no_lu.py", "tests/boundary/test_equality.py", "tests/reference/solve/test_cholesky.py", "tests/reference/demo/test_demo.py",
-    "tests/reference/trust/test_quality.py", "tests/reference/trust/test_uncertainty.py", "tests/properties/test_rasterize.py",
+    "tests/boundary/test_no_lu.py", "tests/boundary/test_equality.py", "tests/reference/solve/test_cholesky.py", "tests/reference/demo/test_demo.py",  # noqa: E501
+    "tests/reference/trust/test_quality.py", "tests/reference/trust/test_uncertainty.py", "tests/properties/test_rasterize.py",  # noqa: E501
 )  # fmt: skip
 """Tests that have failed or hung on one machine and not on another."""
 BETWEEN = ("tests/reference/body/test_build.py", "tests/reference/demo/test_demo.py", "tests/contract")
@@ -76,7 +77,8 @@ def extremes(tests: tuple[str, ...]) -> Iterator[Run]:
 
 
 def stand_ins(tests: tuple[str, ...]) -> Iterator[Run]:
-    """Body build, demo and contract tests under each setting; the body is built anew for each, with caches of its own."""
+    """Body build, demo and contract tests under each setting; the body is built anew for each, with caches of its
+    own."""
     for name, other in STAND_INS.items():
         caches = HERE / "caches" / name.replace(" ", "_")
         own = {"XDG_CACHE_HOME": str(caches), "ANNY_CACHE_DIR": str(caches / "anny")}
@@ -110,7 +112,8 @@ def interpreters() -> dict[tuple[int, int], Path]:
 
 
 def version_of(python: Path) -> tuple[int, int] | None:
-    """Major and minor version of an interpreter; None where it does not start, as pyenv's shims of versions that are not chosen."""
+    """Major and minor version of an interpreter; None where it does not start, as pyenv's shims of versions that are
+    not chosen."""
     asked = [str(python), "-c", "import sys; print(*sys.version_info[:2])"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout.split()

@@ -22,8 +22,9 @@ TOLERANCE_DEG = 5.0
 """A joint counts as inside its range up to one `sigma_rad` of the limits."""
 SATISFIED = 0.99
 TURNED = {"01_12": ("left_ankle", "right_wrist"), "01_13": ("right_wrist",), "01_14": ("right_wrist",)}
-"""Recordings in which a foot or a hand is turned half round on its limb for 70 to 240 frames (climbing and hanging, the marker solution
-flipped): no human joint does that, and no limit should allow it. Only these joints are set aside, and only in these recordings."""
+"""Recordings in which a foot or a hand is turned half round on its limb for 70 to 240 frames (climbing and hanging, the
+marker solution flipped): no human joint does that, and no limit should allow it. Only these joints are set aside, and
+only in these recordings."""
 
 
 def assets() -> Path:

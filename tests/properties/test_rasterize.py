@@ -16,7 +16,8 @@ TIGHT = 1e-9
 """Double precision, divided by triangles seen nearly edge on."""
 
 ODD = 2
-"""Pixels that may lie on a line in which two triangles cut each other, or on an edge: rounding decides whose they are."""
+"""Pixels that may lie on a line in which two triangles cut each other, or on an edge: rounding decides whose they
+are."""
 
 SEEDS = st.integers(0, 10_000)
 HEIGHT, WIDTH = 15, 18
@@ -37,7 +38,8 @@ def drawn(vertices: Tensor, faces: Tensor, camera: Camera, height: int = HEIGHT,
 
 
 def assert_same_view(here: Fragments, there: Fragments) -> None:
-    """Equal, but for the odd pixel on a line in which two triangles cut each other, at equal depth in single precision."""
+    """Equal, but for the odd pixel on a line in which two triangles cut each other, at equal depth in single
+    precision."""
     assert torch.allclose(here.depth, there.depth, rtol=1e-6)
     same = here.triangle == there.triangle
     assert (~same).sum() <= ODD

@@ -1,4 +1,5 @@
-"""Rotations: the axioms, SciPy, and derivatives, at angles where formulas usually break (0 and pi) as much as elsewhere."""
+"""Rotations: the axioms, SciPy, and derivatives, at angles where formulas usually break (0 and pi) as much as
+elsewhere."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The adapter: what the network returns, as an estimate and back. `refine.attach(model, "tiny")` finds it by the entry point."""
+"""The adapter: the network's output as an estimate and back; `refine.attach(model, "tiny")` finds it by entry point."""
 
 import numpy as np
 from torch import Tensor

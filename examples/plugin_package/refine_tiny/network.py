@@ -1,4 +1,4 @@
-"""The regressor: a picture in, SMPL's pose, betas and a weak-perspective camera out. It is not trained; it knows the mean person."""
+"""The regressor: a picture in, SMPL's pose, betas and a weak-perspective camera out; not trained, it knows the mean person."""
 
 import math
 
@@ -25,7 +25,7 @@ class TinyRegressor(nn.Module):
             self.head.bias[-3] = 0.9
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return `pose` (B, 72) rad, `betas` (B, 10) and `camera` (B, 3), s, tx, ty: u = side/2 (s (X + tx) + 1) in the square picture."""
+        """Return `pose` (B, 72) rad, `betas` (B, 10), `camera` (B, 3): s, tx, ty with u = side/2 (s (X + tx) + 1)."""
         numbers = self.head(self.features(images).flatten(1))
         pose, betas, camera = numbers.split((3 * JOINTS, BETAS, 3), 1)
         return {"pose": pose, "betas": betas, "camera": camera}

@@ -30,7 +30,7 @@ RUN = {"results": "results", "--images": "images", "--keypoints": "keypoints", "
 INSPECT, CONVERT = {"file": "estimate.npz"}, {"file": "estimate.npz", "--to": "anny"}
 WATCH = {"results": "results", "--images": "images", "--out": "out", "--once": None}
 CALLS: dict[str, dict[str, str | None]] = {
-    "fit": FIT, "run": RUN, "inspect": INSPECT, "convert": CONVERT, "watch": WATCH, "demo": {"--out": "out", "--people": "1"},
+    "fit": FIT, "run": RUN, "inspect": INSPECT, "convert": CONVERT, "watch": WATCH, "demo": {"--out": "out", "--people": "1"},  # noqa: E501
 }  # fmt: skip
 
 

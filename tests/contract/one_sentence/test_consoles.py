@@ -78,7 +78,7 @@ def test_ctrl_c_is_one_sentence_and_status_130(
         raise KeyboardInterrupt
 
     for name in (
-        "refine.fit", "refine.inspection.result_file.inspect", "refine.formats.find.read", "refine.folder.run.run_folder",
+        "refine.fit", "refine.inspection.result_file.inspect", "refine.formats.find.read", "refine.folder.run.run_folder",  # noqa: E501
         "refine.folder.watch.watch_folder", "refine.demo.run.run_demo",
     ):  # fmt: skip
         monkeypatch.setattr(name, interrupted)

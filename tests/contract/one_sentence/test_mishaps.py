@@ -1,4 +1,5 @@
-"""Every command under every mishap its user can cause: one sentence on standard error that says what to do, and the status that says so."""
+"""Every command under every mishap its user can cause: one sentence on standard error that says what to do, and the
+status that says so."""
 
 import os
 import resource
@@ -38,7 +39,7 @@ MISHAPS: list[tuple[str, dict[str, str | None]]] = [
     ("watch", {"results": "missing"}),
     *(("fit", {"photo": name}) for name in BAD_PHOTOS),
     *(("inspect", {"--image": name}) for name in BAD_PHOTOS),
-    *(("fit", {"--keypoints": name}) for name in ("missing.json", "folder.png", "nothing.json", "words.json", "photo.png")),
+    *(("fit", {"--keypoints": name}) for name in ("missing.json", "folder.png", "nothing.json", "words.json", "photo.png")),  # noqa: E501
     *(("run", {"--images": name}) for name in ("missing", "empty")),
     *(("run", {"--keypoints": name}) for name in ("missing", "empty", "words.json")),
     *(("fit", {"--camera": name}) for name in ("fisheye", "missing.json", "K.json", "words.json", "folder.json", "")),

@@ -1,7 +1,8 @@
-"""Generates model files in the official layouts with random but well-formed content: .npz, .pkl as Python 3 and as Python 2 wrote them.
+"""Generates model files in the official layouts with random but well-formed content: .npz, .pkl as Python 3 and as
+Python 2 wrote them.
 
-Nothing here is taken from a licensed file: every number is drawn. Vertex counts, joint trees, keys, types and class paths are those of
-the real files, so that the package smplx reads them too.
+Nothing here is taken from a licensed file: every number is drawn. Vertex counts, joint trees, keys, types and class
+paths are those of the real files, so that the package smplx reads them too.
 """
 
 import io
@@ -35,7 +36,8 @@ LANDMARKS = {"smpl": SMPL_VERTICES, "smplh": SMPL_VERTICES, "smplx": SMPLX_VERTI
 
 
 def random_model(model: str, shapes: int, seed: int = 0, faces: int = 600) -> dict[str, Any]:
-    """The arrays of one official file: `shapes` columns in shapedirs, sparse regressor and skinning weights, float64."""
+    """The arrays of one official file: `shapes` columns in shapedirs, sparse regressor and skinning weights,
+    float64."""
     draw = np.random.default_rng(seed)
     vertices, tree = VERTICES[model], TREES[model]
     joints = len(tree)
@@ -131,7 +133,8 @@ def write_python2_pickle(path: Path, content: object, protocol: int = 2) -> Path
 
 
 def chumpy_object(path: str, **attributes: Any) -> Any:
-    """An object that `write_python2_pickle` writes as chumpy's class of that path, with chumpy 0.70's bookkeeping in its state."""
+    """An object that `write_python2_pickle` writes as chumpy's class of that path, with chumpy 0.70's bookkeeping in
+    its state."""
     module, _, name = path.rpartition(".")
     made = type(name, (), {"__module__": module})()
     bookkeeping = {"_itr": None, "_make_dense": False, "_make_sparse": False, "_depends_on_deps": {}, "_status": "new"}

@@ -16,7 +16,7 @@ DOG = Anatomy((0, 1, 2), {"tail": (2, 3)}, (0.1, 0.2, 0.3, 0.4), (0, 1, 2, 3))
 @pytest.mark.parametrize(
     ("joint", "limb"),
     [
-        ("pelvis", "trunk"), ("spine2", "trunk"), ("left_hip", "left leg"), ("right_foot", "right leg"), ("neck", "head"),
+        ("pelvis", "trunk"), ("spine2", "trunk"), ("left_hip", "left leg"), ("right_foot", "right leg"), ("neck", "head"),  # noqa: E501
         ("jaw", "head"), ("left_eye_smplhf", "head"), ("left_collar", "left arm"), ("right_ring3", "right arm"),
         ("left_hand", "left arm"), ("nose_tip", "trunk"),
     ],

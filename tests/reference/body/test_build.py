@@ -1,4 +1,5 @@
-"""The build of the built-in body: quads are split by a rule that rounding does not feel, and it makes the file that ships."""
+"""The build of the built-in body: quads are split by a rule that rounding does not feel, and it makes the file that
+ships."""
 
 import pytest
 import torch

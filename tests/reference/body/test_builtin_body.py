@@ -75,7 +75,8 @@ def test_every_shape_keeps_the_rest_directions_and_the_pelvis_at_the_origin(buil
 
 
 def fit_stored_joints(body: SkinnedBody, thetas: np.ndarray, stored: np.ndarray) -> torch.Tensor:
-    """Return (24,) m: distances, pelvises laid on each other, after fitting shape and translation to 24 stored joints."""
+    """Return (24,) m: distances, pelvises laid on each other, after fitting shape and translation to 24 stored
+    joints."""
     double = body.to(dtype=torch.float64)
     target = torch.as_tensor(stored, dtype=torch.float64)
     pose = torch.eye(3, dtype=torch.float64).repeat(1, 55, 1, 1)

@@ -1,4 +1,5 @@
-"""How large people are: adults of any shape keep their size, children get a scale and a note, units are noticed, the fit is the best there is."""
+"""How large people are: adults of any shape keep their size, children get a scale and a note, units are noticed, the
+fit is the best there is."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -63,20 +63,20 @@ FILES: dict[str, tuple[str, Callable[[Path, Any], None], Any]] = {
     "SAM 3D Body's list, numpy": ("a.npy", as_npy, np.array([], object)),
     "WHAM, VIBE": ("a.pkl", as_pickle, {}),
     "WHAM, joblib": ("a.pkl", as_joblib, {}),
-    "PHALP": ("a.pkl", as_joblib, {f"{n}.jpg": {"tid": [], "smpl": [], "camera": [], "time": n, "frame_path": f"{n}.jpg"} for n in range(3)}),
+    "PHALP": ("a.pkl", as_joblib, {f"{n}.jpg": {"tid": [], "smpl": [], "camera": [], "time": n, "frame_path": f"{n}.jpg"} for n in range(3)}),  # noqa: E501
     "PHALP, an empty dictionary a frame": ("a.pkl", as_joblib, {f"{n}.jpg": {} for n in range(3)}),
     "ROMP, BEV": ("a.npz", as_npz, {"results": np.array({}, object)}),
-    "ROMP's video": ("a.npz", as_npz, {"results": np.array({"0.png": {}, "1.png": None}, object), "sequence_results": np.array({}, object)}),
-    "CLIFF": ("a.npz", as_npz, {"imgname": np.array(["a.jpg"]), "pose": np.zeros((0, 72)), "shape": np.zeros((0, 10)), "global_t": np.zeros((0, 3)), "pred_joints": np.zeros((0, 45, 3)), "focal_l": np.zeros(0), "detection_all": np.zeros((0, 8))}),
-    "PromptHMR": ("a.pt", as_torch, {"pose": torch.zeros(0, 22, 6), "rotmat": torch.zeros(0, 22, 3, 3), "betas": torch.zeros(0, 10), "transl": torch.zeros(0, 3), "cam_int": torch.zeros(1, 3, 3)}),
+    "ROMP's video": ("a.npz", as_npz, {"results": np.array({"0.png": {}, "1.png": None}, object), "sequence_results": np.array({}, object)}),  # noqa: E501
+    "CLIFF": ("a.npz", as_npz, {"imgname": np.array(["a.jpg"]), "pose": np.zeros((0, 72)), "shape": np.zeros((0, 10)), "global_t": np.zeros((0, 3)), "pred_joints": np.zeros((0, 45, 3)), "focal_l": np.zeros(0), "detection_all": np.zeros((0, 8))}),  # noqa: E501
+    "PromptHMR": ("a.pt", as_torch, {"pose": torch.zeros(0, 22, 6), "rotmat": torch.zeros(0, 22, 3, 3), "betas": torch.zeros(0, 10), "transl": torch.zeros(0, 3), "cam_int": torch.zeros(1, 3, 3)}),  # noqa: E501
     "PromptHMR's video": ("a.pkl", as_joblib, {"camera": {"img_focal": 800.0}, "people": {}, "timings": {"a": 1.0}}),
-    "GVHMR": ("a.pt", as_torch, {"smpl_params_incam": {"global_orient": torch.zeros(0, 3), "transl": torch.zeros(0, 3)}, "K_fullimg": torch.zeros(0, 3, 3), "net_outputs": {"a": torch.zeros(2)}}),
+    "GVHMR": ("a.pt", as_torch, {"smpl_params_incam": {"global_orient": torch.zeros(0, 3), "transl": torch.zeros(0, 3)}, "K_fullimg": torch.zeros(0, 3, 3), "net_outputs": {"a": torch.zeros(2)}}),  # noqa: E501
     "GLAMR": ("a.pkl", as_pickle, {"person_data": {}, "meta": {"a": 1}}),
-    "TRAM": ("a.npy", as_npy, np.array({"pred_rotmat": torch.zeros(0, 24, 3, 3).numpy(), "pred_trans": np.zeros((0, 1, 3)), "frame": np.zeros(0, int)}, object)),
-    "PyMAF-X": ("a.pkl", as_joblib, {"pred_cam": np.zeros((0, 3)), "orig_cam_t": np.zeros((0, 3)), "pose": np.zeros((0, 72)), "smplx_params": []}),
-    "SPIN": ("a.npz", as_npz, {"pred_joints": np.zeros((0, 17, 3)), "pose": np.zeros((0, 72)), "betas": np.zeros((0, 10)), "camera": np.zeros((0, 3))}),
-    "ScoreHMR": ("a.npz", as_npz, {"pred_pose": np.zeros((0, 24, 3, 3)), "pred_betas": np.zeros((0, 10)), "pred_cam": np.zeros((0, 3)), "pred_cam_t": np.zeros((0, 3))}),
-    "HumanData": ("a.npz", as_npz, {"smpl": np.array({"body_pose": np.zeros((0, 23, 3)), "global_orient": np.zeros((0, 3)), "betas": np.zeros((0, 10))}, object), "bbox_xywh": np.zeros((0, 5))}),
+    "TRAM": ("a.npy", as_npy, np.array({"pred_rotmat": torch.zeros(0, 24, 3, 3).numpy(), "pred_trans": np.zeros((0, 1, 3)), "frame": np.zeros(0, int)}, object)),  # noqa: E501
+    "PyMAF-X": ("a.pkl", as_joblib, {"pred_cam": np.zeros((0, 3)), "orig_cam_t": np.zeros((0, 3)), "pose": np.zeros((0, 72)), "smplx_params": []}),  # noqa: E501
+    "SPIN": ("a.npz", as_npz, {"pred_joints": np.zeros((0, 17, 3)), "pose": np.zeros((0, 72)), "betas": np.zeros((0, 10)), "camera": np.zeros((0, 3))}),  # noqa: E501
+    "ScoreHMR": ("a.npz", as_npz, {"pred_pose": np.zeros((0, 24, 3, 3)), "pred_betas": np.zeros((0, 10)), "pred_cam": np.zeros((0, 3)), "pred_cam_t": np.zeros((0, 3))}),  # noqa: E501
+    "HumanData": ("a.npz", as_npz, {"smpl": np.array({"body_pose": np.zeros((0, 23, 3)), "global_orient": np.zeros((0, 3)), "betas": np.zeros((0, 10))}, object), "bbox_xywh": np.zeros((0, 5))}),  # noqa: E501
 }  # fmt: skip
 """What is written where nobody is: file name, container, content."""
 

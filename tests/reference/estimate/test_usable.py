@@ -1,4 +1,5 @@
-"""Rows without usable numbers, and people where no camera can see anybody: refused where they are all, left as they came where they are some."""
+"""Rows without usable numbers, and people where no camera can see anybody: refused where they are all, left as they
+came where they are some."""
 
 from collections.abc import Callable
 from pathlib import Path

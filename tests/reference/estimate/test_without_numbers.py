@@ -1,4 +1,5 @@
-"""People whose numbers are not finite, and all others who are not refined: one story in every place that tells of them."""
+"""People whose numbers are not finite, and all others who are not refined: one story in every place that tells of
+them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,8 +64,8 @@ def test_somebody_without_numbers_is_neither_accepted_nor_given_any(kind: str, r
     assert "1 refined" in repr(result) and f"person {row + 1}: unusable" in repr(result)
     assert page_of(result, 0).verdict == "1 of 2 people refined."
     told = {
-        "vertices": result.vertices, "joints": result.joints, "keypoints": result.keypoints_2d("coco17"), "sigma": result.sigma_mm,
-        "vertex sigma": result.vertex_sigma_mm([0]), "turned": result.turned, "pose": result.bodies.pose, "place": result.bodies.translation,
+        "vertices": result.vertices, "joints": result.joints, "keypoints": result.keypoints_2d("coco17"), "sigma": result.sigma_mm,  # noqa: E501
+        "vertex sigma": result.vertex_sigma_mm([0]), "turned": result.turned, "pose": result.bodies.pose, "place": result.bodies.translation,  # noqa: E501
     }  # fmt: skip
     for name, values in told.items():
         assert bool(values[row].isnan().all()), name

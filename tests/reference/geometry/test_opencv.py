@@ -1,6 +1,7 @@
 """OpenCV is the oracle: calibrated cameras with distortion, and photos and points without it.
 
-OpenCV counts from pixel centres and this library from the image's corner; the half pixel between them is what these tests hold.
+OpenCV counts from pixel centres and this library from the image's corner; the half pixel between them is what these
+tests hold.
 """
 
 import cv2
@@ -65,7 +66,8 @@ def test_a_moved_camera_sees_points_where_opencv_projects_them() -> None:
 def test_marks_of_an_undistorted_photo_lie_where_its_points_are_undistorted_to(distortion: np.ndarray) -> None:
     lens = Lens(MATRIX, distortion, SIZE)
     mark = torch.tensor([[120.5, 90.5], [320.5, 240.5], [560.5, 400.5], [500.5, 60.5]], dtype=torch.float64)
-    # A smooth blob, drawn about each mark in this library's convention: the middle of pixel (row, column) is (column, row) + 0.5.
+    # A smooth blob, drawn about each mark in this library's convention: the middle of pixel (row, column) is (column,
+    # row) + 0.5.
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + HALF_PIXEL
     blobs = sum(np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 4.0**2)) for x, y in mark.tolist())
     straight = lens.undistort((blobs * 250).astype(np.uint8)).astype(float)

@@ -49,7 +49,7 @@ def kinds(estimate: Estimate, photo: PhotoFacts) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("size", "camera", "orientation", "kind", "says"),
     [
-        ((480, 640), (600.0, 240.0, 320.0), 6, "turned", "centre (240, 320) fits the photo as stored (480 x 640), not upright (640 x 480)"),
+        ((480, 640), (600.0, 240.0, 320.0), 6, "turned", "centre (240, 320) fits the photo as stored (480 x 640), not upright (640 x 480)"),  # noqa: E501
         ((480, 640), (600.0, 242.0, 317.0), 8, "turned", "EXIF turn?"),
         ((480, 640), (600.0, 240.0, 320.0), 1, "turned", "turned by a quarter (480 x 640), not as it is (640 x 480)"),
         ((480, 640), (600.0, 960.0, 720.0), 1, "scaled", "a photo of 1920x1440 px, 3.00 times this one's 640x480"),

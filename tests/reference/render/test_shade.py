@@ -32,7 +32,8 @@ EXACT = 1e-12
 
 
 def sphere_points(rings: int = 60) -> tuple[Tensor, Tensor]:
-    """Directions (N, 3) and their solid angles (N,): Gauss-Legendre in z times equal steps around, exact for low degrees."""
+    """Directions (N, 3) and their solid angles (N,): Gauss-Legendre in z times equal steps around, exact for low
+    degrees."""
     z, weight = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(rings))
     around = torch.arange(2 * rings, dtype=torch.float64) * (math.pi / rings)
     flat = (1 - z * z).sqrt()[:, None]

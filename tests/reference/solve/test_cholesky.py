@@ -1,4 +1,5 @@
-"""Solves with positive matrices: right, one row's fault is that row's alone, and nothing of a fit hangs with two threads."""
+"""Solves with positive matrices: right, one row's fault is that row's alone, and nothing of a fit hangs with two
+threads."""
 
 import os
 import subprocess

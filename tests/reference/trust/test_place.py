@@ -1,4 +1,5 @@
-"""Evidence of another photo, of a cut of it or of a neighbour is not believed, however consistent it is, and the verdict names the likely cause."""
+"""Evidence of another photo, of a cut of it or of a neighbour is not believed, however consistent it is, and the
+verdict names the likely cause."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Whether anybody is where the network puts the person: asked of the network apart, and decisive only where nothing else speaks."""
+"""Whether anybody is where the network puts the person: asked of the network apart, and decisive only where nothing
+else speaks."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,8 @@ from tests.reference.dense.test_correspondence import PHOTO_FROM_CROP, field
 
 PEOPLE = 2
 MOVED_M = 0.05
-"""Most that a body is moved by what is left of the few pixels that look like somebody; towards the person it is ten times that."""
+"""Most that a body is moved by what is left of the few pixels that look like somebody; towards the person it is ten
+times that."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""How wrong an estimate and its evidence are: the spectrum against the dense Gaussian, shares of observations, scaled priors."""
+"""How wrong an estimate and its evidence are: the spectrum against the dense Gaussian, shares of observations, scaled
+priors."""
 
 from dataclasses import replace
 

@@ -29,7 +29,8 @@ EXACT = 1e-9
 ROUNDED = 1e-4
 DRAWS = 4000
 DRAWN = 0.08
-"""Relative error of a standard deviation from so many draws (1.1 %), and what bends over a step of two hundredths of a radian."""
+"""Relative error of a standard deviation from so many draws (1.1 %), and what bends over a step of two hundredths of a
+radian."""
 
 
 def normal(*shape: int, seed: int) -> Tensor:
@@ -66,7 +67,8 @@ def inverse(information: Tensor) -> Tensor:
 
 
 def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tensor, Tensor]:
-    """Linear-Gaussian bodies at the minimum of their cost, its distance (B, P) from the truth, and the textbook's information.
+    """Linear-Gaussian bodies at the minimum of their cost, its distance (B, P) from the truth, and the textbook's
+    information.
 
     Every row is moved by one joint, shape or translation beside, as a body's points are.
     """
@@ -100,7 +102,8 @@ def test_the_posterior_of_a_linear_gaussian_case_is_the_textbooks_on_average(noi
     found = posterior(BODY, solution)
     variance = found.covariance.diagonal(dim1=-2, dim2=-1)
     ratio = variance.mean(0) / inverse(information).diagonal(dim1=-2, dim2=-1).mean(0)
-    # At the minimum the score of a part that is alone with a column is nearly zero: of the two halves the plain one is left.
+    # At the minimum the score of a part that is alone with a column is nearly zero: of the two halves the plain one is
+    # left.
     assert (ratio > 0.9 * (1 - PARTS_SHARE)).all() and (ratio < 1.4).all()
     assert (ratio[FREE.pose_columns.stop :] > 0.7).all(), "what all parts speak of is known as well as they say"
     assert 0.8 * noise < found.noise.mean() < 1.25 * noise

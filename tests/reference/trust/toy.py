@@ -65,7 +65,8 @@ class Linear:
 
 
 def toy(count: int, wrong: float, noise: float, seed: int = 0) -> tuple[State, Linear, tuple[Term, ...]]:
-    """Estimates that are `wrong` times as wrong as their priors say, seen by evidence `noise` times as noisy as it says."""
+    """Estimates that are `wrong` times as wrong as their priors say, seen by evidence `noise` times as noisy as it
+    says."""
     state = random_state(BODY, count, seed)
     priors: tuple[Term, ...] = (
         NearEstimate(state.bodies.pose), NearShape(state.bodies.shape), NearTranslation(state.bodies.translation),

@@ -1,4 +1,5 @@
-"""Pictures and mesh files, against what a ball in front of a camera must look like and what a reader of the files must find."""
+"""Pictures and mesh files, against what a ball in front of a camera must look like and what a reader of the files must
+find."""
 
 import dataclasses
 import math

@@ -18,9 +18,11 @@ KICK, STRANGER, RIGHT, PERFECT = range(4)
 SAME = 1e-4
 """Radians and metres by which float32 solves of different batches differ."""
 SAME_WHERE_WRONG = 0.01
-"""The same where the evidence is wrong: the cost is flat there, and the step limit or the least gain ends the search."""
+"""The same where the evidence is wrong: the cost is flat there, and the step limit or the least gain ends the
+search."""
 HARDLY_M = 0.002
-"""What a perfect estimate may be moved by in the mean of its joints; without a gate the shape's prior pulls it further."""
+"""What a perfect estimate may be moved by in the mean of its joints; without a gate the shape's prior pulls it
+further."""
 NOTHING_IS_TOO_MUCH = Gate(most_size=1e9, most_branch_size=1e9, most_misfit=1e9, most_worse=1e9)
 
 

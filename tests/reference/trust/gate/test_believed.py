@@ -1,4 +1,5 @@
-"""The gate: right updates are accepted, another person's evidence is not, and of a mistaken limb only that limb comes back."""
+"""The gate: right updates are accepted, another person's evidence is not, and of a mistaken limb only that limb comes
+back."""
 
 from dataclasses import dataclass, replace
 
