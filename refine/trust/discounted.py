@@ -3,11 +3,12 @@
 residual[b, n] = residual of the term[b, n] / noise[b]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from refine.batch import PER_ROW
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.solve.autodiff import linearize
@@ -22,13 +23,13 @@ class Discounted:
     Attributes:
         term: The evidence.
         noise: (B,) the factor.
-        silent: (B, N) rows without information, or None.
+        silent: (B, N) rows without information; N of one: all of a body's rows, or none; None: none.
 
     Raises:
         InputError: A factor is not above zero.
     """
 
-    term: Term
+    term: Term = field(metadata=PER_ROW)
     noise: Float[Tensor, "B"]
     silent: Bool[Tensor, "B N"] | None = None
     kernel: Kernel = GemanMcClure(scale=5.0)

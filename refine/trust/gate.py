@@ -171,8 +171,8 @@ class Gate:
         weighed: list[Term] = []
         for term in evidence:
             noise = torch.ones_like(found.noise) if is_correlated(term) else found.noise
-            silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else None
-            weighed.append(term if is_correlated(term) and silent is None else Discounted(term, noise, silent))
+            silent = _silent_rows(term, body, first, wrong, joints) if bool(wrong.any()) else (found.noise < 0)[:, None]
+            weighed.append(Discounted(term, noise, silent))
         return weighed, tuple(scaled(priors, found.scale))
 
     def wrong_limbs(
