@@ -31,7 +31,7 @@ from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
 
 MOST_OTHERS = 8
-"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold ten at most."""
+"""Other people of an image that may hide the estimated one, the nearest rows; BEDLAM's images hold ten at most."""
 LYING_SLACK = 0.02
 """An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides
 differ by 10 %."""
