@@ -33,7 +33,7 @@ from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 
 SCALES = (0.1, 2.0)
-"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (80 mm PA-MPJPE), 0.15 one of 10. Median 0.45."""
+"""Least and largest multiple of the sigmas: 1.25 is a weak estimate (80 mm PA-MPJPE), 0.15 one of 10. Median 0.45."""
 NEARLY, NEARLY_SCALES = 0.2, (0.01, 0.12)
 """Share of estimates that need hardly anything, as the last of several rounds does, and their log-uniform multiples."""
 PERFECT = 0.07
