@@ -35,8 +35,7 @@ HUBER_PX = 1.0
 """Where the end-point term turns from square to linear, px of a 256 crop: what is well matched already (the
 evaluation's smallest bin)."""
 ENDPOINT_SHARE = 1.0
-"""Of the end-point term, per unit of the network's output: it teaches hard pixels, which the likelihood may give up as
-uncertain."""
+"""Of the end-point term, per unit of the network's output: it teaches hard pixels, which the likelihood may give up."""
 VISIBLE_SHARE = 1.0
 """Of the cross-entropy: a nat about visibility counts as one about place."""
 HIDDEN_SHARE = 0.1

@@ -41,11 +41,9 @@ from displacement_net.trunk import LITE0, PhotoTrunk, Unit
 from refine.errors import InputError
 
 CROP_FRACTION = 16
-"""A unit of the network's output is this fraction of the crop's side: 16 px of 256, about a medium estimate's
-displacement."""
+"""A unit of the network's output is this fraction of the crop's side: 16 px of 256, what medium estimates are off."""
 LOG_RANGE = 3.5
-"""Bound on the logarithm of the information's diagonal: no standard deviation below 0.3 px of 256, and none above 370
-px."""
+"""Bound on the logarithm of the information's diagonal: standard deviations lie between 0.3 and 370 px of 256."""
 FIRST_SIGMA = 0.7
 """Standard deviation an untrained network states, in units: what doing nothing is off by."""
 UNKNOWN_CORRELATION_PX = 32.0
@@ -72,15 +70,13 @@ class Settings:
     """Features at 1/2, 1/4, ... of the crop; the last sees the whole person."""
 
     correlation_radius: int = 0
-    """Farthest fit that is looked at, in pixels of 1/8 of the crop (a person's height is about 27 of 256's); 0: the
-    plain design."""
+    """Farthest fit that is looked at, px of 1/8 of the crop (of 256, a person has 27); 0: the plain design."""
 
     correlation_features: int = 48
     """Features that are compared; without effect in the plain design."""
 
     texture_radius: int = 0
-    """Farthest place a texture is looked for, in pixels of 1/4 of the crop; 0: nowhere. Needs the correlating
-    design."""
+    """Farthest place a texture is looked for, px of 1/4 of the crop; 0: nowhere. Needs the correlating design."""
 
     texture_features: int = 24
     """Features of texture and photo that are compared."""
@@ -90,8 +86,7 @@ class Settings:
     Needs the correlating design."""
 
     fine_radius: int = 0
-    """Farthest fit that is looked at in pixels of 1/4 of the crop, beside that at 1/8; 0: none. Needs the correlating
-    design."""
+    """Farthest fit that is looked at, px of 1/4 of the crop, beside 1/8; 0: none. Needs the correlating design."""
 
     fine_features: int = 24
     """Features that are compared at 1/4."""
@@ -293,8 +288,7 @@ class DisplacementNet(nn.Module):
         self.register_buffer("correlation_px", torch.tensor(UNKNOWN_CORRELATION_PX))
         if settings.correlation_radius:
             head, tail = widths[: self.LEVEL + 1], widths[self.LEVEL :]
-            # Two encoders of half the width each cost what one of the full width does at the finest level, and half
-            # below.
+            # Two encoders of half the width cost what one of the full width does at the finest level, and half below.
             half = tuple(width // 2 for width in head)
             trunk = bool(settings.trunk)
             self.photo = PhotoTrunk(half) if trunk else Encoder(settings.photo_channels, half)

@@ -32,8 +32,7 @@ HINGES = {
     "left_knee": (Y, X, -1.0),
     "right_knee": (Y, X, -1.0),
 }
-"""By joint name: the axis the bone lies along, the axis of the hinge, and the sign of the hinge's angle that is the
-wrong way."""
+"""By joint name: the axis the bone lies along, the axis of the hinge, and the sign of its wrong angles."""
 
 SIGMA = 0.5
 """Root mean square of exp(angle) over the CMU recordings (mocap.cs.cmu.edu, subjects 1 to 3, 7,789 frames): 0.48 and

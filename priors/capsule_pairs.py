@@ -32,8 +32,7 @@ NEIGHBOURS = 2
 """Bones between joints whose capsules overlap by construction: parent and child, siblings, grandchild."""
 
 REACH_M = 0.10
-"""Pairs that never come closer than this (m) in the drawn poses are left out; a shape of two sigma adds at most 4 cm to
-two radii."""
+"""Pairs that never come closer than this (m) in the drawn poses are left out; two sigma of shape add at most 4 cm."""
 
 DRAWN = 256
 """Poses drawn, each joint uniformly within its range; joints without a range turn any way."""

@@ -45,8 +45,7 @@ HOLD = 0.01
 limb goes on, feels it."""
 
 FIT_STEPS = 30
-"""Gauss-Newton steps: no number of the built-in body's capsules is then further than 0.01 mm from where a hundred steps
-end."""
+"""Gauss-Newton steps: the built-in body's capsules are then within 0.01 mm of where a hundred steps end."""
 
 TINY = 1e-9
 """Length (m) or squared sine below which a direction is not divided by."""

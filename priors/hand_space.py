@@ -112,8 +112,7 @@ FINGER_RELAXED = (25.0, 35.0, 20.0)
 TOGETHER, THUMB_TOGETHER = 0.35, 0.1
 """All fingers close by this, rad, one standard deviation, and the thumb with them by that."""
 ALONE, KNUCKLE_ALONE, LAST_ALONE = 0.25, 0.25, 0.15
-"""One finger closes apart from the others, its knuckle apart from its other joints, and its last joint from the middle
-one, rad."""
+"""A finger closes apart from the others, its knuckle from other joints, its last joint from the middle one, rad."""
 FAN_TOGETHER, FAN_ALONE = 0.12, 0.08
 """All fingers fan out, and one apart from the others, rad."""
 THUMB_ALONE, THUMB_ROOT = 0.3, 0.25

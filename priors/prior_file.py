@@ -20,8 +20,7 @@ from refine.files.atomic import write_bytes
 FOLDER = Path(__file__).parent / "data"
 """Where the priors lie that ship with the library."""
 TRUNK_AND_LIMBS = SMPL22[1:]
-"""The 21 joints every body of the SMPL kind has; a prior on the pose is over these, in this order, and may have more
-behind them."""
+"""The 21 joints every body of the SMPL kind has; a prior on the pose is over these, others may follow."""
 
 
 def write_prior_file(

@@ -26,8 +26,7 @@ UP = 1
 """The axis of a rest body that points up (`SkinnedBody`)."""
 
 MOST_COEFFICIENTS = 40
-"""Of a shape space whose volume is kept as a polynomial: (40 + 1)³ numbers, half a megabyte; beyond, the mesh is summed
-each time."""
+"""Of a shape space whose volume is a polynomial: (40 + 1)³ numbers, half a megabyte; beyond, the mesh is summed."""
 
 FACES_AT_ONCE = 4096
 """Of the polynomial's sum, so that its working memory stays below 60 MB."""

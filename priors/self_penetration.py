@@ -29,8 +29,7 @@ from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 
 HINGE_M = 0.005
-"""Where the hinge turns straight, m: h. Half a `sigma_m`, enough for the solver's steps not to jump on and off the
-contact."""
+"""Where the hinge turns straight, m: h. Half a `sigma_m`, enough for steps not to jump on and off."""
 
 
 @dataclass(frozen=True)

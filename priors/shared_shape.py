@@ -45,8 +45,7 @@ NOBODY = -1
 """Label of a body that is in no group."""
 
 RANK_TOLERANCE = 1e-9
-"""Eigenvalues below this share of the largest are zero, of matrices scaled to unit diagonal; float32's rounding where
-that is more."""
+"""Eigenvalues below this share of the largest are zero, of matrices of unit diagonal; at least the rounding."""
 
 
 @dataclass(frozen=True, eq=False)

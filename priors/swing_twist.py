@@ -23,8 +23,7 @@ SMALL_SWING = 1e-2
 """Below this swing (rad) series are used: the first neglected term is below 1e-12."""
 
 NEAREST_TO_PI = 1e-3
-"""The split is undefined at a swing of pi, where t / sin t is infinite; sin t is kept above this so that a step stays
-finite."""
+"""The split is undefined at a swing of pi, where t / sin t is infinite; sin t is kept above this."""
 
 
 def swing_twist(

@@ -17,8 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 EXPOSURE_STOPS, BALANCE, CONTRAST = 0.55, 0.10, 0.18
-"""Standard deviations: of exposure in stops, of the logarithm of each channel's gain, and of the logarithm of
-contrast."""
+"""Standard deviations: of exposure in stops, of the log of each channel's gain, and of the log of contrast."""
 BLUR_PX, MOTION_PX = 0.9, 5.0
 """Scale of the blur's exponential distribution and longest streak of motion blur, px of a 128 crop."""
 BLURRED, MOVED, COARSE, NOISY, COMPRESSED, GREYSCALE = 0.5, 0.08, 0.15, 0.7, 0.6, 0.15

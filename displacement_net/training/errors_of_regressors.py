@@ -33,11 +33,9 @@ from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 
 SCALES = (0.1, 2.0)
-"""Smallest and largest multiple of the sigmas: 1.25 is a weak estimate (PA-MPJPE 80 mm), 0.15 one of 10 mm. Half are
-above 0.45."""
+"""Least and largest multiple of the sigmas: 1.25 is a weak estimate (80 mm PA-MPJPE), 0.15 one of 10. Median 0.45."""
 NEARLY, NEARLY_SCALES = 0.2, (0.01, 0.12)
-"""Share of estimates that need hardly anything, as the last of several rounds does, and their multiples of the sigmas,
-log-uniform."""
+"""Share of estimates that need hardly anything, as the last of several rounds does, and their log-uniform multiples."""
 PERFECT = 0.07
 """Share of estimates without any error."""
 WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
@@ -45,8 +43,7 @@ WRONG_LIMB, WRONG_LIMB_RAD = 0.12, 0.9
 SWAPPED = 0.03
 """Share of estimates whose arms or legs are swapped."""
 OTHER_FOCAL, FOCAL_FACTORS = 0.4, (0.7, 8.0)
-"""Share of estimates under another focal length, and the factors it is drawn from, log-uniform: HMR's crops see 5000 px
-of 224."""
+"""Share of estimates under another focal length, and its factors, log-uniform (HMR: 5000 of 224 px)."""
 LIMBS = (
     ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"), ("left_hip", "left_knee"),
     ("right_hip", "right_knee"),

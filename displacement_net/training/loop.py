@@ -39,8 +39,7 @@ FLOOR = 0.01
 CLIP = 5.0
 """Longest gradient; longer ones are shortened (a few times a healthy one's length after the first hundred steps)."""
 AVERAGE = "average.safetensors"
-"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, its uncertainty not
-calibrated."""
+"""Written with each checkpoint: the average so far, as `displacement_net.catalog` reads it, not calibrated."""
 PARTS = ("total", "likelihood", "endpoint", "visible", "person")
 
 

@@ -31,14 +31,12 @@ from refine.render.rasterize import default_rasterizer, rasterize
 from refine.state import State
 
 MOST_OTHERS = 8
-"""Other people of an image that may hide the one that is estimated, the nearest rows; BEDLAM's images hold at most ten
-people."""
+"""Other people of an image that may hide the estimated one, the nearest rows; BEDLAM's images hold ten at most."""
 LYING_SLACK = 0.02
 """An image is stored lying if the principal point is the middle of the turned one to this share of a side, and sides
 differ by 10 %."""
 OTHER_SIZE = 0.25
-"""Share of a side by which the principal point may be off the middle; beyond, the labels belong to an image of another
-size."""
+"""Share of a side by which the principal point may be off the middle; beyond, the labels are of another image."""
 
 
 class RenderedSet:

@@ -35,8 +35,7 @@ TURNED_RAD = {
     "neck": (0.394, 0.0, 0.0), "left_collar": (-0.122, 0.129, 0.128), "left_shoulder": (-0.082, 0.202, 0.775),
     "left_elbow": (0.144, 0.790, 0.716), "left_wrist": (0.361, 0.813, 0.801),
 }  # fmt: skip
-"""How far bones turn from MakeHuman's rest pose to the T pose (rad, our axes); the right side is the mirror, others
-stay."""
+"""How far bones turn from MakeHuman's rest pose to the T pose (rad, our axes); the right side is the mirror."""
 
 
 @dataclass(frozen=True, eq=False)

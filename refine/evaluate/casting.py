@@ -34,8 +34,7 @@ ROW, ROW_MOST = 0.09, 3
 """Share of photos in which people stand in a row, and how many beside the first one at most."""
 BESIDE, BEHIND, FRONT, EMBRACED, ARM_IN_ARM, IN_ROW = range(6)
 KINDS = (0.26, 0.18, 0.14, 0.20, 0.22)
-"""How often a neighbour stands beside, behind, in front, embraces face to face, holds an arm around the person at the
-side."""
+"""How often a neighbour stands beside, behind, in front, embraces face to face, or holds an arm around."""
 EMBRACE_M, ARM_IN_ARM_M, ROW_M = (0.18, 0.40), (0.26, 0.48), (0.38, 0.75)
 """How far middles are apart, m: chests touch, hips touch, shoulders touch or not."""
 TILT_RAD, ROLL_RAD = (0.10, 0.16), 0.05

@@ -29,8 +29,7 @@ FEET = LEGS[4:]
 SIDES = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20)
 """The joint on the other side, among SMPL's 22."""
 RECOMBINED, SITTING, LYING, STANDING = 0.35, 0.2, 0.05, 0.28
-"""Shares: legs and arms of different frames, people who sit, who lie, who stand upright with arms as drawn (photos are
-full of them)."""
+"""Shares: legs and arms of different frames, people who sit, who lie, who stand upright with arms as drawn."""
 WIDTH_RAD = 0.10
 """Standard deviation per axis of what is added to every recorded rotation, rad."""
 STRIDE = 3

@@ -31,8 +31,7 @@ class InTurn:
 
     strengths: tuple[str, ...] = STRENGTHS
     known_shapes: int | None = None
-    """Shape coefficients that are disturbed, the first ones; others (those a regressor's body has not) stay true. None:
-    all."""
+    """Shape coefficients that are disturbed, the first ones; others stay true. None: all."""
 
     def __post_init__(self) -> None:
         if not self.strengths or not set(self.strengths) <= set(STRENGTHS):

@@ -38,11 +38,9 @@ KEYPOINTS = "coco17"
 CONFIDENCE = (0.6, 0.95)
 """Of a detector that sees a point; clean noise is what the term takes for granted at that confidence."""
 NOISY_TIMES, NOISY_CONFIDENCE = 2.0, 0.7
-"""Noisy keypoints are off by twice the clean noise, and of that the detector owns to half: confidences are multiplied
-by 0.7."""
+"""Noisy keypoints are off by twice the clean noise, of which the detector states half: confidences times 0.7."""
 OUTLIERS, SWAPS, DOUBTFUL = 0.05, 0.15, (0.3, 0.6)
-"""Noisy: share of points that are anywhere on the person, share of people with arms or legs swapped, and the confidence
-of both."""
+"""Noisy: share of points that are anywhere on the person, share of people with limbs swapped, and both's confidence."""
 LIMBS = (
     ("left_shoulder", "left_upper_arm", "left_forearm", "left_hand", "left_fingers", "left_elbow", "left_wrist"),
     ("right_shoulder", "right_upper_arm", "right_forearm", "right_hand", "right_fingers", "right_elbow", "right_wrist"),

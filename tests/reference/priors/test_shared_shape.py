@@ -20,8 +20,7 @@ from tests.synthetic import random_body, random_state
 
 SAME = 1e-12
 ONE_EXCHANGE = 0.1
-"""Of the posterior's standard deviation: how far from the joint optimum one exchange may leave a body's shape (alone:
-more than 1)."""
+"""Of the posterior's standard deviation: how far from the optimum one exchange may leave a shape (alone: over 1)."""
 SETTLED = 1e-3
 """After three exchanges; each leaves a hundredth of what was."""
 
