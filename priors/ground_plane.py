@@ -83,11 +83,4 @@ class GroundPlane:
 
 def _of_each(body: SkinnedBody, points: GroundPoints, count: int) -> SurfacePoints:
     """Gather the points once for all of `count` bodies, which share them."""
-    one = surface_points(body, points.triangle[None], points.barycentric[None].to(body.template))
-    return SurfacePoints(
-        one.corner.expand(count, -1, -1),
-        one.share.expand(-1, count, -1, -1),
-        one.by_joint.expand(count, -1, -1),
-        one.template.expand(count, -1, -1),
-        one.basis.expand(count, -1, -1, -1),
-    )
+    return surface_points(body, points.triangle[None], points.barycentric[None].to(body.template)).expand(count)

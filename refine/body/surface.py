@@ -27,6 +27,16 @@ class SurfacePoints:
     template: Float[Tensor, "B 9 N"]
     basis: Float[Tensor, "B C 9 N"]
 
+    def expand(self, count: int) -> "SurfacePoints":
+        """Return the points of one body (B = 1) as those of `count` bodies, which share them in memory."""
+        return SurfacePoints(
+            self.corner.expand(count, -1, -1),
+            self.share.expand(-1, count, -1, -1),
+            self.by_joint.expand(count, -1, -1),
+            self.template.expand(count, -1, -1),
+            self.basis.expand(count, -1, -1, -1),
+        )
+
 
 def surface_points(
     body: SkinnedBody, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]

@@ -17,16 +17,6 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.people import Case, camera, case
 
 
-@pytest.fixture(scope="module")
-def people(builtin_body: SkinnedBody) -> Case:
-    return case(builtin_body)
-
-
-@pytest.fixture(scope="module")
-def result(people: Case) -> refine.Result:
-    return refine.fit(people.photos, people.estimate, keypoints=people.detections)
-
-
 def test_the_keypoints_are_met_and_the_bodies_come_nearer_to_the_truth(people: Case, result: refine.Result) -> None:
     assert (result.misfit < 0.35 * result.misfit_before).all() and (result.cost < result.cost_before).all()
     before = (people.estimate.joints - people.true.joints).norm(dim=-1)[:, :22].mean()

@@ -7,23 +7,12 @@ import re
 
 import cv2
 import numpy as np
-import pytest
 import torch
 
 import refine
 from refine.batch import brief, in_one_line
 from refine.body import SkinnedBody
 from tests.people import Case, case
-
-
-@pytest.fixture(scope="module")
-def people(builtin_body: SkinnedBody) -> Case:
-    return case(builtin_body)
-
-
-@pytest.fixture(scope="module")
-def result(people: Case) -> refine.Result:
-    return refine.fit(people.photos, people.estimate, keypoints=people.detections)
 
 
 def test_a_result_shows_people_model_verdicts_and_misfit_in_a_few_lines(result: refine.Result) -> None:

@@ -159,14 +159,7 @@ def fit_points(body: SkinnedBody, start: Bodies, named: Points3D, joints: Sequen
 def shared_points(body: SkinnedBody, vertex: Int[Tensor, "N"], count: int) -> SurfacePoints:
     """Return vertices as surface points of `count` bodies, gathered once for all of them."""
     triangle, barycentric = _corners(body, incident_triangles(body.faces, len(body.template)), vertex)
-    one = surface_points(body, triangle[None], barycentric[None])
-    return SurfacePoints(
-        one.corner.expand(count, -1, -1),
-        one.share.expand(-1, count, -1, -1),
-        one.by_joint.expand(count, -1, -1),
-        one.template.expand(count, -1, -1),
-        one.basis.expand(count, -1, -1, -1),
-    )
+    return surface_points(body, triangle[None], barycentric[None]).expand(count)
 
 
 def _corners(body: SkinnedBody, ring: Tensor, vertex: Tensor) -> tuple[Tensor, Tensor]:
