@@ -1,4 +1,4 @@
-"""The regressor: a picture in, SMPL's pose, betas and a weak-perspective camera out; it knows the mean person alone.
+"""The regressor: a picture in, SMPL's pose, betas and a weak-perspective camera out; it knows the mean person alone."""
 
 import math
 
