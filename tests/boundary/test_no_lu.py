@@ -27,16 +27,16 @@ SMALL = Counter(
         ("refine/formats/_fitted_surface.py", "solve"): 1,  # 3 x 3, a blend of rotations
         ("refine/formats/_smpl_parts.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/evaluate/metrics.py", "det"): 1,  # 3 x 3, a handedness
-        ("refine/inputs/estimates.py", "det"): 1,  # 3 x 3, a handedness
+        ("refine/inputs/checks.py", "det"): 1,  # 3 x 3, a handedness
         ("refine/geometry/rotation.py", "det"): 1,  # 3 x 3, a handedness
         ("tests/layouts/cliff.py", "inv"): 1,  # 3 x 3, rotations
         ("tests/layouts/glamr.py", "inv"): 1,  # 4 x 4, camera poses as GLAMR inverts them
         ("tests/contract/test_rasterizers.py", "solve_ex"): 1,  # 3 x 3, a triangle's corners
         ("tests/reference/displacement_net/test_rendered_set.py", "solve"): 1,  # 3 x 3, a triangle's corners
         ("tests/reference/render/test_shade.py", "det"): 1,  # 3 x 3, which side of a triangle
-        ("tests/reference/priors/test_priors_plain.py", "det"): 1,  # 3 x 3, which side of a triangle
-        ("tests/reference/displacement_net/test_training.py", "det"): 1,  # 2 x 2, a pixel's information
-        ("tests/reference/displacement_net/test_training.py", "inv"): 1,  # 2 x 2, a pixel's information
+        ("tests/drawn_terms.py", "det"): 1,  # 3 x 3, which side of a triangle
+        ("tests/reference/displacement_net/test_loss.py", "det"): 1,  # 2 x 2, a pixel's information
+        ("tests/reference/displacement_net/test_loss.py", "inv"): 1,  # 2 x 2, a pixel's information
         ("tests/reference/displacement_net/test_evaluation.py", "inv"): 1,  # 2 x 2, a pixel's information
         ("tests/reference/priors/test_pose_latent.py", "det"): 1,  # 3 x 3, a handedness
         ("tests/benchmarks/harm/measure_noise.py", "inv"): 1,  # 2 x 2, a pixel's information
