@@ -71,7 +71,7 @@ def fit(
         body_model: A model, its file, or a folder with models; None: the estimate's own where its file is found, else
             the built-in.
         evidence: Further terms with the estimate's batch axis.
-        priors: Terms in place of the default ones (`priors.default_priors`).
+        priors: Terms in place of the default ones (`priors.default.default_priors`).
         refiner: The method's parts and settings; None: `Refiner()`, which goes by the keypoints and the evidence given,
             and where there is neither, `Refiner.default()`, which asks the network that ships with the library. Give
             the latter to go by both.
