@@ -1,10 +1,10 @@
-"""A folder at scale: what `refine run` takes beyond solving and decoding, and whether its memory stays flat.
+"""A folder at scale: what `refine run` takes beyond reading and solving, and whether its memory stays flat.
 
-    run.folder.wall = wall / (solving + decoding)   run.folder.memory = peak of the large folder / peak of a tenth of it
+    run.folder.wall = wall / (reading + decoding + solving)   run.folder.memory = peak of the large folder / peak of a tenth of it
 
 of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores.
-The run is a process of its own. Where other work keeps the cores busy, solving and decoding take longer too, and the
-share says less.
+The run is a process of its own. Runs on keypoints decode no photo: reading
+checks that it is whole. Where other work keeps the cores busy, the stages take longer too, and the share says less.
 """
 
 import os
@@ -46,7 +46,7 @@ def measure() -> list[Measurement]:
         make_folder(anny.load(), root, ITEMS, scale=SCALE)
         *_, small = _run(root, root / "small", max(ITEMS // 10, 1))
         done, wall, solving, decoding, reading, writing, large = _run(root, root / "large", ITEMS)
-    share = 100 * wall / (solving + decoding)
+    share = 100 * wall / (reading + decoding + solving)
     took = f"{solving:.0f} s solving, {decoding:.0f} decoding, {reading:.0f} reading, {writing:.0f} writing, overlapped"
     memory = f"{max(ITEMS // 10, 1)} -> {ITEMS} results: {small / GIB:.2f} -> {large / GIB:.2f} GiB peak"
     return [
