@@ -1,6 +1,7 @@
 """A folder at scale: what `refine run` takes beyond reading and solving, and whether its memory stays flat.
 
-    run.folder.wall = wall / (reading + decoding + solving)   run.folder.memory = peak of the large folder / peak of a tenth of it
+    run.folder.wall = wall / (reading + decoding + solving)
+    run.folder.memory = peak of the large folder / peak of a tenth of it
 
 of results of one person each, photos of `SCALE` times 480 x 400 px and OpenPose's keypoints, one process on two cores.
 The run is a process of its own. Runs on keypoints decode no photo: reading
