@@ -33,7 +33,7 @@ FIELDS = 6
 """Two for the errors, one for their scale, two for the stated sigmas, one for what is said to be seen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseEvidence:
     """A `refine.refiner.Displacer`; whose body a row of a view is, its photo's number says.
 

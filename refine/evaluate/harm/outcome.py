@@ -9,7 +9,7 @@ from torch import Tensor
 from refine.state import State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """B bodies after a method.
 

@@ -33,7 +33,7 @@ LOOSE_POINTS = ("left_hip", "right_hip")
 """SPIN and CamSMPLify leave hips (and the neck) out of the fit of the pose."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RivalEvidence:
     """K keypoints and N matches of B bodies.
 

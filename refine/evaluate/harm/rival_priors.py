@@ -22,7 +22,7 @@ BENDS = (("left_elbow", 1, 1.0), ("right_elbow", 1, -1.0), ("left_knee", 0, -1.0
 """Joint, axis of its hinge in rest axes, and the sign of the angle that is the wrong way."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PosePrior:
     """Mixture over the axis-angles of the 21 joints after the root.
 

@@ -58,7 +58,7 @@ BODY_STAGES = ((404.0, 100.0), (404.0, 50.0), (57.4, 10.0), (4.78, 5.0), (4.78, 
 """SMPLify-X: w and s of each stage."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unknown:
     """What is changed, R rows: `turn` (R, 22, 3) rad, root first, `shape` (R, S), `translation` (R, 3) m."""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from refine.body import SkinnedBody
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tree:
     """The joints of a body, level by level from the root.
 
@@ -46,7 +46,7 @@ def tree_of(body: SkinnedBody) -> Tree:
     return Tree(torch.tensor([j for level in by_depth for j in level]).argsort(), tuple(levels))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SampledSkin:
     """M points of B bodies.
 
