@@ -32,6 +32,8 @@ def main(folder: Path) -> dict[str, object]:
         plain = model(images)
 
     # 1. Its output, refined. The person's keypoints: where the estimate has them, 6 px to the right.
+    if "tiny" not in regressors():
+        raise SystemExit("Install the package first: pip install ./examples/plugin_package")
     adapter = regressors()["tiny"]
     before = adapter.estimate(plain, {"img": images})
     right = torch.cat((before.keypoints_2d("coco17") + torch.tensor([6.0, 0.0]), torch.ones(1, 17, 1)), -1)

@@ -20,6 +20,7 @@ def diagnose(
     One line a fault, parted by tabs: what it is, how sure that is, and the option of `refine run` that undoes it.
     Exit status: 0 nothing found, 1 something found, 2 wrong call.
     """
+    from refine.diagnosis.decide import FEWEST
     from refine.diagnosis.decide import diagnose as look
     from refine.diagnosis.gather import gather
     from refine.folder.dry_run import reader_of
@@ -37,10 +38,11 @@ def diagnose(
     for one in found:
         typer.echo("\t".join((f"It looks as if {one.words}.", f"{one.sure}.", one.flag or "no option undoes it")))
     detected = sum(frame.people is not None for frame in sample.frames)
-    said = "something" if found else "nothing"
+    verdict = "something systematic found" if found else "nothing systematic found"
+    if len(sample) < FEWEST and not found:
+        verdict = f"too few people to tell (at least {FEWEST})"
     typer.echo(
-        f"{len(sample)} people in {len(sample.frames)} photos, {detected} with keypoints: {said} systematic found.",
-        err=True,
+        f"{len(sample)} people in {len(sample.frames)} photo(s), {detected} with keypoints: {verdict}.", err=True
     )
     if not detected:
         typer.echo("Without keypoints (--keypoints) only hands can be looked at.", err=True)

@@ -106,6 +106,7 @@ def run_demo(out: Path, count: int = 8, seed: int = 0, adam: Adam | None = None)
     }
     rows, results = [], {}
     for name, displacer in kinds.items():
+        console.print(f"Refining {count} people: {name}; Adam's steps beside it take most of the time.")
         with console.status(f"Refining: {name}"):
             row, results[name] = compare(scene, displacer, name, adam or Adam())
             rows.append(row)

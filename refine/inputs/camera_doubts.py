@@ -203,7 +203,7 @@ def _lying(camera: Camera, joints: Float[Tensor, "R J 3"], photo: PhotoFacts) ->
 
 
 def _done(orientation: int, vector: Float[Tensor, "B 2"]) -> Float[Tensor, "B 2"]:
-    """Return directions of the stored image as they are in the upright one (`photo_header.orient` of pixels)."""
+    """Return directions of the stored image as they are in the upright one (`refine.photo.header.orient` of pixels)."""
     if orientation > 4:
         vector = vector.flip(1)
     signs = [-1.0 if orientation in (2, 3, 6, 7) else 1.0, -1.0 if orientation in (3, 4, 7, 8) else 1.0]

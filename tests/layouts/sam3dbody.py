@@ -26,8 +26,7 @@ LEFT_OUT = (
 )
 EXEMPT = {
     "test_a_refined_file_keeps_keys_shapes_and_types_and_what_it_does_not_know": (
-        "MHR's pose parameters are left out and the refined body's are added: tests/reference/test_sam3dbody.py looks "
-        "at them"
+        "MHR's pose parameters are left out and the refined body's are added: test_fitted_surfaces.py looks at them"
     )
 }
 
