@@ -99,7 +99,10 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
         if len(there) < len(parts):
             whose = f"{type(values[0]).__name__}.{name}"
             raise InputError(whose, "given for all rows or for none", "given for some of them")
-        changed[name] = _over(work, parts) if dataclasses.is_dataclass(parts[0]) else work(parts)
+        if dataclasses.is_dataclass(parts[0]):
+            changed[name] = _over(work, parts)
+        elif isinstance(parts[0], Tensor | Mapping | tuple | list):  # another object has no rows of its own
+            changed[name] = work(parts)
     return dataclasses.replace(values[0], **changed)
 
 

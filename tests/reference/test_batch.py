@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints
@@ -14,10 +15,13 @@ import displacement_net
 import priors
 import refine
 from refine import batch
-from refine.body import SkinnedBody
+from refine.body import PosedBody, SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns, choose
+from refine.terms import LeastSquares, Term
+from refine.terms.reprojection import Reprojection
+from refine.trust.discounted import Discounted
 from tests.people import case
 
 ROWS = 5
@@ -38,7 +42,7 @@ def dataclasses_with_rows() -> Iterator[type]:
                 continue
             for kind in vars(module).values():
                 own = isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__module__ == found.name
-                if own and kind not in seen and batch.row_fields(kind):
+                if own and kind not in seen and batch.row_fields(kind) and not inspect.isabstract(kind):
                     seen.add(kind)
                     yield kind
 
@@ -71,7 +75,9 @@ def made(kind: type, rows: int) -> Any:
         members = [hint, *get_args(hint)]
         value: Any = None
         nested = next((each for each in members if dataclasses.is_dataclass(each) and batch.row_fields(each)), None)
-        if "per_row" in field.metadata:
+        if hint == Term:
+            value = made(Reprojection, rows)
+        elif "per_row" in field.metadata:
             names = tuple(str(number) for number in torch.randperm(100)[:rows].tolist())
             value = {"a": torch.rand(rows, 2)} if Mapping in members or hint.__name__ == "Mapping" else names
         elif nested is not None:
@@ -167,3 +173,14 @@ def test_no_row_operation_is_written_by_hand() -> None:
             if code is not None and "batch" not in code.co_names:
                 by_hand.append(f"{kind.__qualname__}.{name}")
     assert by_hand == []
+
+
+def test_an_object_that_is_no_dataclass_keeps_its_place_in_a_term() -> None:
+    class Own:
+        kernel = LeastSquares()
+
+        def residual(self, state: State, posed: PosedBody) -> Tensor:
+            return state.bodies.translation
+
+    term = Discounted(Own(), torch.ones(3))
+    assert batch.rows(term, [2, 0]).term is term.term and len(batch.rows(term, [2, 0]).noise) == 2
