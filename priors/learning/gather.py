@@ -23,6 +23,7 @@ import numpy as np
 
 from priors.learning.motion_files import WIDTH, Poses, motion_files, read_motion
 from priors.prior_file import TRUNK_AND_LIMBS
+from refine.body.anatomy import mirror_images
 from refine.errors import InputError
 from refine.files.atomic import write_bytes
 
@@ -39,11 +40,7 @@ Report = Callable[[str, int, int], None]
 
 def mirror() -> tuple[list[int], np.ndarray]:
     """Return for each of a pose's 63 numbers its number on the other side, and its sign (mirrored in x = 0)."""
-    others = [
-        name.replace("left_", "right_") if name.startswith("left_") else name.replace("right_", "left_")
-        for name in TRUNK_AND_LIMBS
-    ]
-    source = [3 * TRUNK_AND_LIMBS.index(other) + axis for other in others for axis in range(3)]
+    source = [3 * other + axis for other in mirror_images(TRUNK_AND_LIMBS) for axis in range(3)]
     return source, np.tile(np.array((1.0, -1.0, -1.0), np.float32), len(TRUNK_AND_LIMBS))
 
 

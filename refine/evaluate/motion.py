@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine.body.anatomy import mirror_images
+from refine.body.keypoint_names import SMPL22
 from refine.errors import InputError
 from refine.geometry import rotation
 
@@ -26,7 +28,7 @@ LEGS = np.array((1, 2, 4, 5, 7, 8, 10, 11))
 """Joints of the legs, among SMPL's 22."""
 FEET = LEGS[4:]
 """Ankles and feet."""
-SIDES = (0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12, 14, 13, 15, 17, 16, 19, 18, 21, 20)
+SIDES = mirror_images(SMPL22)
 """The joint on the other side, among SMPL's 22."""
 RECOMBINED, SITTING, LYING, STANDING = 0.35, 0.2, 0.05, 0.28
 """Shares: legs and arms of different frames, people who sit, who lie, who stand upright with arms as drawn."""

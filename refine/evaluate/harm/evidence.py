@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from refine.body import pose_body
+from refine.body.anatomy import mirror_images
 from refine.dense.correspondence import Matching
 from refine.dense.network import LIMB_PX, REPORTED
 from refine.errors import InputError
@@ -211,7 +212,5 @@ def _is_swapped(names: tuple[str, ...], once: Tensor) -> Tensor:
 
 def _swapped(pixel: Tensor, names: tuple[str, ...], once: Tensor) -> Tensor:
     """Exchange left and right where sides are swapped."""
-    other = [
-        names.index(n.replace("left", "right") if n.startswith("left") else n.replace("right", "left")) for n in names
-    ]
+    other = list(mirror_images(names))
     return torch.where(_is_swapped(names, once)[..., None], pixel[:, other], pixel)

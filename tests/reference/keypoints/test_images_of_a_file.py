@@ -9,7 +9,7 @@ from refine.keypoints.formats._images import Key, find_image, nth_image, path_pa
 FOUND: list[tuple[list[Key], str | int, Key]] = [
     (["a.jpg", "b.jpg"], "b.jpg", "b.jpg"),
     (["/data/set/a.jpg", "/data/set/b.jpg"], "photos/b.jpg", "/data/set/b.jpg"),
-    (["D:\\data\\photo.jpg", "D:\\data\\b.jpg"], "/work/photo.jpg", "D:\\data\\photo.jpg"),
+    (["D:\\data\\photo.jpg", "D:\\data\\b.jpg"], "/elsewhere/photo.jpg", "D:\\data\\photo.jpg"),
     (["photo.jpg", "b.jpg"], "C:\\Users\\me\\photo.jpg", "photo.jpg"),
     (["cam1/0.jpg", "cam2/0.jpg"], "x/cam2/0.jpg", "cam2/0.jpg"),
     (["set/cam1/0.jpg", "set/cam2/0.jpg"], "E:\\other\\CAM1\\0.jpg", "set/cam1/0.jpg"),
