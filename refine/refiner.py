@@ -7,11 +7,9 @@
         state   <- the minimum of the robust cost of all terms                   (Levenberg-Marquardt)
     state       <- the estimate, where the gate rejects the update
 
-Bodies are independent. A body that no longer moves skips the rounds before the last one. A body without evidence,
-behind the camera or outside the photo is returned unchanged, with the reason.
+Bodies are independent: one that is still waits for the last round, one out of sight or without evidence stays.
 
-Source: Wehrbein, Rosenhahn, Matthews and Stoll, Personalized 3D Human Pose and Shape Refinement, ICCVW 2023 (rendering,
-displacement, reprojection); the second-order solver and the sigmas in place of weights are this library's.
+Source: Wehrbein et al., Personalized 3D Human Pose and Shape Refinement, ICCVW 2023; solver and sigmas are our own.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +37,6 @@ from refine.trust.appearance import unexplained_before_and_after
 from refine.trust.gate import Gate
 
 Callback = Callable[[int, Solution], None]
-"""Called after each round with its number, from 0, and its solution."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +60,10 @@ class Refiner:
     """Finds the visible triangles; None: the fastest one installed."""
 
     gate: Gate | None = field(default_factory=Gate)
-    """Estimates each estimate's error scale and accepts or rejects its update; None: usual errors, every update
-    accepted."""
+    """Finds each estimate's error scale, accepts or rejects its update; None: usual errors, every update accepted."""
 
     unknowns: Unknowns | None = None
-    """The columns to solve for; None: trunk, limbs, shape and translation, and those hands, jaws and eyes that the
-    evidence determines."""
+    """The columns to solve for; None: core joints, shape, translation, and other joints the evidence determines."""
 
     rounds: int = 3
     """Times the estimate is rendered and solved; without displacer and gate it is solved once."""
@@ -77,8 +72,7 @@ class Refiner:
     """Side of the square crops that are rendered."""
 
     still_px: float = 0.5
-    """A body whose joints all moved by less than this (px of its crop, the accuracy of a CNN's offsets) is not rendered
-    again before the last round."""
+    """A body whose joints moved less than this (px of its crop) is not rendered again before the last round."""
 
     def __post_init__(self) -> None:
         if self.displacer is not None and not isinstance(self.displacer, Displacer):
@@ -111,7 +105,7 @@ class Refiner:
             estimate: B bodies and their cameras.
             evidence: Terms used in every round.
             priors: Terms that need no image.
-            callback: Called after each round.
+            callback: Called after each round with its number, from 0, and its solution.
 
         Returns:
             One solution a round, at least one; the last one's state is the result.
@@ -126,8 +120,7 @@ class Refiner:
         matches: Correspondences | None = None
         view: View | None = None
         solutions: list[Solution] = []
-        count = self.rounds if self.displacer or self.gate else 1
-        for number in range(count):
+        for number in range(count := self.rounds if self.displacer or self.gate else 1):
             last, terms, own = number == count - 1 or bool(still.all()), list(evidence), tuple(priors)
             if self.displacer:
                 if matches is None or not bool(still.all()):
@@ -141,9 +134,8 @@ class Refiner:
             wrong = self.gate.quality(priors, body, state, observed) if self.gate and number else None
             if self.gate and wrong:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
-            solver = self.solver if last else self.solver.rough()
-            solution = solver.solve(body, state, [*terms, *own], observed.unknowns)
-            solution = withhold(solution, state, excluded, observed.seen, still & (not last))
+            found = (self.solver if last else self.solver.rough()).solve(body, state, [*terms, *own], observed.unknowns)
+            solution = withhold(found, state, excluded, observed.seen, still & (not last))
             solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
             state = solution.state
             if callback:
