@@ -6,7 +6,7 @@ Source: the parts' own modules; gamma: IEC 61966-2-1 (sRGB).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -103,7 +103,8 @@ def photograph(body: SkinnedBody, state: State, look: int, rasterizer: Rasterize
         (H, W, 3) uint8 RGB.
     """
     height, width = (int(side) * SAMPLES for side in state.camera.size[0])
-    camera = Camera(state.camera.focal * SAMPLES, state.camera.center * SAMPLES, state.camera.size * SAMPLES)
+    still = state.camera
+    camera = replace(still, focal=still.focal * SAMPLES, center=still.center * SAMPLES, size=still.size * SAMPLES)
     vertices = pose_body(body, state.bodies).vertices.detach()
     fragments = rasterize(rasterizer or default_rasterizer(), vertices, body.faces, camera, height, width)
     seen = fragments.triangle >= 0

@@ -16,7 +16,7 @@ from refine.folder.outcome import reason_of
 from refine.folder.photos import PhotoFile
 from refine.folder.read import Reader
 from refine.geometry import rotation
-from refine.geometry.camera import Camera
+from refine.geometry.alike import alike
 
 POINTS_OF = ("openpose137", "coco133", "body25", "coco17", "smpl24")
 """Keypoint sets of the body whose points are looked at, each name once."""
@@ -77,7 +77,7 @@ def _camera_is_free(reader: Reader, names: tuple[str, ...], estimate: Estimate) 
             )
     except InputError:
         return True
-    spread = [one.camera.project(one.joints)[0].std(0).norm() for one in (estimate, other)]
+    spread = [one.camera.local.project(one.joints)[0].std(0).norm() for one in (estimate, other)]
     return abs(float(spread[1] / spread[0]) - 1) > (TRIED - 1) / 2
 
 
@@ -101,9 +101,9 @@ def _joined(
         names, seen = _points(estimate)
         points.append(seen.float())
         root.append(estimate.joints[:, 0].float())
-        cameras.append(replace(estimate.camera, camera_from_world=None).to("cpu", torch.float32))
+        cameras.append(estimate.camera.local.to("cpu", torch.float32))
         fingers.append(_fingers(estimate))
-    camera = Camera(*(torch.cat([getattr(one, key) for one in cameras]) for key in ("focal", "center", "size")))
+    camera = batch.cat(alike(cameras))
     known = [one for one in fingers if one is not None]
     return Sample(
         torch.cat(points), names, torch.cat(root), camera, torch.cat([where for _, where in parts]), tuple(frames),

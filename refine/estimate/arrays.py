@@ -15,6 +15,8 @@ from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 
 VERSION = 2
+CAMERA_KEYS = ("camera_from_world", "distortion")
+"""Parts of a camera that a file may lack."""
 STATE_KEYS = ("pose", "shape", "expression", "translation", "focal", "center", "size")
 READ_ERRORS = (
     OSError,
@@ -38,8 +40,7 @@ def state_arrays(prefix: str, state: State) -> dict[str, np.ndarray]:
         state: The bodies and cameras.
     """
     parts = {key: getattr(state.bodies if hasattr(state.bodies, key) else state.camera, key) for key in STATE_KEYS}
-    if state.camera.camera_from_world is not None:
-        parts["camera_from_world"] = state.camera.camera_from_world
+    parts |= {key: getattr(state.camera, key) for key in CAMERA_KEYS if getattr(state.camera, key) is not None}
     return {prefix + key: as_array(value) for key, value in parts.items()}
 
 
@@ -54,11 +55,9 @@ def read_state(arrays: Mapping[str, np.ndarray], prefix: str) -> State:
         KeyError: An array is missing.
     """
     part = {key: torch.from_numpy(arrays[prefix + key]) for key in STATE_KEYS}
-    world = arrays.get(f"{prefix}camera_from_world")
+    more = {key: torch.from_numpy(arrays[prefix + key]) for key in CAMERA_KEYS if prefix + key in arrays}
     bodies = Bodies(part["pose"], part["shape"], part["expression"], part["translation"])
-    return State(
-        bodies, Camera(part["focal"], part["center"], part["size"], None if world is None else torch.from_numpy(world))
-    )
+    return State(bodies, Camera(part["focal"], part["center"], part["size"], **more))
 
 
 def read_body(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Path | None) -> SkinnedBody:

@@ -15,6 +15,7 @@ from refine.batch import Index
 from refine.body import PosedBody, SkinnedBody, pose_body
 from refine.check import check_shape
 from refine.estimate.source import Source
+from refine.geometry.alike import alike
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 
@@ -77,7 +78,9 @@ class Estimate:
             index: Which, as for `rows`; no row twice.
             state: Their new bodies and cameras, in the order of index.
         """
-        return replace(self, state=batch.put(self.state, index, state))
+        camera, other = alike((self.camera, state.camera))
+        whole = replace(self.state, camera=camera)
+        return replace(self, state=batch.put(whole, index, replace(state, camera=other)))
 
     @property
     def bodies(self) -> Bodies:
@@ -126,7 +129,8 @@ def estimate_text(estimate: Estimate) -> str:
     """Return an estimate in a few lines: people, model, camera, depth."""
     lines = [f"Estimate: {people_text(estimate)}, {origin_text(estimate)}"]
     if len(estimate):
-        camera, depth = estimate.camera, estimate.bodies.translation[:, 2]
+        camera = estimate.camera
+        depth = camera.transform(estimate.bodies.translation[:, None])[:, 0, 2]
         height, width = camera.size[0].round().int().tolist()
         more = "" if bool((camera.size == camera.size[:1]).all()) else " (the first's)"
         lines.append(f"  focal {_range(camera.focal)} px, photo {width}x{height} px{more}, depth {_range(depth, 1)} m")

@@ -88,9 +88,7 @@ def absence_cost(refined: Estimate, back: RefinedSource) -> tuple[Float[Tensor, 
     theirs = carried - carried[:, :1] + back.pelvis.double()[:, None]
     scale = fit_bodies(source, refined.body).scale.detach().cpu().double()[:, None, None]
     ours = refined.joints[:, :BODY_JOINTS].detach().cpu().double() * scale
-    camera = refined.camera.to("cpu", torch.float64)
-    if camera.camera_from_world is not None:  # joints are in the camera's frame already
-        camera = type(camera)(camera.focal, camera.center, camera.size)
+    camera = refined.camera.local.to("cpu", torch.float64)  # joints are in the camera's frame already
     pixels = (camera.project(theirs) - camera.project(ours)).norm(dim=-1).mean(1)
     return 1000 * (theirs - ours).norm(dim=-1).mean(1), pixels
 

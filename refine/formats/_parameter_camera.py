@@ -12,6 +12,7 @@ from refine.formats._intrinsics import camera_of_matrices, check_three_by_three
 from refine.formats._parameter_rows import rows_of
 from refine.formats._spelling import MATRICES
 from refine.geometry.camera import Camera
+from refine.geometry.distortion import check_length
 
 
 def camera_of(source: Source, sizes: Sizes = None) -> Camera | None:
@@ -45,4 +46,8 @@ def camera_of(source: Source, sizes: Sizes = None) -> Camera | None:
 
     size = pair("size") if "size" in source.arrays else sizes[:1].expand(count, 2)  # type: ignore[index]
     center = pair("center") if "center" in source.arrays else size.flip(-1) / 2
-    return Camera(pair("focal"), center, size).checked()
+    bent = as_tensor(source.arrays["distortion"]) if "distortion" in source.arrays else None
+    if bent is not None:
+        check_length("distortion", bent)
+        bent = bent.reshape(-1, bent.shape[-1]).expand(count, -1)
+    return Camera(pair("focal"), center, size, distortion=bent).checked()

@@ -39,6 +39,7 @@ from refine.files.pickled import write_pickle
 from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import needed_sizes
+from refine.formats._kept_camera import as_rows, of_rows
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import kept, numbers, pose_of, put_pose, put_rows, put_shape
@@ -120,7 +121,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         persons=(named[2],) if named else (),
     )
     source, own = _placed(where, source, size, camera, body)
-    numbers_of = torch.cat((own.focal, own.center, own.size), 1).tolist()
+    numbers_of = as_rows(own)
     estimate = to_body(replace(source, arrays={"pickle": content, "camera": numbers_of}), own, body)
     return estimate if camera is None else with_camera(estimate, camera)
 
@@ -136,8 +137,8 @@ def write(refined: Estimate, path: Path) -> None:
     """
     source = own_source(refined, "agora", "AGORA's files")
     content: dict[str, Any] = dict(source.arrays["pickle"])  # type: ignore[call-overload]
-    focal, center, size = torch.as_tensor(np.asarray(source.arrays["camera"]), dtype=torch.float32).split(2, 1)
-    refined = with_camera(refined, Camera(focal, center, size))
+    own = of_rows(source.arrays["camera"])
+    refined = with_camera(refined, own)
     back = refined_source(refined)
     if bool(back.changed.any()):
         params = dict(content["params"])
@@ -149,13 +150,16 @@ def write(refined: Estimate, path: Path) -> None:
         }
         if "expression" in params:
             params["expression"] = put_shape(refined, back.changed, kept(params["expression"]), expression=True)
-        start = to_body(source, Camera(focal, center, size), refined.body)
+        start = to_body(source, own, refined.body)
         was, now = (one.camera.project(one.joints[:, :BODY_JOINTS])[0].detach().cpu() for one in (start, refined))
         assert source.keypoints_2d is not None
         seen = source.keypoints_2d[0]
         near = torch.cat((torch.arange(BODY_JOINTS), torch.cdist(seen, was).argmin(1)[BODY_JOINTS:]))
         content |= beside(refined, back)
-        content |= {"params": params, "joints": _put_joints(kept(content["joints"]), seen + (now - was)[near], size)}
+        content |= {
+            "params": params,
+            "joints": _put_joints(kept(content["joints"]), seen + (now - was)[near], own.size),
+        }
     write_pickle(Path(path), content)
 
 

@@ -53,7 +53,7 @@ from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
 from refine.transfer.source_body import own_body
 
-CAMERA = ("focal", "center", "size", "camera_from_world")
+CAMERA = ("focal", "center", "size", "camera_from_world", "distortion")
 FOCAL_SHARE = 1.2
 """Focal length over the photo's shorter side where nobody calibrated (`sv1p.py`)."""
 
@@ -122,7 +122,7 @@ def write(refined: Estimate, path: Path) -> None:
     where = str(source.path)
     content: Any = source.arrays["content"]
     kept: Any = source.arrays["camera"]
-    camera = Camera(*(torch.as_tensor(kept[name]) for name in CAMERA if name in kept))
+    camera = Camera(**{name: torch.as_tensor(kept[name]) for name in CAMERA if name in kept})
     refined = with_camera(refined, replace(camera, camera_from_world=None))
     back = refined_source(refined)
     if bool(back.changed.any()):

@@ -33,6 +33,7 @@ from refine.files.json_head import begins_with
 from refine.files.pickled import read_json, write_json
 from refine.formats import Sizes
 from refine.formats._beside import beside
+from refine.formats._kept_camera import as_rows, of_rows
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_shape
 from refine.geometry.camera import Camera
@@ -84,7 +85,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         betas=torch.as_tensor(numbers(where, content, "shape", None, advice=ADVICE), dtype=torch.float32)[None],
         expression=torch.as_tensor(numbers(where, content, "expr", None, advice=ADVICE), dtype=torch.float32)[None],
         translation=torch.zeros(1, 3),
-        arrays={"json": content, "camera": torch.cat((camera.focal, camera.center, camera.size), 1).tolist()},
+        arrays={"json": content, "camera": as_rows(camera)},
         focal_rule=f"{float(camera.focal[0, 0]):.0f} px, the given camera's",
         path=path,
         hand_mean="mean",
@@ -111,8 +112,7 @@ def write(refined: Estimate, path: Path) -> None:
     path, stored = Path(path), source.arrays["json"]
     assert isinstance(stored, Mapping)
     content = {name: np.asarray(value) for name, value in stored.items()}
-    focal, center, size = torch.as_tensor(np.asarray(source.arrays["camera"]), dtype=torch.float32).split(2, 1)
-    refined = with_camera(refined, Camera(focal, center, size))
+    refined = with_camera(refined, of_rows(source.arrays["camera"]))
     back = refined_source(refined)
     if bool(back.changed.any()):
         content |= put_pose(content, PARTS, "smplx", source.pose, back.pose)

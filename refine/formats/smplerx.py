@@ -32,6 +32,7 @@ from refine.files.pickled import read_json, write_json
 from refine.formats import Sizes
 from refine.formats._beside import beside
 from refine.formats._given_sizes import photo_sizes
+from refine.formats._kept_camera import as_rows, of_rows
 from refine.formats._own_source import own_source
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rows, put_shape
 from refine.geometry.camera import Camera
@@ -84,7 +85,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     size = photo_sizes(where, index, sizes, camera)
     own = camera if found is None else _camera(meta, size)
     assert own is not None
-    given = {} if found else {"camera": torch.cat((own.focal, own.center, own.size), 1)[:1].tolist()}
+    given = {} if found else {"camera": as_rows(own[:1])}
     source = Source(
         format="smplerx",
         model="smplx",
@@ -118,8 +119,7 @@ def write(refined: Estimate, path: Path) -> None:
     if meta:
         own = _camera(meta, refined.camera.size.detach().cpu().float())
     else:
-        focal, center, size = torch.as_tensor(np.asarray(source.arrays["camera"]), dtype=torch.float32).split(2, 1)
-        own = Camera(focal, center, size)
+        own = of_rows(source.arrays["camera"])
     refined = with_camera(refined, own)
     back = refined_source(refined)
     if bool(back.changed.any()):

@@ -1,6 +1,9 @@
-"""The pinhole camera in OpenCV's axes, into which every other camera is converted.
+"""The camera in OpenCV's axes, a pinhole with or without a lens' distortion, into which every other one is converted.
 
-    (x, y, z) = camera_from_world (X, Y, Z, 1);    pixel = focal * (x, y) / z + center
+    (x, y, z) = camera_from_world (X, Y, Z, 1);    pixel = focal * bend(x / z, y / z) + center
+
+`bend` is OpenCV's lens model (`refine.geometry.distortion`), the identity without coefficients. Pixels are those of the
+photo as it was taken.
 
 Convention, stated here for the whole library: +x right, +y down, +z forward; metres, radians, pixels. Pixel (0, 0) is
 the top-left *corner* of the image, the first pixel's centre is (0.5, 0.5), so an image of width W spans [0, W].
@@ -8,7 +11,7 @@ the top-left *corner* of the image, the first pixel's centre is (0.5, 0.5), so a
 Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +22,7 @@ from refine import batch
 from refine.batch import Index, in_one_line
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
+from refine.geometry.distortion import bend, bend_with_derivative, check_length, coefficients, unbend
 
 NEAR_M = 0.05
 """Least depth (m) of a projection: a nearer point is projected as if it lay there, finite and without a derivative
@@ -26,9 +30,6 @@ along z."""
 
 HALF_PIXEL = 0.5
 """Offset (px) from coordinates counted from pixel centres (OpenCV, heatmaps) to those counted from the corner."""
-
-DISTORTION_LENGTHS = (0, 4, 5, 8, 12, 14)
-"""Numbers of coefficients of OpenCV's lens model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Camera:
         center: (B, 2) px, (cx, cy), corner convention.
         size: (B, 2) px, (height, width) of the image.
         camera_from_world: (B, 3, 4) m, or None where the bodies are in the camera frame.
+        distortion: (B, K) OpenCV's k1, k2, p1, p2, k3, ..., K one of `refine.geometry.distortion.LENGTHS`; None: the
+            lens does not distort.
 
     Raises:
         InputError: Shapes disagree. (Values are checked by `checked`.)
@@ -49,6 +52,7 @@ class Camera:
     center: Float[Tensor, "B 2"]
     size: Float[Tensor, "B 2"]
     camera_from_world: Float[Tensor, "B 3 4"] | None = None
+    distortion: Float[Tensor, "B K"] | None = None
 
     def __post_init__(self) -> None:
         sizes = check_shape("camera.focal", self.focal, "B 2")
@@ -56,6 +60,9 @@ class Camera:
         check_shape("camera.size", self.size, "B 2", **sizes)
         if self.camera_from_world is not None:
             check_shape("camera.camera_from_world", self.camera_from_world, "B 3 4", **sizes)
+        if self.distortion is not None:
+            check_shape("camera.distortion", self.distortion, "B K", **sizes)
+            check_length("camera.distortion", self.distortion)
 
     __repr__ = in_one_line
 
@@ -68,12 +75,13 @@ class Camera:
     ) -> "Camera":
         """Return the cameras of OpenCV's intrinsics, which count from pixel centres: half a pixel is added.
 
-        A pinhole camera has no distortion. With coefficients given this is the camera of the *undistorted* photo:
-        undistort the photo and everything detected in it with `refine.geometry.lens.Lens`.
+        With coefficients this is the camera of the photo as it was taken. That of the undistorted photo, and the photo
+        itself, gives `refine.geometry.lens.Lens`.
 
         Args:
             matrix: (3, 3) or (B, 3, 3) px, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].
-            distortion: (K,) or (B, K), K one of `DISTORTION_LENGTHS`, unitless; only its shape and finiteness matter.
+            distortion: (K,), (1, K) or (B, K) coefficients, unitless, K one of `refine.geometry.distortion.LENGTHS`;
+                None, no numbers, or all zero: the lens does not distort.
             size: (height, width) px of the photo, or (B, 2).
 
         Returns:
@@ -96,19 +104,10 @@ class Camera:
             turned = bool((matrix[:, 2, :2] != 0).any())
             got = "a transposed one" if turned else f"{matrix[0].tolist()}"
             raise InputError("matrix", "a pinhole matrix without skew", got, advice)
-        if distortion is not None:
-            bent = torch.as_tensor(distortion)
-            check_finite("distortion", bent)
-            if bent.dim() not in (1, 2) or bent.shape[-1] not in DISTORTION_LENGTHS:
-                raise InputError(
-                    "distortion",
-                    f"one of {DISTORTION_LENGTHS} coefficients",
-                    f"shape {tuple(bent.shape)}",
-                    "Give OpenCV's k1, k2, p1, p2, k3, ... in its order.",
-                )
         pixels = size.to(matrix) if isinstance(size, Tensor) else matrix.new_tensor([size]).expand(count, 2)
         focal = matrix[:, (0, 1), (0, 1)]
-        return Camera(focal, matrix[:, :2, 2] + HALF_PIXEL, pixels).checked()
+        bent = coefficients(distortion, matrix)
+        return Camera(focal, matrix[:, :2, 2] + HALF_PIXEL, pixels, distortion=bent).checked()
 
     def checked(self) -> "Camera":
         """Return the cameras after a check of their values, which synchronises a device.
@@ -121,6 +120,8 @@ class Camera:
         check_finite("camera.size", self.size)
         if self.camera_from_world is not None:
             check_finite("camera.camera_from_world", self.camera_from_world)
+        if self.distortion is not None:
+            check_finite("camera.distortion", self.distortion)
         check_positive(
             "camera.focal",
             self.focal,
@@ -139,9 +140,13 @@ class Camera:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Camera":
         """Return the same cameras on another device or in another floating-point type."""
-        world = None if self.camera_from_world is None else self.camera_from_world.to(device=device, dtype=dtype)
-        focal, center, size = (part.to(device=device, dtype=dtype) for part in (self.focal, self.center, self.size))
-        return Camera(focal, center, size, world)
+        parts = (self.focal, self.center, self.size, self.camera_from_world, self.distortion)
+        return Camera(*(None if part is None else part.to(device=device, dtype=dtype) for part in parts))  # type: ignore[arg-type]
+
+    @property
+    def local(self) -> "Camera":
+        """The same cameras for points in their own frame: without `camera_from_world`."""
+        return self if self.camera_from_world is None else replace(self, camera_from_world=None)
 
     def transformed(self, new_from_old: Float[Tensor, "B 2 3"], size: Float[Tensor, "B 2"]) -> "Camera":
         """Return the cameras of the same photo after it was scaled and shifted: cropped, resized or padded.
@@ -152,11 +157,11 @@ class Camera:
             size: (B, 2) px, (height, width) of the new image.
 
         Returns:
-            B cameras of the new image; the bodies do not move.
+            B cameras of the new image; the bodies do not move, and the lens distorts as it did.
         """
         scale = torch.stack((new_from_old[:, 0, 0], new_from_old[:, 1, 1]), -1)  # (B, 2)
         center = self.center * scale + new_from_old[:, :, 2]
-        return Camera(self.focal * scale, center, size, self.camera_from_world)
+        return replace(self, focal=self.focal * scale, center=center, size=size)
 
     def transform(self, point: Float[Tensor, "B *N 3"]) -> Float[Tensor, "B *N 3"]:
         """Return points of the world in the camera frame.
@@ -181,10 +186,14 @@ class Camera:
 
         Returns:
             (B, ..., 2) px. Points nearer than `NEAR_M` or behind the camera are projected at that depth: finite, but
-            wrong.
+            wrong. Points beyond a lens' valid radius keep the shift they have there (`refine.geometry.distortion`).
         """
         seen = self.transform(point)
         lift = (slice(None), *[None] * (point.dim() - 2))
+        if self.distortion is not None:
+            slope = seen[..., :2] / seen[..., 2:].clamp(min=NEAR_M)
+            bent = bend(slope.flatten(1, -2), self.distortion).reshape(slope.shape)
+            return self.focal[lift] * bent + self.center[lift]
         return self.focal[lift] * seen[..., :2] / seen[..., 2:].clamp(min=NEAR_M) + self.center[lift]
 
     def project_with_derivative(
@@ -200,6 +209,8 @@ class Camera:
         """
         seen = self.transform(point)
         depth = seen[..., 2:].clamp(min=NEAR_M)
+        if self.distortion is not None:
+            return self._project_bent(seen, depth, self.distortion)
         per_depth = self.focal[:, None] / depth  # (B, N, 2) px/m
         ray = per_depth * seen[..., :2]  # (B, N, 2) px from the principal point
         # d pixel = per_depth * (d xy - xy / depth * dz); dz does not act where the depth is clamped.
@@ -208,6 +219,17 @@ class Camera:
         if self.camera_from_world is not None:
             pixel_by_point = pixel_by_point @ self.camera_from_world[:, None, :, :3]
         return ray + self.center[:, None], pixel_by_point
+
+    def _project_bent(self, seen: Tensor, depth: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
+        """Return pixels and their derivatives of camera-frame points (B, N, 3) through a lens that distorts."""
+        slope = seen[..., :2] / depth
+        bent, bent_by_slope = bend_with_derivative(slope, distortion)
+        pixel_by_slope = self.focal[:, None, :, None] * bent_by_slope / depth[..., None]  # (B, N, 2, 2) px/m
+        along = torch.where(seen[..., 2:] > NEAR_M, -slope, torch.zeros_like(slope))
+        pixel_by_point = torch.cat((pixel_by_slope, pixel_by_slope @ along[..., None]), -1)
+        if self.camera_from_world is not None:
+            pixel_by_point = pixel_by_point @ self.camera_from_world[:, None, :, :3]
+        return self.focal[:, None] * bent + self.center[:, None], pixel_by_point
 
     def project_with_jacobian(
         self, point: Float[Tensor, "B N 3"], point_by_step: Float[Tensor, "B N 3 P"], focal_column: slice
@@ -227,3 +249,37 @@ class Camera:
         if focal_column.stop > focal_column.start:
             pixel_by_step[..., focal_column] = (pixel - self.center[:, None])[..., None]
         return pixel, pixel_by_step
+
+    def slopes(self, pixel: Float[Tensor, "B *N 2"]) -> Float[Tensor, "B *N 2"]:
+        """Return the lines of sight of pixels, the inverse of `project` but for the depth.
+
+        Args:
+            pixel: (B, ..., 2) px of the photo.
+
+        Returns:
+            (B, ..., 2) x / z and y / z of the points seen there, camera frame.
+        """
+        lift = (slice(None), *[None] * (pixel.dim() - 2))
+        slope = (pixel - self.center[lift]) / self.focal[lift]
+        if self.distortion is None:
+            return slope
+        return unbend(slope.flatten(1, -2), self.distortion).reshape(slope.shape)
+
+    def as_pinhole_sees(self, seen: Float[Tensor, "B N 3"]) -> Float[Tensor, "B N 3"]:
+        """Move points so that a pinhole camera without distortion shows them at the pixels where this one does.
+
+        Rasterisers are pinholes: what goes through here first lies where the photo shows it. Only the points given (a
+        mesh's vertices) are exact; between them a triangle stays flat.
+
+        Args:
+            seen: (B, N, 3) m, camera frame.
+
+        Returns:
+            (B, N, 3) m, camera frame, at the same depths; the points themselves without distortion.
+        """
+        if self.distortion is None:
+            return seen
+        depth = seen[..., 2:].clamp(min=NEAR_M)
+        slope = seen[..., :2] / depth
+        shift = (bend(slope, self.distortion) - slope) * depth
+        return torch.cat((seen[..., :2] + shift, seen[..., 2:]), -1)

@@ -1,8 +1,9 @@
-"""Lens distortion: undistorts photos and points, and gives the pinhole camera of the undistorted photo.
+"""A calibrated lens: gives the camera of its photos, and undistorts photos and points where somebody wants that.
 
     distorted = K bend(K⁻¹ undistorted),   bend: OpenCV's radial, tangential, rational, thin-prism and tilt model
 
-The undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre;
+Nothing here is needed to refine a photo as it was taken: its camera holds the distortion (`Lens.taken_by`). The
+undistorted photo keeps the matrix K and the size of the photo taken, so one pixel stays one pixel near the centre;
 pixels beyond that camera's frame are cut, pixels the lens did not record are black. Fisheye lenses (another model) are
 not supported.
 
@@ -50,11 +51,15 @@ class Lens:
     size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        self.camera()
+        self.taken_by()
+
+    def taken_by(self) -> Camera:
+        """Return the camera of the photo as it was taken, with its distortion; one body, torch's default dtype."""
+        return Camera.from_opencv(self.matrix, self.distortion, size=self.size)
 
     def camera(self) -> Camera:
         """Return the pinhole camera of the undistorted photo, one body, torch's default dtype."""
-        return Camera.from_opencv(self.matrix, self.distortion, size=self.size)
+        return Camera.from_opencv(self.matrix, size=self.size)
 
     def undistort(self, photo: UInt8[np.ndarray, "H W *C"]) -> UInt8[np.ndarray, "H W *C"]:
         """Return the photo as the pinhole camera would have taken it.

@@ -64,6 +64,8 @@ class WeakPerspective:
         advice = "The regressor failed on this body (s <= 0): remove it."
         check_positive("weak.scale", self.scale, "px/m", advice)
         depth = (camera.focal.prod(-1) / self.scale.prod(-1)).sqrt()[:, None]
+        if camera.distortion is not None:
+            return torch.cat((camera.slopes(self.origin[:, None])[:, 0] * depth, depth), 1)
         return torch.cat(((self.origin - camera.center) * depth / camera.focal, depth), 1)
 
     def in_box(self, center: Float[Tensor, "B 2"], side: Float[Tensor, "B"]) -> Float[Tensor, "B 3"]:
@@ -132,7 +134,7 @@ def from_perspective(translation: Float[Tensor, "B 3"], camera: Camera) -> WeakP
 
     Args:
         translation: (B, 3) m, camera frame, z above zero.
-        camera: B cameras of the photo.
+        camera: B cameras of the photo; distortion moves the body's origin, its size stays the pinhole's.
 
     Returns:
         B cameras in px of the photo.
@@ -143,4 +145,6 @@ def from_perspective(translation: Float[Tensor, "B 3"], camera: Camera) -> WeakP
     depth = translation[:, 2:]
     check_positive("translation z", depth, "m", "A body behind the camera has no weak-perspective camera.")
     scale = camera.focal / depth
+    if camera.distortion is not None:
+        return WeakPerspective(scale, camera.local.project(translation[:, None])[:, 0])
     return WeakPerspective(scale, scale * translation[:, :2] + camera.center)

@@ -189,7 +189,7 @@ def _lying(camera: Camera, joints: Float[Tensor, "R J 3"], photo: PhotoFacts) ->
     """Say whether all people lie or stand on their heads who would stand if the photo's turn were done to them too."""
     if not bool((joints[:, (PELVIS, HEAD), 2] > NEAR_M).all()):
         return None
-    pixel = camera.project(joints[:, (PELVIS, HEAD)])
+    pixel = camera.local.project(joints[:, (PELVIS, HEAD)])
     down = torch.nn.functional.normalize(pixel[:, 0] - pixel[:, 1], dim=1)  # from the head to the pelvis
     before, after = down[:, 1], _done(photo.orientation, down)[:, 1]
     stands = float(torch.tensor(STANDS_DEG).deg2rad().cos())
@@ -238,7 +238,7 @@ def _stored(source: Source, camera: Camera) -> list[Doubt]:
     found = []
     joints, points = source.joints, source.keypoints_2d
     if joints is not None and points is not None and joints.shape[1] == points.shape[1]:
-        apart = (camera.project(joints.to(camera.focal)) - points.to(camera.focal)).norm(dim=-1).median(1).values
+        apart = (camera.local.project(joints.to(camera.focal)) - points.to(camera.focal)).norm(dim=-1).median(1).values
         if bool((apart > APART_PX * camera.size.amax(1) / 1000).any()):
             away = f"{float(apart.max()):.1f} px from the stored 2D points"
             words = f"The stored joints project {away}: another camera made them."

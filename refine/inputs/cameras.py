@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine import batch
 from refine.errors import InputError
 from refine.estimate import as_array
 from refine.geometry.camera import Camera
 from refine.geometry.focal import RULES, camera_from_rule
 from refine.geometry.intrinsics import intrinsics_of, intrinsics_of_file
-from refine.geometry.lens import Lens
 
 CameraLike = Camera | str | Path | int | float | np.ndarray | Tensor | Sequence[object] | Mapping[str, object]
 """What `camera=` takes: see `asked_camera`."""
@@ -29,14 +29,12 @@ class AskedCamera:
     """Cameras as they were asked for.
 
     Attributes:
-        camera: I cameras, one a photo.
-        lenses: The lens to take out of each photo, or None.
+        camera: I cameras, one a photo, with their lenses' distortion.
         note: What was taken, a sentence.
         calibrated: Whether it is the camera of photos of one size, not a rule for any.
     """
 
     camera: Camera
-    lenses: tuple[Lens | None, ...]
     note: str
     calibrated: bool
 
@@ -58,7 +56,7 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
     if isinstance(camera, str):
         if camera in RULES:
             asked = f'Camera: focal rule "{camera}", as asked by the caller.'
-            return AskedCamera(camera_from_rule(camera, sizes), (None,) * len(sizes), asked, False)
+            return AskedCamera(camera_from_rule(camera, sizes), asked, False)
         written = _written_numbers(camera)
         if written is None and Path(camera).suffix.lower() != ".json":
             camera_from_rule(camera, sizes)  # says which rules there are
@@ -76,14 +74,12 @@ def asked_camera(camera: object, sizes: Float[Tensor, "I 2"]) -> AskedCamera:
     if calibrated and len(set(photos)) > 1:
         expected = "photos of one size with one camera's intrinsics"
         raise InputError("camera", expected, "photos of several sizes", "Refine them separately.")
-    lenses = tuple(lens if lens.distortion.any() else None for lens, _ in found)
+    cameras = [lens.taken_by() for lens, _ in found]
     said = found[0][1] if found else "intrinsics"
     note = f"Camera: {name}, {said}" if name else f"Camera: {said}, as given by the caller"
-    note += ", the photos are undistorted with it." if any(lenses) else "."
-    cameras = [lens.camera() for lens, _ in found]
-    parts = [torch.cat([getattr(one, key) for one in cameras]) for key in ("focal", "center", "size")] if found else []
-    joined = Camera(*parts) if parts else Camera(torch.ones(0, 2), torch.zeros(0, 2), torch.ones(0, 2))
-    return AskedCamera(joined, lenses, note, calibrated)
+    note += ", with its lens' distortion." if any(one.distortion is not None for one in cameras) else "."
+    joined = batch.cat(cameras) if cameras else Camera(torch.ones(0, 2), torch.zeros(0, 2), torch.ones(0, 2))
+    return AskedCamera(joined, note, calibrated)
 
 
 def _written_numbers(text: str) -> float | list[float] | None:

@@ -10,7 +10,6 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
 from refine.geometry.camera import Camera
-from refine.geometry.lens import Lens
 from refine.inputs.cameras import CameraLike, asked_camera
 from refine.inputs.checks import checked
 from refine.inputs.corrected import read_corrected
@@ -20,18 +19,16 @@ from refine.photo import Photo
 
 @dataclass(frozen=True)
 class Given:
-    """The photos as they are used, and the camera the caller gave for them.
+    """The photos, and the camera the caller gave for them.
 
     Attributes:
-        photos: I photos, undistorted where the camera's lens distorts.
+        photos: I photos, as they were taken.
         camera: One camera, one a body, or one a photo; None: the caller gave none.
-        lenses: The lens that was taken out of each photo, or None; empty where none was.
         notes: One sentence for each thing that was decided.
     """
 
     photos: tuple[Photo, ...] = ()
     camera: Camera | None = None
-    lenses: tuple[Lens | None, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -85,9 +82,7 @@ def camera_of(camera: CameraLike | None, photos: tuple[Photo, ...]) -> Given:
         return Given(photos, camera.checked(), notes=("Camera: as given by the caller.",))
     sizes = torch.tensor([photo.size for photo in photos], dtype=torch.float32)
     asked = asked_camera(camera, sizes)
-    pairs = zip(photos, asked.lenses, strict=True)
-    straight = tuple(photo if lens is None else photo.changed(lens.undistort) for photo, lens in pairs)
-    return Given(straight, asked.camera, asked.lenses, (asked.note,))
+    return Given(photos, asked.camera, (asked.note,))
 
 
 def estimate_of(

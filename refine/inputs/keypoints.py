@@ -24,7 +24,7 @@ class MatchedKeypoints:
     """What was detected in some photos, by body and by photo.
 
     Attributes:
-        detections: The keypoints of B bodies, in px of the photos as they are used; None where nothing was asked for or
+        detections: The keypoints of B bodies, in px of the photos; None where nothing was asked for or
             is known.
         notes: What was decided, a sentence each.
         points: For each photo (N, 2) px, all points that were detected in it, as it was taken; None where nothing is
@@ -56,7 +56,7 @@ def matched_keypoints(
             (a list of them may hold None for a photo of which nothing is known), `Detections`, an array (B, K, 3) or
             (B, K, 2) with a row a body (or nested lists), or None.
         estimate: B bodies; detected people are matched to them.
-        given: The photos and the lenses that were taken out of them.
+        given: The photos.
         numbers: What each body is called in notes; None: its row, counted from 1.
 
     Raises:
@@ -82,20 +82,8 @@ def matched_keypoints(
     points = tuple(None if group is None else group[0][group[1] > 0].cpu() for group in groups)
     # There is no body to hold them against.
     confidence = found.confidence.masked_fill(without_numbers(estimate.source).to(found.confidence.device)[:, None], 0)
-    pixel = _straight(found.pixel, confidence, index, given)
     like = estimate.camera.focal
-    return MatchedKeypoints(Detections(found.name, pixel.to(like), confidence.to(like)), notes, points)
-
-
-def _straight(pixel: Tensor, confidence: Tensor, index: Tensor, given: Given) -> Tensor:
-    """Return points (B, K, 2) in the photos without their lenses' distortion."""
-    for photo, lens in enumerate(given.lenses):
-        rows = (index == photo).nonzero()[:, 0].to(pixel.device)
-        if lens is not None and len(rows):
-            known = (confidence[rows] > 0)[..., None]
-            straight = lens.undistort_points(pixel[rows].nan_to_num(0.0)).to(pixel)
-            pixel = pixel.index_copy(0, rows, torch.where(known, straight, 0.0))
-    return pixel
+    return MatchedKeypoints(Detections(found.name, found.pixel.to(like), confidence.to(like)), notes, points)
 
 
 def _on_body(found: Detections, estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:

@@ -26,7 +26,7 @@ class Prepared:
 
     Attributes:
         estimate: The bodies; `image_index` points into `photos`.
-        photos: The photos as they are used, undistorted where a lens distorts; none where nobody looks at them.
+        photos: The photos; none where nobody looks at them.
         detections: The keypoints of the B bodies, or None.
         notes: What was decided, a sentence each.
         doubts: What looks wrong.
@@ -64,7 +64,7 @@ def prepare(
 
     Args:
         estimate: B bodies, through the camera that was asked for.
-        given: The photos, as `image_index` counts them, and their lenses; no photos where there are none to look at.
+        given: The photos, as `image_index` counts them; none where there are none to look at.
         keypoints: As `refine.inputs.keypoints.matched_keypoints` takes them.
         asked_camera: Whether the caller gave the camera, and not the file.
         numbers: What each body is called in notes; None: its row, counted from 1.

@@ -77,7 +77,7 @@ def suspicions(
     height = _height(source, joints)
     told((height < HEIGHT_M[0]) | (height > HEIGHT_M[1]), f"a height outside {HEIGHT_M[0]:g} to {HEIGHT_M[1]:g} m.")
     front = joints[:, 0, 2] > NEAR_M
-    pixel = camera.project(joints)
+    pixel = camera.local.project(joints)
     extent = camera.size.flip(-1)[:, None]
     told(front & ((pixel < 0) | (pixel > extent)).any(2).all(1), "the whole body lies outside the photo.")
     tall = (pixel.amax(1) - pixel.amin(1)).amax(1)

@@ -213,7 +213,8 @@ def _camera(camera: Camera) -> str:
     height, width = camera.size.unbind(1)
     x, y = camera.center.unbind(1)
     photo = f"photo {words(width)}x{words(height)} px (w x h)"
-    return f"focal {words(camera.focal)} px, centre ({words(x)}, {words(y)}), {photo}"
+    bent = "" if camera.distortion is None else f", lens distortion of {camera.distortion.shape[1]} coefficients"
+    return f"focal {words(camera.focal)} px, centre ({words(x)}, {words(y)}), {photo}{bent}"
 
 
 def _span(values: Tensor, unit: str, names: tuple[str, ...]) -> str:

@@ -40,7 +40,7 @@ class Rasterizer(Protocol):
         Args:
             vertices: (B, V, 3) m, camera frame (+x right, +y down, +z forward); not differentiated.
             faces: (F, 3); both sides of a triangle are visible.
-            camera: B cameras of the H x W image (its `camera_from_world` is not applied here).
+            camera: B cameras of the H x W image (neither `camera_from_world` nor distortion is applied here).
             height: H, px.
             width: W, px. The ray of pixel (row, column) goes through (column + 0.5, row + 0.5).
 

@@ -50,7 +50,7 @@ def rasterize(
         vertices: (B, V, 3) m, world frame (the camera frame where there is no `camera_from_world`). A body with a
             vertex or a camera that is not finite is seen nowhere, without an effect on others.
         faces: (F, 3) corners; both sides are visible.
-        camera: B cameras of the H x W image.
+        camera: B cameras of the H x W image. Where the lens distorts, vertices lie in the image where it shows them.
         height: H, px.
         width: W, px.
 
@@ -74,6 +74,7 @@ def rasterize(
     sound = seen.isfinite().flatten(1).all(1) & torch.cat((camera.focal, camera.center), 1).isfinite().all(1)  # (B,)
     # At the origin, nearer than the near plane, nothing is seen; torch.where keeps the NaN out of the gradients too.
     seen = torch.where(sound[:, None, None], seen, torch.zeros_like(seen))
+    seen = camera.as_pinhole_sees(seen)
     with torch.no_grad():
         triangle = rasterizer.triangles(seen, faces, camera, height, width)
     return fragments_of(triangle, seen, faces, camera)
@@ -86,9 +87,9 @@ def fragments_of(
 
     Args:
         triangle: (B, H, W) index into faces, -1 on the background.
-        vertices: (B, V, 3) m, camera frame.
+        vertices: (B, V, 3) m, camera frame, through `Camera.as_pinhole_sees` where the lens distorts.
         faces: (F, 3).
-        camera: B cameras; `camera_from_world` is not applied.
+        camera: B cameras; neither `camera_from_world` nor distortion is applied.
 
     Returns:
         Fragments with the gradients of vertices and camera.

@@ -34,7 +34,7 @@ class View:
     Attributes:
         estimate: The bodies that were rendered.
         crop: The crops' maps from their photos.
-        camera: The crops' B cameras.
+        camera: The crops' B cameras, with the photos' distortion.
         vertices: (B, V, 3) m, camera frame.
         fragments: (B, S, S) the visible surface at each pixel of the crops.
         photos: I photos, (H, W, 3) RGB.
@@ -93,9 +93,7 @@ def render_view(
     """
     vertices = estimate.vertices.detach()
     seen = vertices[..., 2] > NEAR_M
-    own = Camera(
-        estimate.camera.focal, estimate.camera.center, estimate.camera.size
-    )  # vertices are in the camera frame
+    own = estimate.camera.local  # vertices are in the camera frame
     center, side = on_grid(*square_around(own.project(vertices), seen=seen, within=own.size))
     crop = crop_around(center, side, side=crop_px, image_index=estimate.image_index)
     if before is not None:

@@ -3,7 +3,7 @@
 version, body (name of the model), image_index (B,), notes (N,)
 body_file, body_kid_template (where it was loaded from, or "")   body_flat_hand_mean   what its file was read with
 pose (B, J, 3, 3)   shape (B, S)   expression (B, E)   translation (B, 3)        refined
-focal center size (B, 2)   camera_from_world (B, 3, 4), if any                   refined
+focal center size (B, 2)   camera_from_world (B, 3, 4), distortion (B, K), if any   refined
 estimate/...                                                                     the same before refining
 joints (B, J, 3)   keypoints/coco17 (B, 17, 2) px, where the model has the set   refined, for readers without the model
 cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason, the solver's

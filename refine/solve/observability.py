@@ -126,10 +126,7 @@ def out_of_sight(estimate: Estimate) -> tuple[StopReason | None, ...]:
     unusable = estimate.source.unusable
     gone = [False] * len(estimate) if unusable is None else unusable.tolist()
     extent = estimate.camera.size.flip(-1)[:, None]
-    pixel = (
-        estimate.camera.focal[:, None] * joints[..., :2] / joints[..., 2:].clamp(min=NEAR_M)
-        + estimate.camera.center[:, None]
-    )
+    pixel = estimate.camera.local.project(joints)
     outside = (pixel < 0).all(1) | (pixel > extent).all(1)  # all joints beyond the same border, (B, 2)
     return tuple(
         StopReason.UNUSABLE if u else StopReason.BEHIND_CAMERA if b else StopReason.OUTSIDE_IMAGE if o else None

@@ -17,7 +17,7 @@ Source: Debevec, Taylor and Malik, Modeling and Rendering Architecture from Phot
 Williams, Casting Curved Shadows on Curved Surfaces, SIGGRAPH 1978 (visibility by depth).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -73,7 +73,7 @@ class Frames:
     Attributes:
         pixels: (B, H, W, 3) RGB, code values, 0..1.
         vertices: (B, V, 3) m, camera frame.
-        camera: B cameras of the H x W pictures (`camera_from_world` is not applied).
+        camera: B cameras of the H x W pictures (`camera_from_world` is not applied, distortion is).
         fragments: (B, H, W) the body rasterised into its picture.
         trust: (B, H, W) 0..1, the caller's weight: zero outside a mask of the person, beyond the photo's border or
             behind someone else. None: one everywhere.
@@ -224,7 +224,7 @@ def _sampled(frames: Frames, rim: Float[Tensor, "B H W"], atlas: Atlas) -> tuple
     cosine = -(point * normal).sum(-1) / (point.norm(dim=-1) * normal.norm(dim=-1)).clamp(min=1e-12)
 
     height, width = frames.pixels.shape[1:3]
-    pixel = replace(frames.camera, camera_from_world=None).project(point)  # (B, T', 2)
+    pixel = frames.camera.local.project(point)  # (B, T', 2)
     place = pixel / pixel.new_tensor((width, height))
     in_picture = ((place > 0) & (place < 1)).all(-1) & (point[..., 2] > NEAR_M)
     column, row = (pixel[..., axis].clamp(0, side - 1).long() for axis, side in ((0, width), (1, height)))

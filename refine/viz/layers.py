@@ -140,7 +140,7 @@ def meshes_of(estimate: Estimate, photo: Picture, image: int) -> Meshes:
         expected, got = (f"{w} x {h} px" for h, w in (sizes[0], photo.shape[:2]))
         advice = "Give the photo the estimate was made from."
         raise InputError("photo", f"{expected}, the camera's size", got, advice)
-    return Meshes(vertices, estimate.body.faces.cpu(), Camera(camera.focal, camera.center, camera.size))
+    return Meshes(vertices, estimate.body.faces.cpu(), camera.local)
 
 
 def whole_view(photo: Picture, min_side: int, max_side: int) -> View:
@@ -231,9 +231,8 @@ def layers(meshes: Meshes, view: View, rasterizer: Rasterizer | None = None) -> 
             continue
         whole = meshes.camera[[body]]
         offset = torch.tensor(low, dtype=torch.float32)
-        camera = Camera(
-            whole.focal * scale, (whole.center - corner) * scale - offset, whole.size.new_tensor([[rows, columns]])
-        )
+        moved = torch.cat((torch.diag(scale), (-corner * scale - offset)[:, None]), 1)[None]
+        camera = whole.transformed(moved, whole.size.new_tensor([[rows, columns]]))
         vertices = meshes.vertices[[body]]
         with torch.no_grad():
             seen = rasterize(finder, vertices, meshes.faces, camera, rows, columns)
