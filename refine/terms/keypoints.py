@@ -1,6 +1,6 @@
 """Keypoint term: residuals of projected keypoints against 2D detections.
 
-    residual[b, k] = (project(keypoint[b, k]) - target[b, k]) / sigma_px[b, k]
+    residual[b, k] = (project(keypoint[b, k]) - target[b, k]) / sigma_px[b, k]      by the bodies' camera or its own
     sigma_px       = s max(sigma_floor, k sigma_OKS) / g(confidence),   s = √(area of the person's box)
 
 No information: confidence zero, or closer to the image's border than 2 % of its width or height, where detectors put
@@ -24,6 +24,7 @@ from refine.geometry.camera import Camera
 from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.views import seen_with
 from refine.terms.whiten import isotropic, product
 
 OKS_SIGMA = {
@@ -143,9 +144,14 @@ class Keypoints:
     kernel: Kernel = GemanMcClure(scale=10.0)
     """Scale in standard deviations; SMPLify's 100 px on a 224-px crop is wider. A swapped limb lies 20 sigmas and more
     away."""
+    camera: Camera | None = None
+    """B cameras that the targets were seen with, fixed, in the frame of the bodies (`camera_from_world`): one term a
+    calibrated camera. None: the bodies' own, whose focal length may be free."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
+        if self.camera is not None:
+            check_shape("keypoints.camera.focal", self.camera.focal, "B 2", B=sizes["B"])
         check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
         check_finite("keypoints.target", self.target)
         check_finite(
@@ -158,13 +164,17 @@ class Keypoints:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
         check_shape("Keypoints.target", self.target, "B K 2", B=len(state))
         point, point_by_step = posed.keypoints_with_jacobian(self.points, unknowns)
-        pixel, pixel_by_step = state.camera.project_with_jacobian(point, point_by_step, unknowns.focal_column)
+        camera, column = seen_with(self.camera, state, unknowns)
+        pixel, pixel_by_step = camera.project_with_jacobian(point, point_by_step, column)
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
         return Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
 
 
 def keypoints_from_sigma(
-    points: KeypointSet, pixels: Float[Tensor, "B K 2"], sigma_px: Float[Tensor, "B K"]
+    points: KeypointSet,
+    pixels: Float[Tensor, "B K 2"],
+    sigma_px: Float[Tensor, "B K"],
+    camera: Camera | None = None,
 ) -> Keypoints:
     """Build the term from detections and their sigmas.
 
@@ -172,6 +182,7 @@ def keypoints_from_sigma(
         points: K named points of the body.
         pixels: (B, K, 2) px of the photo; any value, NaN included, where sigma is infinite.
         sigma_px: (B, K) px; infinite: no information.
+        camera: B fixed cameras of this term alone; None: the bodies' own.
 
     Returns:
         The term.
@@ -181,7 +192,8 @@ def keypoints_from_sigma(
     """
     check_positive("sigma_px", sigma_px, "px", "Use infinity for a point that was not detected.")
     known = sigma_px.isfinite()
-    return Keypoints(points, torch.where(known[..., None], pixels, torch.zeros_like(pixels)), isotropic(sigma_px))
+    target = torch.where(known[..., None], pixels, torch.zeros_like(pixels))
+    return Keypoints(points, target, isotropic(sigma_px), camera=camera)
 
 
 def keypoints_from_detections(
@@ -192,7 +204,9 @@ def keypoints_from_detections(
     projected: Float[Tensor, "B K 2"],
     noise: DetectorNoise | None = None,
 ) -> Keypoints:
-    """Build the term from a detector's output under its documented noise.
+    """Build the term from a detector's output under its documented noise, seen through the bodies' own camera.
+
+    Of a calibrated camera beside it: `dataclasses.replace(term, camera=camera)`.
 
     The person's box is the one around the estimate's projected points (the body's own, of a whole-body set) and the
     confident detections, cut to the photo.

@@ -1,6 +1,7 @@
 """Reprojection term: residuals of projected surface points against their targets in the photo.
 
-For match n of body b, whitened by the 2x2 square root of the target's information:
+For match n of body b, seen through the bodies' camera or the term's own, whitened by the 2x2 square root of the
+target's information:
 
     residual[b, n] = sqrt_information[b, n] @ (project(point[b, n]) - target[b, n])
 
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 
 from refine.body import PosedBody
 from refine.check import check_shape
+from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.correspondences import Correspondences
+from refine.terms.views import seen_with
 from refine.terms.whiten import product
 
 
@@ -29,6 +32,13 @@ class Reprojection:
     matches: Correspondences
     kernel: Kernel = GemanMcClure(scale=10.0)
     """Scale in standard deviations. Wide, since the estimate itself starts several sigmas off."""
+    camera: Camera | None = None
+    """B cameras that the targets were seen with, fixed, in the frame of the bodies (`camera_from_world`): one term a
+    calibrated camera. None: the bodies' own, whose focal length may be free."""
+
+    def __post_init__(self) -> None:
+        if self.camera is not None:
+            check_shape("reprojection.camera.focal", self.camera.focal, "B 2", B=len(self.matches.target))
 
     @property
     def correlated(self) -> bool:
@@ -39,10 +49,11 @@ class Reprojection:
         """Return residual (B, N, 2), unitless, and its Jacobian (B, N, 2, P) per unit step."""
         check_shape("Reprojection.matches.target", self.matches.target, "B N 2", B=len(state))
         point, point_by_step = posed.surface_at(self.matches.on(posed.body), unknowns)
-        pixel, pixel_by_point = state.camera.project_with_derivative(point)  # (B, N, 2) px, (B, N, 2, 3) px/m
+        camera, column = seen_with(self.camera, state, unknowns)
+        pixel, pixel_by_point = camera.project_with_derivative(point)  # (B, N, 2) px, (B, N, 2, 3) px/m
         whiten = self.matches.sqrt_information  # (B, N, 2, 2) 1/px
         jacobian = point_by_step.times(product(whiten, pixel_by_point))
-        if unknowns.focal:
-            jacobian[..., unknowns.focal_column] = product(whiten, (pixel - state.camera.center[:, None])[..., None])
+        if column.stop > column.start:
+            jacobian[..., column] = product(whiten, (pixel - camera.center[:, None])[..., None])
         residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
         return Linearization(residual, jacobian, self.kernel, share=self.matches.share)
