@@ -1,6 +1,6 @@
 """The ground: nobody sinks into it, and feet that are said to stand on it do.
 
-    height[b, n] = normal[b] . point[b, n] + offset_m[b]           m, in the camera frame, of surface points of the body
+    height[b, n] = normal[b] . point[b, n] + offset_m[b]          m, in the frame of the bodies, of their surface points
     residual[b, n] = height / contact_sigma_m where in contact,  min(height, 0) / sigma_m elsewhere
 
 Source: Hassan et al., PROX, ICCV 2019, eq. 4 and 5 (contact and penetration with a known scene), here with a plane for
@@ -30,9 +30,10 @@ class GroundPlane:
 
     Attributes:
         points: N points of the body model (`priors.ground_points`).
-        normal: (B, 3) unit normal of the plane, camera frame, pointing up to where people are: about (0, -1, 0) for a
-            level camera.
-        offset_m: (B,) m, how high the camera is above the plane, so that normal . point + offset is a point's height.
+        normal: (B, 3) unit normal of the plane, pointing up to where people are, in the frame of the bodies: the world
+            where their camera has `camera_from_world`, else the camera's, where it is about (0, -1, 0) if level.
+        offset_m: (B,) m, how high that frame's origin is above the plane, so that normal . point + offset is a point's
+            height.
 
     Raises:
         InputError: Shapes disagree, a value is not finite, a normal is not of unit length, a sigma is not above zero;

@@ -1,7 +1,7 @@
 """Staying near the estimate: how far a regressor's joints are usually wrong.
 
     residual[b, j] = log(R_estimate[b, j]ᵀ R[b, j]) / sigma_rad[j]           one row of three per free joint
-    residual[b]    = (translation[b] - translation_estimate[b]) / sigma_m
+    residual[b]    = R[b] (translation[b] - translation_estimate[b]) / sigma_m      R: the camera's turn in the world
 
 Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian).
 """
@@ -82,7 +82,7 @@ class NearTranslation:
     """Pulls the translation back to where an estimate put it.
 
     Attributes:
-        translation: (B, 3) m, the estimate's.
+        translation: (B, 3) m, the estimate's, in the frame of the bodies.
 
     Raises:
         InputError: `sigma_m` is not above zero.
@@ -90,7 +90,7 @@ class NearTranslation:
 
     translation: Float[Tensor, "B 3"]
     sigma_m: tuple[float, float, float] = (0.3, 0.3, 1.0)
-    """Standard deviation along x, y, z of the translation's frame, m. Wide, a judgement: the image says where a body is
+    """Standard deviation along x, y, z of the camera, m. Wide, a judgement: the image says where a body is
     across the view to a few pixels, and how far away only through its size; this keeps a body without evidence from
     drifting."""
     kernel: Kernel = field(default_factory=LeastSquares)
@@ -103,11 +103,14 @@ class NearTranslation:
         """Return residual (B, 1, 3), unitless, and its Jacobian (B, 1, 3, P) per unit step."""
         here = state.bodies.translation
         check_shape("NearTranslation.translation", self.translation, "B 3", B=len(here))
-        sigma = here.new_tensor(self.sigma_m)
+        sigma, world = here.new_tensor(self.sigma_m), state.camera.camera_from_world
+        whiten = torch.diag(1 / sigma) if world is None else world[:, :, :3] / sigma[:, None]  # (3, 3) or (B, 3, 3) 1/m
         jacobian = here.new_zeros(len(here), 1, 3, unknowns.size)
         if unknowns.translation:
-            jacobian[..., unknowns.translation_columns] = torch.diag(1 / sigma)
-        return Linearization(((here - self.translation) / sigma)[:, None], jacobian, self.kernel)
+            jacobian[..., unknowns.translation_columns] = whiten if world is None else whiten[:, None]
+        away = here - self.translation
+        residual = away / sigma if world is None else (whiten @ away[..., None])[..., 0]
+        return Linearization(residual[:, None], jacobian, self.kernel)
 
 
 def spread(blocks: Float[Tensor, "B N D 3"], slot: Tensor, unknowns: Unknowns) -> Float[Tensor, "B N D P"]:

@@ -120,7 +120,7 @@ def joint_sigma_mm(body: SkinnedBody, state: State, found: Posterior) -> Float[T
     """
     _, by_step = pose_body(body, state.bodies).joints_with_jacobian(found.unknowns)
     by_step = torch.cat((by_step[:, :1], by_step[:, 1:] - by_step[:, :1]), 1)
-    return _deviation(by_step, found.covariance).to(state.bodies.translation)
+    return _deviation(_in_camera(state, by_step), found.covariance).to(state.bodies.translation)
 
 
 def vertex_sigma_mm(
@@ -145,9 +145,15 @@ def vertex_sigma_mm(
         barycentric = torch.nn.functional.one_hot(corners, 3).to(state.bodies.translation)
         many = barycentric.expand(len(state), -1, -1)
         _, moved = posed.surface(some.expand(len(state), -1), many, found.unknowns)
-        sigmas.append(_deviation(moved - joints[:, :1], found.covariance))
+        sigmas.append(_deviation(_in_camera(state, moved - joints[:, :1]), found.covariance))
     empty = state.bodies.translation.new_zeros(len(state), 0, 3)
     return torch.cat([empty.double(), *sigmas], 1).to(state.bodies.translation)
+
+
+def _in_camera(state: State, by_step: Tensor) -> Tensor:
+    """Return a Jacobian (B, N, 3, P) of points of the bodies' frame along the camera's axes."""
+    world = state.camera.camera_from_world
+    return by_step if world is None else world[:, None, :, :3] @ by_step
 
 
 def _deviation(by_step: Tensor, covariance: Tensor) -> Tensor:
