@@ -19,7 +19,7 @@ from refine.estimate import Estimate, as_array
 from refine.estimate.pelvis import REST_PELVIS_M
 from refine.estimate.usable import blank, blank_bodies
 from refine.geometry import rotation
-from refine.transfer import refined_source, source_parameters
+from refine.transfer import in_camera, refined_source, source_parameters
 
 
 def source_words(estimate: Estimate) -> dict[str, np.ndarray]:
@@ -55,6 +55,7 @@ def body_words(estimate: Estimate) -> dict[str, np.ndarray]:
     Returns:
         Arrays by name, one row a body; NaN of people without usable numbers.
     """
+    estimate = in_camera(estimate)
     body, bodies = estimate.body, blank_bodies(estimate.bodies, estimate.source)
     built_in = body.model not in PARENTS
     model = "smplx" if built_in else body.model
@@ -73,7 +74,8 @@ def body_words(estimate: Estimate) -> dict[str, np.ndarray]:
 
 
 def camera_words(estimate: Estimate) -> dict[str, np.ndarray]:
-    """Return focal, center, size (B, 2) px and image_index (B,)."""
+    """Return focal, center, size (B, 2) px, image_index (B,), and distortion (B, K) where the lens distorts."""
     camera = estimate.camera
     parts = {"focal": camera.focal, "center": camera.center, "size": camera.size, "image_index": estimate.image_index}
+    parts |= {} if camera.distortion is None else {"distortion": camera.distortion}
     return {name: as_array(value) for name, value in parts.items()}

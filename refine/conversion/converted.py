@@ -23,7 +23,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import blank, blank_bodies, without_numbers
 from refine.state import Bodies, State
-from refine.transfer import on_body, refined_source
+from refine.transfer import in_camera, on_body, refined_source
 from refine.transfer.source_fit import fit_bodies
 from refine.transfer.surface.converted import Converted, average, bodies_of_points, points_term, report
 from refine.transfer.surface.fit import Fit, fit_same_topology, fit_surface
@@ -71,10 +71,9 @@ def convert(
 
 def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
     """Convert an estimate."""
-    source = estimate.source
-    as_it_came = not bool(refined_source(estimate).changed.any())
-    own_frame = estimate.camera.camera_from_world is None
-    stored = source.vertices if as_it_came and own_frame else None
+    source, as_it_came = estimate.source, not bool(refined_source(estimate).changed.any())
+    estimate = in_camera(estimate)
+    stored = source.vertices if as_it_came else None
     there = body.name == estimate.body.name and body.model == estimate.body.model
     if there and (stored is None or source.model == body.model):
         return _as_it_is(estimate, stored, as_it_came=as_it_came)
@@ -93,7 +92,7 @@ def _estimate(estimate: Estimate, body: SkinnedBody) -> Converted:
         return _converted(body, Fit(start.bodies, away), scale, start, "the parameters as they are")
     if vertices.shape[1] == len(body.template) and (model == body.model or SHARED_MESH.get(model) == body.model):
         return _converted(body, fit_same_topology(body, vertices), scale, start, "vertex onto vertex")
-    if as_it_came and source.joints is not None and source.joints.shape[1] >= BODY_JOINTS and own_frame:
+    if as_it_came and source.joints is not None and source.joints.shape[1] >= BODY_JOINTS:
         skeleton = source.joints[:, :BODY_JOINTS].to(scale) / scale[:, None, None]
     else:
         skeleton = posed.joints[:, :BODY_JOINTS] * (was / scale)[:, None, None]

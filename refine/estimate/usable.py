@@ -123,7 +123,7 @@ def check_places(estimate: Estimate) -> Estimate:
         return estimate
     unusable = torch.zeros(len(estimate), dtype=torch.bool) if source.unusable is None else source.unusable
     pelvis = source_pelvis(source).to(camera.focal)  # in the file's own scale, whatever the estimate's model
-    depth = camera.transform(pelvis[:, None])[:, 0, 2].detach().cpu()
+    depth = pelvis[:, 2].detach().cpu()
     side = camera.size.detach().cpu().amax(1)
     tall = camera.focal.detach().cpu().mean(1) * STATURE_M / depth.clamp(min=1e-6)  # (B,) px
     near = ~unusable & ((depth < NEAREST_M) | (tall > MOST_PHOTOS * side))

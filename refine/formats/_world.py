@@ -1,14 +1,73 @@
-"""A second, world-frame copy of a track kept in step with its refined camera-frame copy.
+"""The world of a track: where its camera stands in it, and a world-frame copy kept in step with the refined one.
 
     W = root_world root_camera^T,   root_world' = W root_camera',   T_world' = T_world + W (pelvis' - pelvis)
+    camera_from_world = [W^T | pelvis_camera - W^T pelvis_world]
 
 W turns the camera's frame into the world's in that frame of the video, as the two stored copies of the same body say.
 
 Source: derived here.
 """
 
+from dataclasses import replace
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from refine.estimate import Estimate
+from refine.transfer import in_world
+
+SAID = (
+    "The bodies are in the world of the file, in which the camera's place is known in every frame "
+    "(camera_from_world); refine.transfer.in_camera returns them in the camera's frame."
+)
+"""Note of an estimate in the world."""
+
+ROTATION_ERROR = 1e-3
+"""A rotation's entries may be off by this: what a file rounds."""
+AGREES_M = 0.01
+"""The two copies of a root may lie this far apart and still be the same person's."""
+
+
+def placed(estimate: Estimate, camera_from_world: Float[Tensor, "B 3 4"] | None) -> Estimate:
+    """Return an estimate in the world that its file knows, with a note; as it is where the file knows none.
+
+    Args:
+        estimate: B bodies in the camera's frame.
+        camera_from_world: (B, 3, 4) m, or None; also without effect where a number is not finite or the turn of a
+            usable row is no rotation.
+    """
+    if camera_from_world is None:
+        return estimate
+    turn = camera_from_world[:, :, :3].double()
+    good = (turn @ turn.mT - torch.eye(3, dtype=torch.float64)).abs().flatten(1).amax(1) < ROTATION_ERROR
+    good &= camera_from_world.isfinite().flatten(1).all(1)
+    marked = estimate.source.unusable
+    needed = torch.ones_like(good) if marked is None else ~marked
+    if not bool((good | ~needed).all()):
+        return estimate
+    still = torch.eye(3, 4, dtype=camera_from_world.dtype)
+    world = in_world(estimate, torch.where(good[:, None, None], camera_from_world, still))
+    return replace(world, notes=(*world.notes, SAID))
+
+
+def from_copies(
+    root_camera: Float[Tensor, "B 3 3"],
+    pelvis_camera: Float[Tensor, "B 3"],
+    root_world: Float[Tensor, "B 3 3"],
+    pelvis_world: Float[Tensor, "B 3"],
+) -> Float[Tensor, "B 3 4"]:
+    """Return the camera's place in the world, by the two stored copies of the same root.
+
+    Args:
+        root_camera: (B, 3, 3) the root's rotation in the camera.
+        pelvis_camera: (B, 3) m.
+        root_world: (B, 3, 3) the same in the world.
+        pelvis_world: (B, 3) m.
+    """
+    turn = root_camera.double() @ root_world.double().mT
+    shift = pelvis_camera.double() - (turn @ pelvis_world.double()[..., None])[..., 0]
+    return torch.cat((turn, shift[..., None]), 2)
 
 
 def moved_along(

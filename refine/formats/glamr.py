@@ -5,14 +5,15 @@
 
 The result is `smpl_orient_world` and `root_trans_world` seen through `cam_pose` (world to camera), stored ready as
 `smpl_orient_cam_in_world` and `root_trans_cam_in_world`; `smpl_orient_cam` and `root_trans_cam` are what the pose
-estimator said before, which is the trap. The root's translation is where the pelvis lies, not SMPL's `transl` (the
-optimiser means MPII's pelvis joint, the viewer SMPL's own: some centimetres apart). `cam_K` has f = 1000 px and the
-middle of the frame, and is zero in frames without a detection, where the nearest frame's is taken. Frames before a
-person's first and after the last detection (`exist_frames`) are no bodies. Pixels count from the image's corner. SMPL
-has no hand mean.
+estimator said before, which is the trap. The bodies are read from the camera's copy and placed in the world by
+`cam_pose`, where that maps one copy onto the other. The root's translation is where the pelvis lies, not SMPL's
+`transl` (the optimiser means MPII's pelvis joint, the viewer SMPL's own: some centimetres apart). `cam_K` has f = 1000
+px and the middle of the frame, and is zero in frames without a detection, where the nearest frame's is taken. Frames
+before a person's first and after the last detection (`exist_frames`) are no bodies. Pixels count from the image's
+corner. SMPL has no hand mean.
 
-Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530, `lib/models/smpl.py`
-(root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of the pelvis).
+Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530 (forward: cam_pose),
+`lib/models/smpl.py` (root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of the pelvis).
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
-from refine.formats._world import moved_along
+from refine.formats._world import AGREES_M, moved_along, placed
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
@@ -98,7 +99,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     )
     index = torch.as_tensor(np.concatenate(tracks.picks))
     estimate = to_body(source, own, body, index)
-    return estimate if camera is None else with_camera(estimate, camera)
+    estimate = estimate if camera is None else with_camera(estimate, camera)
+    return placed(estimate, _camera_from_world(content, people, tracks, root))
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -127,6 +129,24 @@ def write(refined: Estimate, path: Path) -> None:
         people = {key: {n: v for n, v in person.items() if n not in DERIVED} for key, person in people.items()}
         content |= {"person_data": people} | beside(refined, back, NOTE)
     write_pickle(Path(path), content)
+
+
+def _camera_from_world(
+    content: Mapping[str, Any], people: Mapping[Any, Mapping[str, Any]], tracks: Tracks, root: Tensor
+) -> Tensor | None:
+    """Return `cam_pose` of each row's frame (B, 3, 4); None where it does not map the two copies onto each other."""
+    poses = np.asarray(content.get("cam_pose", ()), np.float64)
+    frames = np.concatenate(tracks.picks)
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or frames.max() >= len(poses):
+        return None
+    there = [np.asarray(people[key].get("root_trans_world", ()), np.float64) for key in tracks.keys]
+    if any(part.ndim != 2 or part.shape[1] != 3 or len(part) != len(poses) for part in there):
+        return None
+    found = torch.from_numpy(poses[frames, :3])
+    world = np.concatenate([part[rows] for part, rows in zip(there, tracks.picks, strict=True)])
+    seen = (found[:, :, :3] @ torch.from_numpy(world)[..., None])[..., 0] + found[:, :, 3]
+    apart = (seen - root.double()).norm(dim=1)
+    return None if bool((apart > AGREES_M).any()) else found
 
 
 def _world(

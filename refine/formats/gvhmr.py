@@ -5,10 +5,13 @@
 `K_fullimg` is of the full frame (the demo's: f = sqrt(W² + H²), c = (W/2, H/2)), so twice its centre is the frame's
 size and pixels count from the image's corner. `smpl_params_incam` is SMPL-X without hands and face, in spite of its
 name: the trap; it is drawn with the mean hand of SMPL-X (flat_hand_mean=False), which the file does not hold.
-`smpl_params_global` is the same body in a world with y up. `net_outputs` are the network's, before anybody touched
-them, and stay.
+`smpl_params_global` is the same person in a world with y up (feet put on the ground by turning limbs, the root as it
+is), so the two roots say where the camera stands in that world in every frame: the bodies are read from the camera's
+copy, which fits the photo, and placed in the world. `net_outputs` are the network's, before anybody touched them, and
+stay.
 
 Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`,
+`hmr4d/model/gvhmr/pipeline/gvhmr_pipeline.py` (postproc: process_ik changes the global body_pose only),
 `hmr4d/utils/geo/hmr_cam.py` lines 6-17, `hmr4d/utils/smplx_utils.py` (make_smplx).
 """
 
@@ -18,11 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate, Source
-from refine.estimate.pelvis import source_pelvis
+from refine.estimate.pelvis import rest_pelvis, source_pelvis
 from refine.files.pickled import read_pickled, write_torch
 from refine.formats import Sizes
 from refine.formats._beside import beside
@@ -30,7 +34,7 @@ from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
-from refine.formats._world import moved_along
+from refine.formats._world import from_copies, moved_along, placed
 from refine.geometry.camera import Camera
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
@@ -80,7 +84,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         hand_mean="mean",
     )
     estimate = to_body(source, own, body, torch.arange(count))
-    return estimate if camera is None else with_camera(estimate, camera)
+    estimate = estimate if camera is None else with_camera(estimate, camera)
+    return placed(estimate, _camera_from_world(where, content, source))
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -124,6 +129,17 @@ def _person(where: str, content: Mapping[str, Any], name: str) -> dict[str, Any]
 def _camera(where: str, content: Mapping[str, Any], count: int) -> Camera:
     """Return the camera of each frame."""
     return camera_of_matrices(where, np.asarray(numbers(where, content, "K_fullimg", count, 3, 3, advice=ADVICE)))
+
+
+def _camera_from_world(where: str, content: Mapping[str, Any], source: Source) -> Tensor | None:
+    """Return where the camera stands in the world (B, 3, 4), None where the file has no copy of the person there."""
+    person = content.get(WORLD)
+    if not isinstance(person, dict) or not {"global_orient", "transl"} <= set(person):
+        return None
+    count, place = len(source), f"{where}: {WORLD}"
+    root = rotations(place, "global_orient", person["global_orient"], count, 1)[:, 0]
+    there = torch.as_tensor(numbers(place, person, "transl", count, 3, advice=ADVICE)).float()
+    return from_copies(source.pose[:, 0], source_pelvis(source), root, there + rest_pelvis(source))
 
 
 def _world(

@@ -30,6 +30,7 @@ from refine.formats._own_source import own_source
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
 from refine.transfer import refined_source, to_body, with_camera
+from refine.transfer.frames import bodies_in_camera, bodies_in_world
 
 KEYS = {"version", "body", "stop", "pose", "estimate/pose", "source/format"}
 EVIDENCE = ("cost_before", "cost", "misfit_before", "misfit")
@@ -60,7 +61,7 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
             check_finite(f"{path}: {key}", torch.from_numpy(arrays[key]))
         own = read_body(arrays, None)
         state = read_state(arrays, "")
-        bodies = state.bodies
+        bodies = bodies_in_camera(own, state.bodies, state.camera)
         source = Source(
             format="refine_npz",
             model=own.model,
@@ -94,14 +95,15 @@ def write(refined: Estimate, path: Path) -> None:
     source = own_source(refined, "refine_npz", "refine's npz")
     content = {name: np.asarray(value) for name, value in source.arrays.items()}
     camera = read_state(content, "").camera
-    refined = refined if camera.camera_from_world is not None else with_camera(refined, camera)
+    refined = with_camera(refined, camera.local)
     back = refined_source(refined)
     if bool(back.changed.any()):
         own = read_body(content, None)
         same, now = refined.body.model == source.model, refined.bodies
         shape, expression = (now.shape, now.expression) if same else (source.betas, source.expression)
         bodies = Bodies(back.pose, shape.to(back.pose), expression.to(back.pose), back.translation)
-        fresh = Estimate(own, State(bodies, camera), refined.image_index.cpu(), source)
+        state = State(bodies_in_world(own, bodies, camera), camera)
+        fresh = Estimate(own, state, refined.image_index.cpu(), source)
         parts = state_arrays("", fresh.state) | {"joints": fresh.joints.numpy()}
         if "keypoints/coco17" in content:
             parts["keypoints/coco17"] = fresh.keypoints_2d("coco17").numpy()

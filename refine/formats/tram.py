@@ -10,19 +10,26 @@ The track's file has no intrinsics, which is the trap: without its `camera.npy` 
 of the video a row is. Pixels count from the image's corner, twice the centre is the frame's size. SMPL has no hand
 mean.
 
-Source: yufu-wang/tram@4861c112f3 `scripts/estimate_humans.py`, `scripts/estimate_camera.py`, `lib/models/hmr_vimo.py`
+The bodies are placed in the world of `camera.npy`: `world_cam_R` and `world_cam_T` (camera to world, y up) by
+frame of the video, `pred_cam_R` and `pred_cam_T` (the first camera's frame) where these are missing, as newer versions
+write it.
+
+Source: yufu-wang/tram@4861c112f3 `lib/pipeline/visualization.py` lines 36-66, `lib/camera/est_gravity.py` lines 41-49;
+@0b1d84401d `scripts/estimate_camera.py` (no world_cam); `scripts/estimate_humans.py`, `lib/models/hmr_vimo.py`
 lines 130-275 (no joints are stored), `lib/utils/geometry.py` lines 129-143.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.estimate import Estimate, Source
+from refine.estimate import Estimate, Source, as_array
 from refine.files.pickled import read_pickled, write_object_npy
 from refine.files.same_kind import same_kind
 from refine.formats import Sizes
@@ -32,6 +39,7 @@ from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
+from refine.formats._world import placed
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -86,7 +94,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
     )
     index = torch.as_tensor(np.asarray(numbers(where, content, "frame", count, advice=ADVICE))).long()
     estimate = to_body(source, own, body, index)
-    return estimate if camera is None else with_camera(estimate, camera)
+    estimate = estimate if camera is None else with_camera(estimate, camera)
+    return placed(estimate, None if stored is None else _camera_from_world(stored, index))
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -145,6 +154,21 @@ def _stored_camera(path: Path) -> dict[str, Any] | None:
             content = read_pickled(place)
             shared_intrinsics(str(place), content, 1, "Write it again with TRAM's own scripts/estimate_camera.py.")
             return dict(content)
+    return None
+
+
+def _camera_from_world(stored: Mapping[str, Any], index: Tensor) -> Tensor | None:
+    """Return where the camera stands in the world in each row's frame (B, 3, 4); None where the file does not say."""
+    for kind in ("world", "pred"):
+        turn, place = (stored.get(f"{kind}_cam_{part}") for part in "RT")
+        if turn is None or place is None:
+            continue
+        turn, place = (torch.as_tensor(as_array(part)).double() for part in (turn, place))
+        if turn.dim() == 3 and turn.shape == (len(place), 3, 3) and place.shape[1:] == (3,):
+            if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(turn):
+                return None
+            back = turn[index].mT
+            return torch.cat((back, -back @ place[index][..., None]), 2)
     return None
 
 

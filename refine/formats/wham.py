@@ -3,7 +3,10 @@
     u = f (X + T_x) / (Z + T_z) + W/2,   v = f (Y + T_y) / (Z + T_z) + H/2,   T = trans (m),   f = sqrt(W² + H²) px
 
 `trans` is SMPL's `transl` (the demo takes the mid-hip offset of its own body off again), `verts` are in the camera's
-frame with it. `trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. Neither focal
+frame with it. `trans_world` belongs to the mid-hip body and is not `transl` of `pose_world`: the trap. It is where the
+middle of the hips lies that WHAM's own regressor takes from the mesh, which is not in the file, and every person starts
+in a world of their own; so where the camera stands in a world is not known from the file, and bodies are read in the
+camera's frame only. Neither focal
 length nor size is stored; `--calib` is for the camera's motion alone, the people are always seen through the diagonal.
 Pixels count from the image's corner. SMPL has no hand mean. `frame_ids` say in which frame of the video a row is;
 frames without a detection have none.

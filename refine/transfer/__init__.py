@@ -2,10 +2,13 @@
 
 from refine.transfer.back import RefinedSource, found_texts, refined_source, source_parameters, with_found
 from refine.transfer.forward import on_body, on_trial, to_body, with_camera
+from refine.transfer.frames import in_camera, in_world
 
 __all__ = [
     "RefinedSource",
     "found_texts",
+    "in_camera",
+    "in_world",
     "on_body",
     "on_trial",
     "refined_source",

@@ -165,7 +165,7 @@ def _in_order(source: Source, stored: Tensor, names: Names, camera: Camera | Non
     pixels = source.keypoints_2d
     if pixels is not None and camera is not None and pixels.shape[1] == stored.shape[1]:
         spread = camera if len(camera) == len(own) else camera[torch.zeros(len(own), dtype=torch.long)]
-        pixels = torch.cat((spread.to("cpu", torch.float32).project(own.float()).to(pixels), pixels), 1)
+        pixels = torch.cat((spread.local.to("cpu", torch.float32).project(own.float()).to(pixels), pixels), 1)
     return replace(
         source, joints=torch.cat((own, stored), 1), joint_names=OWN[source.model] + names, keypoints_2d=pixels
     )

@@ -21,6 +21,7 @@ from refine.estimate import Estimate, Source, as_array
 from refine.estimate.found import KEY, as_bytes, found_among, texts
 from refine.estimate.pelvis import rest_pelvis, source_pelvis
 from refine.geometry import rotation
+from refine.transfer.frames import bodies_in_camera
 from refine.transfer.source_fit import adds_mean, fit_bodies
 
 ROUNDING = 1e-6
@@ -35,7 +36,7 @@ class RefinedSource:
     Attributes:
         pose: (B, J, 3, 3) local rotations in the source's joint order; joints that were not turned keep theirs to the
             bit.
-        pelvis: (B, 3) m, in the refined estimate's camera frame and the source's scale.
+        pelvis: (B, 3) m, in the camera's frame and the source's scale.
         translation: (B, 3) m, the `transl` that puts the source's own pelvis there.
         moved: (B,) whether the pelvis moved by more than rounding.
         changed: (B,) whether anything did.
@@ -59,7 +60,8 @@ def refined_source(refined: Estimate) -> RefinedSource:
     """
     source, body = refined.source, refined.body
     start = fit_bodies(source, body)
-    now, pose, like = refined.bodies, source.pose, source.pose
+    camera = refined.camera
+    now, pose, like = bodies_in_camera(body, refined.bodies, camera), source.pose, source.pose
     turned = ((now.pose - start.bodies.pose).abs() > ROUNDING).flatten(2).any(2)  # (B, J)
     back = copy_pose(now.pose.to(like), like)
     if source.model == body.model and adds_mean(source, body):
@@ -68,9 +70,10 @@ def refined_source(refined: Estimate) -> RefinedSource:
     flags = turned[..., None, None].expand(-1, -1, 3, 3).to(like)
     mine = copy_pose(flags, torch.zeros_like(like))[..., 0, 0] > 0
     pose = torch.where(mine[..., None, None], back, pose)
-    pelvis = refined.joints[:, 0]
+    pelvis, world = refined.joints[:, 0], camera.camera_from_world
     started = pose_body(body, start.bodies).joints[:, 0]
-    moved = ((pelvis - started).abs() > ROUNDING * (1 + started.abs())).any(1)
+    far = 0.0 if world is None else world[:, :, 3].norm(dim=1, keepdim=True).to(started)  # numbers kept in the world's
+    moved = ((pelvis - started).abs() > ROUNDING * (1 + started.abs() + far)).any(1)
     shaped = ((now.shape - start.bodies.shape).abs() > ROUNDING).any(1)
     shaped |= ((now.expression - start.bodies.expression).abs() > ROUNDING).any(1)
     own = source_pelvis(source)
@@ -80,6 +83,8 @@ def refined_source(refined: Estimate) -> RefinedSource:
         translation = torch.where(moved[:, None], translation, source.translation)
     if source.model == body.model:
         translation = now.translation.to(like)
+        if world is not None and source.translation is not None:  # there and back is rounded
+            translation = torch.where((moved | shaped)[:, None], translation, source.translation)
     return RefinedSource(pose, there, translation, moved, moved | shaped | turned.any(1))
 
 
@@ -143,14 +148,13 @@ def found_texts(refined: Estimate, back: RefinedSource) -> list[str]:
         back: The same in the source's model.
 
     Returns:
-        B texts (`refine.estimate.found`); none on the source's own model, whose parameters suffice, and where bodies
-        are in the world's frame.
+        B texts (`refine.estimate.found`); none on the source's own model, whose parameters suffice.
     """
     source, body = refined.source, refined.body
-    if source.model == body.model or refined.camera.camera_from_world is not None:
+    if source.model == body.model:
         return []
-    scale = fit_bodies(source, body).scale
-    return texts(body, refined.bodies, scale, source.betas, back.translation, back.pelvis)
+    scale, here = fit_bodies(source, body).scale, bodies_in_camera(body, refined.bodies, refined.camera)
+    return texts(body, here, scale, source.betas, back.translation, back.pelvis)
 
 
 def with_found(source: Source) -> Source:

@@ -21,9 +21,11 @@ from refine.estimate import Estimate, Source
 from refine.estimate.pelvis import source_pelvis
 from refine.estimate.usable import check_places, known_cameras, with_stand_ins, without_numbers
 from refine.geometry.camera import Camera
+from refine.geometry.distortion import bend
 from refine.state import State
 from refine.transfer.agreement import agreeing
 from refine.transfer.back import refined_source, with_found
+from refine.transfer.frames import bodies_in_world, in_camera
 from refine.transfer.source_body import own_body
 from refine.transfer.source_fit import fit_bodies
 
@@ -42,7 +44,8 @@ def to_body(
 
     Args:
         source: What the regressor stored.
-        camera: One camera, or one a body, in whose frame the source's translation and joints are.
+        camera: One camera, or one a body, in whose frame the source's translation and joints are. Where it has a
+            `camera_from_world` the estimate's bodies are in that world.
         body: The model; None: the source's own where its file is found (`refine.body.find_model`), else the built-in
             body. A model of the source's own family takes the parameters as they are.
         image_index: (B,) which image each body is seen in; None: all in the first.
@@ -84,7 +87,8 @@ def on_trial(
     said = (
         () if bool(without_numbers(source).all()) else source.doubts + fitted.notes
     )  # of stand-ins there is nothing to say
-    return Estimate(body, State(fitted.bodies, spread), index, source, focal + said, lost)
+    state = State(bodies_in_world(body, fitted.bodies, spread), spread)
+    return Estimate(body, state, index, source, focal + said, lost)
 
 
 def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
@@ -94,14 +98,14 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
 
     Args:
         estimate: The estimate.
-        camera: One camera, or one a body.
+        camera: One camera, or one a body, without `camera_from_world`: it stands where the estimate's own does.
 
     Returns:
         The estimate with that camera, its translation moved along.
 
     Raises:
-        InputError: The number of cameras is neither one nor that of the bodies, or one of them has a
-            `camera_from_world`.
+        InputError: The number of cameras is neither one nor that of the bodies, or one of them has another
+            `camera_from_world` than the estimate's.
     """
     count = len(estimate)
     if len(camera) not in (1, count):
@@ -109,13 +113,15 @@ def with_camera(estimate: Estimate, camera: Camera) -> Estimate:
     camera = camera[torch.zeros(count, dtype=torch.long)] if len(camera) != count else camera
     camera = camera.to(estimate.camera.focal.device, estimate.camera.focal.dtype)
     camera = known_cameras(estimate, camera).checked()
-    if camera.camera_from_world is not None or estimate.camera.camera_from_world is not None:
-        advice = (
-            "Turn bodies and camera into one frame first; an Estimate may keep its own camera with camera_from_world."
-        )
-        raise InputError("camera", "bodies and camera in the camera's frame", "a camera_from_world", advice)
-    pelvis = estimate.joints[:, 0]
+    own, given = estimate.camera.camera_from_world, camera.camera_from_world
+    if given is not None and (own is None or not torch.equal(own, given)):
+        advice = "Leave camera_from_world out: the camera stands where the estimate's own does."
+        raise InputError("camera", "a camera in whose frame the bodies are", "a camera_from_world", advice)
+    camera = replace(camera, camera_from_world=own)
+    pelvis = estimate.joints[:, 0]  # camera frame
     moved = _reproject(pelvis, estimate.camera, camera) - pelvis
+    if own is not None:
+        moved = (own[:, :, :3].mT @ moved[..., None])[..., 0]
     bodies = replace(estimate.bodies, translation=estimate.bodies.translation + moved)
     ratio = float((camera.focal / estimate.camera.focal).log().abs().max()) if count else 0.0
     return replace(estimate, state=State(bodies, camera), notes=estimate.notes + (OTHER_LENS,) * (ratio > NOTED_FOCAL))
@@ -131,6 +137,7 @@ def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
     Returns:
         The estimate on that model, every pelvis where it was (in the source's scale).
     """
+    place, estimate = estimate.camera.to(body.template.device, body.template.dtype), in_camera(estimate)
     fitted, back = fit_bodies(estimate.source, body), refined_source(estimate)
     like = fitted.bodies.pose
     turned = (back.pose != estimate.source.pose).flatten(2).any(2)[..., None, None].expand_as(back.pose)
@@ -138,25 +145,24 @@ def on_body(estimate: Estimate, body: SkinnedBody) -> Estimate:
     pose = torch.where(copy_pose(turned.to(like), torch.zeros_like(like)) > 0, fresh, like)
     bodies = replace(fitted.bodies, pose=pose)
     pelvis = back.pelvis.to(like) / fitted.scale[:, None]
-    camera = estimate.camera.to(like.device, like.dtype)
-    if camera.camera_from_world is not None:
-        pelvis = (camera.camera_from_world[:, :, :3].mT @ (pelvis - camera.camera_from_world[:, :, 3])[..., None])[
-            ..., 0
-        ]
     moved = pelvis - pose_body(body, bodies).joints[:, 0]
     if estimate.source.model == body.model:  # `transl` is exact, a pelvis without stored joints only the mean body's
         moved = torch.where(back.moved.to(like.device)[:, None], moved, torch.zeros_like(moved))
     bodies = replace(bodies, translation=bodies.translation + moved)
     lost = None if estimate.source.model == body.model else fitted.distance_m
-    state, notes = State(bodies, camera), estimate.notes + fitted.notes
+    state, notes = State(bodies_in_world(body, bodies, place), place), estimate.notes + fitted.notes
     return replace(estimate, body=body, state=state, notes=notes, distance_m=lost)
 
 
 def _reproject(pelvis: Tensor, old: Camera, new: Camera) -> Tensor:
     """Return pelvises (B, 3) in the new camera's frame: same pixel, same size in the photo."""
     depth = pelvis[:, 2:] * new.focal.mean(1, keepdim=True) / old.focal.mean(1, keepdim=True)
-    pixel = old.focal * pelvis[:, :2] / pelvis[:, 2:] + old.center
-    return torch.cat(((pixel - new.center) / new.focal * depth, depth), 1)
+    slope = pelvis[:, :2] / pelvis[:, 2:]
+    if old.distortion is None and new.distortion is None:
+        return torch.cat(((old.focal * slope + old.center - new.center) / new.focal * depth, depth), 1)
+    bent = slope[:, None] if old.distortion is None else bend(slope[:, None], old.distortion)
+    pixel = old.focal[:, None] * bent + old.center[:, None]  # behind the camera too, where nothing projects
+    return torch.cat((new.slopes(pixel)[:, 0] * depth, depth), 1)
 
 
 def _check(source: Source) -> None:
