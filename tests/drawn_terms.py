@@ -33,6 +33,8 @@ from priors.layers import Layer
 from priors.rest_measures import rest_measures
 from refine.body import SkinnedBody, surface_points
 from refine.body.keypoint_names import SMPL24, SMPLX55
+from refine.geometry import rotation
+from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, LeastSquares
 from refine.terms.correspondences import Correspondences
@@ -44,6 +46,8 @@ from tests.squeezed import squeezed
 from tests.synthetic import random_body, random_state
 
 COUNT, SHAPES, MATCHES, HIDDEN, LATENT = 3, 5, 8, 12, 4
+LENS = (-0.25, 0.08, 0.002, -0.003, 0.01, 0.02, 0.01, 0.004, 0.001, 0.0005, -0.001, 0.0002, 0.02, -0.03)
+"""Coefficients of OpenCV's whole model."""
 RADII_M = (0.135, 0.85, 0.135)
 
 
@@ -164,15 +168,40 @@ def penetrating(body: SkinnedBody) -> Situation:
     return Situation(SelfPenetration(), double, squeezed(double, COUNT), free)
 
 
+def turned_camera() -> Camera:
+    """A camera that stands elsewhere, each body's in another place, with a lens that distorts."""
+    turn, still = rotation.exp(0.15 * normal(COUNT, 3, seed=8)), random_state(PERSON, COUNT).camera
+    world = torch.cat((turn, 0.2 * normal(COUNT, 3, 1, seed=9) + turn.new_tensor([[0.0], [0.0], [1.0]])), 2)
+    return replace(still, camera_from_world=world, distortion=turn.new_tensor(LENS).expand(COUNT, -1))
+
+
+def through_a_lens() -> State:
+    """Bodies before a lens that distorts."""
+    state = random_state(PERSON, COUNT, seed=1, angle=0.8)
+    bent = replace(state.camera, distortion=state.camera.focal.new_tensor(LENS).expand(COUNT, -1))
+    return replace(state, camera=bent)
+
+
 NEAR = random_state(PERSON, COUNT, seed=5).bodies
 PLAIN: dict[str, Callable[[], Situation]] = {
     "Reprojection": lambda: Situation(image_terms(PERSON, COUNT)[0]),
     "Keypoints": lambda: Situation(image_terms(PERSON, COUNT)[1]),
+    "Keypoints: a camera of its own": lambda: Situation(
+        replace(image_terms(PERSON, COUNT)[1], camera=turned_camera())  # type: ignore[type-var]
+    ),
+    "Reprojection: a camera of its own": lambda: Situation(
+        replace(image_terms(PERSON, COUNT)[0], camera=turned_camera())
+    ),
+    "Keypoints: a lens that distorts": lambda: Situation(image_terms(PERSON, COUNT)[1], state=through_a_lens()),
+    "Reprojection: a lens that distorts": lambda: Situation(image_terms(PERSON, COUNT)[0], state=through_a_lens()),
     "Points3D": lambda: Situation(image_terms(PERSON, COUNT)[2]),
     "Surface3D": lambda: Situation(surface_term()),
     "NearEstimate": lambda: Situation(NearEstimate(NEAR.pose)),
     "NearEstimate: sigmas of each body": lambda: Situation(NearEstimate(NEAR.pose, normal(COUNT, 55).abs() + 0.1)),
     "NearTranslation": lambda: Situation(NearTranslation(NEAR.translation)),
+    "NearTranslation: in the world": lambda: Situation(
+        NearTranslation(NEAR.translation), state=replace(through_a_lens(), camera=turned_camera())
+    ),
     "NearShape": lambda: Situation(NearShape(NEAR.shape)),
     "NearFocal": lambda: Situation(NearFocal(torch.full((COUNT, 2), 400.0, dtype=torch.float64))),
     "NearExpression": lambda: Situation(

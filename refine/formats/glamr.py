@@ -13,7 +13,8 @@ before a person's first and after the last detection (`exist_frames`) are no bod
 corner. SMPL has no hand mean.
 
 Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530 (forward: cam_pose),
-`lib/models/smpl.py` (root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of the pelvis).
+`lib/models/smpl.py` (root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of
+the pelvis).
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ The coefficients stand in OpenCV's order: k1, k2, p1, p2 [, k3 [, k4, k5, k6 [, 
 
 The polynomials are fitted to the photo's field of view. Farther out r R may fall again (it folds back: what lies far
 outside would appear inside the photo) or grow without bound. So beyond the first radius where r R no longer grows, or
-the denominator comes near zero, or 85 degrees off the axis, a point keeps the shift it has at that radius:
+the denominator comes near zero, or 70 degrees off the axis, a point keeps the shift it has at that radius:
 
     bend(x) = x + bend(c) - c,    c = x min(1, radius / |x|)
 
@@ -31,8 +31,8 @@ from refine.errors import InputError
 LENGTHS = (4, 5, 8, 12, 14)
 """Numbers of coefficients of OpenCV's lens model."""
 
-WIDEST_DEGREES = 85.0
-"""Largest angle off the axis at which the polynomials are used; a fisheye's model takes over well before."""
+WIDEST_DEGREES = 70.0
+"""Largest angle off the axis at which the polynomials are used: wider lenses are calibrated as fisheyes."""
 
 SAMPLES = 256
 """Angles at which the fold is looked for; between two the secant finds it to a hundred thousandth."""
@@ -41,7 +41,7 @@ LEAST_DENOMINATOR = 0.05
 """The rational model is not used where its denominator is below this: past its zero, signs turn around."""
 
 INVERSE_STEPS = 20
-"""Newton steps of the inverse, which starts at the distorted point; a wide lens needs about six."""
+"""Newton steps of the inverse; a wide lens needs about six."""
 
 LEAST_SLOPE = 1e-3
 """Least determinant of a Newton step: at the fold it is zero."""
@@ -99,12 +99,17 @@ def unbend(bent: Float[Tensor, "B N 2"], distortion: Float[Tensor, "B K"]) -> Fl
     Returns:
         (B, N, 2) x / z and y / z.
     """
-    slope = bent
+    radius = valid_radius(distortion)
+    rim = torch.nn.functional.normalize(bent, dim=-1) * radius[:, None, None]  # on the circle where the model ends
+    shown = bend(rim, distortion)
+    outside = (bent.square().sum(-1) > shown.square().sum(-1))[..., None]
+    slope = torch.where(outside, bent - (shown - rim), _within(bent, radius)[0])
     for _ in range(INVERSE_STEPS):
         here, by_slope = bend_with_derivative(slope, distortion)
         (a, b, c, d), (x, y) = by_slope.flatten(2).unbind(-1), (bent - here).unbind(-1)
         size = (a * d - b * c).clamp(min=LEAST_SLOPE)
         slope = slope + torch.stack((d * x - b * y, a * y - c * x), -1) / size[..., None]
+        slope = torch.where(outside, slope, _within(slope, radius)[0])  # a step across the rim would not come back
     return slope
 
 
