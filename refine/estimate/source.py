@@ -48,6 +48,8 @@ class Source:
             frame the adapter documents.
         found: Refined bodies stored in a file that refine wrote (`refine/estimate/found.py`), or None.
         unusable: (B,) rows that are never refined and written back unchanged (`refine.estimate.usable`); None: none.
+        camera_from_world: (B, 3, 4) m, where the camera stands in the file's world as each body is seen, if the file
+            knows it (`refine.transfer.in_world`), or None.
         without_numbers: (B,) those of them whose own numbers are not finite: in these tensors and in an estimate's
             bodies a stand-in behind the camera replaces them. None: none.
     """
@@ -76,6 +78,7 @@ class Source:
     unusable: Bool[Tensor, "B"] | None = None
     without_numbers: Bool[Tensor, "B"] | None = None
     any_lens: bool = False
+    camera_from_world: Float[Tensor, "B 3 4"] | None = None
 
     __repr__ = in_one_line
 

@@ -14,14 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.estimate import Estimate
-from refine.transfer import in_world
-
-SAID = (
-    "The bodies are in the world of the file, in which the camera's place is known in every frame "
-    "(camera_from_world); refine.transfer.in_camera returns them in the camera's frame."
-)
-"""Note of an estimate in the world."""
+from refine.estimate import Source
 
 ROTATION_ERROR = 1e-3
 """A rotation's entries may be off by this: what a file rounds."""
@@ -29,26 +22,25 @@ AGREES_M = 0.01
 """The two copies of a root may lie this far apart and still be the same person's."""
 
 
-def placed(estimate: Estimate, camera_from_world: Float[Tensor, "B 3 4"] | None) -> Estimate:
-    """Return an estimate in the world that its file knows, with a note; as it is where the file knows none.
+def knowing(source: Source, camera_from_world: Float[Tensor, "B 3 4"] | None) -> Source:
+    """Return a source that knows where its cameras stand in a world.
 
     Args:
-        estimate: B bodies in the camera's frame.
-        camera_from_world: (B, 3, 4) m, or None; also without effect where a number is not finite or the turn of a
-            usable row is no rotation.
+        source: B bodies.
+        camera_from_world: (B, 3, 4) m, or None. It is left out where it is no rotation and translation of some body
+            that has numbers itself.
     """
     if camera_from_world is None:
-        return estimate
-    turn = camera_from_world[:, :, :3].double()
-    good = (turn @ turn.mT - torch.eye(3, dtype=torch.float64)).abs().flatten(1).amax(1) < ROTATION_ERROR
-    good &= camera_from_world.isfinite().flatten(1).all(1)
-    marked = estimate.source.unusable
-    needed = torch.ones_like(good) if marked is None else ~marked
-    if not bool((good | ~needed).all()):
-        return estimate
+        return source
     still = torch.eye(3, 4, dtype=camera_from_world.dtype)
-    world = in_world(estimate, torch.where(good[:, None, None], camera_from_world, still))
-    return replace(world, notes=(*world.notes, SAID))
+    lost = ~source.pose.isfinite().flatten(1).all(1)
+    if source.translation is not None:
+        lost |= ~source.translation.isfinite().all(1)
+    world = torch.where(lost[:, None, None], still, camera_from_world)
+    turn = world[:, :, :3].double()
+    error = (turn @ turn.mT - torch.eye(3, dtype=torch.float64)).abs().flatten(1).amax(1)
+    good = (error < ROTATION_ERROR) & world.isfinite().flatten(1).all(1)
+    return replace(source, camera_from_world=world.to(source.pose)) if bool(good.all()) else source
 
 
 def from_copies(

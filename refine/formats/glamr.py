@@ -5,12 +5,12 @@
 
 The result is `smpl_orient_world` and `root_trans_world` seen through `cam_pose` (world to camera), stored ready as
 `smpl_orient_cam_in_world` and `root_trans_cam_in_world`; `smpl_orient_cam` and `root_trans_cam` are what the pose
-estimator said before, which is the trap. The bodies are read from the camera's copy and placed in the world by
-`cam_pose`, where that maps one copy onto the other. The root's translation is where the pelvis lies, not SMPL's
-`transl` (the optimiser means MPII's pelvis joint, the viewer SMPL's own: some centimetres apart). `cam_K` has f = 1000
-px and the middle of the frame, and is zero in frames without a detection, where the nearest frame's is taken. Frames
-before a person's first and after the last detection (`exist_frames`) are no bodies. Pixels count from the image's
-corner. SMPL has no hand mean.
+estimator said before, which is the trap. The bodies are read from the camera's copy; `refine.transfer.in_world` puts
+them into the world by `cam_pose`, where that maps one copy onto the other. The root's translation is where the pelvis
+lies, not SMPL's `transl` (the optimiser means MPII's pelvis joint, the viewer SMPL's own: some centimetres apart).
+`cam_K` has f = 1000 px and the middle of the frame, and is zero in frames without a detection, where the nearest
+frame's is taken. Frames before a person's first and after the last detection (`exist_frames`) are no bodies. Pixels
+count from the image's corner. SMPL has no hand mean.
 
 Source: NVlabs/GLAMR@44f820c `global_recon/models/global_recon_model.py` lines 80-150 and 428-530 (forward: cam_pose),
 `lib/models/smpl.py` (root_trans), `pose_est/hybrik_demo/demo.py` lines 175-210; checked on a real file (kp_2d_pred of
@@ -38,7 +38,7 @@ from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import peek
 from refine.formats._smpl_parts import put_shape, rotations
 from refine.formats._tracks import Tracks
-from refine.formats._world import AGREES_M, moved_along, placed
+from refine.formats._world import AGREES_M, knowing, moved_along
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
@@ -99,9 +99,8 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         persons=tracks.persons,
     )
     index = torch.as_tensor(np.concatenate(tracks.picks))
-    estimate = to_body(source, own, body, index)
-    estimate = estimate if camera is None else with_camera(estimate, camera)
-    return placed(estimate, _camera_from_world(content, people, tracks, root))
+    estimate = to_body(knowing(source, _camera_from_world(content, people, tracks, root)), own, body, index)
+    return estimate if camera is None else with_camera(estimate, camera)
 
 
 def write(refined: Estimate, path: Path) -> None:

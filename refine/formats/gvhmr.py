@@ -7,8 +7,8 @@ size and pixels count from the image's corner. `smpl_params_incam` is SMPL-X wit
 name: the trap; it is drawn with the mean hand of SMPL-X (flat_hand_mean=False), which the file does not hold.
 `smpl_params_global` is the same person in a world with y up (feet put on the ground by turning limbs, the root as it
 is), so the two roots say where the camera stands in that world in every frame: the bodies are read from the camera's
-copy, which fits the photo, and placed in the world. `net_outputs` are the network's, before anybody touched them, and
-stay.
+copy, which fits the photo, and `refine.transfer.in_world` puts them there. `net_outputs` are the network's, before
+anybody touched them, and stay.
 
 Source: zju3dv/GVHMR@44fbc1999d `tools/demo/demo.py` lines 135-310, `hmr4d/model/gvhmr/gvhmr_pl_demo.py`,
 `hmr4d/model/gvhmr/pipeline/gvhmr_pipeline.py` (postproc: process_ik changes the global body_pose only),
@@ -34,7 +34,7 @@ from refine.formats._intrinsics import camera_of_matrices, focal_words
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds
 from refine.formats._smpl_parts import numbers, pose_of, put_pose, put_rotations, put_rows, put_shape, rotations
-from refine.formats._world import from_copies, moved_along, placed
+from refine.formats._world import from_copies, knowing, moved_along
 from refine.geometry.camera import Camera
 from refine.transfer import RefinedSource, refined_source, to_body, with_camera
 
@@ -83,9 +83,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         path=path,
         hand_mean="mean",
     )
+    source = knowing(source, _camera_from_world(where, content, source))
     estimate = to_body(source, own, body, torch.arange(count))
-    estimate = estimate if camera is None else with_camera(estimate, camera)
-    return placed(estimate, _camera_from_world(where, content, source))
+    return estimate if camera is None else with_camera(estimate, camera)
 
 
 def write(refined: Estimate, path: Path) -> None:

@@ -10,9 +10,9 @@ The track's file has no intrinsics, which is the trap: without its `camera.npy` 
 of the video a row is. Pixels count from the image's corner, twice the centre is the frame's size. SMPL has no hand
 mean.
 
-The bodies are placed in the world of `camera.npy`: `world_cam_R` and `world_cam_T` (camera to world, y up) by
-frame of the video, `pred_cam_R` and `pred_cam_T` (the first camera's frame) where these are missing, as newer versions
-write it.
+Where the camera stands in a world is in `camera.npy`, by frame of the video: `world_cam_R` and `world_cam_T` (camera to
+world, y up), or where these are missing, as newer versions write it, `pred_cam_R` and `pred_cam_T` (the world is the
+first camera's frame). `refine.transfer.in_world` puts the bodies there.
 
 Source: yufu-wang/tram@4861c112f3 `lib/pipeline/visualization.py` lines 36-66, `lib/camera/est_gravity.py` lines 41-49;
 @0b1d84401d `scripts/estimate_camera.py` (no world_cam); `scripts/estimate_humans.py`, `lib/models/hmr_vimo.py`
@@ -39,7 +39,7 @@ from refine.formats._intrinsics import camera_of, focal_words, shared_intrinsics
 from refine.formats._own_source import own_source
 from refine.formats._pickled_dict import holds, read_dict
 from refine.formats._smpl_parts import numbers, put_rotations, put_rows, put_shape, rotations
-from refine.formats._world import placed
+from refine.formats._world import knowing
 from refine.geometry.camera import Camera
 from refine.transfer import refined_source, to_body, with_camera
 
@@ -93,9 +93,9 @@ def read(path: Path, body: SkinnedBody | None = None, camera: Camera | None = No
         path=path,
     )
     index = torch.as_tensor(np.asarray(numbers(where, content, "frame", count, advice=ADVICE))).long()
+    source = source if stored is None else knowing(source, _camera_from_world(stored, index))
     estimate = to_body(source, own, body, index)
-    estimate = estimate if camera is None else with_camera(estimate, camera)
-    return placed(estimate, None if stored is None else _camera_from_world(stored, index))
+    return estimate if camera is None else with_camera(estimate, camera)
 
 
 def write(refined: Estimate, path: Path) -> None:
@@ -163,7 +163,7 @@ def _camera_from_world(stored: Mapping[str, Any], index: Tensor) -> Tensor | Non
         turn, place = (stored.get(f"{kind}_cam_{part}") for part in "RT")
         if turn is None or place is None:
             continue
-        turn, place = (torch.as_tensor(as_array(part)).double() for part in (turn, place))
+        turn, place = (torch.from_numpy(as_array(part).astype(np.float64)) for part in (turn, place))
         if turn.dim() == 3 and turn.shape == (len(place), 3, 3) and place.shape[1:] == (3,):
             if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(turn):
                 return None

@@ -130,6 +130,7 @@ def _in_metres(source: Source, unit: float) -> Source:
         translation=scaled(source.translation),
         joints=scaled(source.joints),
         vertices=scaled(source.vertices),
+        camera_from_world=None,  # of the numbers as they came
         arrays=_walk(source.arrays, lambda name, array: array * unit if name in TRANSLATIONS | POINTS else array),
     )
 
@@ -160,6 +161,7 @@ def _y_down(source: Source) -> Source:
         translation=translation,
         joints=turned(source.joints),
         vertices=turned(source.vertices),
+        camera_from_world=None,
         arrays=_walk(source.arrays, array),
     )
 

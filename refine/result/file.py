@@ -42,7 +42,7 @@ from refine.transfer import with_found
 
 SOURCE_TENSORS = (
     "pose", "betas", "expression", "translation", "joints", "vertices", "keypoints_2d", "sigma_rad", "unusable",
-    "without_numbers",
+    "without_numbers", "camera_from_world",
 )  # fmt: skip
 SOURCE_TEXTS = ("format", "model", "focal_rule", "gender", "hand_mean")
 SOURCE_NAMES = ("images", "persons", "joint_names", "doubts")
@@ -192,6 +192,7 @@ def _source(arrays: Mapping[str, np.ndarray]) -> Source:
         sigma_rad=tensor("sigma_rad"),
         unusable=tensor("unusable"),
         without_numbers=tensor("without_numbers"),
+        camera_from_world=tensor("camera_from_world"),
         evidence={
             key.removeprefix("source/evidence/"): torch.from_numpy(array)
             for key, array in arrays.items()

@@ -30,6 +30,10 @@ from refine.transfer.source_body import own_body
 from refine.transfer.source_fit import fit_bodies
 
 NOTED_FOCAL = 0.01
+WORLD = (
+    "The bodies are in the camera's frame; the file knows where the camera stands in a world: refine.transfer.in_world "
+    "puts them there."
+)
 OTHER_LENS = (
     "Another focal length than the estimate's: a body off the image's middle is seen from a slightly different side, "
     "which is not undone, also when the result is written back for the estimate's own camera."
@@ -87,8 +91,9 @@ def on_trial(
     said = (
         () if bool(without_numbers(source).all()) else source.doubts + fitted.notes
     )  # of stand-ins there is nothing to say
+    known = (WORLD,) if source.camera_from_world is not None else ()
     state = State(bodies_in_world(body, fitted.bodies, spread), spread)
-    return Estimate(body, state, index, source, focal + said, lost)
+    return Estimate(body, state, index, source, focal + said + known, lost)
 
 
 def with_camera(estimate: Estimate, camera: Camera) -> Estimate:

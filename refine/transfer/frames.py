@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
+from refine.check import check_shape
+from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.geometry.camera import Camera
 from refine.state import Bodies, State
@@ -62,15 +64,24 @@ def in_camera(estimate: Estimate) -> Estimate:
     return replace(estimate, state=State(bodies, estimate.camera.local))
 
 
-def in_world(estimate: Estimate, camera_from_world: Float[Tensor, "B 3 4"]) -> Estimate:
+def in_world(estimate: Estimate, camera_from_world: Float[Tensor, "B 3 4"] | None = None) -> Estimate:
     """Return the same people in a world's frame, seen in the same pixels.
 
     Args:
-        estimate: B bodies.
-        camera_from_world: (B, 3, 4) m, rotation and translation from that world to each camera.
+        estimate: B bodies, unrefined or refined.
+        camera_from_world: (B, 3, 4) m, rotation and translation from that world to each camera; None: the world of the
+            file they were read from.
+
+    Raises:
+        InputError: None is given and the file knows none.
     """
+    world = estimate.source.camera_from_world if camera_from_world is None else camera_from_world
+    if world is None:
+        advice = "Give camera_from_world (B, 3, 4): rotation and translation from the world to each camera."
+        raise InputError("camera_from_world", "where the cameras stand", "a file that does not say", advice)
+    check_shape("camera_from_world", world, "B 3 4", B=len(estimate))
     here = in_camera(estimate)
-    camera = replace(here.camera, camera_from_world=camera_from_world.to(here.camera.focal))
+    camera = replace(here.camera, camera_from_world=world.to(here.camera.focal))
     return replace(here, state=State(bodies_in_world(here.body, here.bodies, camera), camera))
 
 

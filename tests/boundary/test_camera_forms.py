@@ -48,7 +48,7 @@ def test_every_form_is_read_in_memory_and_from_a_file_by_its_own_convention(form
     path.write_text(json.dumps(data), encoding="utf-8")
     from_file, lens = read_intrinsics(path, SIZE)
     in_memory = asked_camera(data, SIZES)
-    assert lens is None and in_memory.lenses == (None,) and in_memory.calibrated
+    assert lens is None and in_memory.camera.distortion is None and in_memory.calibrated
     for camera in (from_file, in_memory.camera):
         assert camera.focal.tolist() == [[FX, FY]] and camera.center.tolist() == [[CX + half, CY + half]]
     assert ("half a pixel was added" in in_memory.note) == bool(half)

@@ -30,17 +30,24 @@ def track(frames: int) -> dict[str, torch.Tensor]:
         "pred_trans": trans[:, None],
     }
     tensors = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in numbers.items()}
-    return tensors | {"frame": torch.arange(frames) + 5}
+    return tensors | {"frame": torch.arange(frames) + FIRST_FRAME}
+
+
+FIRST_FRAME = 5
+"""The person is not seen before."""
 
 
 def camera(frames: int) -> dict[str, object]:
-    """What the camera's file holds."""
-    still = np.eye(3, dtype=np.float32)[None].repeat(frames, 0)
+    """What the camera's file holds: it turns and walks through all frames of the video; the world has y up."""
+    video = FIRST_FRAME + frames
+    up = np.diag((1.0, -1.0, -1.0))
+    turn = Rotation.from_euler("y", 3.0 * np.arange(video)[:, None], degrees=True).as_matrix()
+    walk = np.arange(video)[:, None] * np.array((0.1, 0.0, 0.05))
     return {
-        "pred_cam_R": still,
-        "pred_cam_T": np.zeros((frames, 3), np.float32),
-        "world_cam_R": still,
-        "world_cam_T": np.zeros((frames, 3), np.float32),
+        "pred_cam_R": turn.astype(np.float32),
+        "pred_cam_T": walk.astype(np.float32),
+        "world_cam_R": (up @ turn).astype(np.float32),
+        "world_cam_T": (walk @ up.T).astype(np.float32),
         "img_focal": 600.0,
         "img_center": np.array([WIDTH / 2, HEIGHT / 2]),
         "spec_focal": 700.0,
