@@ -9,7 +9,7 @@ Source: OpenCV documentation, module imgcodecs.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -84,16 +84,6 @@ class Photo:
     def size(self) -> tuple[int, int]:
         """(height, width) px."""
         return self.content.size if isinstance(self.content, Undecoded) else self.content.shape[:2]
-
-    def changed(self, change: Callable[[np.ndarray], np.ndarray]) -> "Photo":
-        """Return the photo with changed pixels of the same size; undecoded ones are changed on decoding.
-
-        Args:
-            change: From pixels (H, W, 3) to pixels (H, W, 3), uint8 RGB.
-        """
-        if isinstance(self.content, Undecoded):
-            return replace(self, content=Undecoded(self.size, lambda: self.decoded().changed(change)))
-        return replace(self, content=change(self.content))
 
     @property
     def stored_size(self) -> tuple[int, int]:
