@@ -29,9 +29,8 @@ def people(builtin_body: SkinnedBody) -> Case:
     bent = replace(plain.true.camera, distortion=plain.true.camera.focal.new_tensor([LENS]).expand(2, -1))
     bodies = replace(plain.true.bodies, translation=plain.true.bodies.translation + torch.tensor([0.9, 0.3, 0.0]))
     true = replace(plain.true, state=replace(plain.true.state, bodies=bodies, camera=bent))
-    other = replace(
-        plain.estimate.bodies, translation=plain.estimate.bodies.translation + torch.tensor([0.9, 0.3, 0.0])
-    )
+    aside = plain.estimate.bodies.translation + torch.tensor([0.9, 0.3, 0.0])
+    other = replace(plain.estimate.bodies, translation=aside)
     estimate = replace(plain.estimate, state=replace(plain.estimate.state, bodies=other))
     pixel = true.keypoints_2d("body25")
     found = Detections("body25", pixel, torch.ones(pixel.shape[:2]))
@@ -71,9 +70,9 @@ def test_without_its_distortion_the_person_ends_elsewhere(people: Case) -> None:
         refine.fit(people.photos, people.estimate, keypoints=people.detections, camera=camera, refiner=Refiner())
         for camera in ({"K": K, "distortion": LENS}, {"K": K})
     ]
-    pelvis = people.true.joints[:, :1]
-    off = [(one.joints[:, :1] - pelvis)[..., :2].norm(dim=-1).amax() for one in found]
-    assert off[0] < 0.02 < off[1]
+    pelvis = people.true.joints[:, 0]
+    off = [(one.joints[:, 0] - pelvis).norm(dim=-1) for one in found]  # the lens makes them small, as distance does
+    assert (3 * off[0] < off[1]).all()
 
 
 def test_a_saved_result_keeps_its_lens(people: Case, tmp_path: Path) -> None:

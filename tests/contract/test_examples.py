@@ -80,3 +80,8 @@ def test_a_texture_from_two_photos_dresses_the_third(tmp_path: Path) -> None:
 def test_an_attached_regressor_lies_better_in_its_own_tensors() -> None:
     before, after = load(6).main()
     assert after < 0.35 * before
+
+
+def test_a_second_camera_says_how_far_away_a_person_is() -> None:
+    off = load(8).main()
+    assert off["two cameras"] < 0.5 * off["one camera"] < off["estimate"]
