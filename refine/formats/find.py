@@ -19,10 +19,13 @@ from refine.formats._nearly import levels, looks_like, what_it_is
 from refine.formats._renames import renames, without_root
 from refine.formats.nobody import estimate_of_nobody
 from refine.geometry.camera import Camera
-from refine.transfer import refined_source
+from refine.transfer import in_camera, refined_source
 
 UNFORESEEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 """What numbers of another kind or count end in, once they are reckoned with; the cause stays attached."""
+
+OWN = "refine_npz"
+"""This library's own format, whose bodies may be in a world."""
 
 GAP_ADVICE = "Run the regressor again; if the file is as it wrote it, this is a gap in the reader: please report it."
 
@@ -82,13 +85,15 @@ def write(refined: Estimate, path: str | Path) -> None:
     """Write an estimate in the layout of the file it was read from.
 
     Args:
-        refined: The estimate, after refinement or as it was.
+        refined: The estimate, after refinement or as it was, in the camera's frame or in a world's.
         path: Where to; an existing file is replaced, whole or not at all.
 
     Raises:
         InputError: The source's format is not known here, or the file cannot be written.
     """
-    _named(refined.source.format).write(refined, Path(path))
+    source = refined.source
+    in_both = source.camera_from_world is not None or source.format == OWN
+    _named(source.format).write(refined if in_both else in_camera(refined), Path(path))
 
 
 def written_note(refined: Estimate) -> str:

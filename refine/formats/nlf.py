@@ -156,7 +156,7 @@ def write(refined: Estimate, path: Path) -> None:
             "joints3d": put_rows(changed, joints / unit, rows.joined(content["joints3d"])),
         }
         if "joints2d" in content:
-            seen = refined.camera.to("cpu", torch.float64).project(joints)
+            seen = refined.camera.local.to("cpu", torch.float64).project(joints)
             fresh["joints2d"] = put_rows(changed, seen, rows.joined(content["joints2d"]))
         content = {
             name: rows.put(content[name], fresh[name]) if name in fresh else value for name, value in content.items()

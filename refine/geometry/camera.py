@@ -226,7 +226,7 @@ class Camera:
         bent, bent_by_slope = bend_with_derivative(slope, distortion)
         pixel_by_slope = self.focal[:, None, :, None] * bent_by_slope / depth[..., None]  # (B, N, 2, 2) px/m
         along = torch.where(seen[..., 2:] > NEAR_M, -slope, torch.zeros_like(slope))
-        pixel_by_point = torch.cat((pixel_by_slope, pixel_by_slope @ along[..., None]), -1)
+        pixel_by_point = torch.cat((pixel_by_slope, (pixel_by_slope * along[..., None, :]).sum(-1, keepdim=True)), -1)
         if self.camera_from_world is not None:
             pixel_by_point = pixel_by_point @ self.camera_from_world[:, None, :, :3]
         return self.focal[:, None] * bent + self.center[:, None], pixel_by_point

@@ -58,7 +58,7 @@ def bend(slope: Float[Tensor, "B N 2"], distortion: Float[Tensor, "B K"]) -> Flo
         (B, N, 2) x / z and y / z at which a pinhole camera of the same matrix shows the same pixels.
     """
     parts = _parts(distortion)
-    inner, _ = _within(slope, valid_radius(distortion))
+    inner = _within(slope, valid_radius(distortion))[0]
     x, y = inner.unbind(-1)
     bent = torch.stack(_lens(x, y, parts), -1)
     if distortion.shape[1] > 12:
@@ -79,14 +79,16 @@ def bend_with_derivative(
         As `bend`, and (B, N, 2, 2), unitless.
     """
     parts = _parts(distortion)
-    inner, inner_by_slope = _within(slope, valid_radius(distortion))
+    inner, share, outward = _within(slope, valid_radius(distortion))
     x, y = inner.unbind(-1)
     bent, by_inner = torch.stack(_lens(x, y, parts), -1), _lens_derivative(x, y, parts)
     if distortion.shape[1] > 12:
         bent, by_bent = _tilted(bent, distortion)
         by_inner = by_bent @ by_inner
     straight = torch.eye(2, dtype=slope.dtype, device=slope.device)
-    return slope + (bent - inner), straight + (by_inner - straight) @ inner_by_slope
+    shift = by_inner - straight
+    along = (shift * outward[..., None, :]).sum(-1, keepdim=True)  # what the shift at the rim does not follow
+    return slope + (bent - inner), straight + share[..., None] * (shift - along * outward[..., None, :])
 
 
 def unbend(bent: Float[Tensor, "B N 2"], distortion: Float[Tensor, "B K"]) -> Float[Tensor, "B N 2"]:
@@ -236,12 +238,14 @@ def _tilted(bent: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
     return seen, derivative / ahead[..., 2, None, None]
 
 
-def _within(slope: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Return slopes (B, N, 2) cut to a radius (B,), and the derivative (B, N, 2, 2) of that."""
-    squared = slope.square().sum(-1)
-    outside = squared > radius.square()[:, None]
-    away = torch.where(outside, squared, torch.ones_like(squared))  # not zero, which the root has no derivative at
-    share = torch.where(outside, radius[:, None] / away.sqrt(), torch.ones_like(squared))[..., None]
-    inward = torch.where(outside[..., None, None], slope[..., None] * slope[..., None, :] / away[..., None, None], 0.0)
-    straight = torch.eye(2, dtype=slope.dtype, device=slope.device)
-    return slope * share, share[..., None] * (straight - inward)
+def _within(slope: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return slopes (B, N, 2) cut to a radius (B,): c, the factor (B, N, 1), and the direction (B, N, 2), zero inside.
+
+    The derivative of c is factor (1 - direction directionᵀ).
+    """
+    squared = slope.square().sum(-1, keepdim=True)
+    limit = radius[:, None, None]
+    outside = squared > limit.square()
+    length = torch.where(outside, squared, 1.0).sqrt()  # not of zero, which the root has no derivative at
+    share = torch.where(outside, limit / length, 1.0)
+    return slope * share, share, torch.where(outside, slope / length, 0.0)

@@ -5,7 +5,8 @@
     shift   = |pixel of the trunk's middle, after - before| / (scale · stature, before)   heights of the person
     growth  = log (scale · stature, after) / (scale · stature, before)
 
-All from two states, before and after, without a solve and whatever the evidence is. The trunk, since limbs turn.
+All from two states, before and after, without a solve and whatever the evidence is. The trunk, since limbs turn. A
+lens' distortion counts in the pixels; the scale is the pinhole's, before and after.
 
 Causes, by what remains of (shift / most shift)² + (growth / most growth)² when each is undone:
 

@@ -20,7 +20,7 @@ from refine.formats.find import read, write
 from refine.result import Result
 from refine.solve import StopReason
 from refine.transfer import in_camera, in_world
-from tests.layouts import glamr, gvhmr, tram, wham
+from tests.layouts import cliff, glamr, gvhmr, hybrik, sam3dbody, tram, wham
 from tests.refinements import refined
 from tests.regressor_files import HEIGHT, WIDTH
 
@@ -132,6 +132,20 @@ def test_glamrs_real_world_is_seen_in_the_same_pixels(real_data: Callable[[str],
     assert np.abs(world.posed.joints[:, 0].numpy() - stored["root_trans_world"]).max() < 1e-3
     assert np.abs(world.bodies.pose[:, 0].numpy() - matrices(stored["smpl_orient_world"])).max() < 1e-3
     assert np.ptp(world.posed.joints[:, 0, 2].numpy()) < 0.3, "z is up there, and the floor is level"
+
+
+@pytest.mark.parametrize("layout", [hybrik, cliff, sam3dbody], ids=["hybrik", "cliff", "sam3dbody"])
+def test_a_file_without_a_world_gets_people_refined_in_one_in_its_cameras_frame(layout: Any, tmp_path: Path) -> None:
+    path = layout.write(tmp_path / f"x{layout.SUFFIX}")
+    estimate = read(path, sizes=SIZE)
+    turn = torch.from_numpy(matrices([0.4, 1.2, -0.3])).float()
+    world = torch.cat((turn, torch.tensor([[[3.0], [-1.0], [2.0]]])), 2).expand(len(estimate), 3, 4)
+    moved = refined(estimate)
+    write(in_world(moved, world), tmp_path / f"out{layout.SUFFIX}")
+    again = read(tmp_path / f"out{layout.SUFFIX}", sizes=SIZE)
+    pixels = [one.keypoints_2d("smplx55") for one in (again, moved)]
+    assert (pixels[0] - pixels[1]).abs().max() < SAME_PX
+    assert (again.joints[:, 0] - moved.joints[:, 0]).abs().max() < 0.01
 
 
 def test_a_result_in_the_world_is_saved_and_read(tmp_path: Path) -> None:
