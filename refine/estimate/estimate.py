@@ -1,6 +1,7 @@
 """An estimate: a regressor's bodies and cameras of one or several photos on a `SkinnedBody`.
 
-Frames: camera frame of the photo (x right, y down, z forward), metres, pixels of the photo.
+Frames: camera frame of the photo (x right, y down, z forward), or for the bodies the world where their camera has
+`camera_from_world`; metres, pixels of the photo.
 """
 
 from dataclasses import dataclass, replace

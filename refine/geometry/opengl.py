@@ -4,6 +4,8 @@
     OpenGL         +x right, +y up,   +z backward   = diag(1, -1, -1) here    (Blender, NeRF, trimesh, pyrender too)
     PyTorch3D      +x left,  +y up,   +z forward    = diag(-1, -1, 1) here
 
+These matrices are pinholes': where a lens distorts, camera-frame points go through `Camera.as_pinhole_sees` first.
+
 OpenGL's clip coordinates: (x, y, z)_clip / w_clip in -1..1, y up, -1 at the near plane; the image's outer borders are
 at +-1.
 

@@ -1,7 +1,8 @@
 """Bodies: pose, shape, expression and translation of people on one model.
 
-Frames: `pose` is local to each joint's parent, the root's in the camera frame; `translation` is SMPL's `transl` in the
-camera frame (the pelvis lies at J0(shape) + translation). The batch axis B counts bodies, never images.
+Frames: `pose` is local to each joint's parent, the root's in the camera frame, or in the world's where the bodies'
+camera has `camera_from_world`; `translation` is SMPL's `transl` in the same frame (the pelvis lies at J0(shape) +
+translation). The batch axis B counts bodies, never images.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Bodies:
         pose: (B, J, 3, 3) local rotations, the root's included.
         shape: (B, S) coefficients, unit variance.
         expression: (B, E) coefficients, E may be 0.
-        translation: (B, 3) m, camera frame.
+        translation: (B, 3) m, the frame of the root.
 
     Raises:
         InputError: The parts disagree on the number of bodies.
