@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
+from refine import batch
 from refine.body.smpl_joints import FIRST_HAND_JOINT
 from refine.diagnosis.sample import Frame, Sample
 from refine.errors import InputError
