@@ -11,6 +11,7 @@ import torch
 import refine
 from refine.body import SkinnedBody
 from refine.geometry.camera import HALF_PIXEL
+from refine.inputs.cameras import CameraLike
 from refine.keypoints.detections import Detections
 from refine.refiner import Refiner
 from tests.people import HEIGHT, WIDTH, Case, case
@@ -46,7 +47,7 @@ def test_a_lens_moves_people_by_pixels(people: Case) -> None:
 
 @pytest.mark.parametrize("form", ["file", "mapping", "camera"])
 def test_the_photo_stays_as_it_was_taken(people: Case, form: str, tmp_path: Path) -> None:
-    intrinsics: object = {"K": K, "distortion": LENS}
+    intrinsics: CameraLike = {"K": K, "distortion": LENS}
     if form == "file":
         (tmp_path / "K.json").write_text(json.dumps(intrinsics))
         intrinsics = tmp_path / "K.json"
