@@ -140,10 +140,9 @@ def test_a_free_focal_length_is_the_bodies_cameras(which: int) -> None:
 def test_rows_of_a_term_keep_the_rows_of_its_camera() -> None:
     first = replace(image_terms(PERSON, COUNT)[1], camera=turned_camera())  # type: ignore[type-var]
     assert isinstance(first, Keypoints) and first.camera is not None and first.camera.distortion is not None
-    some = batch.rows(first, [2, 0])
-    assert some.camera is not None and torch.equal(
-        some.camera.camera_from_world, first.camera[[2, 0]].camera_from_world
-    )  # type: ignore[arg-type]
+    some, chosen = batch.rows(first, [2, 0]).camera, first.camera[[2, 0]]
+    for part in ("focal", "camera_from_world", "distortion"):
+        assert torch.equal(getattr(some, part), getattr(chosen, part))
     other = replace(first, camera=replace(first.camera, focal=2 * first.camera.focal))
     take = torch.tensor([True, False, True])
     mixed = batch.where(take, other, first).camera
