@@ -82,7 +82,7 @@ class Banded:
 
     form: Bands
     panels: Float[Tensor, "M lines P"]
-    corner: Float[Tensor, "C lines lines"]
+    corner: Float[Tensor, "C tail tail"]
 
     @classmethod
     def zeros(cls, form: Bands, device: torch.device | None = None) -> "Banded":
