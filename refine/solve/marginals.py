@@ -17,9 +17,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.solve import cholesky
-from refine.solve.banded import Banded, factorize, invert
+from refine.solve.banded import Banded
 from refine.solve.group_equations import GroupEquations, assemble
 from refine.solve.layout import Layout
+from refine.solve.linear_solver import factorize, invert
 
 LIFT = {torch.float64: 1e-12, torch.float32: 1e-8}
 """Added to a unit diagonal that is not clearly positive, by the type the equations were summed in: below what counts as

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.solve.banded import factorize, substitute
+from refine.solve.linear_solver import factorize, substitute
 from refine.solve.coupling import couple
 from refine.solve.damped import DIAGONAL_FLOOR, DampedStep
 from refine.solve.group_equations import GroupEquations, assemble

@@ -1,10 +1,13 @@
 """Block-banded systems with a border against the same matrix, dense: steps, variances, and faults of one chain."""
 
+from types import ModuleType
+
 import pytest
 import torch
 from torch import Tensor
 
-from refine.solve.banded import Banded, Bands, factorize, invert, substitute
+from refine.solve import banded, banded_lapack
+from refine.solve.banded import Banded, Bands
 
 EXACT = 1e-9
 """Of the largest number: rounding in double precision of matrices with a condition of a thousand."""
@@ -49,18 +52,22 @@ FORMS = [
 ]  # fmt: skip
 
 
+WAYS = pytest.mark.parametrize("way", [banded, banded_lapack], ids=["batched", "lapack"])
+
+
+@WAYS
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_steps_and_covariances_are_those_of_the_dense_matrix(form: Bands) -> None:
+def test_steps_and_covariances_are_those_of_the_dense_matrix(form: Bands, way: ModuleType) -> None:
     matrices, places = drawn(form)
     draw = torch.Generator().manual_seed(1)
     rights = [torch.randn(len(matrix), generator=draw, dtype=torch.float64) for matrix in matrices]
     system = filled(form, matrices, places, rights)
-    assert bool(factorize(system).all())
+    assert bool(way.factorize(system).all())
     schur, reduced = system.corner[:, :-1, :-1], system.corner[:, -1, :-1, None]
     factor = torch.linalg.cholesky(schur)
-    rows = substitute(system, torch.cholesky_solve(reduced, factor)[..., 0])
+    rows = way.substitute(system, torch.cholesky_solve(reduced, factor)[..., 0])
     shared = torch.cholesky_inverse(factor) if form.border else schur
-    invert(system, shared)
+    way.invert(system, shared)
     for chain, (matrix, where, right) in enumerate(zip(matrices, places, rights, strict=True)):
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
         solution, size, tail = inverse @ right, form.columns, len(where) * form.columns
@@ -76,26 +83,28 @@ def test_steps_and_covariances_are_those_of_the_dense_matrix(form: Bands) -> Non
                 assert torch.allclose(beside, inverse[later, own], rtol=EXACT, atol=EXACT * 100)
 
 
+@WAYS
 @pytest.mark.parametrize("fault", ["nan", "negative", "zero"])
-def test_a_chain_that_is_not_positive_is_told_and_not_felt_by_others(fault: str) -> None:
+def test_a_chain_that_is_not_positive_is_told_and_not_felt_by_others(fault: str, way: ModuleType) -> None:
     form = Bands((3, 3, 2, 1), 3, 2, 2)
     matrices, places = drawn(form)
     rights = [torch.ones(len(matrix), dtype=torch.float64) for matrix in matrices]
     good = filled(form, matrices, places, rights)
-    assert bool(factorize(good).all())
+    assert bool(way.factorize(good).all())
     bad = filled(form, matrices, places, rights)
     broken = places[1][1]
     bad.diagonal[broken] = {"nan": torch.nan, "negative": -1.0, "zero": 0.0}[fault] * torch.ones(3, 3).double()
-    assert factorize(bad).tolist() == [True, False, True]
+    assert way.factorize(bad).tolist() == [True, False, True]
     border = torch.zeros(3, 2, dtype=torch.float64)
-    ours, theirs = substitute(good, border), substitute(bad, border)
+    ours, theirs = way.substitute(good, border), way.substitute(bad, border)
     for chain in (0, 2):
         assert torch.allclose(ours[places[chain]], theirs[places[chain]], rtol=EXACT)
         assert torch.allclose(good.corner[chain], bad.corner[chain], rtol=EXACT)
 
 
+@WAYS
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_number_of_threads_does_not_matter(threads: int) -> None:
+def test_the_number_of_threads_does_not_matter(threads: int, way: ModuleType) -> None:
     form = Bands((2,) * 20, 24, 2, 5)
     matrices, places = drawn(form)
     rights = [torch.ones(len(matrix), dtype=torch.float64) for matrix in matrices]
@@ -103,9 +112,9 @@ def test_the_number_of_threads_does_not_matter(threads: int) -> None:
     torch.set_num_threads(threads)
     try:
         system = filled(form, matrices, places, rights)
-        assert bool(factorize(system).all())
+        assert bool(way.factorize(system).all())
         border = torch.cholesky_solve(system.corner[:, -1, :-1, None], torch.linalg.cholesky(system.corner[:, :-1, :-1]))
-        found = substitute(system, border[..., 0])
+        found = way.substitute(system, border[..., 0])
     finally:
         torch.set_num_threads(before)
     for chain, rows in enumerate(places):
