@@ -113,7 +113,9 @@ def test_the_number_of_threads_does_not_matter(threads: int, way: ModuleType) ->
     try:
         system = filled(form, matrices, places, rights)
         assert bool(way.factorize(system).all())
-        border = torch.cholesky_solve(system.corner[:, -1, :-1, None], torch.linalg.cholesky(system.corner[:, :-1, :-1]))
+        border = torch.cholesky_solve(
+            system.corner[:, -1, :-1, None], torch.linalg.cholesky(system.corner[:, :-1, :-1])
+        )
         found = way.substitute(system, border[..., 0])
     finally:
         torch.set_num_threads(before)
