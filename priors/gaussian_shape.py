@@ -33,7 +33,7 @@ class GaussianShape:
     sigma: float = 1.0
     """Standard deviation of a coefficient, unitless (1: the population's, see Source)."""
     mean: Float[Tensor, "B S"] | None = None
-    """(B, S) where to pull to; None: zero, the average person. Of rows that share their shape, to the mean of theirs."""
+    """(B, S) where to pull to; None: zero, the average person. Rows that share a shape: the mean of theirs."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:

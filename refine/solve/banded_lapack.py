@@ -1,7 +1,7 @@
 """Block-banded systems on the CPU by LAPACK, one block at a time, in place.
 
-The same as `refine.solve.banded`, its slow obvious twin, which says what is computed. A panel's lines are contiguous:
-its transpose is a column-major matrix, of which LAPACK takes blocks without a copy. In it the factor is U = Lᵀ, and of a
+The same as `refine.solve.banded`, its obvious twin, which says what is computed. A panel's lines are contiguous: its
+transpose is a column-major matrix, of which LAPACK takes blocks without a copy. In it the factor is U = Lᵀ, and of a
 row's own block only the upper half is kept. For blocks of some dozen columns this takes a third of torch's time, whose
 triangular solves copy and transpose; for small blocks the batched calls are faster.
 

@@ -18,11 +18,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.solve.linear_solver import factorize, substitute
 from refine.solve.coupling import couple
 from refine.solve.damped import DIAGONAL_FLOOR, DampedStep
 from refine.solve.group_equations import GroupEquations, assemble
 from refine.solve.layout import Layout, layout_of
+from refine.solve.linear_solver import factorize, substitute
 from refine.solve.marginals import border_system, marginal_information
 from refine.solve.normal_equations import normal_equations
 from refine.solve.sharing import agreed

@@ -12,8 +12,8 @@ from priors import GaussianShape, NearEstimate
 from refine.body import pose_body
 from refine.errors import InputError
 from refine.solve import StopReason
-from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.damped import damped_step
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
