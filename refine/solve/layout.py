@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from refine.solve.banded import Bands
@@ -61,7 +61,7 @@ class Layout:
     member: Int[Tensor, "N 2"]
     units: int
 
-    def total(self, value: Float[Tensor, "B"]) -> Float[Tensor, "G"]:
+    def total(self, value: Shaped[Tensor, "B"]) -> Float[Tensor, "G"]:
         """Return the sums (G,) of groups, float64."""
         total = torch.zeros(self.groups, dtype=torch.float64, device=value.device)
         return total.index_add(0, self.group, value.double())
@@ -79,7 +79,7 @@ class Layout:
         padded = torch.nn.functional.pad(value, (0, 1, 0, 1))
         return padded[self.group_of_chain[:, None, None], self.border[:, :, None], self.border[:, None]]
 
-    def of_units(self, value: Float[Tensor, "B"]) -> Float[Tensor, "U"]:
+    def of_units(self, value: Shaped[Tensor, "B"]) -> Float[Tensor, "U"]:
         """Return the sums (U,) over the rows of units, float64."""
         total = torch.zeros(self.units, dtype=torch.float64, device=value.device)
         return total.index_add(0, self.member[:, 1], value[self.member[:, 0]].double())

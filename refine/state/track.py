@@ -24,7 +24,7 @@ class Tracks:
         time_s: (B,) s, any origin; float64 keeps milliseconds in a day.
 
     Raises:
-        InputError: The parts disagree, a time is not finite, or two rows of a track have the same time.
+        InputError: The parts disagree, or a time is not finite.
     """
 
     person: Int[Tensor, "B"]
@@ -36,11 +36,6 @@ class Tracks:
         sizes = check_shape("tracks.person", self.person, "B")
         check_shape("tracks.time_s", self.time_s, "B", B=sizes["B"])
         check_finite("tracks.time_s", self.time_s)
-        pairs = self.windows(2)
-        if bool((self.time_s[pairs[:, 1]] == self.time_s[pairs[:, 0]]).any()):
-            raise InputError(
-                "tracks.time_s", "different times of the rows of a track", "two the same", "A track is one person."
-            )
 
     def windows(self, length: int) -> Int[Tensor, "M N"]:
         """Return the numbers of every `length` rows that follow each other in a track, in the order of their times.
@@ -50,6 +45,9 @@ class Tracks:
 
         Returns:
             (M, N) row numbers; a track of fewer rows has none.
+
+        Raises:
+            InputError: Two rows of a track have the same time.
         """
         order = torch.argsort(self.time_s, stable=True)
         order = order[torch.argsort(self.person[order], stable=True)]
@@ -57,4 +55,9 @@ class Tracks:
         if len(order) < length:
             return order.new_zeros(0, length)
         rows = order.unfold(0, length, 1)
-        return rows[self.person[rows[:, 0]] == self.person[rows[:, -1]]]
+        rows = rows[self.person[rows[:, 0]] == self.person[rows[:, -1]]]
+        if bool((self.time_s[rows[:, 1:]] == self.time_s[rows[:, :-1]]).any()):
+            raise InputError(
+                "tracks.time_s", "different times of the rows of a track", "two the same", "A track is one person."
+            )
+        return rows

@@ -79,7 +79,7 @@ def test_a_joint_that_one_of_three_rows_does_not_have_is_silent() -> None:
 
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match=r"tracks\.time_s: expected different times"):
-        Tracks(torch.tensor([0, 0]), torch.tensor([1.0, 1.0]))
+        Tracks(torch.tensor([0, 0]), torch.tensor([1.0, 1.0])).windows(2)
     with pytest.raises(InputError, match=r"unknowns\.groups\.tracks: expected tracks"):
         PLAIN.couple(random_state(BODY, 1), Unknowns((0,)))
     with pytest.raises(InputError, match=r"groups\.tracks: expected tracks"):

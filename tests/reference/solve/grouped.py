@@ -129,7 +129,7 @@ def residuals(problem: Problem, step: Tensor) -> tuple[Tensor, Tensor]:
 
 def scaled(residual: Tensor, jacobian: Tensor, share: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
     """A residual times √(ρ(s) / s), and its Jacobian, flat."""
-    squared = (residual.square().sum(-1) / share.square()).clamp(min=1e-300)
+    squared = (residual.square().sum(-1) / share.square()).clamp(min=1e-100)
     root = (kernel.rho(squared) / squared).sqrt()
     slope = (kernel.weight(squared) * squared - kernel.rho(squared)) / (2 * root * squared.square())
     along = torch.einsum("bnd,bndv->bnv", residual, jacobian) * (2 * slope / share.square())[..., None]
@@ -179,4 +179,4 @@ def part(problem: Problem, rows: Sequence[int]) -> Problem:
     return Problem(problem.state[index], terms, batch.rows(problem.unknowns, index))
 
 
-__all__ = ["BODY", "Problem", "choice", "choose", "dense", "by_scipy", "draw", "mixed", "part", "residuals"]
+__all__ = ["BODY", "Problem", "by_scipy", "choice", "choose", "dense", "draw", "mixed", "part", "residuals"]
