@@ -13,7 +13,7 @@ Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 6.1 (Schur co
 """
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.solve import cholesky
@@ -25,6 +25,8 @@ from refine.solve.linear_solver import factorize, invert
 LIFT = {torch.float64: 1e-12, torch.float32: 1e-8}
 """Added to a unit diagonal that is not clearly positive, by the type the equations were summed in: below what counts as
 zero information."""
+CHUNK = 256
+"""Rows whose marginals are inverted at a time: a megabyte for each while it lasts."""
 MARGIN = 10.0
 """A pivot below this many lifts is not clearly positive."""
 
@@ -44,7 +46,7 @@ def border_system(
 
 
 def marginal_information(equations: GroupEquations, layout: Layout) -> Float[Tensor, "B P P"]:
-    """Return the information of each row's marginal, float64.
+    """Return the information of each row's marginal, in the type of the equations.
 
     Args:
         equations: Of B rows, undamped.
@@ -62,17 +64,35 @@ def marginal_information(equations: GroupEquations, layout: Layout) -> Float[Ten
         system, seen, border, weak = _factorized(equations, layout, lift)
     shared = layout.of_chains_square(border)  # (C, Q, Q)
     invert(system, shared)
-    place, columns, choice = layout.place, layout.columns, layout.choice
-    found = (system.diagonal * seen[:, :, None] * seen[:, None, :])[place]  # (B, P, P)
+    summed = equations.rows.information
+    parts = [
+        _inverse(_covariance(system, layout, seen, shared, rows)).to(summed.dtype)
+        for rows in torch.arange(len(summed), device=summed.device).split(CHUNK)
+    ]
+    return torch.cat(parts) if parts else summed
+
+
+def _covariance(
+    system: Banded, layout: Layout, seen: Bool[Tensor, "M P"], shared: Float[Tensor, "C Q Q"], rows: Int[Tensor, "N"]
+) -> Float[Tensor, "N P P"]:
+    """Return the covariances of some rows, columns of their own and shared ones, from an inverted system."""
+    place, columns, choice = layout.place[rows], layout.columns, layout.choice[rows]
+    known = seen[place]
+    found = system.diagonal[place] * known[:, :, None] * known[:, None, :]
     if len(columns):
-        across = choice @ (system.border * seen[:, None])[place]  # (B, K, P)
+        across = choice @ (system.border[place] * known[:, None])  # (N, K, P)
         found[:, columns] += across
         found[:, :, columns] += across.mT
-        found[:, columns[:, None], columns] += choice @ shared[layout.chain] @ choice.mT
-    has = found.diagonal(dim1=1, dim2=2) > 0
-    found = found + torch.diag_embed((~has).double())
-    eye = torch.eye(found.shape[1], dtype=found.dtype, device=found.device).expand_as(found)
-    information = cholesky.solve(found, eye)
+        found[:, columns[:, None], columns] += choice @ shared[layout.chain[rows]] @ choice.mT
+    return found
+
+
+def _inverse(covariance: Float[Tensor, "N P P"]) -> Float[Tensor, "N P P"]:
+    """Return the information, zero where a covariance has no variance or is not finite."""
+    has = covariance.diagonal(dim1=1, dim2=2) > 0
+    whole = covariance + torch.diag_embed((~has).double())
+    eye = torch.eye(whole.shape[1], dtype=whole.dtype, device=whole.device).expand_as(whole)
+    information = cholesky.solve(whole, eye)
     information = (information + information.mT) / 2
     return torch.where(has[:, :, None] & has[:, None, :], information, 0.0).nan_to_num(0.0)
 

@@ -50,12 +50,14 @@ class Together:
         layout: Who is solved with whom.
         is_lost: (B,) rows whose terms are not finite at the start: they have no evidence and stay coupled.
         broken: Sets of rows of each coupling that are not finite at the start: they count nothing.
+        anything: Whether there are any such rows or sets.
     """
 
     unknowns: Unknowns
     layout: Layout
     is_lost: Bool[Tensor, "B"]
     broken: tuple[Bool[Tensor, "M"], ...] = ()
+    anything: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,7 +92,8 @@ class Together:
     def without(self, equations: GroupEquations) -> "Together":
         """Return the same without the evidence of rows that are not finite, and without couplings that are not."""
         broken = tuple(~(each.cost.isfinite() & _finite(*each.jacobians)) for each in equations.coupled)
-        return replace(self, is_lost=~equations.rows.cost.isfinite(), broken=broken)
+        lost = ~equations.rows.cost.isfinite()
+        return replace(self, is_lost=lost, broken=broken, anything=bool(torch.cat((lost, *broken)).any()))
 
     def lost(self, equations: GroupEquations) -> Bool[Tensor, "B"]:
         """Return which rows had no finite equations at the start."""
@@ -98,6 +101,8 @@ class Together:
 
     def silenced(self, equations: GroupEquations) -> GroupEquations:
         """Return the equations without what was lost at the start."""
+        if not self.anything:
+            return equations
         lost, rows = self.is_lost, equations.rows
         rows = replace(
             rows,
@@ -211,7 +216,7 @@ class Together:
 
     def information(self, equations: GroupEquations) -> Float[Tensor, "B P P"]:
         """Return of each row the information of its marginal, everything else of its group eliminated."""
-        return marginal_information(equations, self.layout).to(equations.rows.information)
+        return marginal_information(equations, self.layout)
 
 
 def _scale(damping: Tensor, diagonal: Tensor, exists: Tensor) -> Tensor:
