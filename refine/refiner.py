@@ -7,7 +7,7 @@
         state   <- the minimum of the robust cost of all terms                   (Levenberg-Marquardt)
     state       <- the estimate, where the gate rejects the update
 
-Bodies are independent: one that is still waits for the last round, one out of sight or without evidence stays.
+Bodies that share nothing are independent: one that is still waits for the last round, one out of sight stays.
 
 Source: Wehrbein et al., Personalized 3D Human Pose and Shape Refinement, ICCVW 2023; solver and sigmas are our own.
 """
@@ -110,9 +110,6 @@ class Refiner:
 
         Returns:
             One solution a round, at least one; the last one's state is the result.
-
-        Raises:
-            InputError: The unknowns give people of one photo focal lengths of their own.
         """
         unknowns = share_focal(self.unknowns, estimate)
         body, state, matching = estimate.body, estimate.state, matching_of(self.displacer, self.matching)

@@ -238,6 +238,7 @@ def test_rows_are_taken_joined_and_chosen_with_their_labels() -> None:
         batch.cat([some, replace(some, groups=None)])
 
 
+@pytest.mark.usefixtures("unchecked")  # the checks of signatures would speak first
 def test_labels_of_another_number_of_rows_are_refused() -> None:
     problem = draw(4, one_shape(["a", "a", "b"]))
     with pytest.raises(InputError, match=r"unknowns\.groups: expected labels of 4 rows"):
