@@ -6,6 +6,7 @@
 Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 6.1 (shared parameters, Schur complement).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,11 +17,8 @@ from torch import Tensor
 from refine.solve.banded import Banded
 from refine.solve.coupling import CoupledLinearization
 from refine.solve.damped import choose_equations
-from refine.solve.layout import Layout
+from refine.solve.layout import CHUNK, Layout, Pair
 from refine.solve.normal_equations import NormalEquations
-
-CHUNK = 128
-"""Sets of coupled rows whose products are formed at a time: 128 blocks of 85 columns are 7 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +77,9 @@ def assemble(equations: GroupEquations, layout: Layout) -> Banded:
     system.right.copy_(-equations.rows.gradient[order] * own)
     if layout.bands.border:
         _share(system, equations.rows, layout)
-    for each in equations.coupled:
-        for first in range(0, len(each.rows), CHUNK):
-            _tie(system, each, slice(first, first + CHUNK), layout)
+    for each, chunks in zip(equations.coupled, layout.pairs, strict=True):
+        for number, pairs in enumerate(chunks):
+            _tie(system, each, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
     return system
 
 
@@ -96,24 +94,20 @@ def _share(system: Banded, rows: NormalEquations, layout: Layout) -> None:
     system.corner[:, -1, :-1].index_add_(0, layout.chain, right[..., 0])
 
 
-def _tie(system: Banded, coupled: CoupledLinearization, which: slice, layout: Layout) -> None:
+def _tie(system: Banded, coupled: CoupledLinearization, which: slice, pairs: Sequence[Pair], layout: Layout) -> None:
     """Add some of a coupling's sets of rows."""
     rows = coupled.rows[which]
     root = coupled.weight[which].double().sqrt()[..., None]  # (M, N, 1)
     residual = (root * coupled.residual[which].double()).flatten(1)[..., None]  # (M, N D, 1)
     whole = [(root[..., None] * each[which].double()).flatten(1, 2) for each in coupled.jacobians]
     own = [each * layout.own[rows[:, i], None] for i, each in enumerate(whole)]  # (M, N D, P)
-    place, position = layout.place[rows], layout.position[rows]
+    place = layout.place[rows]
     for i, mine in enumerate(own):
         system.diagonal.index_add_(0, place[:, i], mine.mT @ mine)
         system.right.index_add_(0, place[:, i], -(mine.mT @ residual)[..., 0])
-        for j in range(i + 1, len(own)):
-            apart = position[:, j] - position[:, i]
-            for distance in apart.unique().tolist():
-                there = (apart == distance).nonzero()[:, 0]
-                early, late = (i, j) if distance > 0 else (j, i)
-                block = own[late][there].mT @ own[early][there]
-                system.beside(abs(distance)).index_add_(0, place[there, early], block)
+    for pair in pairs:
+        block = own[pair.late][pair.sets].mT @ own[pair.early][pair.sets]
+        system.beside(pair.distance).index_add_(0, place[pair.sets, pair.early], block)
     if layout.bands.border:
         chain = layout.chain[rows[:, 0]]
         shared = sum(

@@ -9,6 +9,7 @@ Everything here is numbers of rows, chains and columns, found once before the fi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -19,6 +20,25 @@ from refine.solve.banded import Bands
 from refine.state import Unknowns
 
 NONE = -1
+CHUNK = 128
+"""Sets of coupled rows whose products are formed at a time: 128 blocks of 85 columns are 7 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two rows of coupled sets that are equally far apart in their chains.
+
+    Attributes:
+        early: Which of a set's rows comes first.
+        late: Which comes later.
+        distance: Places between them.
+        sets: (N,) the sets, numbered within their chunk.
+    """
+
+    early: int
+    late: int
+    distance: int
+    sets: Int[Tensor, "N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +49,6 @@ class Layout:
         bands: The form of the chains' systems.
         order: (B,) the row at each place of the systems.
         place: (B,) the place of each row.
-        position: (B,) the same within the row's chain.
         chain: (B,) of each row.
         group: (B,) of each row.
         group_of_chain: (C,).
@@ -42,12 +61,12 @@ class Layout:
         unit: (G, R) unit of each column of a group's border, -1: no column.
         member: (N, 2) pairs of row and unit.
         units: U.
+        pairs: For each coupling, for each chunk of its sets, the pairs of their rows.
     """
 
     bands: Bands
     order: Int[Tensor, "B"]
     place: Int[Tensor, "B"]
-    position: Int[Tensor, "B"]
     chain: Int[Tensor, "B"]
     group: Int[Tensor, "B"]
     group_of_chain: Int[Tensor, "C"]
@@ -60,6 +79,7 @@ class Layout:
     unit: Int[Tensor, "G R"]
     member: Int[Tensor, "N 2"]
     units: int
+    pairs: tuple[tuple[tuple[Pair, ...], ...], ...] = ()
 
     def total(self, value: Shaped[Tensor, "B"]) -> Float[Tensor, "G"]:
         """Return the sums (G,) of groups, float64."""
@@ -124,7 +144,6 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "M k"]], count: 
         Bands(counts, unknowns.size, width, chain_width),
         order=tensor(np.argsort(place)),
         place=tensor(place),
-        position=tensor(position),
         chain=tensor(chain),
         group=tensor(group),
         group_of_chain=tensor(of_chain),
@@ -137,10 +156,28 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "M k"]], count: 
         unit=tensor(unit_of),
         member=tensor(member),
         units=len(widths),
+        pairs=tuple(tuple(_pairs(chunk, position, device) for chunk in _chunks(rows)) for rows in sets),
     )
 
 
 _NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
+
+
+def _chunks(rows: np.ndarray) -> list[np.ndarray]:
+    """Return sets of rows, `CHUNK` at a time."""
+    return [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
+
+
+def _pairs(rows: np.ndarray, position: np.ndarray, device: torch.device) -> tuple[Pair, ...]:
+    """Return the pairs of rows within sets (N, k), by how far they are apart."""
+    found = []
+    for i, j in combinations(range(rows.shape[1]), 2):
+        apart = position[rows[:, j]] - position[rows[:, i]]
+        for distance in np.unique(apart).tolist():
+            early, late = (i, j) if distance > 0 else (j, i)
+            there = torch.from_numpy(np.flatnonzero(apart == distance)).to(device)
+            found.append(Pair(early, late, abs(distance), there))
+    return tuple(found)
 
 
 def _times(unknowns: Unknowns, count: int) -> np.ndarray:

@@ -9,10 +9,11 @@ from scipy.optimize import OptimizeResult, least_squares
 from torch import Tensor
 
 from priors import GaussianShape, NearEstimate, NearFocal, NearTranslation, WhiteAcceleration
+from refine import batch
 from refine.body import pose_body
 from refine.geometry import rotation
 from refine.solve.coupling import CoupledLinearization, couple
-from refine.state import Groups, State, Tracks, Unknowns, choose
+from refine.state import Groups, State, Tracks, Unknowns
 from refine.terms import AnalyticTerm, Huber, Kernel, LeastSquares, Term
 from refine.terms.keypoints import keypoints_from_sigma
 from tests.synthetic import random_body, random_state
@@ -172,11 +173,6 @@ def derivative(problem: Problem, step: Tensor) -> Tensor:
 
 def part(problem: Problem, rows: Sequence[int]) -> Problem:
     """Some of the rows; keypoints, priors and labels go with them."""
-    from refine import batch
-
     index = list(rows)
     terms = [batch.rows(term, index) for term in problem.terms]
     return Problem(problem.state[index], terms, batch.rows(problem.unknowns, index))
-
-
-__all__ = ["BODY", "Problem", "by_scipy", "choice", "choose", "dense", "draw", "mixed", "part", "residuals"]

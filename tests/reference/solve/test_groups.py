@@ -1,18 +1,21 @@
 """Rows that are solved together, against the same problem as one dense matrix and against scipy."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from priors import WhiteAcceleration
 from refine import batch
 from refine.errors import InputError
-from refine.solve import StopReason
+from refine.solve import Solution, StopReason
+from refine.solve.coupling import CoupledLinearization
 from refine.solve.damped import DIAGONAL_FLOOR
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.together import Together
-from refine.state import Groups, State, Unknowns, one_shape
+from refine.state import Groups, State, Tracks, Unknowns, one_shape
+from refine.terms import Huber, LeastSquares
 from tests.reference.solve.grouped import BODY, Problem, by_scipy, choice, dense, draw, mixed, part
 
 EXACT = 1e-8
@@ -21,7 +24,7 @@ SAME_COST = 1e-6
 PRECISE = LevenbergMarquardt(steps=60, cost_tolerance=1e-13)
 
 
-def solve(problem: Problem, solver: LevenbergMarquardt = PRECISE) -> "object":
+def solve(problem: Problem, solver: LevenbergMarquardt = PRECISE) -> Solution:
     return solver.solve(BODY, problem.state, problem.terms, problem.unknowns)
 
 
@@ -93,6 +96,37 @@ def test_covariances_are_the_blocks_of_the_dense_inverse() -> None:
     equations = Together.of(problem.unknowns, found.state).linearize(BODY, found.state, problem.terms)
     matrix, _ = dense(problem, equations.rows.information, equations.rows.gradient, found.state)
     select = choice(problem.unknowns, 9)
+    plain = select @ inverse(matrix) @ select.mT
+    scale = plain.diagonal(dim1=1, dim2=2).sqrt()
+    assert ((found.covariance() - plain) / (scale[:, :, None] * scale[:, None])).abs().max() < EXACT
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Two people of one moment are half a metre apart: a coupling of two rows, in either order."""
+
+    def couple(self, state: State, unknowns: Unknowns) -> CoupledLinearization:
+        rows = torch.tensor([[2, 1], [0, 3], [5, 4]])
+        place = state.bodies.translation
+        jacobian = torch.zeros(3, 1, 3, unknowns.size, dtype=torch.float64)
+        jacobian[..., unknowns.translation_columns] = torch.eye(3).double() / 0.05
+        residual = (place[rows[:, 0]] - place[rows[:, 1]] - 0.5) / 0.05
+        return CoupledLinearization(rows, residual[:, None], (jacobian, -jacobian), Huber(1.0))
+
+
+def test_people_in_touch_are_solved_with_their_tracks() -> None:
+    """Two tracks and what ties them at three moments: the half-bandwidth is four rows."""
+    person, time = torch.tensor([0, 0, 1, 1, 0, 1]), torch.tensor([0.0, 0.1, 0.1, 0.0, 0.2, 0.2]).double()
+    couplings = (WhiteAcceleration(2.0, 1.0, LeastSquares()), Touch())
+    problem = draw(6, Groups(shape=person, tracks=Tracks(person, time), couplings=couplings))
+    ties = Together.of(problem.unknowns, problem.state)
+    assert ties.layout.bands.width > 2 and ties.layout.groups == 1
+    found = solve(problem)
+    equations = ties.linearize(BODY, found.state, problem.terms)
+    matrix, slope = dense(problem, equations.rows.information, equations.rows.gradient, found.state)
+    first = ties.linearize(BODY, ties.start(problem.state), problem.terms).rows.gradient
+    assert slope.abs().max() < 1e-4 * first.abs().max()
+    select = choice(problem.unknowns, 6)
     plain = select @ inverse(matrix) @ select.mT
     scale = plain.diagonal(dim1=1, dim2=2).sqrt()
     assert ((found.covariance() - plain) / (scale[:, :, None] * scale[:, None])).abs().max() < EXACT
