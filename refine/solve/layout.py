@@ -105,7 +105,7 @@ class Layout:
         return total.index_add(0, self.member[:, 1], value[self.member[:, 0]].double())
 
 
-def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "M k"]], count: int, device: torch.device) -> Layout:
+def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: int, device: torch.device) -> Layout:
     """Find the chains, units and groups of rows.
 
     Args:

@@ -56,7 +56,7 @@ class Together:
     unknowns: Unknowns
     layout: Layout
     is_lost: Bool[Tensor, "B"]
-    broken: tuple[Bool[Tensor, "M"], ...] = ()
+    broken: tuple[Bool[Tensor, "_"], ...] = ()
     anything: bool = False
 
     @property
