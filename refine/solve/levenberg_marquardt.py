@@ -49,7 +49,7 @@ class LevenbergMarquardt:
 
     cost_tolerance: float = 1e-5
     """A body has converged when an accepted step was predicted to lower its cost by less than this share (Ceres: 1e-6
-    on larger problems)."""
+    on larger problems); a group, when each of its rows has."""
 
     least_damping: float = 1e-7
     """Keeps the matrix well conditioned in float32."""

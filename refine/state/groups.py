@@ -8,12 +8,13 @@ Labels identify what is shared wherever they occur: rows that are joined (`batch
 equal, and rows that are taken out share among themselves.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.batch import in_one_line
@@ -72,6 +73,17 @@ class Groups:
                 raise InputError("groups.couplings", "objects with couple(state, unknowns)", type(each).__name__)
         if self.couplings and self.tracks is None:
             raise InputError("groups.tracks", "tracks, whose rows the couplings tie", "none")
+
+    @cached_property
+    def shares(self) -> Mapping[str, Float[Tensor, "B"]]:
+        """Of what has labels, one over the number of rows that have a row's value (B,)."""
+        found = {}
+        for name in ("shape", "expression", "focal"):
+            labels = getattr(self, name)
+            if labels is not None:
+                _, which, times = torch.unique(labels, return_inverse=True, return_counts=True)
+                found[name] = torch.where(labels < 0, 1.0, times[which].double().reciprocal())
+        return found
 
     def __len__(self) -> int:
         first = (self.shape, self.expression, self.focal, None if self.tracks is None else self.tracks.person)

@@ -109,11 +109,7 @@ class Unknowns:
         A prior of the value itself (a population's shapes, a rule for focal lengths) is counted once for such rows:
         each has this share of it.
         """
-        labels = None if self.groups is None else getattr(self.groups, kind)
-        if labels is None:
-            return None
-        same = torch.unique(labels, return_inverse=True, return_counts=True)
-        return torch.where(labels < 0, 1.0, same[2][same[1]].double().reciprocal())
+        return None if self.groups is None else self.groups.shares.get(kind)
 
     def check_bodies(self, bodies: Bodies) -> None:
         """Refuse columns that bodies do not have.
