@@ -16,7 +16,7 @@ from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
 from priors.near_shape import NearShape
 from priors.self_penetration import SelfPenetration
-from priors.shared_shape import SharedShape, share_shape
+from priors.white_acceleration import WhiteAcceleration
 
 __all__ = [
     "BendingLimits",
@@ -36,7 +36,6 @@ __all__ = [
     "NearShape",
     "NearTranslation",
     "SelfPenetration",
-    "SharedShape",
+    "WhiteAcceleration",
     "ground_points",
-    "share_shape",
 ]

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priors.once import once
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
@@ -22,6 +23,9 @@ from refine.terms import Kernel, LeastSquares, Linearization
 class GaussianShape:
     """Pulls the free shape coefficients to a mean, by default the average person's.
 
+    It is a prior of the person: rows that share their shape (`Groups.shape`) count it once. A prior around each photo's
+    own estimate is that photo's evidence: `NearShape`.
+
     Raises:
         InputError: `sigma` is not above zero.
     """
@@ -29,7 +33,7 @@ class GaussianShape:
     sigma: float = 1.0
     """Standard deviation of a coefficient, unitless (1: the population's, see Source)."""
     mean: Float[Tensor, "B S"] | None = None
-    """(B, S) where to pull to, e.g. the estimate's shape with a smaller sigma; None: zero, the average person."""
+    """(B, S) where to pull to; None: zero, the average person. Rows that share a shape: the mean of theirs."""
     kernel: Kernel = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:
@@ -44,4 +48,4 @@ class GaussianShape:
         jacobian = shape.new_zeros(len(shape), unknowns.shape, 1, unknowns.size)
         eye = torch.eye(unknowns.shape, dtype=shape.dtype, device=shape.device)
         jacobian[:, :, 0, unknowns.shape_columns] = eye / self.sigma
-        return Linearization(away[..., None] / self.sigma, jacobian, self.kernel)
+        return once(Linearization(away[..., None] / self.sigma, jacobian, self.kernel), unknowns.shares("shape"))

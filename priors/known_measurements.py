@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priors.once import once
 from priors.rest_measures import RestMeasures, rest_measures
 from refine.body import PosedBody, SkinnedBody
 from refine.check import check_positive, check_shape
@@ -45,6 +46,8 @@ REACHED = 0.5
 @dataclass(frozen=True, eq=False)
 class KnownMeasurements:
     """Pulls the free shape coefficients to what was measured.
+
+    A person is measured once: rows that share their shape (`Groups.shape`) count it once, each with its share.
 
     Attributes:
         body: The model whose shapes are measured.
@@ -116,7 +119,7 @@ class KnownMeasurements:
         residual, slope = self._whitened(shape)
         jacobian = shape.new_zeros(len(shape), 2, 1, unknowns.size)
         jacobian[:, :, 0, unknowns.shape_columns] = slope[..., : unknowns.shape]
-        return Linearization(residual[..., None], jacobian, self.kernel)
+        return once(Linearization(residual[..., None], jacobian, self.kernel), unknowns.shares("shape"))
 
     def _whitened(self, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Residual (B, 2) and gradient (B, 2, S) in sigmas, zero where nothing is known."""

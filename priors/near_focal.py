@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from priors.once import once
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
@@ -18,6 +19,8 @@ from refine.terms import Kernel, LeastSquares, Linearization
 @dataclass(frozen=True, eq=False)
 class NearFocal:
     """Pulls a free focal length back to the one it started from.
+
+    A rule has one word about a lens: rows that share their focal length (`Groups.focal`) count it once.
 
     Attributes:
         focal: (B, 2) px, the start.
@@ -43,4 +46,4 @@ class NearFocal:
         away = (state.camera.focal / self.focal).log().mean(1)  # (B,)
         jacobian = away.new_zeros(len(away), 1, 1, unknowns.size)
         jacobian[..., unknowns.focal_column] = 1 / self.sigma
-        return Linearization(away[:, None, None] / self.sigma, jacobian, self.kernel)
+        return once(Linearization(away[:, None, None] / self.sigma, jacobian, self.kernel), unknowns.shares("focal"))

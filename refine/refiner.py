@@ -7,7 +7,7 @@
         state   <- the minimum of the robust cost of all terms                   (Levenberg-Marquardt)
     state       <- the estimate, where the gate rejects the update
 
-Bodies are independent: one that is still waits for the last round, one out of sight or without evidence stays.
+Bodies that share nothing are independent: one that is still waits for the last round, one out of sight stays.
 
 Source: Wehrbein et al., Personalized 3D Human Pose and Shape Refinement, ICCVW 2023; solver and sigmas are our own.
 """
@@ -28,7 +28,8 @@ from refine.render import Rasterizer
 from refine.render.view import View, render_view
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.solve.observability import check_focal_is_free_for_one, observe, out_of_sight, withhold
+from refine.solve.observability import observe, out_of_sight, withhold
+from refine.solve.sharing import share_focal
 from refine.state import Unknowns
 from refine.terms import Term
 from refine.terms.correspondences import Correspondences
@@ -109,11 +110,8 @@ class Refiner:
 
         Returns:
             One solution a round, at least one; the last one's state is the result.
-
-        Raises:
-            InputError: The focal length is to be free and several people share a photo.
         """
-        check_focal_is_free_for_one(self.unknowns, estimate)
+        unknowns = share_focal(self.unknowns, estimate)
         body, state, matching = estimate.body, estimate.state, matching_of(self.displacer, self.matching)
         excluded, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
         still = torch.zeros_like(estimate.image_index, dtype=torch.bool)  # (B,)
@@ -130,7 +128,7 @@ class Refiner:
                     fresh = correspond(view.fragments, displacement, view.crop.image_from_crop, matching, parts)
                     matches = fresh if matches is None else batch.where(still, matches, fresh)
                 terms.append(Reprojection(matches))
-            observed = observe(body, state, terms, self.unknowns)
+            observed = observe(body, state, terms, unknowns)
             wrong = self.gate.quality(priors, body, state, observed) if self.gate and number else None
             if self.gate and wrong:
                 terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)

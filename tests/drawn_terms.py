@@ -26,7 +26,6 @@ from priors import (
     NearShape,
     NearTranslation,
     SelfPenetration,
-    SharedShape,
 )  # fmt: skip
 from priors.known_measurements import DENSITY
 from priors.layers import Layer
@@ -145,13 +144,6 @@ def ground() -> GroundPlane:
     return GroundPlane(POINTS, up, -3.0 * up[:, 2], contact)
 
 
-def spoken() -> SharedShape:
-    """What other photos say of four coefficients."""
-    root, vector = normal(COUNT, 4, 4), normal(COUNT, 4, seed=4)
-    information = root @ root.mT
-    return SharedShape(torch.arange(COUNT), information, (information @ vector[..., None])[..., 0])
-
-
 def measurements() -> KnownMeasurements:
     """What slightly other shapes measure; the second body's height and the third's weight are not known."""
     measures = rest_measures(PERSON)
@@ -211,7 +203,6 @@ PLAIN: dict[str, Callable[[], Situation]] = {
     "GaussianShape: means": lambda: Situation(GaussianShape(sigma=0.5, mean=NEAR.shape)),
     "FixedShape": lambda: Situation(FixedShape(NEAR.shape[0], sigma=0.1)),
     "FixedShape: of each": lambda: Situation(FixedShape(NEAR.shape, sigma=0.1)),
-    "SharedShape": lambda: Situation(spoken()),
     "KnownMeasurements": lambda: Situation(measurements()),
     "JointLimits": lambda: Situation(JointLimits()),
     "BendingLimits": lambda: Situation(BendingLimits()),

@@ -95,7 +95,8 @@ class Solution:
         term_names: T names of the terms' classes.
         steps: (B,) accepted steps.
         stop: B reasons, of the solver alone.
-        information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared.
+        information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared; of a
+            row in a group (`Unknowns.groups`) the information of its marginal, all else of its group eliminated.
         evidence: The terms of the evidence, where the caller separates them; empty else.
         priors: The other terms, likewise, at the width they were solved with.
         quality: Error scales the terms were solved with; None: the usual ones.

@@ -5,6 +5,10 @@
 The damping follows the gain ratio (true over predicted decrease). Terms are linearised once a step, at the state that
 is tried: if it is accepted, its normal equations are the next ones, if not, the old ones are kept.
 
+Rows that share columns or are coupled (`Unknowns.groups`) are solved as one: their step is that of the whole group,
+which is accepted, converged and stopped as one, while each row and each shared column has its own damping. The loop is
+the same; `refine.solve.damped.Alone` and `refine.solve.together.Together` say what a group is.
+
 Source: Marquardt, SIAM J. Appl. Math. 11(2), 1963 (diagonal scaling); Nielsen, Damping parameter in Marquardt's method,
 IMM-REP-1999-05 (update of the damping).
 """
@@ -13,20 +17,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.solve import STOP_REASONS, Solution, StopReason, reasons
-from refine.solve.normal_equations import NormalEquations, normal_equations
+from refine.solve.damped import Alone, E, Ties
+from refine.solve.together import MOST, Together
 from refine.state import State, Unknowns, choose
 from refine.terms import Term, name_of
 
 RUNNING = -1
 ROUNDING = 32.0
 """Rounding error of a cost in units of its type's epsilon: in single precision pixels are rounded to 3e-5."""
-DIAGONAL_FLOOR = 1e-9
-"""Least diagonal entry over the largest one: damps unobserved directions, so that they do not move."""
 ROUGH_TOLERANCE = 1e-3
 """`cost_tolerance` of a round that is not the last: the evidence changes by more between rounds."""
 
@@ -47,7 +49,7 @@ class LevenbergMarquardt:
 
     cost_tolerance: float = 1e-5
     """A body has converged when an accepted step was predicted to lower its cost by less than this share (Ceres: 1e-6
-    on larger problems)."""
+    on larger problems); a group, when each of its rows has."""
 
     least_damping: float = 1e-7
     """Keeps the matrix well conditioned in float32."""
@@ -70,102 +72,77 @@ class LevenbergMarquardt:
         return replace(self, cost_tolerance=max(self.cost_tolerance, ROUGH_TOLERANCE))
 
     def solve(self, body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Solution:
-        """Minimise the robust cost of every body, each by itself.
+        """Minimise the robust cost of every group of rows, each by itself; a row without a group is one.
 
         Args:
             body: The model of the state's bodies.
-            state: B bodies and cameras, where the search starts.
+            state: B bodies and cameras, where the search starts. What rows share starts at their mean.
             terms: Evidence and priors.
-            unknowns: The columns of a step.
+            unknowns: The columns of a step, and which rows share some or are coupled.
 
         Returns:
             The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its
-            start.
+            start, or, in a group, what its group says of it. A coupling's cost is a term of its own, divided among its
+            rows; the information of a row in a group is that of its marginal.
         """
         unknowns.check_bodies(state.bodies)
-        current = normal_equations(body, state, terms, unknowns)
-        begin = current
-        start = current.cost
-        count = len(state)
-        damping = torch.full_like(start, self.damping)
-        growth = torch.full_like(start, 2.0)
-        accepted_steps = torch.zeros(count, dtype=torch.int64, device=start.device)
-        code = torch.full_like(accepted_steps, RUNNING)
-        code[~start.isfinite()] = _code(StopReason.NOT_FINITE)
-        rounding = ROUNDING * torch.finfo(start.dtype).eps
+        if unknowns.groups is None:
+            return self._minimise(Alone(unknowns), body, state, terms, unknowns)
+        return self._minimise(Together.of(unknowns, state), body, state, terms, unknowns)
+
+    def _minimise(
+        self, ties: Ties[E], body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
+    ) -> Solution:
+        """Minimise the costs of the groups that `ties` tells."""
+        state = ties.start(state)
+        current = ties.linearize(body, state, terms)
+        ties = ties.without(current)
+        current = begin = ties.silenced(current)
+        lost = ties.lost(current)
+        damping = ties.damping(ties.costs(current).sum(1), self.damping)
+        growth = torch.full_like(damping, 2.0)
+        code = torch.where(ties.all_of(lost), _code(StopReason.NOT_FINITE), RUNNING)
+        accepted_steps = torch.zeros_like(code)
+        rounding = ROUNDING * torch.finfo(damping.dtype).eps
         for _ in range(self.steps if unknowns.size else 0):
             running = code == RUNNING
             if not bool(running.any()):  # the one synchronisation of a step
                 break
-            step, predicted, solved = _damped_step(current, damping, unknowns.free)
-            moved = state.retract(unknowns, torch.where(running[:, None], step, torch.zeros_like(step)))
-            tried = normal_equations(body, moved, terms, unknowns)
-            decrease = current.cost - tried.cost
-            better = running & solved & (decrease >= -rounding * current.cost) & tried.cost.isfinite()
-            state = choose(better, moved, state)
-            # The predicted decrease: near the minimum the difference of two costs is mostly their rounding.
-            small = predicted <= self.cost_tolerance * current.cost
-            current = _choose_equations(better, tried, current)
+            found = ties.step(current, damping)
+            moved = state.retract(unknowns, torch.where(ties.of_rows(running)[:, None], found.step, 0.0))
+            tried = ties.linearize(body, moved, terms)
+            cost, new = ties.cost(current), ties.cost(tried)
+            better = running & found.solved & (cost - new >= -rounding * cost) & new.isfinite()
+            gain = ties.gain(current, tried, found)
+            fault = ties.at_fault(gain, found, damping)
+            small = ties.is_small(current, found, self.cost_tolerance)
+            state = choose(ties.of_rows(better), moved, state)
+            current = ties.keep(ties.of_rows(better), tried, current)
             accepted_steps += better
-            gain = decrease / predicted.clamp(min=torch.finfo(start.dtype).tiny)
             shrink = (1 - (2 * gain.clamp(0, 1) - 1) ** 3).clamp(min=1 / 3)
-            damping = torch.where(better, (damping * shrink).clamp(min=self.least_damping), damping * growth)
-            growth = torch.where(better, torch.full_like(growth, 2.0), growth * 2)
+            shrunk = (damping * shrink).clamp(min=self.least_damping, max=MOST)
+            taken = ties.of_damped(better)
+            damping = torch.where(taken, shrunk, torch.where(fault, (damping * growth).clamp(max=MOST), damping))
+            growth = torch.where(taken, 2.0, torch.where(fault, growth * 2, growth))
             code[better & small] = _code(StopReason.CONVERGED)
-            code[running & ~better & (damping > self.most_damping)] = _code(StopReason.STALLED)
+            beyond = ties.all_at_fault(fault, damping > self.most_damping)
+            code[running & ~better & beyond] = _code(StopReason.STALLED)
         code[code == RUNNING] = _code(StopReason.STEP_LIMIT)
-        names = tuple(name_of(term) for term in terms)
+        names = (*(name_of(term) for term in terms), *ties.names)
+        before, after = ties.costs(begin), ties.costs(current)
         return Solution(
             state,
             unknowns,
-            start,
-            current.cost,
-            begin.cost_by_term,
-            current.cost_by_term,
+            before.sum(1),
+            after.sum(1),
+            before,
+            after,
             names,
-            accepted_steps,
-            reasons(code),
-            current.information,
+            ties.of_rows(accepted_steps),
+            reasons(torch.where(lost, _code(StopReason.NOT_FINITE), ties.of_rows(code))),
+            ties.information(current),
         )
 
 
 def _code(reason: StopReason) -> int:
     return STOP_REASONS.index(reason)
-
-
-def _damped_step(
-    equations: NormalEquations, damping: Tensor, free: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the damped step (B, P), its predicted decrease (B,), and where it could be solved (B,).
-
-    The step is zero where the equations are singular (it is rejected and the damping grows), and in columns that do not
-    exist (`free (B, P)`).
-    """
-    diagonal = equations.information.diagonal(dim1=-2, dim2=-1)
-    floor = DIAGONAL_FLOOR * diagonal.amax(1, keepdim=True) + torch.finfo(diagonal.dtype).tiny
-    scale = damping[:, None] * torch.maximum(diagonal, floor)
-    if free is not None:
-        scale = torch.where(free, scale, 1.0)  # a unit diagonal: the step is zero, the others' are as without it
-    # A body that is not finite must not fail the factorisation of the others.
-    finite = equations.information.isfinite().flatten(1).all(1) & equations.gradient.isfinite().all(1)
-    eye = torch.eye(diagonal.shape[1], dtype=diagonal.dtype, device=diagonal.device)
-    matrix = torch.where(finite[:, None, None], equations.information + torch.diag_embed(scale), eye)
-    gradient = torch.where(finite[:, None], equations.gradient, torch.zeros_like(equations.gradient))
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    factor = torch.where((failed == 0)[:, None, None], factor, eye)
-    gradient = torch.where((failed == 0)[:, None], gradient, torch.zeros_like(gradient))
-    step = -torch.cholesky_solve(gradient[..., None], factor)[..., 0]
-    # ½ stepᵀ (damping D step - gradient): the decrease the damped quadratic model predicts.
-    predicted = 0.5 * (step * (scale * step - gradient)).nan_to_num(0.0).sum(1)
-    return step, predicted, finite & (failed == 0)
-
-
-def _choose_equations(take: Tensor, first: NormalEquations, second: NormalEquations) -> NormalEquations:
-    """Return, body by body, the first equations where `take (B,)` is true and the second elsewhere."""
-    return NormalEquations(
-        torch.where(take[:, None, None], first.information, second.information),
-        torch.where(take[:, None], first.gradient, second.gradient),
-        torch.where(take[:, None], first.cost_by_term, second.cost_by_term),
-        second.energy,
-        second.count,
-    )

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine import batch
@@ -12,6 +13,7 @@ from refine.batch import Index
 from refine.check import check_shape
 from refine.errors import InputError
 from refine.state.bodies import Bodies
+from refine.state.groups import Groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Unknowns:
 
     The columns are one layout for a whole batch; `free` masks those that exist for each body. A column that does not
     exist for a body has no gradient and no variance there, and the body's numbers are those of a layout without it. Two
-    layouts are equal whatever their masks.
+    layouts are equal whatever their masks and groups.
 
     Attributes:
         joints: Indices of the free joints, ascending.
@@ -29,9 +31,11 @@ class Unknowns:
         translation: 3 if the translation is free, else 0.
         focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
         free: (B, P) which columns exist for each body; None: all of them, for every body.
+        groups: Which rows share columns or are coupled; None: every row is solved by itself.
 
     Raises:
-        InputError: Joints are not ascending, a number is out of range, or the mask has another width.
+        InputError: Joints are not ascending, a number is out of range, the mask has another width, or mask and groups
+            disagree on the number of rows.
     """
 
     joints: tuple[int, ...]
@@ -40,6 +44,7 @@ class Unknowns:
     translation: int = 3
     focal: int = 0
     free: Bool[Tensor, "B P"] | None = field(default=None, repr=False)
+    groups: Groups | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
@@ -49,6 +54,8 @@ class Unknowns:
             )
         if self.free is not None:
             check_shape("unknowns.free", self.free, "B P", P=self.size)
+        if self.free is not None and self.groups is not None and len(self.groups) not in (0, len(self.free)):
+            raise InputError("unknowns.groups", f"labels of {len(self.free)} rows", f"of {len(self.groups)}")
 
     @property
     def layout(self) -> tuple[tuple[int, ...], int, int, int, int]:
@@ -96,12 +103,22 @@ class Unknowns:
             places += range(mine.start, mine.start + count)
         return torch.tensor(places, dtype=torch.long, device=device)
 
+    def shares(self, kind: Literal["shape", "expression", "focal"]) -> Float[Tensor, "B"] | None:
+        """Return of each row one over the number of rows that have its value; None: every row has its own.
+
+        A prior of the value itself (a population's shapes, a rule for focal lengths) is counted once for such rows:
+        each has this share of it.
+        """
+        return None if self.groups is None else self.groups.shares.get(kind)
+
     def check_bodies(self, bodies: Bodies) -> None:
         """Refuse columns that bodies do not have.
 
         Raises:
-            InputError: A joint or coefficient does not exist.
+            InputError: A joint or coefficient does not exist, or the groups are of another number of bodies.
         """
+        if self.groups is not None and len(self.groups) not in (0, len(bodies)):
+            raise InputError("unknowns.groups", f"labels of {len(bodies)} rows", f"of {len(self.groups)}")
         joints, shapes, expressions = bodies.pose.shape[1], bodies.shape.shape[1], bodies.expression.shape[1]
         if max(self.joints, default=0) >= joints or self.shape > shapes or self.expression > expressions:
             has = f"at most {joints} joints, {shapes} shape and {expressions} expression coefficients, as the model has"

@@ -56,12 +56,6 @@ class Prior:
     with_fingers: bool = False
 
 
-def _shared_shape(kind: type, setting: Setting) -> Term:
-    count, shapes = setting.state.bodies.shape.shape
-    information = 4.0 * torch.eye(shapes).expand(count, shapes, shapes)
-    return kind(torch.zeros(count, dtype=torch.long), information, torch.zeros(count, shapes))
-
-
 def _ground_plane(kind: type, setting: Setting) -> Term:
     points = importlib.import_module("priors.ground_points").ground_points(setting.body)
     normal = torch.tensor([0.0, -1.0, 0.0]).expand(BATCH, 3)
@@ -92,7 +86,6 @@ PRIORS = {
     "LatentPose": Prior("priors.latent_pose", _shipped),
     "GaussianShape": Prior("priors.gaussian_shape", _alone),
     "FixedShape": Prior("priors.fixed_shape", lambda kind, setting: kind(setting.state.bodies.shape[0])),
-    "SharedShape": Prior("priors.shared_shape", _shared_shape),
     "KnownMeasurements": Prior("priors.known_measurements", _measurements),
     "SelfPenetration": Prior("priors.self_penetration", _alone, target_ms=1.0),
     "HandPose": Prior("priors.hand_pose", _alone, with_fingers=True),

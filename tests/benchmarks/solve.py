@@ -8,6 +8,7 @@ from refine.body import anny
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.terms import GemanMcClure
 from refine.terms.reprojection import Reprojection
+from tests.benchmarks._chain import chains
 from tests.benchmarks._problem import MATCHES, Problem, draw_problem
 from tests.benchmarks._rivals import ADAM_RATES, DirectCost, adam, lbfgs
 from tests.benchmarks.measurement import Measurement, best_seconds
@@ -21,7 +22,7 @@ SLACK = 1.001
 
 
 def measure() -> list[Measurement]:
-    """Return solve.lm.*, solve.vs_adam and solve.vs_lbfgs.*."""
+    """Return solve.lm.*, solve.chain.*, solve.vs_adam and solve.vs_lbfgs.*."""
     threads = torch.get_num_threads()
     torch.set_num_threads(CORES)
     try:
@@ -31,6 +32,7 @@ def measure() -> list[Measurement]:
         return [
             _speed("solve.lm.512.cpu", small, target=12.0),
             _speed("solve.lm.512.all.cpu", whole, target=35.0),
+            *chains(body),
             *_against_rivals(small),
         ]
     finally:

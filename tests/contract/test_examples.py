@@ -77,6 +77,12 @@ def test_a_texture_from_two_photos_dresses_the_third(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"texture.npz", "texture.png", "worn.jpg"}
 
 
+def test_photos_of_one_person_agree_on_a_better_shape(capsys: pytest.CaptureFixture[str]) -> None:
+    apart, together = load(7).main()
+    assert together < apart
+    assert "photos differ by 0.00" in capsys.readouterr().out
+
+
 def test_an_attached_regressor_lies_better_in_its_own_tensors() -> None:
     before, after = load(6).main()
     assert after < 0.35 * before

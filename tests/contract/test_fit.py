@@ -100,9 +100,7 @@ def test_parameters_by_their_public_names_need_a_camera_and_take_a_rule(people: 
     assert set(result.smplx()) >= {"global_orient", "body_pose", "betas", "transl", "built_in_shape"}
 
 
-def test_a_free_focal_length_is_found_for_one_person_and_refused_for_two_in_one_photo(
-    builtin_body: SkinnedBody,
-) -> None:
+def test_a_free_focal_length_is_found(builtin_body: SkinnedBody) -> None:
     from priors.default import default_priors
     from priors.near_focal import NearFocal
 
@@ -114,10 +112,6 @@ def test_a_free_focal_length_is_found_for_one_person_and_refused_for_two_in_one_
     assert any(isinstance(prior, NearFocal) for prior in default_priors(start, unknowns))
     result = refine.fit(people.photos, start, keypoints=people.detections, refiner=refiner)
     assert float(result.misfit[0]) < 1.0 and float(result.camera.focal[0, 0]) != float(longer.focal[0, 0])
-    two = case(builtin_body, count=2)
-    together = replace(two.estimate, image_index=torch.tensor([0, 0]))
-    with pytest.raises(refine.InputError, match="several people share a photo"):
-        refine.fit(two.photos[0], together, keypoints=two.detections, refiner=refiner)
 
 
 def test_the_callback_sees_every_round(people: Case) -> None:

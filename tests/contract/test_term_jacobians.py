@@ -134,7 +134,5 @@ def test_a_body_does_not_feel_its_batch(situation: Situation) -> None:
 
 
 def test_without_unknowns_there_are_no_columns(situation: Situation) -> None:
-    if type(situation.term).__name__ == "SharedShape":  # it is made for the coefficients that are free
-        return
     found = linearize(situation, situation.bodies, Unknowns(joints=(), translation=0))
     assert found.jacobian.shape == (*found.residual.shape, 0) and len(found.residual) == COUNT

@@ -23,7 +23,6 @@ import torch
 torch.set_num_threads(2)
 import refine
 from refine.body import anny
-from priors.shared_shape import shape_information
 from refine.state import Unknowns
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.people import case
@@ -35,7 +34,6 @@ result = refine.fit(people.photos, people.estimate, keypoints=people.detections,
 last = result.rounds[-1]
 assert last.unknowns.size == 184, last.unknowns.size
 assert result.sigma_mm.shape[0] == 16 and len(result.explain()) == 16
-assert shape_information(last.information.double(), last.unknowns).isfinite().all()
 moved = result.misfit < result.misfit_before
 assert moved.sum() > 8 and (result.misfit <= result.misfit_before + 1e-3).all(), (result.misfit, result.misfit_before)
 print("ended")

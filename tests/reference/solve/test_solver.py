@@ -12,7 +12,8 @@ from priors import GaussianShape, NearEstimate
 from refine.body import pose_body
 from refine.errors import InputError
 from refine.solve import StopReason
-from refine.solve.levenberg_marquardt import LevenbergMarquardt, _damped_step
+from refine.solve.damped import damped_step
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares, Term
@@ -203,8 +204,8 @@ def test_equations_that_cannot_be_solved_are_no_convergence() -> None:
     state, evidence = scene(1, LeastSquares())
     equations = normal_equations(BODY, state, [evidence], FREE)
     broken = replace(equations, information=-equations.information)
-    step, predicted, solved = _damped_step(broken, torch.full((1,), 1e-3, dtype=torch.float64))
-    assert not solved.any() and (step == 0).all() and (predicted == 0).all()
+    found = damped_step(broken, torch.full((1,), 1e-3, dtype=torch.float64))
+    assert not found.solved.any() and (found.step == 0).all() and (found.predicted == 0).all()
 
 
 def test_float32_rounding_does_not_make_an_unobserved_direction_certain() -> None:
