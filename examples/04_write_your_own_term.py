@@ -12,6 +12,7 @@ where a joint lies:
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 
 import refine
 from refine.body import PosedBody, anny
@@ -25,12 +26,13 @@ class JointAt:
 
     Attributes:
         joint: The joint's name.
-        place: (B, 3) m, camera frame.
+        place: (B, 3) m, camera frame. Declared with its shape, so that a body's row can be taken from the term where
+            that body is tried from several starts.
         sigma_m: How well the place is known, m.
     """
 
     joint: str
-    place: torch.Tensor
+    place: Float[torch.Tensor, "B 3"]
     sigma_m: float = 0.01
 
     def linearize(self, state: refine.State, posed: PosedBody, unknowns: refine.Unknowns) -> Linearization:

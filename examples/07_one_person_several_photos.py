@@ -44,7 +44,7 @@ def main() -> tuple[float, float]:
         rest = body.rest_bodies(PHOTOS)
         away = [pose_body(body, replace(rest, shape=each)).vertices for each in (shape, person)]
         error.append(1e3 * float((away[0] - away[1]).norm(dim=-1).mean()))
-        sure = result.rounds[-1].covariance().diagonal(dim1=1, dim2=2)[:, columns.shape_columns].sqrt().mean()
+        sure = result.rounds[-1].solution.covariance().diagonal(dim1=1, dim2=2)[:, columns.shape_columns].sqrt().mean()
         spread = float((shape - shape.mean(0)).norm(dim=1).max())
         print(f"{name:22} {error[-1]:5.1f} mm off, {float(sure):.2f} sigma left, photos differ by {spread:.2f}")
     return error[0], error[1]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from priors.near_estimate import spread
 from priors.swing_twist import swing_twist
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.check import check_positive
 from refine.state import State, Unknowns
@@ -60,6 +61,10 @@ class BendingLimits:
 
     def __post_init__(self) -> None:
         check_positive("sigma", torch.tensor(self.sigma), "unitless", "To switch the prior off leave it out.")
+
+    def rows(self, index: Index) -> "BendingLimits":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 1), unitless, N free elbows and knees, and its Jacobian (B, N, 1, P) per unit step."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from priors.hand_space import COMPONENTS, JOINTS, HandSpace, Side, anatomy, read_hand_spaces
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.geometry import rotation
 from refine.state import State, Unknowns
@@ -51,6 +52,10 @@ class HandPose:
         """
         left, right = read_hand_spaces(path, count, side=side)
         return cls(left, right)
+
+    def rows(self, index: Index) -> "HandPose":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 1), three rows a free finger joint, and its Jacobian (B, N, 1, P) per unit step."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from priors.joint_ranges import HUMAN_RANGES, JointRange
 from priors.near_estimate import spread
 from priors.swing_twist import swing_twist
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.check import check_positive
 from refine.state import State, Unknowns
@@ -45,6 +46,10 @@ class JointLimits:
 
     def __post_init__(self) -> None:
         check_positive("sigma_rad", torch.tensor(self.sigma_rad), "rad", "To switch the limits off leave them out.")
+
+    def rows(self, index: Index) -> "JointLimits":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 3), N free joints with a range, and its Jacobian (B, N, 3, P) per unit step."""

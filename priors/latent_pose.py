@@ -25,6 +25,7 @@ from priors.latent_file import JOINTS, LatentParts, find_latent, read_latent
 from priors.layers import Layer, check_layers, input_to_output, output_by_input, run
 from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
 from priors.six_numbers import rotation_of
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
@@ -100,6 +101,10 @@ class LatentPose:
     def shipped(cls) -> "LatentPose":
         """Return the network that ships with the library (`priors/data/README.md` says what it was learnt from)."""
         return cls.read(FOLDER / "pose_latent.safetensors")
+
+    def rows(self, index: Index) -> "LatentPose":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, 1, Z + 63), unitless, and its Jacobian (B, 1, Z + 63, P) per unit step.

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from priors.mixture_file import MixtureParts, read_mixture
 from priors.prior_file import FOLDER, TRUNK_AND_LIMBS, naming
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.check import check_finite, check_positive, check_shape
 from refine.errors import InputError
@@ -110,6 +111,10 @@ class GaussianMixturePose:
     def shipped(cls) -> "GaussianMixturePose":
         """Return the mixture that ships with the library (`priors/data/README.md` says what it was learnt from)."""
         return cls.read(FOLDER / "pose_mixture.safetensors")
+
+    def rows(self, index: Index) -> "GaussianMixturePose":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, 1, D), its Jacobian (B, 1, D, P) per unit step, and the component's constant (B,).

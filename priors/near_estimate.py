@@ -57,6 +57,10 @@ class NearEstimate:
         """Return the prior with sigmas a multiple (B,) as wide."""
         return replace(self, scale=scale if self.scale is None else self.scale * scale)
 
+    def with_root_turned(self, turn: Float[Tensor, "B 3 3"]) -> "NearEstimate":
+        """Return the prior around the same estimates with their roots turned by `turn` (B, 3, 3) in the body's axes."""
+        return replace(self, pose=torch.cat((self.pose[:, :1] @ turn[:, None].to(self.pose), self.pose[:, 1:]), 1))
+
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, J_free, 3), unitless, and its Jacobian (B, J_free, 3, P) per unit step."""
         pose = state.bodies.pose

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from priors.capsule_pairs import CapsulePairs, along, closest, overlap, pairs_of
 from priors.capsules import TINY
+from refine.batch import Index
 from refine.body import PosedBody
 from refine.check import check_positive
 from refine.errors import InputError
@@ -55,6 +56,10 @@ class SelfPenetration:
         check_positive("sigma_m", torch.tensor(self.sigma_m), "m", "To switch the term off leave it out.")
         if not 0 <= self.slack_m < float("inf"):
             raise InputError("slack_m", "a finite length of at least zero (m)", f"{self.slack_m:g}")
+
+    def rows(self, index: Index) -> "SelfPenetration":
+        """Return the same for some of the bodies: it holds for everybody alike."""
+        return self
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 1), unitless, N pairs of capsules, and its Jacobian (B, N, 1, P) per unit step."""

@@ -5,7 +5,7 @@ photos, estimate, detections  <-  what the caller gave      evidence, priors  <-
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,19 +22,15 @@ from refine.inputs.cameras import CameraLike
 from refine.inputs.estimates import camera_of, estimate_of, estimate_of_file
 from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import DetectedPeople, Detections
-from refine.method.merge import merged
-from refine.method.orientation import ambiguous, turned
 from refine.photo import ImageLike, Photo, read_photos
 from refine.refiner import Callback, Refiner
 from refine.result import Result, summarise
-from refine.solve import Solution
+from refine.solve.round import Round
+from refine.solve.start import notes_of, orders_of
 from refine.terms import Term
 from refine.terms.keypoints import keypoints_from_detections
 
 LOGGER = logging.getLogger("refine")
-
-TURNED = "seen from the side, both orientations were tried and the estimate's was turned around."
-"""Said of a person whose orientation was in doubt, and wrong."""
 
 
 @usual_torch()
@@ -75,8 +71,7 @@ def fit(
         refiner: The method's parts and settings; None: `Refiner()`, which goes by the keypoints and the evidence given,
             and where there is neither, `Refiner.default()`, which asks the network that ships with the library. Give
             the latter to go by both.
-        callback: Called after each round with its number and solution; from number 0 again where both orientations are
-            tried.
+        callback: Called after each round with its number and solution, of the people as they came.
 
     Returns:
         The result: one row a body, in the estimate's order. What looks wrong in estimate, camera and photo
@@ -104,14 +99,12 @@ class Fitted:
     """What was found of prepared bodies.
 
     Attributes:
-        rounds: One solution a round, at least one.
-        informed: (B, K) which keypoints carry information; None without keypoints.
-        turned: Rows whose orientation was turned around.
+        rounds: At least one.
+        informed: (B, K) which keypoints carry information, in the order they were given in; None without keypoints.
     """
 
-    rounds: tuple[Solution, ...]
+    rounds: tuple[Round, ...]
     informed: Tensor | None
-    turned: tuple[int, ...] = ()
 
 
 @usual_torch()
@@ -135,9 +128,6 @@ def fit_prepared(
 
     Returns:
         The rounds, and what was decided on the way.
-
-    Raises:
-        InputError: The focal length is to be free and several people share a photo.
     """
     from priors.default import default_priors
 
@@ -151,32 +141,7 @@ def fit_prepared(
         informed = (term.sqrt_information != 0).flatten(2).any(2)
         terms.insert(0, term)
     own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)
-    rounds = refiner.refine(photos, estimate, terms, own, callback)
-    if detections is None or informed is None:
-        return Fitted(rounds, informed)
-    doubtful = ambiguous(estimate, detections, informed)
-    if not bool(doubtful.any()):
-        return Fitted(rounds, informed)
-    # Terms of the caller are known for the whole batch only; without any, only those in doubt are solved again.
-    alone = not evidence and priors is None
-    rows = doubtful.nonzero()[:, 0] if alone else torch.arange(len(estimate), device=doubtful.device)
-    other = turned(estimate.rows(rows))
-    if alone:
-        some = estimate.rows(rows)
-        terms = [
-            keypoints_from_detections(
-                points,
-                detections.pixel[rows],
-                detections.confidence[rows],
-                some.camera,
-                some.keypoints_2d(detections.name),
-            )
-        ]
-    again = replace(refiner, unknowns=rounds[-1].unknowns.rows(rows)).refine(
-        photos, other, terms, default_priors(other, refiner.unknowns) if priors is None else own, callback
-    )
-    rounds, taken = _cheaper(rounds, again, rows, doubtful)
-    return Fitted(rounds, informed, tuple(taken))
+    return Fitted(refiner.refine(photos, estimate, terms, own, callback), informed)
 
 
 @torch.no_grad()
@@ -188,11 +153,19 @@ def result_of(prepared: Prepared, fitted: Fitted, refiner: Refiner) -> Result:
         fitted: What `fit_prepared` found of it.
         refiner: The method it was found by.
     """
-    turned = tuple(f"Person {row + 1}: {TURNED}" for row in fitted.turned)
+    starts = fitted.rounds[-1].start
+    other = notes_of(starts, range(1, len(starts) + 1))
+    if fitted.rounds[-1].solution.unknowns.focal:
+        lengths = ", ".join(f"{length:.0f}" for length in fitted.rounds[-1].state.camera.focal[:, 0].tolist())
+        other += (f"The focal length was free: after refining it is {lengths} px for the people in their order.",)
     # What the file says twice is both a note and a doubt.
-    notes = tuple(dict.fromkeys((*prepared.notes, *turned, *(doubt.sentence for doubt in prepared.doubts))))
+    notes = tuple(dict.fromkeys((*prepared.notes, *other, *(doubt.sentence for doubt in prepared.doubts))))
     photos, asking = prepared.photos, _asking(refiner, prepared.photos)
-    return summarise(prepared.estimate, fitted.rounds, prepared.detections, fitted.informed, notes, photos, asking)
+    detections, informed = prepared.detections, fitted.informed
+    if detections is not None and informed is not None and any(start.order for start in starts):
+        order = orders_of(starts, informed.shape[1], informed.device)
+        detections, informed = detections.reordered(order), informed.gather(1, order)
+    return summarise(prepared.estimate, fitted.rounds, detections, informed, notes, photos, asking)
 
 
 def usual_refiner(evidence: bool) -> Refiner:
@@ -278,17 +251,3 @@ def load(path: str | Path, *, body_model: SkinnedBody | str | Path | None = None
     from refine.result import load as load_file
 
     return load_file(path, body_model)
-
-
-def _cheaper(
-    first: tuple[Solution, ...], second: tuple[Solution, ...], rows: Tensor, doubtful: Tensor
-) -> tuple[tuple[Solution, ...], list[int]]:
-    """Return the first rounds with the second's bodies (of `rows`) put in where in doubt and of a lower cost."""
-    one, two = first[-1], second[-1]
-    place = torch.zeros(len(one.cost), dtype=torch.long, device=rows.device)  # (B,) where a row stands in the second
-    place[rows] = torch.arange(len(rows), device=rows.device)
-    # The first rounds have the evidence as it is, under the same sigmas.
-    take = doubtful & (second[0].cost[place] < first[0].cost)
-    if two.verdict:  # a way round that is not believed is no better, however cheap it is to stay there
-        take &= torch.tensor([verdict.accepted for verdict in two.verdict], device=rows.device)[place]
-    return (*first[:-1], merged(one, two, take, place)), take.nonzero()[:, 0].tolist()

@@ -1,9 +1,9 @@
 """Operations on the rows of frozen dataclasses of batched tensors: select, choose, concatenate and replace.
 
 Fields with one entry a row are found by their declaration: a tensor whose annotated shape begins with B, a dataclass
-with such fields, or a tuple or mapping of tensors declared with `field(metadata=PER_ROW)`. All other fields are shared,
-and those of the first argument are kept. A new field therefore takes part in all operations. Printed, such a dataclass
-shows types and shapes, not numbers:
+with such fields, a tuple or mapping of tensors declared with `field(metadata=PER_ROW)`, or a tuple of dataclasses with
+such fields (`EACH_HAS_ROWS`). All other fields are shared, and those of the first argument are kept. A new field
+therefore takes part in all operations. Printed, such a dataclass shows types and shapes, not numbers:
 
     Bodies(pose=float32 (2, 55, 3, 3), shape=float32 (2, 16), ...)
 """
@@ -27,6 +27,9 @@ Index = Tensor | np.ndarray | Sequence[int] | slice
 
 PER_ROW: Mapping[str, object] = types.MappingProxyType({"per_row": True})
 """Metadata of a field that is no tensor and has one entry a row: a tuple (B,), or a mapping of tensors (B, ...)."""
+
+EACH_HAS_ROWS: Mapping[str, object] = types.MappingProxyType({"each_has_rows": True})
+"""Metadata of a field that is a tuple of dataclasses, each with one entry a row."""
 
 MOST_CHARACTERS = 60
 """Most printed characters of a field that is neither an array nor a dataclass."""
@@ -87,6 +90,38 @@ def row_fields(kind: type) -> tuple[str, ...]:
     return tuple(_axes(kind))
 
 
+def declares_rows(value: object) -> bool:
+    """Return whether a value is a dataclass whose tensors are declared with their shapes, B first or not at all."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return False
+    declared = _axes(type(value))
+    for field in dataclasses.fields(value):
+        part = getattr(value, field.name)
+        if isinstance(part, Tensor) and not _has_shape(type(value), field.name):
+            return False
+        if dataclasses.is_dataclass(part) and field.name in declared and not declares_rows(part):
+            return False
+    return True
+
+
+def _has_shape(kind: type, name: str) -> bool:
+    """Return whether a field is annotated with a tensor's shape, whose rows are its first axis or none."""
+    hint = _hints(kind).get(name)
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    members = typing.get_args(hint) if union else (hint,)
+    shapes = [member.dim_str.split() for member in members if hasattr(member, "dim_str")]
+    return bool(shapes) and not any("B" in axes[1:] for axes in shapes)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the annotations of a dataclass; none where a name is imported for type checkers only."""
+    try:
+        return typing.get_type_hints(kind)
+    except NameError:
+        return {}
+
+
 def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
     """Apply a function to every field that has rows, of one dataclass or several of a type."""
     changed: dict[str, Any] = {}
@@ -99,7 +134,9 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
         if len(there) < len(parts):
             whose = f"{type(values[0]).__name__}.{name}"
             raise InputError(whose, "given for all rows or for none", "given for some of them")
-        if dataclasses.is_dataclass(parts[0]):
+        if _is_of_dataclasses(kind, name):
+            changed[name] = tuple(_over(work, list(each)) for each in zip(*parts, strict=True))
+        elif dataclasses.is_dataclass(parts[0]):
             changed[name] = _over(work, parts)
         elif isinstance(parts[0], Tensor | Mapping | tuple | list):  # another object has no rows of its own
             changed[name] = work(parts)
@@ -109,10 +146,7 @@ def _over(work: Callable[[list[Any]], Any], values: list[Any]) -> Any:
 @cache
 def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
     """Return the fields that may have rows, with their annotated shapes to be tested (a union); None: always rows."""
-    try:
-        hints = typing.get_type_hints(kind)
-    except NameError:  # a name that is imported for type checkers only
-        hints = {}
+    hints = _hints(kind)
     found: dict[str, tuple[str, ...] | None] = {}
     for field in dataclasses.fields(kind):
         if not field.init:
@@ -121,11 +155,16 @@ def _axes(kind: Any) -> dict[str, tuple[str, ...] | None]:
         union = typing.get_origin(hint) in (types.UnionType, typing.Union)
         members: tuple[Any, ...] = typing.get_args(hint) if union else (hint,)
         shapes = tuple(member.dim_str for member in members if hasattr(member, "dim_str"))
-        if "per_row" in field.metadata or any(_has_row_fields(each) for each in members):
+        if field.metadata.keys() & {"per_row", "each_has_rows"} or any(_has_row_fields(each) for each in members):
             found[field.name] = None
         elif any(shape.split()[:1] == ["B"] for shape in shapes):
             found[field.name] = shapes
     return found
+
+
+@cache
+def _is_of_dataclasses(kind: Any, name: str) -> bool:
+    return any(field.name == name and "each_has_rows" in field.metadata for field in dataclasses.fields(kind))
 
 
 def _has_row_fields(kind: Any) -> bool:

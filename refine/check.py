@@ -7,6 +7,8 @@ and returns the sizes of the letters, so that several tensors can be compared.
 import re
 from pathlib import Path
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from refine.errors import InputError
@@ -91,3 +93,26 @@ def check_positive(name: str, tensor: Tensor, unit: str, advice: str = "") -> No
     """
     if not bool((tensor > 0).all()):
         raise InputError(name, f"values above zero ({unit})", f"a smallest value of {float(tensor.min()):g}", advice)
+
+
+RIGID_TOLERANCE = 5e-3
+"""How far a rotation's entries may be off: from rounding in a file of three decimals."""
+
+
+def check_rigid(name: str, matrix: Float[Tensor, "B 3 4"]) -> None:
+    """Refuse matrices that are no rotation and translation.
+
+    Raises:
+        InputError: One scales, shears or mirrors.
+    """
+    if not len(matrix):
+        return
+    turn = matrix[:, :, :3].double()
+    off = float((turn @ turn.mT - torch.eye(3).to(turn)).abs().amax())
+    mirrors = bool((torch.linalg.cross(turn[:, 0], turn[:, 1]) * turn[:, 2]).sum(1).lt(0).any())
+    if off > RIGID_TOLERANCE or mirrors:
+        got = "one that mirrors" if mirrors else f"one whose rows are {off:.3g} off a rotation's"
+        advice = (
+            "A scale belongs into translations; a camera that looks along -z is OpenGL's: see refine.geometry.opengl."
+        )
+        raise InputError(name, "a rotation and a translation in metres", got, advice)

@@ -1,11 +1,12 @@
 """The method: renders the estimate, predicts the displacement of its pixels, solves, and repeats.
 
+    starts      <- the estimate as it came; turned around or with left and right swapped, where the keypoints ask for it
     for each round
-        view    <- the estimate rendered into crops of the photos                (only with a displacer)
-        terms   <- the caller's evidence, matches from the displacement of rendered pixels
+        matches <- the estimate rendered into the photos, displaced               (only with a displacer)
+        terms   <- the caller's evidence and the matches
         sigmas  <- usual errors of regressors and detectors; after the first round estimated from the evidence
         state   <- the minimum of the robust cost of all terms                   (Levenberg-Marquardt)
-    state       <- the estimate, where the gate rejects the update
+    state       <- the estimate, where the gate rejects the update; the best start of each person
 
 Bodies that share nothing are independent: one that is still waits for the last round, one out of sight stays.
 
@@ -17,25 +18,28 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from refine import batch
 from refine.ambient import usual_torch
-from refine.dense.correspondence import Matching, correspond
+from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer, matching_of
+from refine.dense.matcher import Matcher, still_bodies
 from refine.errors import InputError
 from refine.estimate import Estimate
+from refine.method.hypotheses import hypotheses
 from refine.photo import Photo
 from refine.render import Rasterizer
-from refine.render.view import View, render_view
 from refine.solve import Solution
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.solve.observability import observe, out_of_sight, withhold
+from refine.solve.observability import observe
+from refine.solve.round import Round, without_linear
 from refine.solve.sharing import share_focal
+from refine.solve.sight import may_move, out_of_sight, with_reasons
 from refine.state import Unknowns
 from refine.terms import Term
-from refine.terms.correspondences import Correspondences
 from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import unexplained_before_and_after
+from refine.trust.departure import Departure
 from refine.trust.gate import Gate
+from refine.trust.weighed import weigh
 
 Callback = Callable[[int, Solution], None]
 
@@ -98,7 +102,7 @@ class Refiner:
         evidence: Sequence[Term],
         priors: Sequence[Term],
         callback: Callback | None = None,
-    ) -> tuple[Solution, ...]:
+    ) -> tuple[Round, ...]:
         """Refine all bodies of an estimate.
 
         Args:
@@ -109,40 +113,36 @@ class Refiner:
             callback: Called after each round with its number, from 0, and its solution.
 
         Returns:
-            One solution a round, at least one; the last one's state is the result.
+            The rounds, at least one; the last one's state is the result.
         """
         unknowns = share_focal(self.unknowns, estimate)
-        body, state, matching = estimate.body, estimate.state, matching_of(self.displacer, self.matching)
-        excluded, parts = out_of_sight(estimate), body.vertex_parts[body.faces[:, 0]]
-        still = torch.zeros_like(estimate.image_index, dtype=torch.bool)  # (B,)
-        matches: Correspondences | None = None
-        view: View | None = None
-        solutions: list[Solution] = []
-        for number in range(count := self.rounds if self.displacer or self.gate else 1):
-            last, terms, own = number == count - 1 or bool(still.all()), list(evidence), tuple(priors)
-            if self.displacer:
-                if matches is None or not bool(still.all()):
-                    there = replace(estimate, state=state)
-                    view = render_view(photos, there, self.rasterizer, self.crop_px, before=view)
-                    displacement = self.displacer.displace(view)
-                    fresh = correspond(view.fragments, displacement, view.crop.image_from_crop, matching, parts)
-                    matches = fresh if matches is None else batch.where(still, matches, fresh)
-                terms.append(Reprojection(matches))
-            observed = observe(body, state, terms, unknowns)
-            wrong = self.gate.quality(priors, body, state, observed) if self.gate and number else None
-            if self.gate and wrong:
-                terms, own = self.gate.weighed(terms, priors, wrong, solutions[0], body)
-            found = (self.solver if last else self.solver.rough()).solve(body, state, [*terms, *own], observed.unknowns)
-            solution = withhold(found, state, excluded, observed.seen, still & (not last))
-            solutions.append(replace(solution, evidence=tuple(terms), priors=own, quality=wrong))
+        starts = hypotheses(estimate, evidence, priors, self.displacer, unknowns)
+        estimate, priors, displacer = starts.estimate, starts.priors, starts.displacer
+        body, state, excluded = estimate.body, estimate.state, out_of_sight(estimate)
+        matcher = Matcher(photos, displacer, matching_of(displacer, self.matching), self.rasterizer, self.crop_px)
+        still, matched = torch.zeros_like(estimate.image_index, dtype=torch.bool), None
+        moved: Departure | None = None
+        rounds: list[Round] = []
+        for number in range(count := self.rounds if displacer or self.gate else 1):
+            last = number == count - 1 or bool(still.all())
+            matched = matcher.match(replace(estimate, state=state), matched, still)
+            terms = (*starts.evidence, Reprojection(matched.matches)) if matched else starts.evidence
+            observed = observe(body, state, terms, starts.unknowns)
+            weighed = weigh(self.gate, body, observed, terms, priors, moved)
+            moving = may_move(excluded, observed.seen, still & (not last))
+            solver = self.solver if last else self.solver.rough()
+            found = solver.solve(body, state, weighed.terms, observed.unknowns, start=weighed.linear, moving=moving)
+            solution = with_reasons(found, excluded, observed.seen)
+            rounds.append(Round(solution, weighed.evidence, weighed.priors, weighed.quality))
             state = solution.state
             if callback:
-                callback(number, solution)
+                callback(number, starts.as_they_came(solution))
+            if self.gate:
+                moved = moved or self.gate.departure(body, rounds[0], observed)
             if last:
                 break
-            if view:
-                still = still | (view.moved_px(state) < self.still_px)
+            still = still_bodies(matched, state, still, self.still_px)
         if self.gate:
-            unexplained = unexplained_before_and_after(photos, estimate, state, self.displacer, self.rasterizer)
-            solutions[-1] = self.gate.judge(estimate, solutions, unexplained, matching.reported)
-        return tuple(solutions)
+            unexplained = unexplained_before_and_after(photos, estimate, state, displacer, self.rasterizer)
+            rounds[-1] = self.gate.judge(estimate, rounds, unexplained, matcher.matching.reported, moved)
+        return starts.best([*without_linear(rounds[:-1]), rounds[-1]])

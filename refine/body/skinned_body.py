@@ -183,6 +183,25 @@ class SkinnedBody:
         return [int(parent) for parent in self.parents.tolist()]
 
     @cached_property
+    def generations(self) -> tuple[tuple[Int[Tensor, "N"], Int[Tensor, "N"]], ...]:
+        """Joints by their depth below the root: N indices of each depth, and their parents' places in the one above."""
+        depth = [0] * len(self.parent_list)
+        for joint, parent in enumerate(self.parent_list[1:], 1):
+            depth[joint] = depth[parent] + 1
+        device, found, above = self.parents.device, [], [0]
+        for level in range(1, max(depth, default=0) + 1):
+            own = [joint for joint, own_depth in enumerate(depth) if own_depth == level]
+            places = [above.index(self.parent_list[joint]) for joint in own]
+            found.append((torch.tensor(own, device=device), torch.tensor(places, device=device)))
+            above = own
+        return tuple(found)
+
+    @cached_property
+    def place_in_generations(self) -> Int[Tensor, "J"]:
+        """(J,) where each joint stands when the root and all generations are put behind each other."""
+        return torch.cat([self.parents.new_zeros(1), *(own for own, _ in self.generations)]).argsort()
+
+    @cached_property
     def dense_weights(self) -> Float[Tensor, "V J"]:
         """(V, J) the skinning weights as a full matrix, for gathering rows of sampled points."""
         dense = self.template.new_zeros(len(self.template), len(self.joint_names))

@@ -255,9 +255,11 @@ def pose_body(body: SkinnedBody, bodies: Bodies) -> PosedBody:
     rest = body.joint_template + torch.einsum("jks,bs->bjk", body.joint_basis, bodies.shape)
     if body.expression_basis.shape[2]:
         rest = rest + torch.einsum("jks,bs->bjk", body.joint_expression_basis, bodies.expression)
-    rotations = [bodies.pose[:, 0]]
-    joints = [rest[:, 0] + bodies.translation]
-    for joint, parent in enumerate(body.parent_list[1:], 1):
-        rotations.append(rotations[parent] @ bodies.pose[:, joint])
-        joints.append(joints[parent] + (rotations[parent] @ (rest[:, joint] - rest[:, parent])[..., None])[..., 0])
-    return PosedBody(body, bodies, rest, torch.stack(rotations, 1), torch.stack(joints, 1))
+    rotations, joints = [bodies.pose[:, :1]], [rest[:, :1] + bodies.translation[:, None]]
+    for own, above in body.generations:  # all joints of a depth at once: a body has ten depths, and 55 joints
+        turned = rotations[-1][:, above]
+        bone = rest[:, own] - rest[:, body.parents[own]]
+        rotations.append(turned @ bodies.pose[:, own])
+        joints.append(joints[-1][:, above] + (turned @ bone[..., None])[..., 0])
+    order = body.place_in_generations
+    return PosedBody(body, bodies, rest, torch.cat(rotations, 1)[:, order], torch.cat(joints, 1)[:, order])

@@ -15,9 +15,10 @@ from refine.render.view import View
 class Displacer(Protocol):
     """Predicts the displacement of every rendered pixel.
 
-    Two attributes are optional: `matching`, a `refine.dense.correspondence.Matching` by which its field is sampled
-    (absent: `Matching()`), and `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture
-    coordinates, by which the gate judges appearance.
+    Three attributes are optional: `matching`, a `refine.dense.correspondence.Matching` by which its field is sampled
+    (absent: `Matching()`); `texture` (B, Y, X, 4), RGB and confidence of the people on the body's texture coordinates,
+    by which the gate judges appearance; and `rows(index)`, the displacer of some of the bodies, without which nobody is
+    tried from several starts.
     """
 
     def displace(self, view: View) -> Displacement:

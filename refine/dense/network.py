@@ -8,7 +8,7 @@ Source: Wehrbein et al., ICCVW 2023, sec. 3.2.
 """
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -22,6 +22,7 @@ from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet, Seen, joined
 from displacement_net.preprocessing import MASK, PHOTO, network_input
 from refine.ambient import usual_torch
+from refine.batch import Index
 from refine.check import check_shape
 from refine.dense.correspondence import Matching
 from refine.errors import InputError
@@ -80,6 +81,12 @@ class NetworkDisplacer:
             raise InputError("network", "a network in evaluation mode", "one in training mode", "Call network.eval().")
         if self.texture is not None:
             check_shape("texture", self.texture, "B Y X 4")
+
+    def rows(self, index: Index) -> "NetworkDisplacer":
+        """Return the displacer of some of the bodies, in the order of index: each with its own texture."""
+        if self.texture is None:
+            return self
+        return replace(self, texture=self.texture[index])
 
     @property
     def matching(self) -> Matching:

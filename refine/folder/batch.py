@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from refine import batch
-from refine.api import TURNED, fit_prepared, result_of
+from refine.api import fit_prepared, result_of
 from refine.errors import InputError
 from refine.folder.bodies import BodyShelf
 from refine.folder.read import MOST_BODIES, MOST_PIXELS, Piece
 from refine.inputs.prepared import Prepared
 from refine.refiner import Refiner
 from refine.result import Result
+from refine.solve.start import notes_of, orders_of
 
 
 @dataclass(frozen=True)
@@ -111,16 +112,15 @@ def _refined(pieces: Sequence[Piece], refiner: Refiner, shelf: BodyShelf, device
     done, start = [], 0
     for one in pieces:
         rows = slice(start, start + len(one.rows))
-        turned = tuple(
-            f"Person {int(one.rows[row - start]) + 1}: {TURNED}"
-            for row in fitted.turned
-            if rows.start <= row < rows.stop
-        )
+        starts, detections = fitted.rounds[-1].start[rows], one.prepared.detections
+        if detections is not None and any(start.order for start in starts):
+            detections = detections.reordered(orders_of(starts, detections.pixel.shape[1]))
+        other = notes_of(starts, [int(row) + 1 for row in one.rows])
         doubts = tuple(doubt.sentence for doubt in one.prepared.doubts)
-        notes = dict.fromkeys((*one.prepared.notes, *one.missing, *turned, *doubts))
+        notes = dict.fromkeys((*one.prepared.notes, *one.missing, *other, *doubts))
         own = {name: each[rows] for name, each in numbers.items()}
         done.append(Result(
-            one.estimate.rows(one.rows), last[rows], result.stop[rows], **own, detections=one.prepared.detections,
+            one.estimate.rows(one.rows), last[rows], result.stop[rows], **own, detections=detections,
             notes=tuple(notes), judgement=result.judgement[rows],
             stored_sigma_mm=None if sigma is None else sigma[rows],
         ))  # fmt: skip

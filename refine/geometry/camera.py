@@ -20,7 +20,7 @@ from torch import Tensor
 
 from refine import batch
 from refine.batch import Index, in_one_line
-from refine.check import check_finite, check_positive, check_shape
+from refine.check import check_finite, check_positive, check_rigid, check_shape
 from refine.errors import InputError
 from refine.geometry.distortion import bend, bend_with_derivative, check_length, coefficients, unbend
 
@@ -120,6 +120,7 @@ class Camera:
         check_finite("camera.size", self.size)
         if self.camera_from_world is not None:
             check_finite("camera.camera_from_world", self.camera_from_world)
+            check_rigid("camera.camera_from_world", self.camera_from_world)
         if self.distortion is not None:
             check_finite("camera.distortion", self.distortion)
         check_positive(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine.batch import in_one_line
@@ -90,6 +90,15 @@ class Detections:
         sizes = check_shape("detections.pixel", self.pixel, "B K 2")
         _check_name(self.name, sizes["K"])
         check_shape("detections.confidence", self.confidence, "B K", **sizes)
+
+    def reordered(self, order: Int[Tensor, "B K"]) -> "Detections":
+        """Return the detections with each body's points taken in another order.
+
+        Args:
+            order: (B, K) for each point the detected one that is taken.
+        """
+        pixel = self.pixel.gather(1, order[..., None].expand(-1, -1, 2))
+        return Detections(self.name, pixel, self.confidence.gather(1, order))
 
     def misfit(self, projected: Float[Tensor, "B K 2"], informed: Tensor) -> Float[Tensor, "B"]:
         """Return how far projected points lie from the detected ones.

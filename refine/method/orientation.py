@@ -11,48 +11,55 @@ import math
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.estimate import Estimate
 from refine.geometry import rotation
-from refine.keypoints.detections import Detections
 from refine.state import State
+from refine.terms.keypoints import Keypoints
 
 SHOULDERS_PX = 25.0
 """Shoulders closer than this in the photo: the body may be seen from the side (SMPLify-X, `fit_single_frame.py`)."""
 
 
-def ambiguous(estimate: Estimate, detections: Detections, informed: Bool[Tensor, "B K"]) -> Bool[Tensor, "B"]:
+def ambiguous(term: Keypoints, projected: Float[Tensor, "B K 2"]) -> Bool[Tensor, "B"]:
     """Return the bodies whose orientation the keypoints contradict.
 
     Args:
-        estimate: B bodies.
-        detections: Their keypoints.
-        informed: (B, K) which of them carry information.
+        term: The keypoints of B bodies.
+        projected: (B, K, 2) px, where the estimates have them.
 
     Returns:
         (B,) true where both shoulders are seen closer together than `SHOULDERS_PX` and left and right contradict the
         estimate.
     """
-    points = estimate.body.keypoint_set(detections.name)
-    pairs, names = points.pairs, points.names
+    pairs, names = term.points.pairs, term.points.names
     shoulders = [pair for pair in pairs if names[pair[0]].lower().endswith("shoulder")]
+    informed = (term.sqrt_information != 0).flatten(2).any(2)
     if not shoulders:
-        return torch.zeros(len(estimate), dtype=torch.bool, device=informed.device)
+        return torch.zeros(len(projected), dtype=torch.bool, device=informed.device)
     left, right = (torch.tensor(side, device=informed.device) for side in zip(*pairs, strict=True))
     seen = informed[:, left] & informed[:, right]
-    projected = estimate.keypoints_2d(detections.name)
-    own, found = (pixel[:, left] - pixel[:, right] for pixel in (projected, detections.pixel))
+    own, found = (pixel[:, left] - pixel[:, right] for pixel in (projected, term.target))
     agreement = torch.where(seen, (own * found).sum(-1), 0.0).sum(1)
     place = pairs.index(shoulders[0])
     close = seen[:, place] & (found[:, place].norm(dim=-1) < SHOULDERS_PX)
     return close & (agreement < 0)
 
 
-def turned(estimate: Estimate) -> Estimate:
-    """Return the estimate with every body turned by pi about its own vertical axis through the pelvis."""
-    pose = estimate.bodies.pose
-    half_turn = rotation.exp(pose.new_tensor([0.0, math.pi, 0.0]))
-    pose = torch.cat((pose[:, :1] @ half_turn, pose[:, 1:]), 1)
-    return replace(estimate, state=State(replace(estimate.bodies, pose=pose), estimate.camera))
+def half_turns(rows: Bool[Tensor, "B"], like: Tensor) -> Float[Tensor, "B 3 3"]:
+    """Return rotations of the root: by pi about the body's own vertical axis where `rows (B,)`, none elsewhere."""
+    half_turn = rotation.exp(like.new_tensor([0.0, math.pi, 0.0]))
+    return torch.where(rows[:, None, None], half_turn, torch.eye(3).to(half_turn))
+
+
+def with_root_turned(state: State, turn: Float[Tensor, "B 3 3"]) -> State:
+    """Return the bodies with their roots turned about the pelvis, in the body's own axes.
+
+    Args:
+        state: B bodies.
+        turn: (B, 3, 3).
+    """
+    pose = state.bodies.pose
+    pose = torch.cat((pose[:, :1] @ turn[:, None], pose[:, 1:]), 1)
+    return State(replace(state.bodies, pose=pose), state.camera)

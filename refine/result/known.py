@@ -21,7 +21,8 @@ from refine.geometry.camera import Camera
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.result.sentences import sentence
-from refine.solve import UNSOLVED, Solution, StopReason, Verdict
+from refine.solve import UNSOLVED, StopReason, Verdict
+from refine.solve.round import Round
 from refine.state import Bodies, State
 
 
@@ -41,7 +42,7 @@ class Known(ABC):
         cost: (B,) robust cost of the result, on the last round's evidence (the same without a displacer).
         misfit_before: (B,) px, mean distance of the detected keypoints with information; NaN without such.
         misfit: (B,) px, the same of the result.
-        rounds: One solution a round; empty after loading.
+        rounds: All rounds, each with its solution and terms; empty after loading.
         detections: The keypoints used as evidence, or None.
         notes: One sentence for each decision made while reading and refining.
         photos: The photos, for pictures; empty after loading.
@@ -58,7 +59,7 @@ class Known(ABC):
     cost: Float[Tensor, "B"]
     misfit_before: Float[Tensor, "B"]
     misfit: Float[Tensor, "B"]
-    rounds: tuple[Solution, ...] = ()
+    rounds: tuple[Round, ...] = ()
     detections: Detections | None = None
     notes: tuple[str, ...] = ()
     photos: tuple[Photo, ...] = ()
@@ -88,12 +89,18 @@ class Known(ABC):
         return tuple(sentence(*each) for each in zip(self.judgement, self.stop, strict=True)) if self.judgement else ()
 
     @cached_property
+    def _last(self) -> Round:
+        """The last round, linearised at its state once for all who read it."""
+        last = self.rounds[-1]
+        return replace(last, solution=replace(last.solution, linear=last.linearized(self.body)))
+
+    @cached_property
     @usual_torch()
     def posterior(self) -> "Posterior | None":  # type: ignore[name-defined]
         """Covariance of a step from the result (`refine.trust.uncertainty`); None after loading."""
         from refine.trust.uncertainty import posterior
 
-        return posterior(self.body, self.rounds[-1]) if self.rounds and self.rounds[-1].priors else None
+        return posterior(self.body, self._last) if self.rounds and self._last.priors else None
 
     @cached_property
     @usual_torch()
@@ -152,7 +159,7 @@ class Known(ABC):
             raise InputError(
                 "result", "one that was just refined", "one without rounds", "Call explain() before saving."
             )
-        return explain(self.body, self.estimate.state, self.rounds[-1])
+        return explain(self.body, self.estimate.state, self._last)
 
     @property
     def refined(self) -> Estimate:

@@ -42,7 +42,7 @@ def _body(result: Known, row: int, number: int) -> ReportBody:
     if bool(result.accepted[row]):
         cost = [CostRow("all terms", float(result.cost_before[row]), float(result.cost[row]))]
         if result.rounds:
-            first, last = result.rounds[0], result.rounds[-1]
+            first, last = result.rounds[0].solution, result.rounds[-1].solution
             before, after = first.cost_by_term_before[row].tolist(), last.cost_by_term[row].tolist()
             cost += [CostRow(*part) for part in zip(last.term_names, before, after, strict=True)]
             moved, terms = _explained(result, row)

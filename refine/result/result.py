@@ -20,7 +20,7 @@ from refine.result.file import read, save
 from refine.result.known import Known, misfit
 from refine.result.page import page_of
 from refine.result.text import result_html, result_text
-from refine.solve import Solution
+from refine.solve.round import Round
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ class Result(Known):
 
 def summarise(
     estimate: Estimate,
-    rounds: Sequence[Solution],
+    rounds: Sequence[Round],
     detections: Detections | None,
     informed: Tensor | None,
     notes: tuple[str, ...],
@@ -159,7 +159,7 @@ def summarise(
 
     Args:
         estimate: B bodies before refining.
-        rounds: At least one solution.
+        rounds: At least one.
         detections: The keypoints, matched to the bodies, or None.
         informed: (B, K) which of them carry information, or None.
         notes: Decisions made on the way.
@@ -169,11 +169,11 @@ def summarise(
     Returns:
         The result; costs are of the first round's start and the last round's end.
     """
-    last = rounds[-1]
+    first, last = rounds[0].solution, rounds[-1].solution
     return Result(
-        estimate, last.state, tuple(last.stop), rounds[0].cost_before, last.cost,
+        estimate, last.state, tuple(last.stop), first.cost_before, last.cost,
         misfit(detections, informed, estimate), misfit(detections, informed, replace(estimate, state=last.state)),
-        tuple(rounds), detections, notes, photos, predict, last.verdict,
+        tuple(rounds), detections, notes, photos, predict, rounds[-1].verdict,
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.batch import PER_ROW, in_one_line
+from refine.solve.linearized import Linearized
 from refine.solve.verdict import Decision, Verdict
 from refine.state import State, Unknowns
-from refine.terms import Term
 
 __all__ = [
     "SOLVED",
@@ -19,7 +19,6 @@ __all__ = [
     "UNOBSERVED_SHARE",
     "UNSOLVED",
     "Decision",
-    "Quality",
     "Solution",
     "StopReason",
     "Verdict",
@@ -67,21 +66,6 @@ def reasons(codes: Int[Tensor, "B"]) -> tuple[StopReason, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Quality:
-    """Error scales of B estimates and of their evidence.
-
-    Attributes:
-        scale: (B,) errors of the estimate over regressors' usual errors.
-        noise: (B,) errors of the evidence over its stated sigmas.
-    """
-
-    scale: Float[Tensor, "B"]
-    noise: Float[Tensor, "B"]
-
-    __repr__ = in_one_line
-
-
-@dataclass(frozen=True, eq=False)
 class Solution:
     """The best state of a batch of bodies, with its cost and normal matrix.
 
@@ -97,10 +81,7 @@ class Solution:
         stop: B reasons, of the solver alone.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared; of a
             row in a group (`Unknowns.groups`) the information of its marginal, all else of its group eliminated.
-        evidence: The terms of the evidence, where the caller separates them; empty else.
-        priors: The other terms, likewise, at the width they were solved with.
-        quality: Error scales the terms were solved with; None: the usual ones.
-        verdict: B verdicts on the update (`refine.trust.gate`); empty without a gate.
+        linear: The terms linearised at the end; None: the state is no longer the solver's.
     """
 
     state: State
@@ -113,10 +94,7 @@ class Solution:
     steps: Int[Tensor, "B"]
     stop: Sequence[StopReason] = field(metadata=PER_ROW)
     information: Float[Tensor, "B P P"]
-    evidence: tuple[Term, ...] = ()
-    priors: tuple[Term, ...] = ()
-    quality: Quality | None = None
-    verdict: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
+    linear: Linearized | None = field(default=None, repr=False)
 
     __repr__ = in_one_line
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.solve.normal_equations import NormalEquations, normal_equations
+from refine.solve.linearized import Linearized, linearized
+from refine.solve.normal_equations import NormalEquations, summed
 from refine.state import State, Unknowns
 from refine.terms import Term
 
@@ -48,6 +49,11 @@ class Ties(Protocol[E]):
     """Who is solved with whom: what the solver's loop asks. B rows, G groups, R things with a damping of their own."""
 
     @property
+    def unknowns(self) -> Unknowns:
+        """The columns."""
+        ...
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the costs beside the terms'."""
         ...
@@ -56,8 +62,16 @@ class Ties(Protocol[E]):
         """Return the state with one value of what rows share."""
         ...
 
-    def linearize(self, body: SkinnedBody, state: State, terms: Sequence[Term]) -> E:
-        """Return the equations at a state."""
+    def linearize(self, body: SkinnedBody, state: State, terms: Sequence[Term], known: Linearized | None = None) -> E:
+        """Return the equations at a state, where the terms may be linearised already."""
+        ...
+
+    def linear(self, equations: E) -> Linearized:
+        """Return the terms' linearisations that fresh equations are made of."""
+        ...
+
+    def some(self, index: Int[Tensor, "N"]) -> "Ties[E] | None":
+        """Return the same of some of the rows; None where rows hang together."""
         ...
 
     def without(self, equations: E) -> "Ties[E]":
@@ -143,9 +157,20 @@ class Alone:
         """Return the state as it is: nothing is shared."""
         return state
 
-    def linearize(self, body: SkinnedBody, state: State, terms: Sequence[Term]) -> NormalEquations:
+    def linearize(
+        self, body: SkinnedBody, state: State, terms: Sequence[Term], known: Linearized | None = None
+    ) -> NormalEquations:
         """Return the equations of the rows."""
-        return normal_equations(body, state, terms, self.unknowns)
+        return summed(known or linearized(body, state, terms, self.unknowns))
+
+    def linear(self, equations: NormalEquations) -> Linearized:
+        """Return the terms' linearisations that fresh equations are made of."""
+        assert equations.linear is not None
+        return equations.linear
+
+    def some(self, index: Int[Tensor, "N"]) -> "Alone":
+        """Return the same of some of the rows."""
+        return Alone(self.unknowns.rows(index))
 
     def without(self, equations: NormalEquations) -> "Alone":
         """Return the same: a row that is not finite is not solved."""

@@ -17,18 +17,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.solve import STOP_REASONS, Solution, StopReason, reasons
 from refine.solve.damped import Alone, E, Ties
+from refine.solve.linearized import Linearized
+from refine.solve.normal_equations import summed
+from refine.solve.search import Search, put, rows_of_search
 from refine.solve.together import MOST, Together
 from refine.state import State, Unknowns, choose
-from refine.terms import Term, name_of
+from refine.terms import Term, knows_rows, name_of, rows_of
 
 RUNNING = -1
 ROUNDING = 32.0
 """Rounding error of a cost in units of its type's epsilon: in single precision pixels are rounded to 3e-5."""
+FEW = 0.5
+"""Share of the rows that are left, at which they go on by themselves."""
 ROUGH_TOLERANCE = 1e-3
 """`cost_tolerance` of a round that is not the last: the evidence changes by more between rounds."""
 
@@ -71,7 +78,16 @@ class LevenbergMarquardt:
         """Return the solver with a looser tolerance, for a round that another one follows."""
         return replace(self, cost_tolerance=max(self.cost_tolerance, ROUGH_TOLERANCE))
 
-    def solve(self, body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> Solution:
+    def solve(
+        self,
+        body: SkinnedBody,
+        state: State,
+        terms: Sequence[Term],
+        unknowns: Unknowns,
+        *,
+        start: Linearized | None = None,
+        moving: Bool[Tensor, "B"] | None = None,
+    ) -> Solution:
         """Minimise the robust cost of every group of rows, each by itself; a row without a group is one.
 
         Args:
@@ -79,46 +95,99 @@ class LevenbergMarquardt:
             state: B bodies and cameras, where the search starts. What rows share starts at their mean.
             terms: Evidence and priors.
             unknowns: The columns of a step, and which rows share some or are coupled.
+            start: The terms linearised at the state, in these columns; None: not known.
+            moving: (B,) false: the body stays as it is, and shares nothing; None: all move.
 
         Returns:
-            The best state found for each body, with the reason it stopped; a body whose cost is not finite keeps its
-            start, or, in a group, what its group says of it. A coupling's cost is a term of its own, divided among its
-            rows; the information of a row in a group is that of its marginal.
+            The best state found for each body, with the reason it stopped, and the terms linearised there; a body whose
+            cost is not finite keeps its start, or, in a group, what its group says of it. A coupling's cost is a term
+            of its own, divided among its rows; the information of a row in a group is that of its marginal. A body that
+            may not move has no steps, and its reason means nothing.
         """
         unknowns.check_bodies(state.bodies)
         if unknowns.groups is None:
-            return self._minimise(Alone(unknowns), body, state, terms, unknowns)
-        return self._minimise(Together.of(unknowns, state), body, state, terms, unknowns)
+            return self._minimise(Alone(unknowns), body, state, terms, start, moving)
+        if moving is None:
+            return self._minimise(Together.of(unknowns, state), body, state, terms, None, None)
+        free = moving[:, None].expand(-1, unknowns.size)
+        some = replace(unknowns, free=free if unknowns.free is None else unknowns.free & free)
+        found = self._minimise(Together.of(some, state), body, state, terms, None, None)
+        alone = summed(replace(found.linear, unknowns=unknowns)).information if found.linear else found.information
+        information = torch.where(moving[:, None, None], found.information, alone)
+        return replace(found, unknowns=unknowns, information=information)
 
     def _minimise(
-        self, ties: Ties[E], body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns
-    ) -> Solution:
+        self, ties: Ties[E], body: SkinnedBody, state: State, terms: Sequence[Term], start: Linearized | None,
+        moving: Bool[Tensor, "B"] | None,
+    ) -> Solution:  # fmt: skip
         """Minimise the costs of the groups that `ties` tells."""
         state = ties.start(state)
-        current = ties.linearize(body, state, terms)
+        current = ties.linearize(body, state, terms, start)
+        linear = ties.linear(current)
         ties = ties.without(current)
-        current = begin = ties.silenced(current)
-        lost = ties.lost(current)
-        damping = ties.damping(ties.costs(current).sum(1), self.damping)
-        growth = torch.full_like(damping, 2.0)
+        current = ties.silenced(current)
+        lost, before = ties.lost(current), ties.costs(current)
+        damping = ties.damping(before.sum(1), self.damping)
         code = torch.where(ties.all_of(lost), _code(StopReason.NOT_FINITE), RUNNING)
-        accepted_steps = torch.zeros_like(code)
+        if moving is not None:
+            code = torch.where(moving, code, torch.where(lost, code, _code(StopReason.NO_EVIDENCE)))
+        search = Search(state, current, linear, damping, torch.full_like(damping, 2.0), code, torch.zeros_like(code))
+        search = self._descend(ties, body, terms, search, self.steps if ties.unknowns.size else 0)
+        code = torch.where(search.code == RUNNING, _code(StopReason.STEP_LIMIT), search.code)
+        after = ties.costs(search.equations)
+        return Solution(
+            search.state,
+            ties.unknowns,
+            before.sum(1),
+            after.sum(1),
+            before,
+            after,
+            (*(name_of(term) for term in terms), *ties.names),
+            ties.of_rows(search.steps),
+            reasons(torch.where(lost, _code(StopReason.NOT_FINITE), ties.of_rows(code))),
+            ties.information(search.equations),
+            replace(search.linear, state=search.state),
+        )
+
+    def _descend(
+        self, ties: Ties[E], body: SkinnedBody, terms: Sequence[Term], search: Search[E], most: int
+    ) -> Search[E]:
+        """Try at most so many steps. Where few rows are left, they go on by themselves."""
+        state, current, linear, damping, growth = (
+            search.state, search.equations, search.linear, search.damping, search.growth
+        )  # fmt: skip
+        code, steps, there = search.code.clone(), search.steps.clone(), search.linear
+        refused = torch.zeros(len(state), dtype=torch.bool, device=code.device)
         rounding = ROUNDING * torch.finfo(damping.dtype).eps
-        for _ in range(self.steps if unknowns.size else 0):
+        apart = all(map(knows_rows, terms))
+        for number in range(most):
             running = code == RUNNING
-            if not bool(running.any()):  # the one synchronisation of a step
+            left, mixed = torch.stack((running.sum(), refused.any())).tolist()  # the one synchronisation of a step
+            linear = linear.where(refused, there) if mixed else there
+            refused = torch.zeros_like(refused)
+            there = linear
+            if not left:
                 break
+            if apart and left <= FEW * len(code):
+                few = running.nonzero()[:, 0]
+                some = ties.some(few)
+                if some is not None:
+                    whole = Search(state, current, linear, damping, growth, code, steps)
+                    part = self._descend(some, body, rows_of(terms, few), rows_of_search(whole, few), most - number)
+                    return put(whole, few, part)
             found = ties.step(current, damping)
-            moved = state.retract(unknowns, torch.where(ties.of_rows(running)[:, None], found.step, 0.0))
+            moved = state.retract(ties.unknowns, torch.where(ties.of_rows(running)[:, None], found.step, 0.0))
             tried = ties.linearize(body, moved, terms)
+            there = ties.linear(tried)
             cost, new = ties.cost(current), ties.cost(tried)
             better = running & found.solved & (cost - new >= -rounding * cost) & new.isfinite()
+            refused = ties.of_rows(running & ~better)  # a body at rest is linearised where it is
             gain = ties.gain(current, tried, found)
             fault = ties.at_fault(gain, found, damping)
             small = ties.is_small(current, found, self.cost_tolerance)
             state = choose(ties.of_rows(better), moved, state)
             current = ties.keep(ties.of_rows(better), tried, current)
-            accepted_steps += better
+            steps += better
             shrink = (1 - (2 * gain.clamp(0, 1) - 1) ** 3).clamp(min=1 / 3)
             shrunk = (damping * shrink).clamp(min=self.least_damping, max=MOST)
             taken = ties.of_damped(better)
@@ -127,21 +196,8 @@ class LevenbergMarquardt:
             code[better & small] = _code(StopReason.CONVERGED)
             beyond = ties.all_at_fault(fault, damping > self.most_damping)
             code[running & ~better & beyond] = _code(StopReason.STALLED)
-        code[code == RUNNING] = _code(StopReason.STEP_LIMIT)
-        names = (*(name_of(term) for term in terms), *ties.names)
-        before, after = ties.costs(begin), ties.costs(current)
-        return Solution(
-            state,
-            unknowns,
-            before.sum(1),
-            after.sum(1),
-            before,
-            after,
-            names,
-            ties.of_rows(accepted_steps),
-            reasons(torch.where(lost, _code(StopReason.NOT_FINITE), ties.of_rows(code))),
-            ties.information(current),
-        )
+        linear = linear.where(refused, there) if bool(refused.any()) else there
+        return Search(state, current, linear, damping, growth, code, steps)
 
 
 def _code(reason: StopReason) -> int:

@@ -10,15 +10,14 @@ which can make the matrix indefinite); Zhang, Parameter estimation techniques (1
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.body import SkinnedBody, pose_body
-from refine.check import check_shape
-from refine.solve.autodiff import linearize
+from refine.body import SkinnedBody
+from refine.solve.linearized import Linearized, linearized
 from refine.state import State, Unknowns
 from refine.terms import LeastSquares, Linearization, Term
 
@@ -33,6 +32,7 @@ class NormalEquations:
         cost_by_term: (B, T).
         energy: (B,) Σ_n w_n ‖r_n‖², the quadratic model's value at the state.
         count: (B,) Σ_n w_n a_n² D, the number of independent measurements; silent rows do not count.
+        linear: The terms they are the sums of; None: not kept.
     """
 
     information: Float[Tensor, "B P P"]
@@ -40,6 +40,7 @@ class NormalEquations:
     cost_by_term: Float[Tensor, "B T"]
     energy: Float[Tensor, "B"]
     count: Float[Tensor, "B"]
+    linear: Linearized | None = field(default=None, repr=False)
 
     @property
     def cost(self) -> Float[Tensor, "B"]:
@@ -71,16 +72,6 @@ class NormalEquations:
             gradient=torch.where(free, self.gradient, 0.0),
         )
 
-    def columns(self, places: Int[Tensor, "Q"]) -> "NormalEquations":
-        """Return the equations of some columns (Q,), the others held fixed."""
-        return NormalEquations(
-            self.information[:, places[:, None], places],
-            self.gradient[:, places],
-            self.cost_by_term,
-            self.energy,
-            self.count,
-        )
-
 
 def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns) -> NormalEquations:
     """Linearise all terms at a state and sum their normal equations.
@@ -94,32 +85,66 @@ def normal_equations(body: SkinnedBody, state: State, terms: Sequence[Term], unk
     Returns:
         The normal equations; values of a body whose residuals are not finite are not finite, those of others are.
     """
-    posed = pose_body(body, state.bodies)
-    like = state.bodies.translation
-    information = like.new_zeros(len(state), unknowns.size, unknowns.size)
-    gradient = like.new_zeros(len(state), unknowns.size)
-    energy, count = like.new_zeros(len(state)), like.new_zeros(len(state))
+    return summed(linearized(body, state, terms, unknowns))
+
+
+def summed(linear: Linearized) -> NormalEquations:
+    """Sum the normal equations of linearised terms.
+
+    Args:
+        linear: T terms at one state; what does not exist for a body is zero.
+
+    Returns:
+        The normal equations; values of a body whose residuals are not finite are not finite, those of others are.
+    """
+    like, count, size = linear.state.bodies.translation, len(linear.state), linear.unknowns.size
+    information, gradient = like.new_zeros(count, size, size), like.new_zeros(count, size)
+    energy, measured = like.new_zeros(count), like.new_zeros(count)
     costs = []
-    for term in terms:
-        linear = linearize(term, state, posed, unknowns)
-        check_shape(f"{type(term).__name__}: residual", linear.residual, "B N D", B=len(state))
-        squared, whole = row_sizes(linear)
-        cost = 0.5 * (linear.kernel.rho(squared) * whole).sum(1)
-        costs.append(cost if linear.constant is None else cost + linear.constant)
-        rows = linear.jacobian.permute(0, 3, 2, 1)  # (B, P, D, N): the memory order of surface Jacobians
-        weighted, weighted_rows, weight = linear.residual, rows, torch.ones_like(squared)
-        if not isinstance(linear.kernel, LeastSquares):
-            weight = linear.kernel.weight(squared)
-            weighted = linear.residual * weight[..., None]
-            weighted_rows = rows * weight[:, None, None, :]
+    for each in linear.terms:
+        squared, whole = row_sizes(each)
+        costs.append(cost_of(each, squared, whole))
         # A residual is exactly zero in silent rows only.
-        count.add_(linear.residual.shape[2] * ((squared > 0) * weight * whole).sum(1))
-        energy.add_((weighted * linear.residual).sum((1, 2)))
+        weight = torch.ones_like(squared) if isinstance(each.kernel, LeastSquares) else each.kernel.weight(squared)
+        measured.add_(each.residual.shape[2] * ((squared > 0) * weight * whole).sum(1))
+        if each.discount is not None:
+            weight = weight * each.discount * each.discount
+        plain = isinstance(each.kernel, LeastSquares) and each.discount is None
+        weighted = each.residual if plain else each.residual * weight[..., None]
+        energy.add_((weighted * each.residual).sum((1, 2)))
+        if not size:
+            continue
+        rows = each.jacobian.permute(0, 3, 2, 1)  # (B, P, D, N): the memory order of surface Jacobians
         flat = rows.flatten(2)
-        information.baddbmm_(weighted_rows.flatten(2), flat.mT)
+        information.baddbmm_(flat if plain else (rows * weight[:, None, None, :]).flatten(2), flat.mT)
         gradient.add_((flat @ weighted.mT.flatten(1)[..., None])[..., 0])
-    by_term = torch.stack(costs, 1) if costs else like.new_zeros(len(state), 0)
-    return NormalEquations(information, gradient, by_term, energy, count).masked(unknowns.free)
+    by_term = torch.stack(costs, 1) if costs else like.new_zeros(count, 0)
+    return NormalEquations(information, gradient, by_term, energy, measured, linear).masked(linear.unknowns.free)
+
+
+def diagonal(linear: Linearized) -> Float[Tensor, "B P"]:
+    """Return the diagonal (B, P) of the information, which takes a small part of the time of the whole."""
+    known = linear.state.bodies.translation.new_zeros(len(linear.state), linear.unknowns.size)
+    for each in linear.terms:
+        weight = each.kernel.weight(row_sizes(each)[0])
+        if each.discount is not None:
+            weight = weight * each.discount * each.discount
+        known.add_((each.jacobian.square().sum(2) * weight[..., None]).sum(1))
+    return known if linear.unknowns.free is None else torch.where(linear.unknowns.free, known, 0.0)
+
+
+def costs(linear: Linearized) -> Float[Tensor, "B T"]:
+    """Return the robust cost (B, T) of each linearised term."""
+    found = [cost_of(each, *row_sizes(each)) for each in linear.terms]
+    return torch.stack(found, 1) if found else linear.state.bodies.translation.new_zeros(len(linear.state), 0)
+
+
+def cost_of(
+    linear: Linearization, squared: Float[Tensor, "B N"], whole: Float[Tensor, "B N"] | float
+) -> Float[Tensor, "B"]:
+    """Return the robust cost (B,) of a term from its `row_sizes`."""
+    cost = 0.5 * (linear.kernel.rho(squared) * whole).sum(1)
+    return cost if linear.constant is None else cost + linear.constant
 
 
 def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"] | float]:
@@ -129,6 +154,8 @@ def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor
         linear: A term at one state, N rows a body.
     """
     squared = (linear.residual * linear.residual).sum(-1)
+    if linear.discount is not None:
+        squared = squared * linear.discount * linear.discount
     if linear.share is None:
         return squared, 1.0
     whole = linear.share * linear.share

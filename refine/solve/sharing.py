@@ -54,6 +54,7 @@ def share_focal(unknowns: Unknowns | None, estimate: Estimate) -> Unknowns | Non
     if groups.focal is None:
         return replace(unknowns, groups=replace(groups, focal=photo))
     label = groups.focal.to(photo)
+    label = torch.where(label < 0, -1 - torch.arange(len(label), device=label.device), label)  # each its own
     together = torch.stack((photo, label), 1).unique(dim=0)
     if len(together) != len(photo.unique()) or bool((label[:, None] != label)[photo[:, None] == photo].any()):
         raise InputError(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.body import SkinnedBody
@@ -23,6 +23,7 @@ from refine.solve.damped import DIAGONAL_FLOOR, DampedStep
 from refine.solve.group_equations import GroupEquations, assemble
 from refine.solve.layout import Layout, layout_of
 from refine.solve.linear_solver import factorize, substitute
+from refine.solve.linearized import Linearized
 from refine.solve.marginals import border_system, marginal_information
 from refine.solve.normal_equations import normal_equations
 from refine.solve.sharing import agreed
@@ -81,13 +82,24 @@ class Together:
         """Return the state with one value of what rows share: their mean."""
         return agreed(self.unknowns, state)
 
-    def linearize(self, body: SkinnedBody, state: State, terms: Sequence[Term]) -> GroupEquations:
-        """Return the equations of rows and couplings."""
+    def linearize(
+        self, body: SkinnedBody, state: State, terms: Sequence[Term], known: Linearized | None = None
+    ) -> GroupEquations:
+        """Return the equations of rows and couplings. What is known of a state is not: what rows share was made one."""
         rows = normal_equations(body, state, terms, self.unknowns)
         sound = _finite(rows.information, rows.gradient)  # or the costs are not: one row's must not fail its group
         rows = replace(rows, cost_by_term=rows.cost_by_term.masked_fill(~sound[:, None], torch.nan))
         coupled = couple(self._couplings, state, self.unknowns)
         return self.silenced(GroupEquations(rows, coupled))
+
+    def linear(self, equations: GroupEquations) -> Linearized:
+        """Return the terms' linearisations that fresh equations are made of."""
+        assert equations.rows.linear is not None
+        return equations.rows.linear
+
+    def some(self, index: Int[Tensor, "N"]) -> None:
+        """Return None: rows hang together."""
+        return None
 
     def without(self, equations: GroupEquations) -> "Together":
         """Return the same without the evidence of rows that are not finite, and without couplings that are not."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -90,13 +91,23 @@ class Groups:
         return next((len(labels) for labels in first if labels is not None), 0)
 
 
-def one_shape(person: Int[Tensor, "B"] | Sequence[Hashable]) -> Groups:
+def one_shape(person: Int[Tensor, "B"] | np.ndarray | Sequence[Hashable]) -> Groups:
     """Return groups in which every person has one shape.
 
     Args:
-        person: Of each row who it is: labels (B,), of which negative ones are in no group, or B names.
+        person: Of each row who it is: labels (B,), of which negative ones are in no group, or B names, of which None
+            and negative numbers are in no group.
+
+    Raises:
+        InputError: It is neither, or empty.
     """
+    if isinstance(person, np.ndarray):
+        person = torch.from_numpy(person)
     if isinstance(person, Tensor):
         return Groups(shape=person)
+    if not isinstance(person, Sequence) or not person or not all(isinstance(name, Hashable) for name in person):
+        raise InputError("person", 'a label or name of each row, as in ["anna", "anna", "ben"]', repr(person))
+    nobody = [name is None or (isinstance(name, int) and name < 0) for name in person]
     names = list(dict.fromkeys(person))
-    return Groups(shape=torch.tensor([names.index(name) for name in person], dtype=torch.long))
+    labels = [-1 if none else names.index(name) for name, none in zip(person, nobody, strict=True)]
+    return Groups(shape=torch.tensor(labels, dtype=torch.long))

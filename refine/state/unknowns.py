@@ -52,6 +52,9 @@ class Unknowns:
             raise InputError(
                 "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
             )
+        if self.groups is not None and not isinstance(self.groups, Groups):
+            advice = 'Write groups=one_shape(["anna", "anna", "ben"]).'
+            raise InputError("unknowns.groups", "refine.state.Groups or None", type(self.groups).__name__, advice)
         if self.free is not None:
             check_shape("unknowns.free", self.free, "B P", P=self.size)
         if self.free is not None and self.groups is not None and len(self.groups) not in (0, len(self.free)):

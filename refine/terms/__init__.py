@@ -7,13 +7,16 @@ A kernel acts on the squared norm of each D-vector, so that it does not depend o
 Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4 (robust least squares).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine import batch
+from refine.batch import Index, in_one_line
 from refine.body import PosedBody
 from refine.errors import InputError
 from refine.state import State, Unknowns
@@ -117,6 +120,8 @@ class Linearization:
         constant: (B,) added to the cost, or None (a mixture's component constant).
         share: (B, N) root of the share of an independent observation that each row is, already in residual and
             Jacobian; the row's cost is share² ρ(‖residual‖² / share²). None: all rows are whole observations.
+        discount: (B, N) factor of residual and Jacobian that is not in them yet, for errors larger than their stated
+            sigmas; zero: the row is silent. None: one.
     """
 
     residual: Float[Tensor, "B N D"]
@@ -124,6 +129,14 @@ class Linearization:
     kernel: Kernel
     constant: Float[Tensor, "B"] | None = None
     share: Float[Tensor, "B N"] | None = None
+    discount: Float[Tensor, "B N"] | None = None
+
+    __repr__ = in_one_line
+
+    @property
+    def whitened(self) -> Float[Tensor, "B N D"]:
+        """(B, N, D) residual with its discount, in standard deviations."""
+        return self.residual if self.discount is None else self.residual * self.discount[..., None]
 
 
 @runtime_checkable
@@ -175,6 +188,30 @@ def name_of(term: Term) -> str:
     """Return a term's name in tables: its `name`, or that of its class."""
     name = getattr(term, "name", None)
     return name if isinstance(name, str) else type(term).__name__
+
+
+def knows_rows(term: Term) -> bool:
+    """Return whether the rows of some bodies can be taken from a term, which is then a term of those bodies.
+
+    That is where it has a method `rows(index)`, or is a dataclass whose tensors are declared with their shapes, one of
+    them with rows: one that has no tensors may count its rows in another way.
+    """
+    own = getattr(term, "rows", None)
+    return callable(own) or (bool(batch.declares_rows(term)) and bool(batch.row_fields(type(term))))
+
+
+def rows_of(terms: Sequence[Term], index: Index) -> tuple[Term, ...]:
+    """Return terms of some of the bodies, in the order of index.
+
+    Args:
+        terms: Of B bodies; one that does not know its rows is returned as it is.
+        index: Which, as a slice, a list or a tensor of rows, or a mask (B,).
+    """
+    found: list[Term] = []
+    for term in terms:
+        own = getattr(term, "rows", None)
+        found.append(own(index) if callable(own) else batch.rows(term, index) if is_dataclass(term) else term)
+    return tuple(found)
 
 
 def is_correlated(term: Term) -> bool:

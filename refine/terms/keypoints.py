@@ -151,7 +151,7 @@ class Keypoints:
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
         if self.camera is not None:
-            check_shape("keypoints.camera.focal", self.camera.focal, "B 2", B=sizes["B"])
+            check_shape("keypoints.camera.focal", self.camera.checked().focal, "B 2", B=sizes["B"])
         check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
         check_finite("keypoints.target", self.target)
         check_finite(

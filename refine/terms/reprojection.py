@@ -38,7 +38,7 @@ class Reprojection:
 
     def __post_init__(self) -> None:
         if self.camera is not None:
-            check_shape("reprojection.camera.focal", self.camera.focal, "B 2", B=len(self.matches.target))
+            check_shape("reprojection.camera.focal", self.camera.checked().focal, "B 2", B=len(self.matches.target))
 
     @property
     def correlated(self) -> bool:

@@ -81,7 +81,7 @@ def in_world(estimate: Estimate, camera_from_world: Float[Tensor, "B 3 4"] | Non
         raise InputError("camera_from_world", "where the cameras stand", "a file that does not say", advice)
     check_shape("camera_from_world", world, "B 3 4", B=len(estimate))
     here = in_camera(estimate)
-    camera = replace(here.camera, camera_from_world=world.to(here.camera.focal))
+    camera = replace(here.camera, camera_from_world=world.to(here.camera.focal)).checked()
     return replace(here, state=State(bodies_in_world(here.body, here.bodies, camera), camera))
 
 

@@ -10,7 +10,7 @@ Source: Cook, Detection of influential observation, Technometrics 19(1), 1977 (t
 through the normal equations).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,8 @@ from torch import Tensor
 from refine.body import SkinnedBody
 from refine.geometry import rotation
 from refine.solve import Solution
-from refine.solve.normal_equations import normal_equations
+from refine.solve.normal_equations import summed
+from refine.solve.round import Round
 from refine.state import State
 from refine.terms import name_of
 
@@ -61,22 +62,23 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(body: SkinnedBody, start: State, solution: Solution) -> tuple[Explanation, ...]:
+def explain(body: SkinnedBody, start: State, last: Round) -> tuple[Explanation, ...]:
     """Split the rotations of B bodies' joints among the terms.
 
     Args:
         body: The model.
         start: The estimates.
-        solution: Of the last round, with its evidence and priors.
+        last: The last round, with its evidence and priors.
 
     Returns:
         One explanation a body.
     """
+    solution, linear = last.solution, last.linearized(body)
     unknowns, joints = solution.unknowns, list(solution.unknowns.joints)
-    terms = [*solution.evidence, *solution.priors]
+    terms = [*last.evidence, *last.priors]
     turn = rotation.log(start.bodies.pose[:, joints].mT @ solution.state.bodies.pose[:, joints])  # (B, K, 3) rad
     step = _step(start, solution.state, turn, solution)
-    there = [normal_equations(body, solution.state, [term], unknowns) for term in terms]
+    there = [summed(replace(linear, terms=(term,))) for term in linear.terms]
     information = torch.stack([each.information for each in there], 1).double()  # (B, T, P, P)
     # Each term's quadratic model around the result, evaluated at the estimate.
     gradient = (

@@ -12,19 +12,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from refine.solve import Solution
+from refine.solve.round import Round
 from refine.terms import Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.discounted import Discounted
 
 
-def presence(last: Solution) -> Float[Tensor, "B"]:
+def presence(last: Round) -> Float[Tensor, "B"]:
     """Return the probability (B,) that the photo shows each person; NaN without a network's matches.
 
     Args:
-        last: The solution with its evidence.
+        last: The round with its evidence.
     """
-    unknown = torch.full_like(last.cost, torch.nan)
+    unknown = torch.full_like(last.solution.cost, torch.nan)
     asked = [term.matches.person for term in map(_own, last.evidence) if isinstance(term, Reprojection)]
     return torch.stack([unknown, *(each.to(unknown) for each in asked if each is not None)]).nanmean(0)
 

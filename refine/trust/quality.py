@@ -23,9 +23,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import SkinnedBody
-from refine.solve import Quality, cholesky
+from refine.solve import cholesky
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.solve.observability import Observed
+from refine.solve.round import Quality
 from refine.state import State
 from refine.terms import RelativePrior, Term
 

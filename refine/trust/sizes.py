@@ -6,18 +6,18 @@ Source: see `refine.trust.gate`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.body import SkinnedBody, pose_body
-from refine.solve import Solution, cholesky
-from refine.solve.autodiff import linearize
-from refine.solve.normal_equations import normal_equations
-from refine.state import State, Unknowns
-from refine.terms import Term
+from refine.body import SkinnedBody
+from refine.solve import cholesky
+from refine.solve.linearized import Linearized
+from refine.solve.normal_equations import normal_equations, summed
+from refine.solve.round import Round
+from refine.state import Unknowns
 from refine.trust.quality import split, usual_width
 from refine.trust.rows import typical
 
@@ -45,50 +45,40 @@ class Sizes:
         return ((self.squared * columns).sum(1) / known).sqrt()
 
 
-def sizes_of(body: SkinnedBody, solution: Solution) -> Sizes:
+def sizes_of(body: SkinnedBody, first: Round) -> Sizes:
     """Measure the update of the first round by column.
 
     Args:
         body: The model.
-        solution: Of the first round, its priors at their usual width; B bodies.
+        first: The first round, its priors at their usual width; B bodies.
     """
-    near, _ = split(usual_width(solution.priors))
-    around = normal_equations(body, solution.state, near, solution.unknowns)
-    known = normal_equations(body, solution.state, solution.evidence, solution.unknowns).information.double()
+    state, unknowns, there = first.state, first.solution.unknowns, first.linearized(body)
+    at = dict(zip(map(id, (*first.evidence, *first.priors)), there.terms, strict=True))
+    near, _ = split(usual_width(first.priors))
+    if all(id(prior) in at for prior in near):  # nobody gave them another width
+        around = summed(replace(there, terms=tuple(at[id(prior)] for prior in near)))
+    else:
+        around = normal_equations(body, state, near, unknowns)
+    known = summed(first.evidence_at_end(body)).information.double()
     width = around.information.diagonal(dim1=-2, dim2=-1).double()  # (B, P), these priors hold each column by itself
-    there = width > 0
-    inverse = torch.where(there, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
+    held = width > 0
+    inverse = torch.where(held, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)
     whitened = torch.nan_to_num(known * inverse[:, :, None] * inverse[:, None, :])
     eye = torch.eye(width.shape[1], dtype=width.dtype, device=width.device)
-    left = cholesky.inverse_diagonal(whitened + eye).nan_to_num(
-        1.0
-    )  # a body that cannot be factored: nothing is determined
-    determined = torch.where(there, 1 - left, 0.0)
+    # A body that cannot be factored: nothing is determined.
+    left = cholesky.inverse_diagonal(whitened + eye).nan_to_num(1.0)
+    determined = torch.where(held, 1 - left, 0.0)
     # The priors' gradient is N u: its square over N is what each column costs, twice.
     squared = (around.gradient.double() * inverse).square()
     return Sizes(squared.to(around.gradient), determined.to(around.gradient))
 
 
-def misfit(body: SkinnedBody, state: State, evidence: Sequence[Term]) -> Float[Tensor, "B"]:
-    """Return the misfit (B,): the typical residual of the worst term, in its own sigmas; zero without evidence.
-
-    Args:
-        body: The model.
-        state: B bodies.
-        evidence: Terms.
-    """
-    posed = pose_body(body, state.bodies)
-    left = torch.zeros_like(state.bodies.translation[:, 0])
-    for term in evidence:
-        left = torch.maximum(left, typical(linearize(term, state, posed, NO_COLUMNS)))
+def misfit(evidence: Linearized) -> Float[Tensor, "B"]:
+    """Return the misfit (B,): the typical residual of the worst term, in its own sigmas; zero without evidence."""
+    left = torch.zeros_like(evidence.state.bodies.translation[:, 0])
+    for term in evidence.terms:
+        left = torch.maximum(left, typical(term))
     return left
-
-
-def costs_of(
-    body: SkinnedBody, state: State, terms: Sequence[Term], unknowns: Unknowns = NO_COLUMNS
-) -> Float[Tensor, "B T"]:
-    """Return the robust cost (B, T) of each term; evidence needs no columns."""
-    return normal_equations(body, state, terms, unknowns).cost_by_term
 
 
 def columns_of(joints: Sequence[int], unknowns: Unknowns, device: torch.device) -> Bool[Tensor, "P"]:

@@ -23,13 +23,14 @@ from torch import Tensor
 
 from refine.body import SkinnedBody, pose_body
 from refine.solve import Solution, inverse_information
-from refine.solve.autodiff import linearize
-from refine.solve.normal_equations import normal_equations, row_sizes
+from refine.solve.normal_equations import normal_equations, row_sizes, summed
+from refine.solve.round import Round
 from refine.state import State, Unknowns
 from refine.terms import Linearization, Term
 from refine.trust.limbs import free_limbs
 from refine.trust.quality import MOST_NOISE, scaled, usual_width
 from refine.trust.rows import joint_of_rows, typical
+from refine.trust.sizes import columns_of
 
 MM_PER_M = 1000.0
 PARTS_SHARE = 0.5
@@ -63,20 +64,19 @@ class Posterior:
     noise: Float[Tensor, "B"]
 
 
-def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
+def posterior(body: SkinnedBody, last: Round) -> Posterior:
     """Return the posterior of a result.
 
     Args:
         body: The model.
-        solution: Of the last round, judged or not, with its evidence and priors; B bodies.
+        last: The last round, judged or not, with its evidence and priors; B bodies.
     """
-    unknowns, state = solution.unknowns, solution.state
-    posed, count = pose_body(body, state.bodies), len(state)
+    unknowns, count = last.solution.unknowns, len(last.state)
     parts = max(body.anatomy.core_joints) + 1  # joints beyond (fingers, face) count as the last of them
-    updated = _updated(body, solution)  # (B, P)
-    prior = _prior_information(body, solution, updated)
-    linear = [linearize(term, state, posed, unknowns) for term in solution.evidence]
-    noise = _noise(linear, solution)
+    updated = _updated(body, last)  # (B, P)
+    prior = _prior_information(body, last, updated) + _of_others(body, last, updated)
+    linear = last.evidence_at_end(body).terms
+    noise = _noise(linear, last.solution)
     variance = noise.double().square()[:, None, None]
     information, spread = torch.zeros_like(prior), torch.zeros_like(prior)
     for each in linear:
@@ -86,6 +86,8 @@ def posterior(body: SkinnedBody, solution: Solution) -> Posterior:
         used = (sound[:, None] & (updated > 0))[:, None, None]
         weight = torch.where(sound[:, None], each.kernel.weight(squared), 0.0).double()  # (B, N)
         rows = torch.where(used, each.jacobian, 0.0).double()  # (B, N, D, P)
+        if each.discount is not None:
+            weight = weight * each.discount.double().square()
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
         informed = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
@@ -179,37 +181,43 @@ def _corner_of(body: SkinnedBody, vertices: Tensor) -> tuple[Tensor, Tensor]:
     return place // 3, place % 3
 
 
-def _updated(body: SkinnedBody, solution: Solution) -> Float[Tensor, "B P"]:
+def _updated(body: SkinnedBody, last: Round) -> Float[Tensor, "B P"]:
     """Return zero in columns that were put back or do not exist for a body, one elsewhere; float64."""
-    unknowns = solution.unknowns
-    updated = torch.ones(len(solution.cost), unknowns.size, dtype=torch.float64, device=solution.cost.device)
-    if unknowns.free is not None:
-        updated = updated * unknowns.free
-    by_name = free_limbs(body, unknowns)
-    for row, verdict in enumerate(solution.verdict):
-        if not verdict.accepted:
-            updated[row] = 0.0
-        for name in verdict.kept:
-            for joint in by_name.get(name, []):
-                slot = unknowns.joints.index(joint)
-                updated[row, 3 * slot : 3 * slot + 3] = 0.0
-    return updated
+    unknowns, by_name = last.solution.unknowns, free_limbs(body, last.solution.unknowns)
+    device = last.solution.cost.device
+    accepted = [verdict.accepted for verdict in last.verdict] or [True] * len(last.state)
+    updated = torch.tensor(accepted, device=device).double()[:, None].expand(-1, unknowns.size)
+    for name, joints in by_name.items():
+        kept = torch.tensor([name in verdict.kept for verdict in last.verdict], dtype=torch.bool, device=device)
+        if last.verdict:
+            updated = torch.where(kept[:, None] & columns_of(joints, unknowns, device), 0.0, updated)
+    return updated if unknowns.free is None else updated * unknowns.free
 
 
-def _prior_information(body: SkinnedBody, solution: Solution, updated: Tensor) -> Float[Tensor, "B P P"]:
+def _prior_information(body: SkinnedBody, last: Round, updated: Tensor) -> Float[Tensor, "B P P"]:
     """Return the priors' information, float64; at their usual width where the estimate was put back."""
 
     def information(priors: Sequence[Term]) -> Tensor:
-        found = normal_equations(body, solution.state, priors, solution.unknowns).information.double()
+        found = normal_equations(body, last.state, priors, last.solution.unknowns).information.double()
         return torch.where(found.isfinite().flatten(1).all(1)[:, None, None], found, 0.0)
 
-    usual = information(usual_width(solution.priors))
+    usual = information(usual_width(last.priors))
     narrow = usual
-    if solution.quality is not None:
-        wide = solution.quality.scale.clamp(min=BEST_SCALE)
-        narrow = information(scaled(usual_width(solution.priors), wide))
+    if last.quality is not None:
+        wide = last.quality.scale.clamp(min=BEST_SCALE)
+        narrow = information(scaled(usual_width(last.priors), wide))
     both = updated[:, :, None] * updated[:, None, :]
     return both * narrow + (1 - both) * usual
+
+
+def _of_others(body: SkinnedBody, last: Round, updated: Tensor) -> Float[Tensor, "B P P"]:
+    """Return what the other rows of its group say of each row: its marginal's information, less its own; float64."""
+    if last.solution.unknowns.groups is None:
+        return torch.zeros_like(last.solution.information, dtype=torch.float64)
+    own = summed(last.linearized(body)).information.double()
+    others = (last.solution.information.double() - own) * updated[:, :, None] * updated[:, None, :]
+    value, vector = torch.linalg.eigh(torch.where(others.isfinite().flatten(1).all(1)[:, None, None], others, 0.0))
+    return (vector * value.clamp(min=0)[:, None]) @ vector.mT  # what rounding made negative is nothing
 
 
 def _noise(linear: Sequence[Linearization], solution: Solution) -> Float[Tensor, "B"]:

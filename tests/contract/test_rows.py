@@ -140,16 +140,16 @@ def check_same(together: refine.Result, alone: Sequence[tuple[list[int], refine.
 def test_a_person_without_hand_keypoints_does_not_feel_who_has_them(builtin_body: SkinnedBody) -> None:
     people = company(builtin_body, torch.float64)
     together, alone = people.fit([WHOLE, BODY_ONLY]), people.fit([BODY_ONLY])
-    wide, narrow = together.rounds[-1].unknowns, alone.rounds[-1].unknowns
+    wide, narrow = together.rounds[-1].solution.unknowns, alone.rounds[-1].solution.unknowns
     assert wide.size > narrow.size and wide.free is not None and narrow.free is None
     assert int(wide.free[1].sum()) == narrow.size and bool(wide.free[0].all())
     check_same(together, [([1], alone)], double=True)
-    information, covariance = together.rounds[-1].information, together.rounds[-1].covariance()
+    information, covariance = together.rounds[-1].solution.information, together.rounds[-1].solution.covariance()
     gone = ~wide.free[1]
     assert not information[1, gone].any() and not covariance[1, gone].any() and not covariance[1, :, gone].any()
     places = wide.places_of(narrow)
     assert torch.allclose(
-        covariance[1, places[:, None], places], alone.rounds[-1].covariance()[0], rtol=1e-6, atol=1e-12
+        covariance[1, places[:, None], places], alone.rounds[-1].solution.covariance()[0], rtol=1e-6, atol=1e-12
     )
 
 
@@ -172,9 +172,9 @@ def test_a_body_that_is_still_waits_for_the_last_round_and_gets_it(builtin_body:
 
     together, alone = fit([0, 1]), fit([0])
     first, second, _, last = together.rounds
-    assert torch.equal(first.state.bodies.pose[0], second.state.bodies.pose[0]) and int(second.steps[0]) == 0
+    assert torch.equal(first.state.bodies.pose[0], second.state.bodies.pose[0]) and int(second.solution.steps[0]) == 0
     assert not torch.equal(first.state.bodies.pose[1], second.state.bodies.pose[1])
-    assert int(last.steps[0]) > 0 and len(alone.rounds) == 2
+    assert int(last.solution.steps[0]) > 0 and len(alone.rounds) == 2
     check_same(together, [([0], alone)], double=True)
 
 

@@ -36,9 +36,9 @@ def test_four_people_of_a_photo_find_its_one_focal_length(builtin_body: SkinnedB
     focal = result.camera.focal
     assert result.accepted.all() and float(result.misfit.max()) < 1.0
     assert (focal == focal[0]).all(), "a photo has one lens"
-    assert result.rounds[-1].unknowns.groups is not None
+    assert result.rounds[-1].solution.unknowns.groups is not None
     away = float((focal[0, 0] / true.camera.focal[0, 0]).log().abs())
-    sigma = result.rounds[-1].covariance()[:, -1, -1].sqrt()
+    sigma = result.rounds[-1].solution.covariance()[:, -1, -1].sqrt()
     assert torch.allclose(sigma, sigma[:1].expand(4), rtol=1e-4) and away < 0.06, "of the 0.18 it was off"
     alone = [
         refine.fit(
@@ -50,7 +50,9 @@ def test_four_people_of_a_photo_find_its_one_focal_length(builtin_body: SkinnedB
         for row in range(2)
     ]
     for each in alone:
-        assert float(sigma[0]) < float(each.rounds[-1].covariance()[0, -1, -1].sqrt()), "four know more than one"
+        assert float(sigma[0]) < float(each.rounds[-1].solution.covariance()[0, -1, -1].sqrt()), (
+            "four know more than one"
+        )
 
 
 def test_people_of_one_photo_with_lenses_of_their_own_are_refused(builtin_body: SkinnedBody) -> None:

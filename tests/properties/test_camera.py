@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from refine.errors import InputError
 from refine.geometry import rotation
 from refine.geometry.camera import NEAR_M, Camera
 from refine.geometry.crop import apply_affine, crop_around, square_around
@@ -156,3 +157,13 @@ def test_affine_maps_act_on_any_number_of_axes() -> None:
     matrix = torch.tensor([[[2.0, 1.0, 3.0], [0.0, 4.0, -1.0]]])
     pixel = torch.tensor([[[[1.0, 1.0], [0.0, 2.0]]]])
     assert apply_affine(matrix, pixel).tolist() == [[[[6.0, 3.0], [5.0, 7.0]]]]
+
+
+@pytest.mark.parametrize("factor", [2.0, -1.0, 0.5])
+def test_a_place_that_scales_or_mirrors_is_refused(factor: float) -> None:
+    world = torch.eye(3, 4).repeat(2, 1, 1)
+    world[1] *= factor
+    camera = Camera(torch.full((2, 2), 900.0), torch.full((2, 2), 300.0), torch.full((2, 2), 600.0), world)
+    with pytest.raises(InputError, match="rotation and a translation"):
+        camera.checked()
+    assert Camera(camera.focal, camera.center, camera.size, torch.eye(3, 4).repeat(2, 1, 1)).checked()

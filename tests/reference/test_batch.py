@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 import displacement_net
@@ -19,7 +20,7 @@ from refine.body import PosedBody, SkinnedBody
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns, choose
-from refine.terms import LeastSquares, Term
+from refine.terms import LeastSquares, Linearization, Term
 from refine.terms.reprojection import Reprojection
 from refine.trust.discounted import Discounted
 from tests.people import case
@@ -77,6 +78,8 @@ def made(kind: type, rows: int) -> Any:
         nested = next((each for each in members if dataclasses.is_dataclass(each) and batch.row_fields(each)), None)
         if hint == Term:
             value = made(Reprojection, rows)
+        elif "each_has_rows" in field.metadata:
+            value = (made(Linearization, rows), made(Linearization, rows))
         elif "per_row" in field.metadata:
             names = tuple(str(number) for number in torch.randperm(100)[:rows].tolist())
             value = {"a": torch.rand(rows, 2)} if Mapping in members or hint.__name__ == "Mapping" else names
@@ -94,7 +97,10 @@ def leaves(value: Any, kind: type) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for name in batch.row_fields(kind):
         part = getattr(value, name)
-        if dataclasses.is_dataclass(part):
+        if isinstance(part, tuple) and part and dataclasses.is_dataclass(part[0]):
+            for number, each in enumerate(part):
+                found |= {f"{name}.{number}.{inner}": rows for inner, rows in leaves(each, type(each)).items()}
+        elif dataclasses.is_dataclass(part):
             found |= {f"{name}.{inner}": rows for inner, rows in leaves(part, type(part)).items()}
         elif isinstance(part, Mapping):
             found |= {f"{name}.{key}": each.tolist() for key, each in part.items()}
@@ -184,3 +190,32 @@ def test_an_object_that_is_no_dataclass_keeps_its_place_in_a_term() -> None:
 
     term = Discounted(Own(), torch.ones(3))
     assert batch.rows(term, [2, 0]).term is term.term and len(batch.rows(term, [2, 0]).noise) == 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Declared:
+    where: Float[Tensor, "B 3"]
+    basis: Float[Tensor, "K 3"]
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Undeclared:
+    where: Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Inside:
+    share: Float[Tensor, "3 B"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Around:
+    part: Declared
+
+
+def test_rows_can_be_taken_where_every_tensor_says_its_shape() -> None:
+    good = Declared(torch.zeros(2, 3), torch.zeros(4, 3))
+    assert batch.declares_rows(good) and batch.declares_rows(Around(good))
+    assert not batch.declares_rows(Undeclared(torch.zeros(2, 3))) and not batch.declares_rows(object())
+    assert not batch.declares_rows(Inside(torch.zeros(3, 2))) and not batch.declares_rows(Declared)

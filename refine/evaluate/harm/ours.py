@@ -19,7 +19,8 @@ from refine.evaluate.harm.scene import Case
 from refine.geometry import rotation
 from refine.inputs.prepared import Prepared
 from refine.refiner import Refiner
-from refine.solve import Solution, cholesky
+from refine.solve import cholesky
+from refine.solve.round import Round
 from refine.state import State, Unknowns
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
@@ -41,18 +42,18 @@ def ours(case: Case, evidence: Evidence, gate: bool = True) -> Outcome:
     start = time.perf_counter()
     fitted = fit_prepared(Prepared(case.estimate, case.photos, detections), refiner=refiner)
     seconds = time.perf_counter() - start
-    solution = fitted.rounds[-1]
-    found = posterior(case.estimate.body, solution)
-    sigma = joint_sigma_mm(case.estimate.body, solution.state, found)[:, :BODY_JOINTS] / MM_PER_M
-    size = mahalanobis(case.true, solution.state, found)
-    return Outcome(solution.state, accepted_of(solution), seconds, sigma, size)
+    last = fitted.rounds[-1]
+    found = posterior(case.estimate.body, last)
+    sigma = joint_sigma_mm(case.estimate.body, last.state, found)[:, :BODY_JOINTS] / MM_PER_M
+    size = mahalanobis(case.true, last.state, found)
+    return Outcome(last.state, accepted_of(last), seconds, sigma, size)
 
 
-def accepted_of(solution: Solution) -> Tensor:
+def accepted_of(last: Round) -> Tensor:
     """Return whose update was believed, (B,); everybody's where nobody asked."""
-    if not solution.verdict:
-        return everybody(len(solution.cost))
-    return torch.tensor([verdict.accepted for verdict in solution.verdict])
+    if not last.verdict:
+        return everybody(len(last.state))
+    return torch.tensor([verdict.accepted for verdict in last.verdict])
 
 
 def mahalanobis(true: State, state: State, found: Posterior) -> Float[Tensor, "B"]:

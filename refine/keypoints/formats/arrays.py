@@ -1,5 +1,7 @@
 """Bare points: an array, tensor or nested list (P, K, 3) of x, y and confidence; (P, K, 2), (K, 3), (K, 2).
 
+A pair of points (P, K, 2) and scores (P, K) with a K that is not rtmlib's (`rtmlib.py`) is the same in two parts.
+
     K = 17 COCO · 18 OpenPose's COCO · 25 BODY_25 · 26 Halpe · 33 MediaPipe · 70 MHR · 133 COCO-WholeBody · 134 DWPose
     · 136 Halpe · 137 OpenPose · 308 Sapiens
 
@@ -19,8 +21,10 @@ Source: the orders are those of `_sets.py`; MediaPipe's five numbers: ai.google.
 import numpy as np
 
 from refine.errors import InputError
+from refine.keypoints.body25b import in_body25, is_body25b, note_of
 from refine.keypoints.detections import DetectedPeople
 from refine.keypoints.formats import Wanted
+from refine.keypoints.formats.rtmlib import SETS_BY_COUNT as PAIRS
 from refine.keypoints.formats.rtmlib import pair_of
 from refine.keypoints.numbers import MISSING_ADVICE, floats, is_array, is_numeric, shape_of
 from refine.keypoints.sets import THEIRS, UNUSUAL, are_percent, people_of
@@ -28,6 +32,9 @@ from refine.keypoints.shares import are_shares, from_shares
 
 SETS_BY_COUNT = {len(names): name for name, (names, _) in THEIRS.items() if name != "coco25"}
 """Which set an array is taken for, by its number of points; easy_ViTPose's 25 are not BODY_25's."""
+
+OF_RTMLIB = frozenset(PAIRS) | {134}
+"""Numbers of points whose pairs of points and scores are rtmlib's, which count from pixel centres; others' do not."""
 
 LANDMARKS = 33
 
@@ -71,6 +78,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
     if are_shares(rows):
         rows = from_shares(rows, wanted, "the points are shares of it")
         notes += (said_of_shares(wanted.origin),)
+    if SETS_BY_COUNT[rows.shape[1]] in ("body25", "openpose137") and is_body25b(rows):
+        rows, notes = in_body25(rows), (*notes, note_of(wanted.origin))
     return people_of(list(rows), SETS_BY_COUNT[rows.shape[1]], wanted.origin, notes)
 
 
@@ -146,7 +155,13 @@ def _said_of_third(third: np.ndarray, origin: str) -> tuple[str, ...]:
 
 
 def _points(content: object) -> object | None:
-    """Return the array, None where this is something else."""
+    """Return the array, None where this is something else; a pair of points and scores that is one array in two."""
+    pair = pair_of(content)
+    if pair is not None:
+        points, scores = (shape_of(part) for part in pair)
+        known = len(points) in (2, 3) and points[-1] == 2 and points[-2] in SETS_BY_COUNT and scores == points[:-1]
+        if known and points[-2] not in OF_RTMLIB and all(map(is_numeric, pair)):
+            return np.concatenate((floats(pair[0]), floats(pair[1])[..., None]), -1)
     if isinstance(content, dict):
         if len(content) > MOST_NAMES:
             return None

@@ -22,6 +22,7 @@ import numpy as np
 
 from refine.body.keypoint_names import SETS
 from refine.errors import InputError
+from refine.keypoints.body25b import in_body25, is_body25b, note_of
 from refine.keypoints.detections import DetectedPeople
 from refine.keypoints.formats import Wanted
 from refine.keypoints.formats._images import in_order, nth_image
@@ -96,6 +97,8 @@ def read(content: object, wanted: Wanted) -> DetectedPeople:
             whole[:, PARTS["pose"] :, :2] -= PIXEL_CENTER
         whole = from_shares(whole, wanted, "the points are shares of it (or run OpenPose with --keypoint_scale 0)")
         notes = (f"Keypoints of {wanted.origin} are shares of the image: they were taken times its size.",)
+    if is_body25b(whole):
+        whole, notes = in_body25(whole), (*notes, note_of(wanted.origin))
     return people_of_parts(whole, wanted.origin, notes)
 
 

@@ -11,7 +11,10 @@ import torch
 
 from refine.errors import InputError
 from refine.inputs.keypoint_files import read_keypoints
+from refine.keypoints.formats import Wanted
+from refine.keypoints.formats.find import layout_of
 from refine.keypoints.matching import FARTHEST, match_people
+from refine.keypoints.sets import THEIRS
 
 
 def write(path: Path, people: list[dict[str, list[float]]]) -> Path:
@@ -148,3 +151,17 @@ def test_permuting_people_permutes_the_match() -> None:
     detected, confidence = torch.stack([person_at(200.0 * n, 0, n) for n in range(4)]), torch.ones(4, 25)
     order = torch.tensor([2, 0, 3, 1])
     assert match_people(detected[order] + 5.0, detected, confidence).tolist() == order.tolist()
+
+
+@pytest.mark.parametrize("count", sorted({len(names) for names, _ in THEIRS.values()}))
+def test_points_and_their_scores_are_read_whatever_detector_has_as_many(count: int) -> None:
+    """Nearly all detectors return such a pair; arrays of points and confidences say the same in one."""
+    draw = np.random.default_rng(count)
+    points, scores = draw.uniform(100, 300, (2, count, 2)), draw.uniform(0.3, 1.0, (2, count))
+    wanted = Wanted("the call", None, (400, 400))
+    contents = (points, scores), np.concatenate((points, scores[..., None]), -1)
+    found, one = (layout_of(content, "the call").read(content, wanted) for content in contents)
+    assert found.name == one.name and torch.allclose(found.confidence, one.confidence)
+    seen = found.confidence > 0
+    apart = (found.pixel - one.pixel)[seen]
+    assert torch.allclose(apart, apart[:1].expand_as(apart), atol=1e-4) and set(apart[0].tolist()) <= {0.0, 0.5}

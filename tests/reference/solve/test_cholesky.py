@@ -31,7 +31,7 @@ whole, few = Unknowns(tuple(range(55)), shape=16), LevenbergMarquardt(steps=4)
 refiner = refine.Refiner(rounds=2, unknowns=whole, solver=few)
 people = case(anny.load(), 16, name="coco133")
 result = refine.fit(people.photos, people.estimate, keypoints=people.detections, refiner=refiner)
-last = result.rounds[-1]
+last = result.rounds[-1].solution
 assert last.unknowns.size == 184, last.unknowns.size
 assert result.sigma_mm.shape[0] == 16 and len(result.explain()) == 16
 moved = result.misfit < result.misfit_before

@@ -9,6 +9,7 @@ import torch
 
 from priors import FixedShape, GaussianShape, NearEstimate, NearFocal, NearTranslation
 from refine.body import pose_body
+from refine.errors import InputError
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.state import Groups, State, Unknowns, one_shape
 from refine.terms import LeastSquares, Term
@@ -101,3 +102,18 @@ def test_a_rule_for_the_focal_length_is_counted_once() -> None:
     found = PRECISE.solve(SMALL, state, [prior], together)
     assert torch.allclose(found.covariance(), torch.full((2, 1, 1), 0.04, dtype=torch.float64), rtol=1e-9)
     assert torch.allclose(found.state.camera.focal, state.camera.focal * 1.1)
+
+
+def test_nobody_is_in_no_group_however_it_is_said() -> None:
+    for person in ([None, "a", "a"], [-1, 7, 7], np.array([-1, 7, 7]), torch.tensor([-1, 7, 7])):
+        label = one_shape(person).shape
+        assert label is not None and int(label[0]) < 0 <= int(label[1]) and label[1] == label[2]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_names_nobody_is_refused() -> None:
+    for person in ([], 5, [[0], [0]]):
+        with pytest.raises(InputError, match="person"):
+            one_shape(person)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"unknowns\.groups"):
+        Unknowns((0,), groups="anna")  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ import torch
 from priors import JointLimits, NearEstimate, NearShape
 from refine.body import pose_body
 from refine.errors import InputError
-from refine.solve.normal_equations import normal_equations, row_sizes
+from refine.solve.linearized import Linearized, linearized
+from refine.solve.normal_equations import normal_equations, row_sizes, summed
 from refine.state import Unknowns
 from refine.terms import GemanMcClure, Kernel, LeastSquares, RelativePrior
 from refine.terms.reprojection import Reprojection
@@ -54,9 +55,15 @@ def test_a_discounted_term_has_as_much_smaller_residuals_and_keeps_its_shares() 
     for term in (whole, shared):
         sooner = term.linearize(state, pose_body(BODY, state.bodies), FREE)
         later = Discounted(term, noise).linearize(state, pose_body(BODY, state.bodies), FREE)
-        assert torch.allclose(later.residual * 1.7, sooner.residual)
-        assert torch.allclose(later.jacobian * 1.7, sooner.jacobian)
+        assert torch.allclose(later.whitened * 1.7, sooner.residual)
         assert later.share is sooner.share
+        sums = [
+            summed(Linearized(state, FREE, (each,)))
+            for each in (later, replace(sooner, residual=sooner.residual / 1.7, jacobian=sooner.jacobian / 1.7,
+                                        kernel=later.kernel))
+        ]  # fmt: skip
+        for name in ("information", "gradient", "cost", "energy", "count"):
+            assert torch.allclose(*(getattr(each, name) for each in sums), rtol=EXACT), name
 
 
 def test_discounted_equations_are_those_of_wider_sigmas_with_the_same_weights() -> None:
@@ -73,7 +80,8 @@ def test_equations_add_up_and_some_columns_are_those_of_fewer_unknowns() -> None
     one, other, both = (normal_equations(BODY, state, terms, FREE) for terms in ([whole], [shared], [whole, shared]))
     total = one.plus(other)
     few = Unknowns((2,), 1)
-    part, plain = both.columns(FREE.places_of(few)), normal_equations(BODY, state, [whole, shared], few)
+    part = summed(linearized(BODY, state, [whole, shared], FREE).narrowed(few))
+    plain = normal_equations(BODY, state, [whole, shared], few)
     for name in ("information", "gradient", "cost", "energy", "count"):
         assert torch.allclose(getattr(total, name), getattr(both, name)), name
         assert torch.allclose(getattr(part, name), getattr(plain, name)), name

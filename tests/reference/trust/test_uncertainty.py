@@ -10,10 +10,11 @@ from torch import Tensor
 from priors import NearEstimate, NearShape, NearTranslation
 from priors.default import default_priors
 from refine.body import SkinnedBody, pose_body
-from refine.solve import Decision, Quality, Solution, Verdict, inverse_information
+from refine.solve import Decision, Verdict, inverse_information
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.normal_equations import normal_equations
-from refine.state import State, Unknowns
+from refine.solve.round import Quality, Round
+from refine.state import State, Unknowns, one_shape
 from refine.terms import LeastSquares, Linearization, Term
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.uncertainty import MM_PER_M, PARTS_SHARE, Posterior, joint_sigma_mm, posterior, vertex_sigma_mm
@@ -56,17 +57,17 @@ def around(state: State) -> tuple[Term, ...]:
 
 def unsolved(
     body: SkinnedBody, state: State, evidence: tuple[Term, ...], priors: tuple[Term, ...], free: Unknowns
-) -> Solution:
-    """A solution that is its start."""
+) -> Round:
+    """A round that ends at its start."""
     solution = LevenbergMarquardt(steps=0).solve(body, state, [*evidence, *priors], free)
-    return replace(solution, evidence=evidence, priors=priors)
+    return Round(replace(solution, linear=None), evidence, priors)
 
 
 def inverse(information: Tensor) -> Tensor:
     return torch.cholesky_inverse(torch.linalg.cholesky(information))
 
 
-def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Solution, Tensor, Tensor]:
+def toy(count: int, noise: float = 1.0, rows: int = 80) -> tuple[Round, Tensor, Tensor]:
     """Linear-Gaussian bodies at the minimum of their cost, its distance (B, P) from the truth, and the textbook's
     information.
 
@@ -98,8 +99,8 @@ def test_without_evidence_the_posterior_is_the_prior() -> None:
 
 @pytest.mark.parametrize("noise", [1.0, 2.0])
 def test_the_posterior_of_a_linear_gaussian_case_is_the_textbooks_on_average(noise: float) -> None:
-    solution, error, information = toy(300, noise)
-    found = posterior(BODY, solution)
+    last, error, information = toy(300, noise)
+    found = posterior(BODY, last)
     variance = found.covariance.diagonal(dim1=-2, dim2=-1)
     ratio = variance.mean(0) / inverse(information).diagonal(dim1=-2, dim2=-1).mean(0)
     # At the minimum the score of a part that is alone with a column is nearly zero: of the two halves the plain one is
@@ -112,50 +113,50 @@ def test_the_posterior_of_a_linear_gaussian_case_is_the_textbooks_on_average(noi
 
 
 def test_the_covariance_is_one() -> None:
-    solution, _, _ = toy(3)
-    covariance = posterior(BODY, solution).covariance
+    last, _, _ = toy(3)
+    covariance = posterior(BODY, last).covariance
     assert torch.allclose(covariance, covariance.mT, atol=EXACT)
     assert (torch.linalg.eigvalsh(covariance) > 0).all()
 
 
 def test_a_posterior_does_not_feel_its_batch() -> None:
-    solution, _, _ = toy(3)
-    evidence = solution.evidence[0]
+    last, _, _ = toy(3)
+    evidence = last.evidence[0]
     assert isinstance(evidence, Linear)
-    some = solution.state[[2]]
+    some = last.state[[2]]
     alone = unsolved(BODY, some, (Linear(evidence.jacobian[2:], evidence.residual[2:]),), around(some), FREE)
-    assert torch.allclose(posterior(BODY, alone).covariance[0], posterior(BODY, solution).covariance[2], rtol=1e-6)
+    assert torch.allclose(posterior(BODY, alone).covariance[0], posterior(BODY, last).covariance[2], rtol=1e-6)
 
 
 def test_evidence_without_rows_or_that_is_not_finite_tells_nothing() -> None:
-    solution, _, _ = toy(2)
-    evidence = solution.evidence[0]
+    last, _, _ = toy(2)
+    evidence = last.evidence[0]
     assert isinstance(evidence, Linear)
     broken = evidence.residual.clone()
     broken[1] = torch.nan
     empty = Linear(evidence.jacobian[:, :0], evidence.residual[:, :0])
-    found = posterior(BODY, replace(solution, evidence=(Linear(evidence.jacobian, broken), empty)))
-    none = posterior(BODY, replace(solution, evidence=()))
-    assert torch.allclose(found.covariance[0], posterior(BODY, solution).covariance[0], rtol=EXACT)
+    found = posterior(BODY, replace(last, evidence=(Linear(evidence.jacobian, broken), empty)))
+    none = posterior(BODY, replace(last, evidence=()))
+    assert torch.allclose(found.covariance[0], posterior(BODY, last).covariance[0], rtol=EXACT)
     assert torch.allclose(found.covariance[1], none.covariance[1], rtol=EXACT)
 
 
 def test_what_was_rolled_back_is_known_as_well_as_regressors_usually_know_it() -> None:
     """However narrow the priors around a good estimate were, and whatever the evidence says."""
-    solution, _, _ = toy(3)
+    last, _, _ = toy(3)
     narrow = Quality(*torch.full((2, 3), 0.2, dtype=torch.float64))
     verdict = (TAKEN, Verdict(Decision.TOO_LARGE), TAKEN)
-    found = posterior(BODY, replace(solution, verdict=verdict, quality=narrow))
-    usual = normal_equations(BODY, solution.state, solution.priors, FREE).information
+    found = posterior(BODY, replace(last, verdict=verdict, quality=narrow))
+    usual = normal_equations(BODY, last.state, last.priors, FREE).information
     assert torch.allclose(found.covariance[1], inverse(usual)[1], rtol=1e-6)
     assert (found.covariance.diagonal(dim1=-2, dim2=-1)[0, :12] < 0.21**2 * SIGMA_RAD**2).all()
 
 
 def test_a_branch_that_was_put_back_is_known_as_well_as_before_and_the_rest_as_by_the_evidence() -> None:
     names = tuple("left_knee" if joint == 2 else name for joint, name in enumerate(BODY.joint_names))
-    body, (solution, _, _) = replace(BODY, joint_names=names), toy(2)
+    body, (last, _, _) = replace(BODY, joint_names=names), toy(2)
     kept = (Verdict(Decision.PARTLY_ACCEPTED, kept=("left leg",)), TAKEN)
-    some, whole = posterior(body, replace(solution, verdict=kept)), posterior(body, solution)
+    some, whole = posterior(body, replace(last, verdict=kept)), posterior(body, last)
     leg = slice(3 * FREE.joints.index(2), 3 * FREE.joints.index(2) + 3)
     eye = torch.eye(3, dtype=torch.float64)
     assert torch.allclose(some.covariance[0, leg, leg], SIGMA_RAD**2 * eye, rtol=1e-6)
@@ -226,7 +227,24 @@ def test_more_evidence_never_makes_a_joint_less_sure(builtin_body: SkinnedBody) 
     sigma = []
     for sigma_px in (torch.full_like(sharp, torch.inf), some, sharp, sharp / 2):
         term = keypoints_from_sigma(points, people.detections.pixel, sigma_px)
-        solution = unsolved(builtin_body, true.state, (term,), default_priors(true), free)
-        sigma.append(joint_sigma_mm(builtin_body, true.state, posterior(builtin_body, solution))[:, :22])
+        last = unsolved(builtin_body, true.state, (term,), default_priors(true), free)
+        sigma.append(joint_sigma_mm(builtin_body, true.state, posterior(builtin_body, last))[:, :22])
     for less, more in pairwise(sigma):
         assert (more <= 1.02 * less + 0.01).all() and more[:, 1:].mean() < 0.95 * less[:, 1:].mean()
+
+
+def test_a_row_of_a_group_is_as_sure_as_its_group_makes_it() -> None:
+    """Photos of one person: each knows the shape by all of them, and who is alone in a group knows what it did."""
+    alone, _, _ = toy(3)
+    state, terms = alone.state, (*alone.evidence, *alone.priors)
+    bodies = replace(state.bodies, shape=state.bodies.shape.mean(0, keepdim=True).expand_as(state.bodies.shape))
+    state = replace(state, bodies=bodies)
+    sigma = []
+    for labels in ([-1, -1, -1], [0, 0, -1]):
+        free = replace(FREE, groups=one_shape(torch.tensor(labels)))
+        solution = LevenbergMarquardt(steps=0).solve(BODY, state, terms, free)
+        found = posterior(BODY, Round(replace(solution, linear=None), alone.evidence, alone.priors))
+        sigma.append(found.covariance[:, FREE.shape_columns, FREE.shape_columns].diagonal(dim1=1, dim2=2).sqrt())
+    apart, together = sigma
+    assert (together[:2] < 0.95 * apart[:2]).all() and (together[:2] > 0.5 * apart[:2]).all()
+    assert torch.allclose(together[2], apart[2], rtol=1e-6)

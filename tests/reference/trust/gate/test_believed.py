@@ -68,9 +68,9 @@ def test_an_estimate_that_is_better_is_found_to_be_so(result: refine.Result) -> 
 def test_costs_are_those_of_what_is_left(scene: Scene, result: refine.Result) -> None:
     last = result.rounds[-1]
     plain = normal_equations(
-        scene.estimate.body, result.state, [*last.evidence, *last.priors], last.unknowns
+        scene.estimate.body, result.state, [*last.evidence, *last.priors], last.solution.unknowns
     ).cost_by_term
-    assert torch.allclose(last.cost_by_term, plain, rtol=1e-3, atol=1e-3)
+    assert torch.allclose(last.solution.cost_by_term, plain, rtol=1e-3, atol=1e-3)
     assert torch.allclose(result.cost, plain.sum(1), rtol=1e-3, atol=1e-3)
 
 

@@ -7,9 +7,9 @@ import torch
 
 import refine
 from refine.body import SkinnedBody
-from refine.method.merge import merged
-from refine.solve import Decision, Quality, Solution, Verdict
+from refine.solve import Decision, Verdict
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.solve.round import Quality, Round
 from refine.state import Unknowns
 from refine.terms import name_of
 from refine.terms.keypoints import keypoints_from_sigma
@@ -43,41 +43,41 @@ FIVE = BODY.keypoint_set("five")
 MANY = len(FIVE.names)
 
 
-def solved(seed: int, rows: list[int]) -> Solution:
-    """Solutions of some of as many bodies as the keypoint set has points, judged."""
+def solved(seed: int, rows: list[int]) -> Round:
+    """A round of some of as many bodies as the keypoint set has points, judged."""
     state = random_state(BODY, MANY, seed)[rows]
     pixel = torch.full((len(rows), MANY, 2), float(seed), dtype=torch.float64)
-    noise = torch.full((len(rows),), float(seed), dtype=torch.float64)
+    pixel += torch.tensor(rows)[:, None, None]
+    noise = torch.tensor(rows, dtype=torch.float64) + seed
     term = Discounted(keypoints_from_sigma(FIVE, pixel, torch.full_like(pixel[..., 0], 3.0)), noise)
     solution = LevenbergMarquardt(steps=0).solve(BODY, state, [term], Unknowns((1,)))
     verdicts = tuple(Verdict(Decision.ACCEPTED, size=float(seed), gain=float(row)) for row in rows)
-    return replace(solution, evidence=(term,), quality=Quality(noise, noise), verdict=verdicts)
+    return Round(solution, (term,), (), Quality(noise, noise), verdicts)
 
 
 @pytest.mark.parametrize("rows", [[3, 1], [4, 3, 2, 1, 0]], ids=["some", "all"])
-def test_rows_of_two_solutions_are_put_together_with_the_terms_they_rest_on(rows: list[int]) -> None:
-    first, second = solved(1, list(range(MANY))), solved(2, rows)
-    place = torch.tensor([rows.index(row) if row in rows else 0 for row in range(MANY)])
-    take = torch.tensor([row in (1, 3) for row in range(MANY)])
-    both = merged(first, second, take, place)
-    for row in range(MANY):
-        source, at = (second, int(place[row])) if bool(take[row]) else (first, row)
-        assert torch.equal(both.state.bodies.pose[row], source.state.bodies.pose[at])
-        assert both.cost[row] == source.cost[at] and both.verdict[row] == source.verdict[at]
-        assert torch.equal(both.information[row], source.information[at])
-        assert both.quality is not None and source.quality is not None
-        assert both.quality.scale[row] == source.quality.scale[at]
-        mine, its = both.evidence[0], source.evidence[0]
+def test_rows_of_a_round_come_with_the_terms_they_rest_on(rows: list[int]) -> None:
+    whole, some = solved(1, list(range(MANY))), solved(1, list(range(MANY))).rows(rows)
+    assert some.solution.linear is not None and whole.solution.linear is not None
+    for at, row in enumerate(rows):
+        assert torch.equal(some.state.bodies.pose[at], whole.state.bodies.pose[row])
+        assert some.solution.cost[at] == whole.solution.cost[row] and some.verdict[at] == whole.verdict[row]
+        assert torch.equal(some.solution.information[at], whole.solution.information[row])
+        assert some.quality is not None and whole.quality is not None
+        assert some.quality.scale[at] == whole.quality.scale[row]
+        mine, its = some.evidence[0], whole.evidence[0]
         assert isinstance(mine, Discounted) and isinstance(its, Discounted)
-        assert mine.noise[row] == its.noise[at]
-        assert torch.equal(mine.term.target[row], its.term.target[at])  # type: ignore[union-attr]
+        assert mine.noise[at] == its.noise[row]
+        assert torch.equal(mine.term.target[at], its.term.target[row])  # type: ignore[union-attr]
+        there, here = (each.solution.linear.terms[0].residual for each in (some, whole))
+        assert torch.equal(there[at], here[row])
     # The points of the body are nobody's rows, though there are as many.
-    assert both.evidence[0].term.points is FIVE  # type: ignore[union-attr]
+    assert some.evidence[0].term.points is FIVE  # type: ignore[union-attr]
 
 
 def test_a_discounted_term_keeps_its_name() -> None:
     term = solved(1, [0, 1, 2, 3, 4]).evidence[0]
-    assert name_of(term) == "Keypoints" and solved(1, [0]).term_names == ("Keypoints",)
+    assert name_of(term) == "Keypoints" and solved(1, [0]).solution.term_names == ("Keypoints",)
 
 
 def test_a_body_turned_around_is_judged_by_the_way_it_went(builtin_body: SkinnedBody) -> None:

@@ -11,21 +11,28 @@ from priors.default import default_priors
 from refine.errors import InputError
 from refine.refiner import Refiner
 from refine.result.sentences import sentence, verdict_of
-from refine.solve import Decision, Solution, StopReason, Verdict
+from refine.solve import Decision, StopReason, Verdict
+from refine.solve.round import Round
+from refine.state import State
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.trust.gate import Gate
 from refine.trust.sizes import Sizes, sizes_of
 from tests.reference.trust.gate.scene import KICK, NOTHING_IS_TOO_MUCH, RIGHT, SAME, STRANGER, Scene, turned_by
 
 
-def judged(gate: Gate, scene: Scene, ungated: refine.Result) -> Solution:
+def judged(gate: Gate, scene: Scene, ungated: refine.Result) -> Round:
     return gate.judge(scene.estimate, ungated.rounds)
 
 
+def at(one: Round, state: State) -> Round:
+    """The round as if it had ended at another state."""
+    return replace(one, solution=replace(one.solution, state=state, linear=None))
+
+
 def test_a_gate_that_minds_nothing_accepts_everything(scene: Scene, ungated: refine.Result) -> None:
-    solution = judged(NOTHING_IS_TOO_MUCH, scene, ungated)
-    assert all(verdict.accepted and not verdict.kept for verdict in solution.verdict)
-    assert torch.equal(solution.state.bodies.pose, ungated.bodies.pose)
+    last = judged(NOTHING_IS_TOO_MUCH, scene, ungated)
+    assert all(verdict.accepted and not verdict.kept for verdict in last.verdict)
+    assert torch.equal(last.state.bodies.pose, ungated.bodies.pose)
 
 
 @pytest.mark.parametrize(
@@ -36,22 +43,22 @@ def test_a_gate_that_minds_nothing_accepts_everything(scene: Scene, ungated: ref
     ],
 )
 def test_a_gate_that_minds_everything_says_what(strict: Gate, why: str, scene: Scene, ungated: refine.Result) -> None:
-    solution = judged(strict, scene, ungated)
+    last = judged(strict, scene, ungated)
     assert all(
         not verdict.accepted and why in sentence(verdict, StopReason.CONVERGED) and not verdict.kept
-        for verdict in solution.verdict
+        for verdict in last.verdict
     )
-    assert torch.equal(solution.state.bodies.pose, scene.estimate.bodies.pose)
-    assert torch.equal(solution.state.bodies.translation, scene.estimate.bodies.translation)
+    assert torch.equal(last.state.bodies.pose, scene.estimate.bodies.pose)
+    assert torch.equal(last.state.bodies.translation, scene.estimate.bodies.translation)
 
 
 def test_more_wrong_limbs_than_are_allowed_count_with_the_rest(scene: Scene, ungated: refine.Result) -> None:
     """Where every limb is beyond its threshold, the limbs are not excused: the body's own size is that of all of it."""
     picky = replace(NOTHING_IS_TOO_MUCH, most_branch_size=1e-6)
     body, rounds = scene.estimate.body, ungated.rounds
-    whole = NOTHING_IS_TOO_MUCH.statistics(body, scene.estimate.state, rounds)
-    none = replace(picky, most_branches=0).statistics(body, scene.estimate.state, rounds)
-    excused = replace(picky, most_branches=5).statistics(body, scene.estimate.state, rounds)
+    whole = NOTHING_IS_TOO_MUCH.departure(body, rounds[0])
+    none = replace(picky, most_branches=0).departure(body, rounds[0])
+    excused = replace(picky, most_branches=5).departure(body, rounds[0])
     assert not none.wrong.any() and not whole.wrong.any() and excused.wrong.all()
     assert torch.allclose(none.size, whole.size)
     assert (excused.size != whole.size).all()
@@ -62,20 +69,20 @@ def test_fingers_that_were_free_in_an_earlier_round_are_put_back_with_their_arm(
 ) -> None:
     names, first = scene.estimate.body.joint_names, ungated.rounds[0]
     finger = next(joint for joint, name in enumerate(names) if name.startswith("left_index"))
-    assert finger not in first.unknowns.joints
+    assert finger not in first.solution.unknowns.joints
     step = torch.zeros(4, len(names), 3)
     step[:, finger] = 0.3
-    last = replace(first, state=turned_by(ungated.refined, step).state)
+    last = at(first, turned_by(ungated.refined, step).state)
     picky = replace(NOTHING_IS_TOO_MUCH, most_branch_size=1e-6, most_branches=9)
-    solution = picky.judge(scene.estimate, [first, last])
-    assert "left arm" in solution.verdict[RIGHT].kept
-    assert torch.equal(solution.state.bodies.pose[RIGHT, finger], scene.estimate.bodies.pose[RIGHT, finger])
+    judged = picky.judge(scene.estimate, [first, last])
+    assert "left arm" in judged.verdict[RIGHT].kept
+    assert torch.equal(judged.state.bodies.pose[RIGHT, finger], scene.estimate.bodies.pose[RIGHT, finger])
 
 
 def test_an_update_that_explains_nothing_better_is_not_taken(scene: Scene, ungated: refine.Result) -> None:
     there = replace(scene.estimate, state=ungated.state)
-    solution = NOTHING_IS_TOO_MUCH.judge(there, [replace(ungated.rounds[0], state=scene.estimate.state)])
-    assert not solution.verdict[RIGHT].accepted and solution.verdict[RIGHT].decision is Decision.EXPLAINS_WORSE
+    last = NOTHING_IS_TOO_MUCH.judge(there, [at(ungated.rounds[0], scene.estimate.state)])
+    assert not last.verdict[RIGHT].accepted and last.verdict[RIGHT].decision is Decision.EXPLAINS_WORSE
 
 
 def test_sources_that_contradict_each_other_are_noticed(scene: Scene) -> None:
@@ -161,5 +168,5 @@ def test_the_size_of_a_part_is_that_of_its_columns() -> None:
 def test_what_the_evidence_does_not_determine_has_no_directions(scene: Scene, ungated: refine.Result) -> None:
     sizes = sizes_of(scene.estimate.body, ungated.rounds[0])
     assert (sizes.determined >= -SAME).all() and (sizes.determined <= 1 + SAME).all()
-    silent = sizes_of(scene.estimate.body, replace(ungated.rounds[0], evidence=()))
+    silent = sizes_of(scene.estimate.body, replace(at(ungated.rounds[0], ungated.rounds[0].state), evidence=()))
     assert silent.determined.abs().max() < SAME and torch.allclose(silent.squared, sizes.squared)

@@ -1,0 +1,180 @@
+"""Several starts of a person as rows of one batch, of which the best is kept.
+
+    rows 0 .. B-1       the people as they came
+    further rows        a person seen from the side turned around; a person whose detections seem swapped, swapped back
+
+A start is better where the first round, which has the evidence under the same sigmas, ends at a lower cost, and its
+update is accepted.
+
+Source: Pavlakos et al., SMPLify-X, 2019, sec. 3.4 (both orientations, the lower cost is kept); `refine.method.swaps`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine import batch
+from refine.dense.displacer import Displacer
+from refine.estimate import Estimate
+from refine.method.orientation import ambiguous, half_turns, with_root_turned
+from refine.method.swaps import likely_swaps
+from refine.solve import Solution
+from refine.solve.round import Round
+from refine.solve.start import Kind, Start, orders_of
+from refine.state import Unknowns
+from refine.terms import Term, knows_rows, rows_of
+from refine.terms.keypoints import Keypoints
+
+
+@dataclass(frozen=True, eq=False)
+class Hypotheses:
+    """Starts of B people as R rows, the people as they came first.
+
+    Attributes:
+        estimate: R bodies.
+        evidence: Terms of the R rows.
+        priors: Likewise.
+        displacer: For the R rows, or None.
+        unknowns: Likewise.
+        person: (R,) which person each row is.
+        start: R readings.
+    """
+
+    estimate: Estimate
+    evidence: tuple[Term, ...]
+    priors: tuple[Term, ...]
+    displacer: Displacer | None
+    unknowns: Unknowns | None
+    person: Int[Tensor, "R"]
+    start: tuple[Start, ...]
+
+    @property
+    def count(self) -> int:
+        """B, the number of people."""
+        return len({*self.person.tolist()})
+
+    def as_they_came(self, solution: Solution) -> Solution:
+        """Return a round's solution of the people as they came, for who follows the rounds."""
+        count = self.count
+        return solution if count == len(self.person) else batch.rows(solution, slice(count))
+
+    def best(self, rounds: Sequence[Round]) -> tuple[Round, ...]:
+        """Return the rounds of the best row of each person.
+
+        Args:
+            rounds: Of the R rows, the last one judged.
+        """
+        count, rows = self.count, len(self.person)
+        last = replace(rounds[-1], start=self.start)
+        if count == rows:
+            return (*rounds[:-1], last)
+        cost = rounds[0].solution.cost.tolist()
+        believed = [verdict.accepted for verdict in last.verdict] or [True] * rows
+        chosen = list(range(count))
+        for row, person in list(enumerate(self.person.tolist()))[count:]:
+            if believed[row] and cost[row] < cost[chosen[person]]:
+                chosen[person] = row
+        return tuple(each.rows(chosen) for each in (*rounds[:-1], last))
+
+
+def hypotheses(
+    estimate: Estimate,
+    evidence: Sequence[Term],
+    priors: Sequence[Term],
+    displacer: Displacer | None = None,
+    unknowns: Unknowns | None = None,
+) -> Hypotheses:
+    """Return the starts that the keypoints among the evidence ask for.
+
+    Where a term or the displacer does not know its rows there is no start but the one given. Rows that share columns or
+    are coupled have no others beside them: their likely order is taken at once, and no half turn is tried.
+
+    Args:
+        estimate: B bodies.
+        evidence: Terms of the evidence.
+        priors: The other terms, as wide as regressors usually err.
+        displacer: Source of dense evidence, or None.
+        unknowns: The columns, where the caller named them.
+    """
+    count, of_rows = len(estimate), getattr(displacer, "rows", None)
+    person = torch.arange(count, device=estimate.image_index.device)
+    given = Hypotheses(
+        estimate, tuple(evidence), tuple(priors), displacer, unknowns, person, (Start(),) * count
+    )  # fmt: skip
+    seen = {place: term for place, term in enumerate(evidence) if isinstance(term, Keypoints)}
+    whole = all(map(knows_rows, (*evidence, *priors))) and (displacer is None or callable(of_rows))
+    if not seen or not whole or not count:
+        return given
+    likely = {place: likely_swaps(estimate.body, estimate.state, term, priors) for place, term in seen.items()}
+    swapped = _starts(seen, likely, count)
+    if unknowns is not None and unknowns.groups is not None:
+        starts = tuple(start or Start() for start in swapped)
+        read = tuple(_read(term, likely.get(place), range(count)) for place, term in enumerate(evidence))
+        return replace(given, evidence=read, start=starts)
+    own = next((term for term in seen.values() if term.camera is None), None)
+    doubtful = (
+        torch.zeros(count, dtype=torch.bool)
+        if own is None
+        else ambiguous(own, estimate.camera.project(estimate.posed.keypoints(own.points)))
+    )
+    extra = [(row, Start(Kind.TURNED)) for row in doubtful.nonzero()[:, 0].tolist()]
+    extra += [(row, start) for row, start in enumerate(swapped) if start is not None]
+    if not extra:
+        return given
+    rows = torch.cat((person, torch.tensor([row for row, _ in extra], device=person.device)))
+    starts = (*given.start, *(start for _, start in extra))
+    of = [
+        row if start.kind not in (Kind.AS_GIVEN, Kind.TURNED) else None
+        for row, start in zip(rows.tolist(), starts, strict=True)
+    ]
+    turn = half_turns(torch.tensor([start.kind is Kind.TURNED for start in starts]), estimate.bodies.pose)
+    some = estimate.rows(rows)
+    return Hypotheses(
+        replace(some, state=with_root_turned(some.state, turn)),
+        tuple(_read(term, likely.get(place), of) for place, term in enumerate(rows_of(evidence, rows))),
+        tuple(_turned(prior, turn) for prior in rows_of(priors, rows)),
+        of_rows(rows) if of_rows else None,
+        None if unknowns is None else unknowns.rows(rows), rows, starts,
+    )  # fmt: skip
+
+
+def _starts(
+    seen: Mapping[int, Keypoints], likely: Mapping[int, Sequence[Start | None]], count: int
+) -> list[Start | None]:
+    """Return for each of B bodies the start in which all keypoints that seem swapped are swapped back, or None.
+
+    Its order is that of the first keypoints, if they are seen by the body's own camera: those that a result shows.
+    """
+    first = next(iter(seen))
+    found: list[Start | None] = []
+    for row in range(count):
+        swaps = {place: each[row] for place, each in likely.items() if each[row] is not None}
+        start = next(iter(swaps.values()), None)
+        shown = first in swaps and seen[first].camera is None
+        found.append(None if start is None else start if shown else Start(start.kind))
+    return found
+
+
+def _read(term: Term, likely: Sequence[Start | None] | None, of: Iterable[int | None]) -> Term:
+    """Return a term whose detections are taken in the likely order of some bodies.
+
+    Args:
+        term: Of R rows.
+        likely: Of B bodies; None: the term has no detections.
+        of: R bodies, None where a row's detections stay as they are.
+    """
+    if likely is None or not isinstance(term, Keypoints):
+        return term
+    starts = [(None if body is None else likely[body]) or Start() for body in of]
+    order = orders_of(starts, len(term.points.names), term.target.device)
+    row = torch.arange(len(order), device=order.device)[:, None]
+    return replace(term, target=term.target[row, order], sqrt_information=term.sqrt_information[row, order])
+
+
+def _turned(prior: Term, turn: Float[Tensor, "B 3 3"]) -> Term:
+    """Return a prior around estimates whose root is turned; one that is not around the root's rotation is the same."""
+    around = getattr(prior, "with_root_turned", None)
+    return around(turn) if callable(around) else prior
