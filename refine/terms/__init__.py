@@ -196,8 +196,9 @@ def knows_rows(term: Term) -> bool:
     That is where it has a method `rows(index)`, or is a dataclass whose tensors are declared with their shapes, one of
     them with rows: one that has no tensors may count its rows in another way.
     """
-    own = getattr(term, "rows", None)
-    return callable(own) or (bool(batch.declares_rows(term)) and bool(batch.row_fields(type(term))))
+    if hasattr(term, "rows"):  # None: it says itself that it does not
+        return callable(term.rows)
+    return batch.declares_rows(term) and bool(batch.row_fields(type(term)))
 
 
 def rows_of(terms: Sequence[Term], index: Index) -> tuple[Term, ...]:
