@@ -162,8 +162,8 @@ def result_of(prepared: Prepared, fitted: Fitted, refiner: Refiner) -> Result:
     notes = tuple(dict.fromkeys((*prepared.notes, *other, *(doubt.sentence for doubt in prepared.doubts))))
     photos, asking = prepared.photos, _asking(refiner, prepared.photos)
     detections, informed = prepared.detections, fitted.informed
-    if detections is not None and informed is not None and any(start.order for start in starts):
-        order = orders_of(starts, informed.shape[1], informed.device)
+    order = None if informed is None else orders_of(starts, informed.shape[1], informed.device)
+    if detections is not None and informed is not None and order is not None:
         detections, informed = detections.reordered(order), informed.gather(1, order)
     return summarise(prepared.estimate, fitted.rounds, detections, informed, notes, photos, asking)
 

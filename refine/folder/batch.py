@@ -113,8 +113,9 @@ def _refined(pieces: Sequence[Piece], refiner: Refiner, shelf: BodyShelf, device
     for one in pieces:
         rows = slice(start, start + len(one.rows))
         starts, detections = fitted.rounds[-1].start[rows], one.prepared.detections
-        if detections is not None and any(start.order for start in starts):
-            detections = detections.reordered(orders_of(starts, detections.pixel.shape[1]))
+        order = None if detections is None else orders_of(starts, detections.pixel.shape[1])
+        if detections is not None and order is not None:
+            detections = detections.reordered(order)
         other = notes_of(starts, [int(row) + 1 for row in one.rows])
         doubts = tuple(doubt.sentence for doubt in one.prepared.doubts)
         notes = dict.fromkeys((*one.prepared.notes, *one.missing, *other, *doubts))

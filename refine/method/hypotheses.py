@@ -170,6 +170,8 @@ def _read(term: Term, likely: Sequence[Start | None] | None, of: Iterable[int | 
         return term
     starts = [(None if body is None else likely[body]) or Start() for body in of]
     order = orders_of(starts, len(term.points.names), term.target.device)
+    if order is None:
+        return term
     row = torch.arange(len(order), device=order.device)[:, None]
     return replace(term, target=term.target[row, order], sqrt_information=term.sqrt_information[row, order])
 

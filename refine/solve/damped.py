@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from refine import batch
 from refine.body import SkinnedBody
 from refine.solve.linearized import Linearized, linearized
 from refine.solve.normal_equations import NormalEquations, summed
@@ -271,10 +272,5 @@ def damped_step(
 
 def choose_equations(take: Bool[Tensor, "B"], first: NormalEquations, second: NormalEquations) -> NormalEquations:
     """Return, row by row, the first equations where `take` is true and the second elsewhere."""
-    return NormalEquations(
-        torch.where(take[:, None, None], first.information, second.information),
-        torch.where(take[:, None], first.gradient, second.gradient),
-        torch.where(take[:, None], first.cost_by_term, second.cost_by_term),
-        second.energy,
-        second.count,
-    )
+    # The terms they are made of are kept beside them, and chosen where they are needed.
+    return batch.where(take, replace(first, linear=None), replace(second, linear=None))

@@ -98,19 +98,23 @@ class Round:
         """Return the undamped posterior covariance of a step, as `Solution.covariance`."""
         return self.solution.covariance(rank_tolerance)
 
+    @property
+    def _kept(self) -> Linearized | None:
+        """The solver's linearisation; None where it is not there, or of other terms."""
+        linear = self.solution.linear
+        fits = linear is not None and len(linear.terms) == len(self.evidence) + len(self.priors)
+        return linear if fits else None
+
     def linearized(self, body: SkinnedBody) -> Linearized:
         """Return evidence and priors, in this order, linearised at the state: the solver's own, where it is there."""
-        linear = self.solution.linear
-        if linear is not None and len(linear.terms) == len(self.evidence) + len(self.priors):
-            return linear
-        return linearized(body, self.state, (*self.evidence, *self.priors), self.solution.unknowns)
+        terms = (*self.evidence, *self.priors)
+        return self._kept or linearized(body, self.state, terms, self.solution.unknowns)
 
     def evidence_at_end(self, body: SkinnedBody) -> Linearized:
         """Return the evidence alone, linearised at the state."""
-        linear = self.solution.linear
-        if linear is None or len(linear.terms) != len(self.evidence) + len(self.priors):
+        if self._kept is None:
             return linearized(body, self.state, self.evidence, self.solution.unknowns)
-        return replace(linear, terms=linear.terms[: len(self.evidence)])
+        return replace(self._kept, terms=self._kept.terms[: len(self.evidence)])
 
     def rows(self, index: Index) -> "Round":
         """Return the round of some of the bodies, in the order of index."""

@@ -43,13 +43,15 @@ def notes_of(starts: Sequence[Start], numbers: Sequence[int]) -> tuple[str, ...]
     return tuple(f"Person {number}: {start.kind.value}" for number, start in both if start.kind is not Kind.AS_GIVEN)
 
 
-def orders_of(starts: Sequence[Start], count: int, device: torch.device | None = None) -> Int[Tensor, "B K"]:
-    """Return for each row and keypoint the detected one that is taken.
+def orders_of(starts: Sequence[Start], count: int, device: torch.device | None = None) -> Int[Tensor, "B K"] | None:
+    """Return for each row and keypoint the detected one that is taken; None where all are as they came.
 
     Args:
         starts: B readings.
         count: K, the number of keypoints.
         device: Of the result.
     """
+    if not any(start.order for start in starts):
+        return None
     usual = tuple(range(count))
     return torch.tensor([start.order or usual for start in starts], device=device).reshape(-1, count)
