@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.once import once
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,4 +48,4 @@ class GaussianShape:
         jacobian = shape.new_zeros(len(shape), unknowns.shape, 1, unknowns.size)
         eye = torch.eye(unknowns.shape, dtype=shape.dtype, device=shape.device)
         jacobian[:, :, 0, unknowns.shape_columns] = eye / self.sigma
-        return once(Linearization(away[..., None] / self.sigma, jacobian, self.kernel), unknowns.shares("shape"))
+        return shared(Linearization(away[..., None] / self.sigma, jacobian, self.kernel), unknowns.shares("shape"))

@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.once import once
 from priors.rest_measures import RestMeasures, rest_measures
 from refine.body import PosedBody, SkinnedBody
 from refine.check import check_positive, check_shape
 from refine.errors import InputError
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import shared
 
 DENSITY = 985.0
 """Of a person with air in the lungs, kg/m³ (SHAPY)."""
@@ -119,7 +119,7 @@ class KnownMeasurements:
         residual, slope = self._whitened(shape)
         jacobian = shape.new_zeros(len(shape), 2, 1, unknowns.size)
         jacobian[:, :, 0, unknowns.shape_columns] = slope[..., : unknowns.shape]
-        return once(Linearization(residual[..., None], jacobian, self.kernel), unknowns.shares("shape"))
+        return shared(Linearization(residual[..., None], jacobian, self.kernel), unknowns.shares("shape"))
 
     def _whitened(self, shape: Tensor) -> tuple[Tensor, Tensor]:
         """Residual (B, 2) and gradient (B, 2, S) in sigmas, zero where nothing is known."""

@@ -17,6 +17,7 @@ from refine.check import check_positive, check_shape
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import REGRESSED, Correlation, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,10 @@ class NearEstimate:
     """No robustness: a joint does not escape its estimate."""
     scale: Float[Tensor, "B"] | None = None
     """(B,) multiple of the sigmas for each body; None: one."""
+    correlation: Correlation = REGRESSED
+    """How far an estimate's errors hang together over the frames of a track."""
+    share: Float[Tensor, "B"] | None = None
+    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("pose", self.pose, "B J 3 3")
@@ -74,11 +79,9 @@ class NearEstimate:
         free = unknowns.free_joints(unknowns.joints)
         if free is not None:
             away = torch.where(free[..., None], away, 0.0)
-        return Linearization(
-            away / sigma,
-            spread(rotation.right_jacobian_inverse(away) / sigma[..., None], torch.arange(len(joints)), unknowns),
-            self.kernel,
-        )
+        by_step = rotation.right_jacobian_inverse(away) / sigma[..., None]
+        jacobian = spread(by_step, torch.arange(len(joints)), unknowns)
+        return shared(Linearization(away / sigma, jacobian, self.kernel), self.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,10 @@ class NearTranslation:
     across the view to a few pixels, and how far away only through its size; this keeps a body without evidence from
     drifting."""
     kernel: Kernel = field(default_factory=LeastSquares)
+    correlation: Correlation = REGRESSED
+    """How far an estimate's errors hang together over the frames of a track."""
+    share: Float[Tensor, "B"] | None = None
+    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         check_shape("translation", self.translation, "B 3")
@@ -114,7 +121,7 @@ class NearTranslation:
             jacobian[..., unknowns.translation_columns] = whiten if world is None else whiten[:, None]
         away = here - self.translation
         residual = away / sigma if world is None else (whiten @ away[..., None])[..., 0]
-        return Linearization(residual[:, None], jacobian, self.kernel)
+        return shared(Linearization(residual[:, None], jacobian, self.kernel), self.share)
 
 
 def spread(blocks: Float[Tensor, "B N D 3"], slot: Tensor, unknowns: Unknowns) -> Float[Tensor, "B N D P"]:

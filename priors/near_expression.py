@@ -16,6 +16,7 @@ from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import REGRESSED, Correlation, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,10 @@ class NearExpression:
     """Standard deviation of a coefficient, in units of the population's: a regressor that saw a face knows it better,
     most see none."""
     kernel: Kernel = field(default_factory=LeastSquares)
+    correlation: Correlation = REGRESSED
+    """How far an estimate's errors hang together over the frames of a track."""
+    share: Float[Tensor, "B"] | None = None
+    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         check_shape("expression", self.expression, "B E")
@@ -50,4 +55,4 @@ class NearExpression:
         jacobian[:, :, 0, unknowns.expression_columns] = (
             torch.eye(count, dtype=here.dtype, device=here.device) / self.sigma
         )
-        return Linearization(away, jacobian, self.kernel)
+        return shared(Linearization(away, jacobian, self.kernel), self.share)

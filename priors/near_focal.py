@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.once import once
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,4 +46,4 @@ class NearFocal:
         away = (state.camera.focal / self.focal).log().mean(1)  # (B,)
         jacobian = away.new_zeros(len(away), 1, 1, unknowns.size)
         jacobian[..., unknowns.focal_column] = 1 / self.sigma
-        return once(Linearization(away[:, None, None] / self.sigma, jacobian, self.kernel), unknowns.shares("focal"))
+        return shared(Linearization(away[:, None, None] / self.sigma, jacobian, self.kernel), unknowns.shares("focal"))

@@ -13,6 +13,7 @@ from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
+from refine.terms.correlation import REGRESSED, Correlation, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,10 @@ class NearShape:
     kernel: Kernel = field(default_factory=LeastSquares)
     scale: Float[Tensor, "B"] | None = None
     """(B,) multiple of sigma for each body; None: one."""
+    correlation: Correlation = REGRESSED
+    """How far an estimate's errors hang together over the frames of a track."""
+    share: Float[Tensor, "B"] | None = None
+    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("shape", self.shape, "B S")
@@ -58,4 +63,4 @@ class NearShape:
         jacobian[:, :, 0, unknowns.shape_columns] = (
             torch.eye(unknowns.shape, dtype=here.dtype, device=here.device) / sigma
         )
-        return Linearization(away / sigma, jacobian, self.kernel)
+        return shared(Linearization(away / sigma, jacobian, self.kernel), self.share)

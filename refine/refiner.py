@@ -35,7 +35,6 @@ from refine.solve.sharing import share_focal
 from refine.solve.sight import may_move, out_of_sight, with_reasons
 from refine.state import Unknowns
 from refine.terms import Term
-from refine.terms.reprojection import Reprojection
 from refine.trust.appearance import unexplained_before_and_after
 from refine.trust.departure import Departure
 from refine.trust.gate import Gate
@@ -126,7 +125,7 @@ class Refiner:
         for number in range(count := self.rounds if displacer or self.gate else 1):
             last = number == count - 1 or bool(still.all())
             matched = matcher.match(replace(estimate, state=state), matched, still)
-            terms = (*starts.evidence, Reprojection(matched.matches)) if matched else starts.evidence
+            terms = (*starts.evidence, starts.dense(matched, matcher.matching)) if matched else starts.evidence
             observed = observe(body, state, terms, starts.unknowns)
             weighed = weigh(self.gate, body, observed, terms, priors, moved)
             moving = may_move(excluded, observed.seen, still & (not last))

@@ -22,11 +22,12 @@ from refine.dense.correspondence import Matching
 from refine.estimate import Estimate
 from refine.evaluate import metrics
 from refine.refiner import Refiner
+from refine.terms.correlation import INDEPENDENT
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-MATCHING = Matching(correlation_px=1.0)
+MATCHING = Matching(correlation=INDEPENDENT)
 """512 matches a body; the scene's errors are drawn pixel by pixel, so they do not hang together as a network's do."""
 ROUNDS = 3
 """Renderings; Adam's steps are shared among them."""

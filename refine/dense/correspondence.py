@@ -5,12 +5,12 @@
     q(pixel) ~ sqrt(sharpness) / sqrt(pixels of its part)
     drawn: the N pixels of the smallest key / q, t that of the next one; key: 0..1, by the pixel's place in the crop
     pixels a match represents ~ f(key / (q t)) / mean of f over all keys
-    share² = min(1, pixels it represents / correlation_px²)
+    share² = min(1, pixels it represents / correlation.pixels²)
 
 Density q prefers pixels of small sigma and small parts (an arm has a tenth of the trunk's pixels, and its pose is as
 uncertain). The matches' information adds up to that of the whole field: for an even field share² = independent / N with
-independent = informed pixels / correlation_px², the effective number of independent matches, since a network's errors
-on neighbouring pixels are correlated. Correlation is accounted for here only.
+independent = informed pixels / correlation.pixels², the effective number of independent matches, since a network's
+errors on neighbouring pixels are correlated. That is accounted for here only.
 
 Keys are independent of each other, and f falls to zero at one: a field that differs by rounding gives the same matches
 but for one or two of almost no weight. (Drawing by steps of the cumulated density would shift all that follow.)
@@ -31,6 +31,7 @@ from torch import Tensor
 from displacement_net.displacement import Displacement
 from refine.errors import InputError
 from refine.render import Fragments
+from refine.terms.correlation import Correlation
 from refine.terms.correspondences import Correspondences
 
 PLASTIC = 0.7548776662466927
@@ -54,16 +55,16 @@ class Matching:
     count: int = 512
     """N, matches a body: more change nothing (CamSMPLify uses 138 points, smplfitter 1,024)."""
 
-    correlation_px: float = 8.0
-    """Correlation length of the errors, px of the crop: 1/32 of a 256 crop, about a forearm's width. 1: independent."""
+    correlation: Correlation = Correlation(pixels=8.0)
+    """How far the errors hang together: over 1/32 of a 256 crop, about a forearm's width."""
 
     reported: float = 1.0
     """Share of a displacement that the displacer reports, 0..1: an unsure network reports less than the displacement.
     The gate uses it where the displacer is the only evidence."""
 
     def __post_init__(self) -> None:
-        if self.count < 1 or not self.correlation_px >= 1 or not 0 < self.reported <= 1:
-            raise InputError("matching", "count >= 1, correlation_px >= 1 and reported in 0..1", repr(self))
+        if self.count < 1 or not 0 < self.reported <= 1:
+            raise InputError("matching", "count >= 1 and reported in 0..1", repr(self))
 
 
 def correspond(
@@ -98,7 +99,7 @@ def correspond(
     target = (center + offset) @ photo_from_crop[..., :2].mT + photo_from_crop[:, None, :, 2]
     scale = photo_from_crop[:, 0, :2].norm(dim=-1)[:, None, None, None]
     # At most one: no match has more information than its pixel.
-    share = (represented / matching.correlation_px**2).clamp(max=1).sqrt().to(offset)
+    share = matching.correlation.of_pixels(represented).sqrt().to(offset)
     information = displacement.sqrt_information.flatten(1, 2)[rows, pixel] * share[..., None, None] / scale
     return Correspondences(
         fragments.triangle.flatten(1)[rows, pixel].clamp(min=0).long(),

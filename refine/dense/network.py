@@ -29,6 +29,7 @@ from refine.errors import InputError
 from refine.geometry.crop import Crop
 from refine.render import shade
 from refine.render.view import View
+from refine.terms.correlation import Correlation
 
 LIMB_PX = 24.0
 """Upper bound of the correlation length. Errors correlated over more than a limb move several limbs alike and are taken
@@ -92,7 +93,7 @@ class NetworkDisplacer:
     def matching(self) -> Matching:
         """Sampling settings for crops of 256 px, with the network's measured correlation length, at most `LIMB_PX`."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
-        return Matching(correlation_px=correlation, reported=REPORTED)
+        return Matching(correlation=Correlation(pixels=correlation), reported=REPORTED)
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:

@@ -17,16 +17,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine import batch
+from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer
+from refine.dense.matcher import Matched
 from refine.estimate import Estimate
 from refine.method.orientation import ambiguous, half_turns, with_root_turned
 from refine.method.swaps import likely_swaps
+from refine.method.witnesses import in_frames, witnesses
 from refine.solve import Solution
 from refine.solve.round import Round
 from refine.solve.start import Kind, Start, orders_of
 from refine.state import Unknowns
 from refine.terms import Term, knows_rows, rows_of
 from refine.terms.keypoints import Keypoints
+from refine.terms.reprojection import Reprojection
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,10 @@ class Hypotheses:
     def count(self) -> int:
         """B, the number of people."""
         return len({*self.person.tolist()})
+
+    def dense(self, matched: Matched, matching: Matching) -> Term:
+        """Return the term of matches of the R rows."""
+        return in_frames(Reprojection(matched.matches, correlation=matching.correlation), self.unknowns)
 
     def as_they_came(self, solution: Solution) -> Solution:
         """Return a round's solution of the people as they came, for who follows the rounds."""
@@ -99,10 +107,11 @@ def hypotheses(
         displacer: Source of dense evidence, or None.
         unknowns: The columns, where the caller named them.
     """
+    evidence, priors = witnesses(evidence, unknowns), witnesses(priors, unknowns)
     count, of_rows = len(estimate), getattr(displacer, "rows", None)
     person = torch.arange(count, device=estimate.image_index.device)
     given = Hypotheses(
-        estimate, tuple(evidence), tuple(priors), displacer, unknowns, person, (Start(),) * count
+        estimate, evidence, priors, displacer, unknowns, person, (Start(),) * count
     )  # fmt: skip
     seen = {place: term for place, term in enumerate(evidence) if isinstance(term, Keypoints)}
     whole = all(map(knows_rows, (*evidence, *priors))) and (displacer is None or callable(of_rows))

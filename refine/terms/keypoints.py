@@ -14,7 +14,7 @@ and bodies), here their sigma is doubled.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import KeypointSet, PosedBody
@@ -24,6 +24,7 @@ from refine.geometry.camera import Camera
 from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.correlation import INDEPENDENT, Correlation, shared
 from refine.terms.views import seen_with
 from refine.terms.whiten import isotropic, product
 
@@ -52,6 +53,11 @@ def _small_part(name: str) -> str:
     return "face" if "face" in name or "pupil" in name else ""
 
 
+DETECTIONS = Correlation(part_points=3.0, time_s=0.2, views=0.3, constant=0.3)
+"""Of detectors' errors. A face's or a hand's points come from one small region of the image, whose place, size and turn
+they have in common: otherwise 68 points of a face outweigh an arm."""
+
+
 @dataclass(frozen=True)
 class DetectorNoise:
     """Error model of a keypoint detector.
@@ -73,15 +79,14 @@ class DetectorNoise:
     border_share: float = 0.02
     """Points within this share of the image's width or height from its border carry no information."""
 
-    part_points: float = 3.0
-    """Independent points that all of one face or one hand count as: they come from one small image region and their
-    errors are correlated (position, size and turn of the part). Otherwise 68 face points outweigh an arm."""
-
     least_confidence: float = 0.3
     """Least confidence of a detection with information (MMPose draws none below its default `kpt_thr` of 0.3)."""
 
+    correlation: Correlation = DETECTIONS
+    """How far its errors hang together."""
+
     def __post_init__(self) -> None:
-        positive = min(self.oks_share, self.sigma_floor, self.loose_factor, self.part_points) > 0
+        positive = min(self.oks_share, self.sigma_floor, self.loose_factor) > 0
         if not positive or not 0 <= self.border_share < 0.5 or not 0 <= self.least_confidence <= 1:
             raise InputError("noise", "sizes above zero, border_share in 0..0.5, least_confidence in 0..1", repr(self))
 
@@ -113,7 +118,7 @@ class DetectorNoise:
         for part in SMALL_PARTS:
             members = torch.tensor([_small_part(name) == part for name in names], device=pixels.device)
             together = (informed & members).sum(1, keepdim=True)  # (B, 1)
-            sigma = torch.where(members, sigma * (together / self.part_points).clamp(min=1.0).sqrt(), sigma)
+            sigma = torch.where(members, sigma / self.correlation.of_part(together).sqrt(), sigma)
         return torch.where(informed, sigma, torch.full_like(sigma, torch.inf))
 
     def _share(self, name: str) -> float:
@@ -147,6 +152,10 @@ class Keypoints:
     camera: Camera | None = None
     """B cameras that the targets were seen with, fixed, in the frame of the bodies (`camera_from_world`): one term a
     calibrated camera. None: the bodies' own, whose focal length may be free."""
+    correlation: Correlation = INDEPENDENT
+    """How far its errors hang together over frames and views; that of a face's or hand's points is in `sqrt_information`."""
+    share: Float[Tensor, "B"] | None = None
+    """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
@@ -160,6 +169,11 @@ class Keypoints:
             "A sigma must be above zero; infinity means no information.",
         )
 
+    @property
+    def informed(self) -> Bool[Tensor, "B"]:
+        """(B,) bodies it has any information about."""
+        return (self.sqrt_information != 0).flatten(1).any(1)
+
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
         check_shape("Keypoints.target", self.target, "B K 2", B=len(state))
@@ -167,7 +181,8 @@ class Keypoints:
         camera, column = seen_with(self.camera, state, unknowns)
         pixel, pixel_by_step = camera.project_with_jacobian(point, point_by_step, column)
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
-        return Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
+        whitened = product(self.sqrt_information, pixel_by_step)
+        return shared(Linearization(residual, whitened, self.kernel), self.share)
 
 
 def keypoints_from_sigma(
@@ -175,6 +190,7 @@ def keypoints_from_sigma(
     pixels: Float[Tensor, "B K 2"],
     sigma_px: Float[Tensor, "B K"],
     camera: Camera | None = None,
+    correlation: Correlation = INDEPENDENT,
 ) -> Keypoints:
     """Build the term from detections and their sigmas.
 
@@ -183,6 +199,7 @@ def keypoints_from_sigma(
         pixels: (B, K, 2) px of the photo; any value, NaN included, where sigma is infinite.
         sigma_px: (B, K) px; infinite: no information.
         camera: B fixed cameras of this term alone; None: the bodies' own.
+        correlation: How far the detections' errors hang together over frames and views.
 
     Returns:
         The term.
@@ -193,7 +210,7 @@ def keypoints_from_sigma(
     check_positive("sigma_px", sigma_px, "px", "Use infinity for a point that was not detected.")
     known = sigma_px.isfinite()
     target = torch.where(known[..., None], pixels, torch.zeros_like(pixels))
-    return Keypoints(points, target, isotropic(sigma_px), camera=camera)
+    return Keypoints(points, target, isotropic(sigma_px), camera=camera, correlation=correlation)
 
 
 def keypoints_from_detections(
@@ -242,4 +259,5 @@ def keypoints_from_detections(
     both = torch.minimum(both.nan_to_num(0.0).clamp(min=0), extent)
     width_height = both.amax(1) - both.amin(1)
     area = width_height.clamp(min=1.0).prod(-1)
-    return keypoints_from_sigma(points, pixels, noise.sigma_px(points.names, pixels, confidence, area, camera.size))
+    sigma = noise.sigma_px(points.names, pixels, confidence, area, camera.size)
+    return keypoints_from_sigma(points, pixels, sigma, correlation=noise.correlation)

@@ -12,6 +12,7 @@ from refine.body import KeypointSet, PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Huber, Kernel, Linearization
+from refine.terms.correlation import INDEPENDENT, Correlation, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,10 @@ class Points3D:
     sigma_m: Float[Tensor, "B K"]
     kernel: Kernel = Huber(scale=3.0)
     """Quadratic up to 3 sigmas, with a bounded gradient beyond, so that a wrong point has a bounded effect."""
+    correlation: Correlation = INDEPENDENT
+    """How far its errors hang together over frames and views."""
+    share: Float[Tensor, "B"] | None = None
+    """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("points3d.target", self.target, "B K 3", K=len(self.points.names))
@@ -45,4 +50,4 @@ class Points3D:
         scale = (1 / self.sigma_m)[..., None]
         known = scale > 0  # the target of an unknown point may be anything, NaN included
         offset = (point - self.target).masked_fill(~known, 0.0)
-        return Linearization(offset * scale, point_by_step * scale[..., None], self.kernel)
+        return shared(Linearization(offset * scale, point_by_step * scale[..., None], self.kernel), self.share)

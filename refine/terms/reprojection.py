@@ -10,11 +10,15 @@ Source: Hartley and Zisserman, Multiple View Geometry, 2nd ed., sec. 6.1 (pinhol
 
 from dataclasses import dataclass
 
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from refine.body import PosedBody
 from refine.check import check_shape
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.correlation import INDEPENDENT, Correlation, shared
 from refine.terms.correspondences import Correspondences
 from refine.terms.views import seen_with
 from refine.terms.whiten import product
@@ -35,6 +39,10 @@ class Reprojection:
     camera: Camera | None = None
     """B cameras that the targets were seen with, fixed, in the frame of the bodies (`camera_from_world`): one term a
     calibrated camera. None: the bodies' own, whose focal length may be free."""
+    correlation: Correlation = INDEPENDENT
+    """How far its errors hang together over frames and views; over pixels is in `matches` already."""
+    share: Float[Tensor, "B"] | None = None
+    """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         if self.camera is not None:
@@ -44,6 +52,11 @@ class Reprojection:
     def correlated(self) -> bool:
         """Whether the matches are shares of fewer independent observations."""
         return self.matches.share is not None
+
+    @property
+    def informed(self) -> Bool[Tensor, "B"]:
+        """(B,) bodies it has any information about."""
+        return (self.matches.sqrt_information != 0).flatten(1).any(1)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, N, 2), unitless, and its Jacobian (B, N, 2, P) per unit step."""
@@ -56,4 +69,4 @@ class Reprojection:
         if column.stop > column.start:
             jacobian[..., column] = product(whiten, (pixel - camera.center[:, None])[..., None])
         residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
-        return Linearization(residual, jacobian, self.kernel, share=self.matches.share)
+        return shared(Linearization(residual, jacobian, self.kernel, share=self.matches.share), self.share)

@@ -17,6 +17,7 @@ from refine.body import PosedBody, SurfacePoints
 from refine.check import check_shape
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.correlation import INDEPENDENT, Correlation, shared
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,10 @@ class Surface3D:
     sqrt_information: Float[Tensor, "B N D 3"]
     kernel: Kernel = GemanMcClure(scale=3.0)
     """Scale in standard deviations: points without a counterpart (hair, a thumb elsewhere) must not bend the body."""
+    correlation: Correlation = INDEPENDENT
+    """How far its errors hang together over frames and views."""
+    share: Float[Tensor, "B"] | None = None
+    """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("surface3d.target", self.target, "B N 3")
@@ -48,4 +53,4 @@ class Surface3D:
         check_shape("Surface3D.target", self.target, "B N 3", B=len(state))
         point, point_by_step = posed.surface_at(self.points, unknowns)
         residual = (self.sqrt_information @ (point - self.target)[..., None])[..., 0]
-        return Linearization(residual, point_by_step.times(self.sqrt_information), self.kernel)
+        return shared(Linearization(residual, point_by_step.times(self.sqrt_information), self.kernel), self.share)

@@ -26,7 +26,7 @@ from refine.solve import Solution, inverse_information
 from refine.solve.normal_equations import normal_equations, row_sizes, summed
 from refine.solve.round import Round
 from refine.state import State, Unknowns
-from refine.terms import Linearization, Term
+from refine.terms import Linearization, Term, is_correlated
 from refine.trust.limbs import free_limbs
 from refine.trust.quality import MOST_NOISE, scaled, usual_width
 from refine.trust.rows import joint_of_rows, typical
@@ -79,7 +79,7 @@ def posterior(body: SkinnedBody, last: Round) -> Posterior:
     noise = _noise(linear, last.solution)
     variance = noise.double().square()[:, None, None]
     information, spread = torch.zeros_like(prior), torch.zeros_like(prior)
-    for each in linear:
+    for term, each in zip(last.evidence, linear, strict=True):
         squared, _ = row_sizes(each)
         # Evidence that is not finite has no information.
         sound = each.residual.isfinite().flatten(1).all(1) & each.jacobian.isfinite().flatten(1).all(1)
@@ -98,7 +98,7 @@ def posterior(body: SkinnedBody, last: Round) -> Posterior:
         # Correlated errors reach from one part to the next, which the parts' scores alone do not show.
         spread += (
             CORRELATED_SHARE * informed + meat / variance
-            if each.share is not None
+            if is_correlated(term)
             else PLAIN_SHARE * informed + PARTS_SHARE * meat / variance
         )
     bread = inverse_information(prior + information / variance, exists=unknowns.free)

@@ -10,24 +10,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 import refine
-import refine.refiner
 from displacement_net import catalog
-from displacement_net.displacement import Displacement
 from displacement_net.model import DisplacementNet, fold
 from displacement_net.preprocessing import CHANNELS
 from displacement_net.training.evaluate import field_of, network_alone, real_photos, refined_of
 from displacement_net.training.evaluation.hold_out import HoldOut, hold_out_of
 from refine.body import anny
 from refine.demo.scene import make_scene
-from refine.refiner import Displacer
-from refine.render.view import View
+from refine.dense import matcher
+from refine.dense.network import NetworkDisplacer
 from refine.trust.gate import Gate
 from tests.benchmarks.measurement import Measurement, best_seconds
 
@@ -170,11 +167,9 @@ def _fit_speed(network: DisplacementNet) -> list[Measurement]:
     rounds = whole()
     runs = []
     for _ in range(RUNS):
-        with _timed() as spent:
-            assert refiner.displacer is not None
-            own = replace(refiner, displacer=_Timed(refiner.displacer, spent))
+        with timed() as spent:
             start = time.perf_counter()
-            refine.fit(photo, scene.estimate, refiner=own)
+            refine.fit(photo, scene.estimate, refiner=refiner)
             runs.append((time.perf_counter() - start, dict(spent)))
     seconds, parts = min(runs, key=lambda run: run[0])
     parts["solve"] = seconds - sum(parts.values())
@@ -185,25 +180,19 @@ def _fit_speed(network: DisplacementNet) -> list[Measurement]:
     ]
 
 
-class _Timed:
-    """A displacer that adds up its time."""
-
-    def __init__(self, displacer: Displacer, spent: dict[str, float]) -> None:
-        self.displacer, self.spent = displacer, spent
-
-    def displace(self, view: View) -> Displacement:
-        start = time.perf_counter()
-        said = self.displacer.displace(view)
-        self.spent["network"] += time.perf_counter() - start
-        return said
+PARTS: dict[str, tuple[Any, str]] = {
+    "render": (matcher, "render_view"),
+    "network": (NetworkDisplacer, "displace"),
+    "match": (matcher, "correspond"),
+}
+"""What a fit with the network spends its time on, beside the solver."""
 
 
 @contextmanager
-def _timed() -> Iterator[dict[str, float]]:
-    """Add up the time the refiner renders and matches, while it lasts."""
-    spent = {"render": 0.0, "network": 0.0, "match": 0.0}
-    names = {"render": "render_view", "match": "correspond"}
-    originals = {name: getattr(refine.refiner, function) for name, function in names.items()}
+def timed() -> Iterator[dict[str, float]]:
+    """Add up the time that fits spend on `PARTS`, while it lasts."""
+    spent = dict.fromkeys(PARTS, 0.0)
+    originals = {name: getattr(owner, function) for name, (owner, function) in PARTS.items()}
 
     def watched(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -215,12 +204,12 @@ def _timed() -> Iterator[dict[str, float]]:
         return call
 
     try:
-        for name, function in names.items():
-            setattr(refine.refiner, function, watched(name))
+        for name, (owner, function) in PARTS.items():
+            setattr(owner, function, watched(name))
         yield spent
     finally:
-        for name, function in names.items():
-            setattr(refine.refiner, function, originals[name])
+        for name, (owner, function) in PARTS.items():
+            setattr(owner, function, originals[name])
 
 
 def _one(

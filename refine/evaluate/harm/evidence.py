@@ -30,6 +30,7 @@ from refine.evaluate.harm.noise import measured
 from refine.evaluate.harm.scene import Scene
 from refine.keypoints.detections import Detections
 from refine.state import State
+from refine.terms.correlation import Correlation
 from refine.terms.keypoints import DetectorNoise
 
 KINDS = ("clean", "noisy", "hidden", "clothing", "other")
@@ -105,7 +106,7 @@ class Evidence:
     def matching(self) -> Matching:
         """How matches are taken, as a user of the network has it."""
         correlation = min(measured().correlation_px, LIMB_PX) * CROP_PX / REFERENCE_PX
-        return Matching(correlation_px=max(1.0, correlation), reported=REPORTED)
+        return Matching(correlation=Correlation(pixels=max(1.0, correlation)), reported=REPORTED)
 
 
 def hidden_limbs(evidence: Evidence) -> Tensor:

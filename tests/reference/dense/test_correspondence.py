@@ -6,7 +6,9 @@ import torch
 from displacement_net.displacement import Displacement
 from refine.dense.correspondence import Matching, correspond
 from refine.render import Fragments
+from refine.terms.correlation import INDEPENDENT, Correlation
 
+EIGHT = Correlation(pixels=8.0)
 PHOTO_FROM_CROP = torch.tensor([[[2.0, 0.0, 100.0], [0.0, 2.0, 50.0]]], dtype=torch.float64)
 
 
@@ -26,7 +28,7 @@ def field(foreground: torch.Tensor, offset: tuple[float, float] = (3.0, -1.0)) -
 def test_a_target_is_the_pixel_centre_plus_the_offset_in_pixels_of_the_photo() -> None:
     foreground = torch.zeros(1, 8, 8, dtype=torch.bool)
     foreground[0, 2, 5] = True
-    matches = correspond(*field(foreground), PHOTO_FROM_CROP, Matching(count=1, correlation_px=1.0))
+    matches = correspond(*field(foreground), PHOTO_FROM_CROP, Matching(count=1, correlation=INDEPENDENT))
     assert matches.triangle.tolist() == [[2 * 8 + 5]]
     assert matches.target[0, 0].tolist() == [2 * (5.5 + 3) + 100, 2 * (2.5 - 1) + 50]
     assert torch.equal(matches.sqrt_information[0, 0], torch.eye(2, dtype=torch.float64) / 2)
@@ -45,7 +47,7 @@ def test_matches_are_spread_evenly_and_repeat_nothing_while_there_are_enough_pix
 def test_the_information_of_all_matches_is_that_of_the_independent_ones() -> None:
     foreground = torch.ones(1, 64, 64, dtype=torch.bool)
     for count in (32, 256, 1024):
-        matches = correspond(*field(foreground), PHOTO_FROM_CROP, Matching(count=count, correlation_px=8.0))
+        matches = correspond(*field(foreground), PHOTO_FROM_CROP, Matching(count=count, correlation=EIGHT))
         total = (matches.sqrt_information[..., 0, 0] ** 2).sum() * 2**2
         assert float(total) <= min(count, 64 * 64 / 8**2) + 1e-9
         if count >= 64:
@@ -68,7 +70,7 @@ def uneven(seed: int, count: int = 3) -> tuple[Fragments, Displacement, torch.Te
 
 def shares(fragments: Fragments, displacement: Displacement, parts: torch.Tensor, count: int = 256) -> torch.Tensor:
     """How many pixels each pixel stands for in the matches (B, S), zero where it is not drawn."""
-    matching = Matching(count=count, correlation_px=64.0)  # so far that no share is cut at one
+    matching = Matching(count=count, correlation=Correlation(pixels=64.0))  # so far that no share is cut at one
     matches = correspond(
         fragments, displacement, PHOTO_FROM_CROP.expand(len(displacement.offset), -1, -1), matching, parts
     )
@@ -121,7 +123,9 @@ def test_fewer_pixels_than_matches_are_all_taken_once() -> None:
     foreground = torch.zeros(2, 16, 16, dtype=torch.bool)
     foreground[0, 4:9, 3:10] = True
     foreground[1] = True
-    matches = correspond(*field(foreground), PHOTO_FROM_CROP.expand(2, -1, -1), Matching(count=300, correlation_px=1.0))
+    matches = correspond(
+        *field(foreground), PHOTO_FROM_CROP.expand(2, -1, -1), Matching(count=300, correlation=INDEPENDENT)
+    )
     heard = matches.sqrt_information[..., 0, 0] > 0
     for row in range(2):
         drawn = matches.triangle[row][heard[row]]

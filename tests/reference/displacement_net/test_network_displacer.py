@@ -16,6 +16,7 @@ from refine.photo import Photo
 from refine.refiner import Displacer, Refiner
 from refine.render.view import View, render_view
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
+from refine.terms.correlation import Correlation
 from refine.terms.reprojection import Reprojection
 from tests.networks import PLAIN, seen
 
@@ -99,7 +100,7 @@ def test_rounds_end_when_nothing_moves_any_more(builtin_body: SkinnedBody) -> No
 
 
 def test_a_displacer_says_how_its_matches_are_taken_and_the_caller_has_the_last_word(network: DisplacementNet) -> None:
-    own, given = NetworkDisplacer(network), Matching(count=64, correlation_px=2.0)
+    own, given = NetworkDisplacer(network), Matching(count=64, correlation=Correlation(pixels=2.0))
     assert own.matching != Matching() and matching_of(own) == own.matching
     assert matching_of(own, given) == given and matching_of(None) == Matching()
     assert matching_of(Counted(own, [])) == Matching()  # one of the caller's that says nothing about it

@@ -1,0 +1,129 @@
+"""Correlation: how far the errors of a source of evidence hang together, and how many witnesses it therefore is.
+
+    share of a witness = 1 / Σ over all witnesses of the correlation with it, itself included
+
+of which everything else here is a case: of n that err alike each is 1/n; of an endless series in which errors fade by ρ
+from one to the next, each is (1 - ρ) / (1 + ρ). Evidence is discounted by its shares once, where it is built:
+
+    pixels, points of a part    where a term is made          `refine.dense.correspondence`, `terms.keypoints.DetectorNoise`
+    frames, views               where a fit begins            `refine.method.witnesses`
+
+Source: Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2), 1946 (effective number of observations of an autocorrelated
+series); Kish, Survey Sampling, 1965, sec. 5.4 (1 + (n - 1) ρ, of observations that are equally correlated).
+"""  # noqa: E501
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.state import Tracks
+from refine.terms import Linearization
+
+BLOCK = 512
+"""Rows whose correlations with all others are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How far the errors of a source of evidence hang together. The default: they are independent.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    pixels: float = 1.0
+    """Side of a square of the crop in which errors are alike, px; one: independent."""
+
+    part_points: float = float("inf")
+    """Independent points that all points of one face or of one hand count as; infinite: as many as there are."""
+
+    time_s: float = 0.0
+    """Time after which the correlation of a point's errors has fallen to 1/e, s; zero: frames are independent."""
+
+    views: float = 0.0
+    """Correlation of a point's errors in two cameras' views of one moment, 0..1."""
+
+    constant: float = 0.0
+    """Share of the variance, 0..1, that is the same in all frames of a person, as where the detector means another
+    point than the body's: no number of frames averages it out."""
+
+    def __post_init__(self) -> None:
+        sound = self.pixels >= 1 and self.part_points > 0 and 0 <= self.time_s < float("inf")
+        if not sound or not 0 <= self.views <= 1 or not 0 <= self.constant <= 1:
+            raise InputError(
+                "correlation",
+                "pixels of at least 1, part_points above 0, time_s >= 0, views and constant from 0 to 1",
+                repr(self),
+            )
+
+    def of_pixels(self, represented: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Return the share of a pixel that represents others, at most one.
+
+        Args:
+            represented: Pixels that it stands for.
+        """
+        return (represented / self.pixels**2).clamp(max=1)
+
+    def of_part(self, points: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Return the share of each of some points of one face or hand.
+
+        Args:
+            points: How many of them are seen.
+        """
+        return (self.part_points / points.clamp(min=1)).clamp(max=1)
+
+    def of_views(self, views: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Return the share of each of some views of one moment.
+
+        Args:
+            views: How many cameras see it.
+        """
+        return 1 / (1 + (views - 1).clamp(min=0) * self.views)
+
+    def of_frames(self, tracks: Tracks) -> Float[Tensor, "B"]:
+        """Return the share (B,) of each row among the rows of its track, float64; one for a row in no track.
+
+        correlation of two frames = constant + (1 - constant) exp(-|t - t'| / time_s)
+        """
+        time, person = tracks.time_s.double(), tracks.person
+        share = torch.ones_like(time)
+        if not self.time_s and not self.constant:
+            return share
+        for first in range(0, len(time), BLOCK):
+            block = slice(first, first + BLOCK)
+            apart = (time[block, None] - time).abs()
+            fading = torch.exp(-apart / self.time_s) if self.time_s else (apart == 0).double()
+            together = (self.constant + (1 - self.constant) * fading) * (person[block, None] == person)
+            share[block] = 1 / together.sum(1)
+        return torch.where(person >= 0, share, 1.0)
+
+
+INDEPENDENT = Correlation()
+"""Errors that do not hang together."""
+REGRESSED = Correlation(time_s=0.3, constant=0.5)
+"""Of a regressor's estimates over the frames of a track."""
+
+
+def shared(linear: Linearization, share: Float[Tensor, "B"] | None) -> Linearization:
+    """Return a linearisation whose rows are shares of the observations that they were.
+
+    cost = share ½ ρ(‖r‖²)
+
+    Args:
+        linear: Of B rows.
+        share: (B,) above zero, at most one; None: as it is.
+    """
+    if share is None:
+        return linear
+    root = share.to(linear.residual).sqrt()
+    part = torch.ones_like(linear.residual[..., 0]) if linear.share is None else linear.share
+    return replace(
+        linear,
+        residual=linear.residual * root[:, None, None],
+        jacobian=linear.jacobian * root[:, None, None, None],
+        constant=None if linear.constant is None else linear.constant * root.square(),
+        share=part * root[:, None],
+    )
