@@ -85,7 +85,7 @@ class PointJacobian:
             rows: (B, N, D, 3), e.g. the derivative of whitened pixels by their points.
 
         Returns:
-            (B, N, D, P), the unit of rows times m per unit step; the log-focal column is zero.
+            (B, N, D, P), the unit of rows times m per unit step; columns that move no point are zero.
         """
         unknowns = self.unknowns
         along = rows.permute(0, 2, 3, 1).contiguous()  # (B, D, 3, N)
@@ -101,8 +101,7 @@ class PointJacobian:
             self._add_rest_columns(along, out)
         if unknowns.translation:
             out[:, unknowns.translation_columns] = along.transpose(1, 2)
-        if unknowns.focal:
-            out[:, unknowns.focal_column] = 0.0
+        out[:, unknowns.translation_columns.stop :] = 0.0
         return out.permute(0, 3, 2, 1)
 
     def _add_rest_columns(self, along: Tensor, out: Tensor) -> None:

@@ -31,6 +31,8 @@ from refine.render import shade
 from refine.render.view import View
 from refine.terms.correlation import Correlation
 
+OVER_FRAMES = Correlation(time_s=0.085, views=0.3)
+"""Of the network's errors over frames and views: taken to be a detector's (`refine.terms.keypoints.DETECTIONS`)."""
 LIMB_PX = 24.0
 """Upper bound of the correlation length. Errors correlated over more than a limb move several limbs alike and are taken
 up by translation and root rotation, without making a limb's own pose less certain. About a tenth of a person's height
@@ -93,7 +95,7 @@ class NetworkDisplacer:
     def matching(self) -> Matching:
         """Sampling settings for crops of 256 px, with the network's measured correlation length, at most `LIMB_PX`."""
         correlation = min(max(1.0, float(self.network.correlation_px)), LIMB_PX)
-        return Matching(correlation=Correlation(pixels=correlation), reported=REPORTED)
+        return Matching(correlation=replace(OVER_FRAMES, pixels=correlation), reported=REPORTED)
 
     @torch.no_grad()
     def displace(self, view: View) -> Displacement:

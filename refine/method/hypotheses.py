@@ -21,6 +21,7 @@ from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer
 from refine.dense.matcher import Matched
 from refine.estimate import Estimate
+from refine.method.constants import with_constants
 from refine.method.orientation import ambiguous, half_turns, with_root_turned
 from refine.method.swaps import likely_swaps
 from refine.method.witnesses import in_frames, witnesses
@@ -122,7 +123,9 @@ def hypotheses(
     if unknowns is not None and unknowns.groups is not None:
         starts = tuple(start or Start() for start in swapped)
         read = tuple(_read(term, likely.get(place), range(count)) for place, term in enumerate(evidence))
-        return replace(given, evidence=read, start=starts)
+        read, priors, state, unknowns = with_constants(read, priors, estimate.state, unknowns)
+        some = replace(estimate, state=state)
+        return replace(given, estimate=some, evidence=read, priors=priors, unknowns=unknowns, start=starts)
     own = next((term for term in seen.values() if term.camera is None), None)
     doubtful = (
         torch.zeros(count, dtype=torch.bool)

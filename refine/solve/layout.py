@@ -200,6 +200,7 @@ def _units(unknowns: Unknowns, count: int) -> tuple[list[tuple[slice, np.ndarray
         (groups.shape, unknowns.shape_columns),
         (groups.expression, unknowns.expression_columns),
         (groups.focal, unknowns.focal_column),
+        (groups.constants, unknowns.constant_columns),
     ):
         if labels is None or columns.start == columns.stop:
             continue

@@ -34,7 +34,10 @@ def agreed(unknowns: Unknowns, state: State) -> State:
     if groups.focal is not None and unknowns.focal:
         label = _labels(unknowns, groups.focal, unknowns.focal_column)
         camera = replace(camera, focal=_mean(camera.focal, label, logarithm=True))
-    return State(bodies, camera)
+    constants = state.constants
+    if groups.constants is not None and unknowns.constants and constants is not None:
+        constants = _mean(constants, _labels(unknowns, groups.constants, unknowns.constant_columns))
+    return State(bodies, camera, constants)
 
 
 def share_focal(unknowns: Unknowns | None, estimate: Estimate) -> Unknowns | None:

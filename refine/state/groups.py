@@ -23,6 +23,9 @@ from refine.check import check_shape
 from refine.errors import InputError
 from refine.state.track import Tracks
 
+SHARED = ("shape", "expression", "focal", "constants")
+"""What rows may have in common."""
+
 
 @runtime_checkable
 class Coupling(Protocol):
@@ -46,6 +49,7 @@ class Groups:
             every row its own.
         expression: (B,) the same for expression.
         focal: (B,) the same for the focal length.
+        constants: (B,) the same for what terms leave open.
         tracks: Which rows are one person over time.
         couplings: Residuals over rows of a track.
 
@@ -56,6 +60,7 @@ class Groups:
     shape: Int[Tensor, "B"] | None = None
     expression: Int[Tensor, "B"] | None = None
     focal: Int[Tensor, "B"] | None = None
+    constants: Int[Tensor, "B"] | None = None
     tracks: Tracks | None = None
     couplings: tuple[Coupling, ...] = ()
 
@@ -63,7 +68,7 @@ class Groups:
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}
-        for name in ("shape", "expression", "focal"):
+        for name in SHARED:
             labels = getattr(self, name)
             if labels is not None:
                 sizes = check_shape(f"groups.{name}", labels, "B", **sizes)
@@ -79,7 +84,7 @@ class Groups:
     def shares(self) -> Mapping[str, Float[Tensor, "B"]]:
         """Of what has labels, one over the number of rows that have a row's value (B,)."""
         found = {}
-        for name in ("shape", "expression", "focal"):
+        for name in SHARED:
             labels = getattr(self, name)
             if labels is not None:
                 _, which, times = torch.unique(labels, return_inverse=True, return_counts=True)
@@ -87,7 +92,7 @@ class Groups:
         return found
 
     def __len__(self) -> int:
-        first = (self.shape, self.expression, self.focal, None if self.tracks is None else self.tracks.person)
+        first = (*(getattr(self, name) for name in SHARED), None if self.tracks is None else self.tracks.person)
         return next((len(labels) for labels in first if labels is not None), 0)
 
 

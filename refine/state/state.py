@@ -1,6 +1,7 @@
 """A state: bodies and their cameras, everything that a step changes.
 
-retract:  pose <- pose exp(step),  shape <- shape + step,  translation <- translation + step,  focal <- focal exp(step)
+retract:  pose <- pose exp(step),  shape <- shape + step,  translation <- translation + step,  focal <- focal exp(step),
+          constants <- constants + step
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch import Tensor
 from refine import batch
 from refine.batch import Index, in_one_line
 from refine.check import check_shape
+from refine.errors import InputError
 from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state.bodies import Bodies
@@ -20,10 +22,17 @@ from refine.state.unknowns import Unknowns
 
 @dataclass(frozen=True)
 class State:
-    """B bodies and one camera each: everything that a step changes."""
+    """B bodies and one camera each: everything that a step changes.
+
+    Attributes:
+        bodies: B bodies.
+        camera: One for each.
+        constants: (B, M) numbers that terms leave open (`Unknowns.constants`), in the terms' own units; None: none.
+    """
 
     bodies: Bodies
     camera: Camera
+    constants: Float[Tensor, "B M"] | None = None
 
     __repr__ = in_one_line
 
@@ -36,14 +45,15 @@ class State:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "State":
         """Return the same state on another device or in another floating-point type."""
-        return State(self.bodies.to(device, dtype), self.camera.to(device, dtype))
+        constants = None if self.constants is None else self.constants.to(device, dtype)
+        return State(self.bodies.to(device, dtype), self.camera.to(device, dtype), constants)
 
     def retract(self, unknowns: Unknowns, step: Float[Tensor, "B P"]) -> "State":
         """Return the state after a step along the free columns.
 
         Args:
             unknowns: Which columns exist.
-            step: (B, P) rad for joints, m for the translation, unitless else.
+            step: (B, P) rad for joints, m for the translation, the terms' units for constants, unitless else.
 
         Returns:
             The new state; rotations stay rotations to rounding.
@@ -69,8 +79,14 @@ class State:
             translation = translation + step[:, unknowns.translation_columns]
         if unknowns.focal:
             camera = replace(camera, focal=camera.focal * step[:, unknowns.focal_column].exp())
+        constants = self.constants
+        if unknowns.constants:
+            if constants is None:
+                raise InputError("state.constants", f"{unknowns.constants} numbers a body", "none")
+            check_shape("state.constants", constants, "B M", B=len(self), M=unknowns.constants)
+            constants = constants + step[:, unknowns.constant_columns]
         bodies = replace(bodies, pose=pose, shape=shape, expression=expression, translation=translation)
-        return State(bodies, camera)
+        return State(bodies, camera, constants)
 
 
 def choose(take: Tensor, first: State, second: State) -> State:

@@ -18,7 +18,7 @@ from refine.state.groups import Groups
 
 @dataclass(frozen=True, eq=False)
 class Unknowns:
-    """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal.
+    """The columns of a step, in this order: 3 per free joint, shape, expression, translation, log-focal, constants.
 
     The columns are one layout for a whole batch; `free` masks those that exist for each body. A column that does not
     exist for a body has no gradient and no variance there, and the body's numbers are those of a layout without it. Two
@@ -30,6 +30,7 @@ class Unknowns:
         expression: Number of free expression coefficients, the first ones.
         translation: 3 if the translation is free, else 0.
         focal: 1 if the logarithm of the focal length (both axes together) is free, else 0.
+        constants: Numbers that terms leave open (`State.constants`), as the constant part of points' errors.
         free: (B, P) which columns exist for each body; None: all of them, for every body.
         groups: Which rows share columns or are coupled; None: every row is solved by itself.
 
@@ -43,14 +44,21 @@ class Unknowns:
     expression: int = 0
     translation: int = 3
     focal: int = 0
+    constants: int = 0
     free: Bool[Tensor, "B P"] | None = field(default=None, repr=False)
     groups: Groups | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        counts = min(self.shape, self.expression) >= 0 and self.translation in (0, 3) and self.focal in (0, 1)
+        counts = (
+            min(self.shape, self.expression, self.constants) >= 0
+            and self.translation in (0, 3)
+            and self.focal in (0, 1)
+        )
         if not counts or list(self.joints) != sorted(set(self.joints)) or min(self.joints, default=0) < 0:
             raise InputError(
-                "unknowns", "ascending joints, shape and expression >= 0, translation 0 or 3, focal 0 or 1", repr(self)
+                "unknowns",
+                "ascending joints, shape, expression and constants >= 0, translation 0 or 3, focal 0 or 1",
+                repr(self),
             )
         if self.groups is not None and not isinstance(self.groups, Groups):
             advice = 'Write groups=one_shape(["anna", "anna", "ben"]).'
@@ -61,9 +69,9 @@ class Unknowns:
             raise InputError("unknowns.groups", f"labels of {len(self.free)} rows", f"of {len(self.groups)}")
 
     @property
-    def layout(self) -> tuple[tuple[int, ...], int, int, int, int]:
+    def layout(self) -> tuple[tuple[int, ...], int, int, int, int, int]:
         """The columns without their mask."""
-        return self.joints, self.shape, self.expression, self.translation, self.focal
+        return self.joints, self.shape, self.expression, self.translation, self.focal, self.constants
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Unknowns) and self.layout == other.layout
@@ -95,18 +103,20 @@ class Unknowns:
             InputError: A column is not among these.
         """
         sizes = (fewer.shape, self.shape), (fewer.expression, self.expression), (fewer.focal, self.focal)
-        fits = all(few <= many for few, many in (*sizes, (fewer.translation, self.translation)))
+        more = (fewer.translation, self.translation), (fewer.constants, self.constants)
+        fits = all(few <= many for few, many in (*sizes, *more))
         if not fits or not set(fewer.joints) <= set(self.joints):
             raise InputError("unknowns", f"columns among {self!r}", repr(fewer))
         places = [3 * self.joints.index(joint) + axis for joint in fewer.joints for axis in range(3)]
         for mine, count in (
             (self.shape_columns, fewer.shape), (self.expression_columns, fewer.expression),
             (self.translation_columns, fewer.translation), (self.focal_column, fewer.focal),
+            (self.constant_columns, fewer.constants),
         ):  # fmt: skip
             places += range(mine.start, mine.start + count)
         return torch.tensor(places, dtype=torch.long, device=device)
 
-    def shares(self, kind: Literal["shape", "expression", "focal"]) -> Float[Tensor, "B"] | None:
+    def shares(self, kind: Literal["shape", "expression", "focal", "constants"]) -> Float[Tensor, "B"] | None:
         """Return of each row one over the number of rows that have its value; None: every row has its own.
 
         A prior of the value itself (a population's shapes, a rule for focal lengths) is counted once for such rows:
@@ -130,7 +140,7 @@ class Unknowns:
     @property
     def size(self) -> int:
         """P, the number of columns."""
-        return 3 * len(self.joints) + self.shape + self.expression + self.translation + self.focal
+        return 3 * len(self.joints) + self.shape + self.expression + self.translation + self.focal + self.constants
 
     @property
     def pose_columns(self) -> slice:
@@ -156,3 +166,8 @@ class Unknowns:
     def focal_column(self) -> slice:
         """Column of log-focal."""
         return slice(self.translation_columns.stop, self.translation_columns.stop + self.focal)
+
+    @property
+    def constant_columns(self) -> slice:
+        """Columns of the constants."""
+        return slice(self.focal_column.stop, self.focal_column.stop + self.constants)

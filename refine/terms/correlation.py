@@ -8,6 +8,9 @@ from one to the next, each is (1 - ρ) / (1 + ρ). Evidence is discounted by its
     pixels, points of a part    where a term is made          `refine.dense.correspondence`, `terms.keypoints.DetectorNoise`
     frames, views               where a fit begins            `refine.method.witnesses`
 
+A part that is the same in all frames is no discount: the errors of a difference between frames are without it. Where
+frames are solved together it gets columns of its own (`refine.terms.constants`), elsewhere it stays in the sigmas.
+
 Source: Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2), 1946 (effective number of observations of an autocorrelated
 series); Kish, Survey Sampling, 1965, sec. 5.4 (1 + (n - 1) ρ, of observations that are equally correlated).
 """  # noqa: E501
@@ -15,7 +18,7 @@ series); Kish, Survey Sampling, 1965, sec. 5.4 (1 + (n - 1) ρ, of observations 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from refine.errors import InputError
@@ -48,7 +51,7 @@ class Correlation:
 
     constant: float = 0.0
     """Share of the variance, 0..1, that is the same in all frames of a person, as where the detector means another
-    point than the body's: no number of frames averages it out."""
+    point than the body's: no number of frames averages it out, and no difference between frames has it."""
 
     def __post_init__(self) -> None:
         sound = self.pixels >= 1 and self.part_points > 0 and 0 <= self.time_s < float("inf")
@@ -67,7 +70,7 @@ class Correlation:
         """
         return (represented / self.pixels**2).clamp(max=1)
 
-    def of_part(self, points: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    def of_part(self, points: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return the share of each of some points of one face or hand.
 
         Args:
@@ -75,7 +78,7 @@ class Correlation:
         """
         return (self.part_points / points.clamp(min=1)).clamp(max=1)
 
-    def of_views(self, views: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    def of_views(self, views: Shaped[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Return the share of each of some views of one moment.
 
         Args:
@@ -86,25 +89,24 @@ class Correlation:
     def of_frames(self, tracks: Tracks) -> Float[Tensor, "B"]:
         """Return the share (B,) of each row among the rows of its track, float64; one for a row in no track.
 
-        correlation of two frames = constant + (1 - constant) exp(-|t - t'| / time_s)
+        correlation of what changes, in two frames = exp(-|t - t'| / time_s)
         """
         time, person = tracks.time_s.double(), tracks.person
         share = torch.ones_like(time)
-        if not self.time_s and not self.constant:
+        if not self.time_s:
             return share
         for first in range(0, len(time), BLOCK):
             block = slice(first, first + BLOCK)
             apart = (time[block, None] - time).abs()
-            fading = torch.exp(-apart / self.time_s) if self.time_s else (apart == 0).double()
-            together = (self.constant + (1 - self.constant) * fading) * (person[block, None] == person)
+            together = torch.exp(-apart / self.time_s) * (person[block, None] == person)
             share[block] = 1 / together.sum(1)
         return torch.where(person >= 0, share, 1.0)
 
 
 INDEPENDENT = Correlation()
 """Errors that do not hang together."""
-REGRESSED = Correlation(time_s=0.3, constant=0.5)
-"""Of a regressor's estimates over the frames of a track."""
+REGRESSED = Correlation(time_s=0.085, constant=0.6)
+"""Of a regressor's estimates over the frames of a track: measured (`python -m tests.benchmarks --only correlation`)."""
 
 
 def shared(linear: Linearization, share: Float[Tensor, "B"] | None) -> Linearization:

@@ -24,6 +24,7 @@ from refine.geometry.camera import Camera
 from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
+from refine.terms.constants import ConstantPart
 from refine.terms.correlation import INDEPENDENT, Correlation, shared
 from refine.terms.views import seen_with
 from refine.terms.whiten import isotropic, product
@@ -53,9 +54,11 @@ def _small_part(name: str) -> str:
     return "face" if "face" in name or "pupil" in name else ""
 
 
-DETECTIONS = Correlation(part_points=3.0, time_s=0.2, views=0.3, constant=0.3)
-"""Of detectors' errors. A face's or a hand's points come from one small region of the image, whose place, size and turn
-they have in common: otherwise 68 points of a face outweigh an arm."""
+DETECTIONS = Correlation(part_points=3.0, time_s=0.085, views=0.3, constant=0.5)
+"""Of detectors' errors. Time and constant part are measured (`python -m tests.benchmarks --only correlation`); views: a
+judgement, for what all cameras see of one moment (cloth, hair, the joint that is meant). A face's or a hand's points
+come from one small region of the image, whose place, size and turn they have in common: otherwise 68 points of a face
+outweigh an arm."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,11 @@ class Keypoints:
     """B cameras that the targets were seen with, fixed, in the frame of the bodies (`camera_from_world`): one term a
     calibrated camera. None: the bodies' own, whose focal length may be free."""
     correlation: Correlation = INDEPENDENT
-    """How far its errors hang together over frames and views; that of a face's or hand's points is in `sqrt_information`."""
+    """How far its errors hang together over frames and views; a face's or hand's is in `sqrt_information`."""
     share: Float[Tensor, "B"] | None = None
     """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
+    constant: ConstantPart | None = None
+    """Columns of the constant part of the errors (`refine.method.constants`); None: it is in `sqrt_information`."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
@@ -181,8 +186,11 @@ class Keypoints:
         camera, column = seen_with(self.camera, state, unknowns)
         pixel, pixel_by_step = camera.project_with_jacobian(point, point_by_step, column)
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
-        whitened = product(self.sqrt_information, pixel_by_step)
-        return shared(Linearization(residual, whitened, self.kernel), self.share)
+        linear = Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
+        if self.constant is not None:
+            known = (self.sqrt_information != 0).flatten(2).any(2)
+            linear = self.constant.beside(linear, known, state, unknowns)
+        return shared(linear, self.share)
 
 
 def keypoints_from_sigma(

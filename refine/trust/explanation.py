@@ -131,4 +131,6 @@ def _step(start: State, state: State, turn: Tensor, solution: Solution) -> Float
         parts.append(state.bodies.translation - start.bodies.translation)
     if unknowns.focal:
         parts.append((state.camera.focal / start.camera.focal).log().mean(1, keepdim=True))
+    if state.constants is not None:
+        parts.append(state.constants[:, : unknowns.constants])  # zero at the estimate
     return torch.cat(parts, 1).double()

@@ -40,4 +40,4 @@ def put_back(state: State, start: State, joints: list[int], rows: Tensor) -> Sta
     chosen[joints] = True
     take = (rows[:, None] & chosen)[..., None, None]
     bodies = replace(state.bodies, pose=torch.where(take, start.bodies.pose, state.bodies.pose))
-    return State(bodies, state.camera)
+    return replace(state, bodies=bodies)

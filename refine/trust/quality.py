@@ -113,7 +113,8 @@ def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequenc
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]
     grid = torch.logspace(math.log10(LEAST_NOISE), math.log10(MOST_NOISE), NOISE_GRID, **options)  # type: ignore[call-overload]
     usual = -0.5 * ((scale / USUAL).log() / SPREAD).square()
-    independent = spectrum(around, observed.whole, rest)
+    known = observed.unknowns.constant_columns  # of all rows of a label together: a row by itself hardly knows them
+    independent = spectrum(around, observed.whole, rest, known)
     if independent is None:
         return Quality(one, one)
     usual_noise = -0.5 * (grid.log() / NOISE_SPREAD).square()
@@ -123,7 +124,7 @@ def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequenc
     shared = observed.shared.count > 0
     both = None
     if bool(shared.any()):
-        both = spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest)
+        both = spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest, known)
     if both is not None:  # a body without correlated evidence keeps the density with the noise integrated out
         density = log_evidence(both, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
         by_scale = torch.where(shared[:, None], density, by_scale)
@@ -158,7 +159,9 @@ def _is_finite(matrix: Float[Tensor, "B P P"], vector: Float[Tensor, "B P"]) -> 
     return matrix.isfinite().flatten(1).all(1) & vector.isfinite().all(1)
 
 
-def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEquations) -> Spectrum | None:
+def spectrum(
+    around: NormalEquations, evidence: NormalEquations, rest: NormalEquations, known: slice = slice(0, 0)
+) -> Spectrum | None:
     """Return the evidence around the estimate in the directions of the priors around it; None without such priors.
 
     Each body has its own columns: those with a prior around the estimate, and those that are integrated out. Other
@@ -168,6 +171,7 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
         around: Of the priors around the estimate, at their usual width.
         evidence: Of the evidence, linearised at the same state, which need not be the estimate.
         rest: Of the other priors there.
+        known: Columns that are taken as they are.
     """
     held = around.information.diagonal(dim1=-2, dim2=-1) > 0  # (B, P)
     if not bool(held.any()):
@@ -178,6 +182,7 @@ def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEqu
     # Such a body must not fail the decompositions of the others; its energy NaN marks its numbers as undefined.
     held, energy = held & finite[:, None], torch.where(finite, energy, torch.nan)
     loose = ~held & finite[:, None] & (information.diagonal(dim1=-2, dim2=-1) > 0)
+    loose[:, known] = False
     one, other = (each.any(0).nonzero()[:, 0] for each in (held, loose))
     inside, outside = held[:, one], loose[:, other]  # (B, Q), (B, R)
     core, pull = _block(information, one, one, inside, inside), torch.where(inside, gradient[:, one], 0.0)

@@ -47,13 +47,13 @@ class Prior:
         module: Where it lives.
         make: From its class and the setting, the term.
         target_ms: A body and step.
-        with_fingers: Whether all joints are free, because it speaks of fingers.
+        all_free: Whether fingers, jaw, eyes and expression are free too, because it speaks of some of them.
     """
 
     module: str
     make: Callable[[type, Setting], Term]
     target_ms: float = TARGET_MS
-    with_fingers: bool = False
+    all_free: bool = False
 
 
 def _ground_plane(kind: type, setting: Setting) -> Term:
@@ -80,6 +80,9 @@ PRIORS = {
     "NearTranslation": Prior("priors.near_estimate", lambda kind, setting: kind(setting.state.bodies.translation)),
     "NearFocal": Prior("priors.near_focal", lambda kind, setting: kind(setting.state.camera.focal)),
     "NearShape": Prior("priors.near_shape", lambda kind, setting: kind(setting.state.bodies.shape)),
+    "NearExpression": Prior(
+        "priors.near_expression", lambda kind, setting: kind(setting.state.bodies.expression), all_free=True
+    ),
     "JointLimits": Prior("priors.joint_limits", _alone),
     "BendingLimits": Prior("priors.bending_limits", _alone),
     "GaussianMixturePose": Prior("priors.mixture_pose", _shipped),
@@ -88,7 +91,7 @@ PRIORS = {
     "FixedShape": Prior("priors.fixed_shape", lambda kind, setting: kind(setting.state.bodies.shape[0])),
     "KnownMeasurements": Prior("priors.known_measurements", _measurements),
     "SelfPenetration": Prior("priors.self_penetration", _alone, target_ms=1.0),
-    "HandPose": Prior("priors.hand_pose", _alone, with_fingers=True),
+    "HandPose": Prior("priors.hand_pose", _alone, all_free=True),
     "GroundPlane": Prior("priors.ground_plane", _ground_plane),
 }
 """By class name. A prior whose module or shipped file is not there is reported as absent."""
@@ -96,7 +99,7 @@ PRIORS = {
 
 def measure() -> list[Measurement]:
     """Return priors.<name>, one for each prior that is there and needs no file of the user's."""
-    _check_all_are_measured()
+    check_all_are_measured()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -108,7 +111,7 @@ def measure() -> list[Measurement]:
         torch.set_num_threads(threads)
 
 
-def _check_all_are_measured() -> None:
+def check_all_are_measured() -> None:
     """A public prior that is not in the table is a mistake of this page."""
     public = {name: getattr(priors, name) for name in priors.__all__}
     forgotten = sorted(name for name, found in public.items() if hasattr(found, "linearize") and name not in PRIORS)
@@ -117,8 +120,9 @@ def _check_all_are_measured() -> None:
 
 
 def _measure(name: str, prior: Prior, body: SkinnedBody, state: State) -> Measurement | None:
-    joints = tuple(range(len(body.joint_names))) if prior.with_fingers else JOINTS
-    setting = Setting(body, state, Unknowns(joints, shape=body.shape_basis.shape[2], focal=1))
+    shapes, expressions = body.shape_basis.shape[2], body.expression_basis.shape[2]
+    everything = Unknowns(tuple(range(len(body.joint_names))), shapes, expressions, focal=1)
+    setting = Setting(body, state, everything if prior.all_free else Unknowns(JOINTS, shapes, focal=1))
     try:
         term = prior.make(getattr(importlib.import_module(prior.module), name), setting)
     except (ModuleNotFoundError, AttributeError, InputError) as absent:

@@ -1,12 +1,18 @@
 """The benchmark harness: what it finds, what it refuses, and what its gate catches."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import refine
+from refine.body import SkinnedBody
+from refine.demo.scene import make_scene
 from tests.benchmarks.__main__ import HERE, discover, main
+from tests.benchmarks.displacement import timed
 from tests.benchmarks.measurement import Measurement
+from tests.benchmarks.priors import check_all_are_measured
 
 BENCHMARK = """
 from tests.benchmarks.measurement import Measurement
@@ -85,6 +91,18 @@ def test_a_key_begins_with_its_file(folder: Path) -> None:
     (folder / "swim.py").write_text(BENCHMARK.format(time=1, share=1, size=1))
     with pytest.raises(ValueError, match=r"swim\.py"):
         main([], folder)
+
+
+def test_every_public_prior_has_a_row() -> None:
+    check_all_are_measured()
+
+
+def test_what_a_fit_with_the_network_spends_its_time_on_is_found(builtin_body: SkinnedBody) -> None:
+    """The benchmark watches functions by their names, which move."""
+    scene = make_scene(builtin_body, 1)
+    with timed() as spent:
+        refine.fit(scene.photos[0].pixels, scene.estimate, refiner=replace(refine.Refiner.default(), rounds=1))
+    assert set(spent) == {"render", "network", "match"} and min(spent.values()) > 0
 
 
 def test_every_benchmark_file_measures() -> None:

@@ -15,6 +15,7 @@ from refine.geometry import rotation
 from refine.solve.coupling import CoupledLinearization, couple
 from refine.state import Groups, State, Tracks, Unknowns
 from refine.terms import AnalyticTerm, Huber, Kernel, LeastSquares, Term
+from refine.terms.constants import ConstantPart, UnitConstants
 from refine.terms.keypoints import keypoints_from_sigma
 from tests.synthetic import random_body, random_state
 
@@ -46,30 +47,47 @@ def draw(count: int, groups: Groups | None, noise_px: float = 1.0, seed: int = 0
     true = State(replace(one.bodies, pose=pose, translation=place), one.camera)
     pixel = true.camera.project(pose_body(BODY, true.bodies).keypoints(FIVE))
     pixel = pixel + noise_px * normal(*pixel.shape)
-    unknowns = Unknowns((0, 1, 3), 3, 0, 3, 1, groups=groups)
+    constants = 0 if groups is None or groups.constants is None else 2 * len(FIVE.names)
+    unknowns = Unknowns((0, 1, 3), 3, 0, 3, 1, constants, groups=groups)
+    true = replace(true, constants=pixel.new_zeros(count, constants)) if constants else true
     start = true.retract(replace(unknowns, groups=None), 0.1 * normal(count, unknowns.size))
     sigma = torch.full(pixel.shape[:2], max(noise_px, 0.1), dtype=torch.float64)
     kernel = Huber(2.0) if robust else LeastSquares()
+    part = ConstantPart(0, len(FIVE.names), 0.4) if constants else None
     terms: list[Term] = [
-        replace(keypoints_from_sigma(FIVE, pixel, sigma), kernel=kernel),
+        replace(keypoints_from_sigma(FIVE, pixel, sigma), kernel=kernel, constant=part),
         NearEstimate(start.bodies.pose, torch.full((6,), 0.2, dtype=torch.float64)),
         NearTranslation(start.bodies.translation),
         GaussianShape(),
         NearFocal(start.camera.focal, 0.1),
+        *([UnitConstants()] if constants else []),
     ]
     return Problem(start, terms, unknowns)
 
 
-def mixed() -> Groups:
-    """Two tracks of four and three rows with a gap, a row alone, one with a shape shared across; three cameras."""
+def mixed(constants: bool = False) -> Groups:
+    """Two tracks of four and three rows with a gap, a row alone, one with a shape shared across; three cameras.
+
+    With `constants`, the points' errors have a part that is the same in all rows of a track.
+    """
     person = torch.tensor([0, 0, 1, 0, 1, 0, 1, NOBODY, NOBODY])
     time = torch.tensor([0.3, 0.0, 0.0, 0.1, 0.2, 0.8, 0.25, 0.0, 0.0], dtype=torch.float64)
     return Groups(
         shape=torch.tensor([5, 5, 7, 5, 7, 5, 7, 7, NOBODY]),
         focal=torch.tensor([0, 0, 0, 0, 0, 0, 0, 1, 1]),
+        constants=person if constants else None,
         tracks=Tracks(person, time),
         couplings=(WhiteAcceleration(2.0, 1.0, Huber(1.0)),),
     )
+
+
+def shared_columns(unknowns: Unknowns) -> dict[str, slice]:
+    """The columns that rows may share, by the name of their labels."""
+    return {
+        "shape": unknowns.shape_columns,
+        "focal": unknowns.focal_column,
+        "constants": unknowns.constant_columns,
+    }
 
 
 def choice(unknowns: Unknowns, count: int) -> Tensor:
@@ -79,7 +97,7 @@ def choice(unknowns: Unknowns, count: int) -> Tensor:
     for row in range(count):
         for column in range(unknowns.size):
             label: object = ("row", row)
-            for kind, columns in (("shape", unknowns.shape_columns), ("focal", unknowns.focal_column)):
+            for kind, columns in shared_columns(unknowns).items():
                 labels = None if groups is None else getattr(groups, kind)
                 if labels is not None and columns.start <= column < columns.stop and int(labels[row]) >= 0:
                     label = (kind, int(labels[row]))

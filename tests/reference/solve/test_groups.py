@@ -16,7 +16,7 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.together import Together
 from refine.state import Groups, State, Tracks, Unknowns, one_shape
 from refine.terms import Huber, LeastSquares
-from tests.reference.solve.grouped import BODY, Problem, by_scipy, choice, dense, draw, mixed, part
+from tests.reference.solve.grouped import BODY, Problem, by_scipy, choice, dense, draw, mixed, part, shared_columns
 
 EXACT = 1e-8
 """Of the largest entry: rounding of two ways to solve a matrix with a condition of a million."""
@@ -32,9 +32,10 @@ def inverse(matrix: Tensor) -> Tensor:
     return torch.cholesky_inverse(torch.linalg.cholesky(matrix))
 
 
+@pytest.mark.parametrize("constants", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_step_is_that_of_the_dense_matrix(masked: bool) -> None:
-    problem = draw(9, mixed())
+def test_a_step_is_that_of_the_dense_matrix(masked: bool, constants: bool) -> None:
+    problem = draw(9, mixed(constants))
     if masked:
         free = torch.ones(9, problem.unknowns.size, dtype=torch.bool)
         free[3, 3:6] = free[8, :9] = False
@@ -53,16 +54,22 @@ def test_a_step_is_that_of_the_dense_matrix(masked: bool) -> None:
         exists = torch.einsum("bpv,bp->v", select, free.double()) > 0
     # Whose damping each value has: its row's, or that of what rows share, in the order in which they are numbered.
     owners = torch.cat((damping[:9], damping[9:]))
-    shared = {("shape", 5): 9, ("shape", 7): 10, ("focal", 0): 11, ("focal", 1): 12}
+    shared = {
+        ("shape", 5): 9,
+        ("shape", 7): 10,
+        ("focal", 0): 11,
+        ("focal", 1): 12,
+        ("constants", 0): 13,
+        ("constants", 1): 14,
+    }
     own = torch.zeros_like(slope)
     for row in range(9):
         for column in range(problem.unknowns.size):
             owner = row
-            for kind, columns in (
-                ("shape", problem.unknowns.shape_columns),
-                ("focal", problem.unknowns.focal_column),
-            ):
+            for kind, columns in shared_columns(problem.unknowns).items():
                 labels = getattr(problem.unknowns.groups, kind)
+                if labels is None:
+                    continue
                 if columns.start <= column < columns.stop and int(labels[row]) >= 0:
                     owner = shared[kind, int(labels[row])]
             own[select[row, column].argmax()] = owners[owner]
@@ -77,21 +84,22 @@ def test_a_step_is_that_of_the_dense_matrix(masked: bool) -> None:
     assert abs(float(found.part.sum()) - float(predicted)) < 0.5 * float(predicted)
 
 
-@pytest.mark.parametrize("robust", [False, True])
-def test_the_minimum_of_a_group_is_that_of_scipy(robust: bool) -> None:
-    problem = draw(9, mixed(), robust=robust)
+@pytest.mark.parametrize(("robust", "constants"), [(False, False), (True, False), (True, True)])
+def test_the_minimum_of_a_group_is_that_of_scipy(robust: bool, constants: bool) -> None:
+    problem = draw(9, mixed(constants), robust=robust)
     start = Together.of(problem.unknowns, problem.state).start(problem.state)
     problem = replace(problem, state=start)
     found = solve(problem)
     best = by_scipy(problem)
     assert float(found.cost_before.sum()) > 1.5 * best.cost
     assert abs(float(found.cost.sum()) - best.cost) < SAME_COST * best.cost
-    assert found.term_names[-1] == "WhiteAcceleration" and found.cost_by_term.shape == (9, 6)
+    assert found.term_names[-1] == "WhiteAcceleration" and found.cost_by_term.shape == (9, 6 + constants)
     assert torch.allclose(found.cost_by_term.sum(1), found.cost)
 
 
-def test_covariances_are_the_blocks_of_the_dense_inverse() -> None:
-    problem = draw(9, mixed(), robust=False)
+@pytest.mark.parametrize("constants", [False, True])
+def test_covariances_are_the_blocks_of_the_dense_inverse(constants: bool) -> None:
+    problem = draw(9, mixed(constants), robust=False)
     found = solve(problem)
     equations = Together.of(problem.unknowns, found.state).linearize(BODY, found.state, problem.terms)
     matrix, _ = dense(problem, equations.rows.information, equations.rows.gradient, found.state)
@@ -140,8 +148,9 @@ def test_what_is_shared_is_the_same_in_all_rows_to_the_bit() -> None:
     assert (shape[8] != shape[2]).all() and (shape[0] != shape[2]).all()
 
 
-def test_groups_do_not_feel_each_other() -> None:
-    problem = draw(9, replace(mixed(), focal=None))
+@pytest.mark.parametrize("constants", [False, True])
+def test_groups_do_not_feel_each_other(constants: bool) -> None:
+    problem = draw(9, replace(mixed(constants), focal=None))
     together = solve(problem)
     for rows in ([0, 1, 3, 5], [2, 4, 6, 7], [8]):
         alone = solve(part(problem, rows))
