@@ -17,7 +17,7 @@ from refine.check import check_positive, check_shape
 from refine.geometry import rotation
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-from refine.terms.correlation import REGRESSED, Correlation, shared
+from refine.terms.correlation import REGRESSED, Correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class NearEstimate:
             away = torch.where(free[..., None], away, 0.0)
         by_step = rotation.right_jacobian_inverse(away) / sigma[..., None]
         jacobian = spread(by_step, torch.arange(len(joints)), unknowns)
-        return shared(Linearization(away / sigma, jacobian, self.kernel), self.share)
+        return Linearization(away / sigma, jacobian, self.kernel, part=self.share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class NearTranslation:
             jacobian[..., unknowns.translation_columns] = whiten if world is None else whiten[:, None]
         away = here - self.translation
         residual = away / sigma if world is None else (whiten @ away[..., None])[..., 0]
-        return shared(Linearization(residual[:, None], jacobian, self.kernel), self.share)
+        return Linearization(residual[:, None], jacobian, self.kernel, part=self.share)
 
 
 def spread(blocks: Float[Tensor, "B N D 3"], slot: Tensor, unknowns: Unknowns) -> Float[Tensor, "B N D P"]:

@@ -16,7 +16,7 @@ from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-from refine.terms.correlation import REGRESSED, Correlation, shared
+from refine.terms.correlation import REGRESSED, Correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,4 +55,4 @@ class NearExpression:
         jacobian[:, :, 0, unknowns.expression_columns] = (
             torch.eye(count, dtype=here.dtype, device=here.device) / self.sigma
         )
-        return shared(Linearization(away, jacobian, self.kernel), self.share)
+        return Linearization(away, jacobian, self.kernel, part=self.share)

@@ -13,7 +13,7 @@ from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
-from refine.terms.correlation import REGRESSED, Correlation, shared
+from refine.terms.correlation import REGRESSED, Correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,4 +63,4 @@ class NearShape:
         jacobian[:, :, 0, unknowns.shape_columns] = (
             torch.eye(unknowns.shape, dtype=here.dtype, device=here.device) / sigma
         )
-        return shared(Linearization(away / sigma, jacobian, self.kernel), self.share)
+        return Linearization(away / sigma, jacobian, self.kernel, part=self.share)

@@ -62,6 +62,11 @@ class Linearized:
         )
         return Linearized(self.state, unknowns, terms)
 
+    @property
+    def alone(self) -> "Linearized":
+        """The terms as each row by itself has them: whole observations, whoever it is solved with."""
+        return replace(self, terms=tuple(replace(each, part=None) for each in self.terms))
+
     def plus(self, other: "Linearized") -> "Linearized":
         """Return both sets of terms, of the same state and columns."""
         return replace(self, terms=(*self.terms, *other.terms))

@@ -3,7 +3,8 @@
     information = Σ_n w_n J_nᵀ J_n,   gradient = Σ_n w_n J_nᵀ r_n,   w_n = ρ'(‖r_n‖²)
     cost = ½ Σ_n ρ(‖r_n‖²) + constants
 
-The cost of a row that is the share a_n of an independent observation is a_n² ρ(‖r_n‖² / a_n²).
+The cost of a row that is the share a_n of an independent observation is a_n² ρ(‖r_n‖² / a_n²); that of a body whose
+rows are a part of one among those it is solved with has that factor.
 
 Source: Triggs et al., Bundle Adjustment: A Modern Synthesis, sec. 4.3 (weights without the second-order correction,
 which can make the matrix indefinite); Zhang, Parameter estimation techniques (1997), sec. 9.4.
@@ -109,7 +110,9 @@ def summed(linear: Linearized) -> NormalEquations:
         measured.add_(each.residual.shape[2] * ((squared > 0) * weight * whole).sum(1))
         if each.discount is not None:
             weight = weight * each.discount * each.discount
-        plain = isinstance(each.kernel, LeastSquares) and each.discount is None
+        if each.part is not None:
+            weight = weight * each.part.to(weight)[:, None]
+        plain = isinstance(each.kernel, LeastSquares) and each.discount is None and each.part is None
         weighted = each.residual if plain else each.residual * weight[..., None]
         energy.add_((weighted * each.residual).sum((1, 2)))
         if not size:
@@ -144,7 +147,8 @@ def cost_of(
 ) -> Float[Tensor, "B"]:
     """Return the robust cost (B,) of a term from its `row_sizes`."""
     cost = 0.5 * (linear.kernel.rho(squared) * whole).sum(1)
-    return cost if linear.constant is None else cost + linear.constant
+    cost = cost if linear.constant is None else cost + linear.constant
+    return cost if linear.part is None else cost * linear.part.to(cost)
 
 
 def row_sizes(linear: Linearization) -> tuple[Float[Tensor, "B N"], Float[Tensor, "B N"] | float]:

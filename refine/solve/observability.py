@@ -77,7 +77,7 @@ def _observed(evidence: Linearized, terms: Sequence[Term]) -> Observed:
     """Return the equations of the independent and of the correlated terms, and which bodies (B,) have any evidence."""
     both = list(zip(terms, evidence.terms, strict=True))
     parts = [tuple(each for term, each in both if is_correlated(term) is kind) for kind in (False, True)]
-    whole, shared = (summed(replace(evidence, terms=part)) for part in parts)
+    whole, shared = (summed(replace(evidence, terms=part).alone) for part in parts)
     seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in (whole, shared)]
     return Observed(evidence.unknowns, seen[0] | seen[1], evidence, whole, shared)
 

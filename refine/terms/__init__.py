@@ -122,6 +122,8 @@ class Linearization:
             Jacobian; the row's cost is share² ρ(‖residual‖² / share²). None: all rows are whole observations.
         discount: (B, N) factor of residual and Jacobian that is not in them yet, for errors larger than their stated
             sigmas; zero: the row is silent. None: one.
+        part: (B,) share of an independent observation that all rows of a body are among the bodies it is solved with;
+            a factor of cost and information that is in none of the others. None: one.
     """
 
     residual: Float[Tensor, "B N D"]
@@ -130,6 +132,7 @@ class Linearization:
     constant: Float[Tensor, "B"] | None = None
     share: Float[Tensor, "B N"] | None = None
     discount: Float[Tensor, "B N"] | None = None
+    part: Float[Tensor, "B"] | None = None
 
     __repr__ = in_one_line
 

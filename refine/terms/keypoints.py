@@ -11,7 +11,7 @@ OpenPose report the confidences of g; SPIN and CamSMPLify drop hips and neck (th
 and bodies), here their sigma is doubled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,7 +25,7 @@ from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.constants import ConstantPart
-from refine.terms.correlation import INDEPENDENT, Correlation, shared
+from refine.terms.correlation import INDEPENDENT, Correlation
 from refine.terms.views import seen_with
 from refine.terms.whiten import isotropic, product
 
@@ -190,7 +190,7 @@ class Keypoints:
         if self.constant is not None:
             known = (self.sqrt_information != 0).flatten(2).any(2)
             linear = self.constant.beside(linear, known, state, unknowns)
-        return shared(linear, self.share)
+        return replace(linear, part=self.share)
 
 
 def keypoints_from_sigma(

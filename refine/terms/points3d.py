@@ -12,7 +12,7 @@ from refine.body import KeypointSet, PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Huber, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation, shared
+from refine.terms.correlation import INDEPENDENT, Correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,4 +50,4 @@ class Points3D:
         scale = (1 / self.sigma_m)[..., None]
         known = scale > 0  # the target of an unknown point may be anything, NaN included
         offset = (point - self.target).masked_fill(~known, 0.0)
-        return shared(Linearization(offset * scale, point_by_step * scale[..., None], self.kernel), self.share)
+        return Linearization(offset * scale, point_by_step * scale[..., None], self.kernel, part=self.share)

@@ -18,7 +18,7 @@ from refine.check import check_shape
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation, shared
+from refine.terms.correlation import INDEPENDENT, Correlation
 from refine.terms.correspondences import Correspondences
 from refine.terms.views import seen_with
 from refine.terms.whiten import product
@@ -69,4 +69,4 @@ class Reprojection:
         if column.stop > column.start:
             jacobian[..., column] = product(whiten, (pixel - camera.center[:, None])[..., None])
         residual = product(whiten, (pixel - self.matches.target)[..., None])[..., 0]
-        return shared(Linearization(residual, jacobian, self.kernel, share=self.matches.share), self.share)
+        return Linearization(residual, jacobian, self.kernel, share=self.matches.share, part=self.share)

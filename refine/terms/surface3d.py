@@ -17,7 +17,7 @@ from refine.body import PosedBody, SurfacePoints
 from refine.check import check_shape
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation, shared
+from refine.terms.correlation import INDEPENDENT, Correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,4 +53,4 @@ class Surface3D:
         check_shape("Surface3D.target", self.target, "B N 3", B=len(state))
         point, point_by_step = posed.surface_at(self.points, unknowns)
         residual = (self.sqrt_information @ (point - self.target)[..., None])[..., 0]
-        return shared(Linearization(residual, point_by_step.times(self.sqrt_information), self.kernel), self.share)
+        return Linearization(residual, point_by_step.times(self.sqrt_information), self.kernel, part=self.share)

@@ -29,6 +29,7 @@ from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import UNSOLVED, Verdict
+from refine.solve.coupling import couple
 from refine.solve.linearized import Linearized, linearized
 from refine.solve.normal_equations import costs, summed
 from refine.solve.observability import Observed
@@ -228,8 +229,13 @@ def _with_verdict(
             partly[:, None], costs(linearized(body, state, last.evidence, NO_COLUMNS)), of_evidence
         )
     of_priors = costs(linearized(body, state, last.priors, solution.unknowns))  # priors hold the free columns only
-    by_term = torch.where(changed[:, None], torch.cat((of_evidence, of_priors), 1), solution.cost_by_term)
-    cost = torch.where(changed, by_term.sum(1), solution.cost)
+    own = torch.cat((of_evidence, of_priors), 1)
+    by_term = torch.where(changed[:, None], own, solution.cost_by_term[:, : own.shape[1]])
+    groups = solution.unknowns.groups
+    if groups is not None and groups.couplings:  # a row that is put back changes its neighbours' too
+        coupled = couple(groups.couplings, state, solution.unknowns)
+        by_term = torch.cat((by_term, torch.stack([each.by_row(each.cost, len(state)) for each in coupled], 1)), 1)
+    cost = torch.where(changed | (by_term.shape[1] > own.shape[1]), by_term.sum(1), solution.cost)
     return replace(
         last, verdict=verdict, solution=replace(solution, state=state, cost=cost, cost_by_term=by_term, linear=None)
     )

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.solve import cholesky
-from refine.solve.normal_equations import NormalEquations, normal_equations
+from refine.solve.linearized import linearized
+from refine.solve.normal_equations import NormalEquations, summed
 from refine.solve.observability import Observed
 from refine.solve.round import Quality
 from refine.state import State
@@ -107,7 +108,7 @@ def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequenc
         Correlated evidence does not enter the noise: its effective number of rows was fixed when it was built.
     """
     near, others = split(priors)
-    around, rest = (normal_equations(body, state, part, observed.unknowns) for part in (near, others))
+    around, rest = (summed(linearized(body, state, part, observed.unknowns).alone) for part in (near, others))
     one = torch.ones_like(observed.whole.count)
     options = {"dtype": torch.float64, "device": one.device}
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.solve import cholesky
-from refine.solve.linearized import Linearized
-from refine.solve.normal_equations import normal_equations, summed
+from refine.solve.linearized import Linearized, linearized
+from refine.solve.normal_equations import summed
 from refine.solve.round import Round
 from refine.state import Unknowns
 from refine.trust.quality import split, usual_width
@@ -56,10 +56,10 @@ def sizes_of(body: SkinnedBody, first: Round) -> Sizes:
     at = dict(zip(map(id, (*first.evidence, *first.priors)), there.terms, strict=True))
     near, _ = split(usual_width(first.priors))
     if all(id(prior) in at for prior in near):  # nobody gave them another width
-        around = summed(replace(there, terms=tuple(at[id(prior)] for prior in near)))
+        around = summed(replace(there, terms=tuple(at[id(prior)] for prior in near)).alone)
     else:
-        around = normal_equations(body, state, near, unknowns)
-    known = summed(first.evidence_at_end(body)).information.double()
+        around = summed(linearized(body, state, near, unknowns).alone)
+    known = summed(first.evidence_at_end(body).alone).information.double()
     width = around.information.diagonal(dim1=-2, dim2=-1).double()  # (B, P), these priors hold each column by itself
     held = width > 0
     inverse = torch.where(held, width.clamp(min=torch.finfo(torch.float64).tiny).rsqrt(), 0.0)

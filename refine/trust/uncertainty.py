@@ -88,6 +88,8 @@ def posterior(body: SkinnedBody, last: Round) -> Posterior:
         rows = torch.where(used, each.jacobian, 0.0).double()  # (B, N, D, P)
         if each.discount is not None:
             weight = weight * each.discount.double().square()
+        if each.part is not None:
+            weight = weight * each.part.double()[:, None]
         residual = torch.where(sound[:, None, None], each.residual, 0.0).double()
         informed = torch.einsum("bn,bndp,bndq->bpq", weight, rows, rows)
         score = torch.einsum("bn,bnd,bndp->bnp", weight, residual, rows)
