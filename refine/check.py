@@ -6,6 +6,8 @@ and returns the sizes of the letters, so that several tensors can be compared.
 
 import re
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -58,6 +60,24 @@ def check_shape(name: str, tensor: Tensor, shape: str, **sizes: int) -> dict[str
         got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
         raise InputError(name, f"a tensor of shape ({wanted})", got)
     return known
+
+
+def check_type(name: str, value: object, kind: type | UnionType, advice: str = "") -> None:
+    """Refuse an object of another type.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What was given.
+        kind: What it must be.
+        advice: What to do about it.
+
+    Raises:
+        InputError: It is of another type.
+    """
+    if not isinstance(value, kind):
+        kinds = get_args(kind) or (kind,)
+        wanted = " or ".join("None" if each is NoneType else each.__name__ for each in kinds)
+        raise InputError(name, wanted, type(value).__name__, advice)
 
 
 def check_finite(name: str, tensor: Tensor, advice: str = "") -> None:

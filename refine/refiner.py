@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from refine.ambient import usual_torch
+from refine.check import check_type
 from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer, matching_of
 from refine.dense.matcher import Matcher, still_bodies
@@ -84,6 +85,7 @@ class Refiner:
         if self.rounds < 1 or self.crop_px < 1:
             raise InputError("refiner", "rounds and crop_px of at least 1", f"{self.rounds} and {self.crop_px}")
         matching_of(self.displacer, self.matching)
+        check_type("refiner.unknowns", self.unknowns, Unknowns | None, "None: the usual columns.")
 
     @classmethod
     def default(cls) -> "Refiner":

@@ -29,6 +29,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from displacement_net.displacement import Displacement
+from refine.check import check_type
 from refine.errors import InputError
 from refine.render import Fragments
 from refine.terms.correlation import Correlation
@@ -63,6 +64,7 @@ class Matching:
     The gate uses it where the displacer is the only evidence."""
 
     def __post_init__(self) -> None:
+        check_type("matching.correlation", self.correlation, Correlation, "Correlation(pixels=8.0)")
         if self.count < 1 or not 0 < self.reported <= 1:
             raise InputError("matching", "count >= 1 and reported in 0..1", repr(self))
 

@@ -96,7 +96,7 @@ class Camera:
             matrix = torch.as_tensor(np.asarray(matrix, dtype=np.float64)).to(torch.get_default_dtype())
         if matrix.dim() == 2:
             matrix = matrix[None]
-        count = check_shape("matrix", matrix, "B 3 3")["B"]
+        check_shape("matrix", matrix, "B 3 3")
         advice = "Give [[fx, 0, cx], [0, fy, cy], [0, 0, 1]] in px."
         check_finite("matrix", matrix, advice)
         zeros = matrix[:, (0, 1, 2, 2), (1, 0, 0, 1)]
@@ -104,7 +104,7 @@ class Camera:
             turned = bool((matrix[:, 2, :2] != 0).any())
             got = "a transposed one" if turned else f"{matrix[0].tolist()}"
             raise InputError("matrix", "a pinhole matrix without skew", got, advice)
-        pixels = size.to(matrix) if isinstance(size, Tensor) else matrix.new_tensor([size]).expand(count, 2)
+        pixels = _sizes(size, matrix)
         focal = matrix[:, (0, 1), (0, 1)]
         bent = coefficients(distortion, matrix)
         return Camera(focal, matrix[:, :2, 2] + HALF_PIXEL, pixels, distortion=bent).checked()
@@ -284,3 +284,14 @@ class Camera:
         slope = seen[..., :2] / depth
         shift = (bend(slope, self.distortion) - slope) * depth
         return torch.cat((seen[..., :2] + shift, seen[..., 2:]), -1)
+
+
+def _sizes(size: object, matrix: Tensor) -> Tensor:
+    """Return photos' (height, width) px (B, 2) of a pair or a tensor, as the matrices (B, 3, 3) are."""
+    try:
+        pixels = torch.as_tensor(size).to(matrix).expand(len(matrix), 2)  # type: ignore[call-overload]
+    except (TypeError, ValueError, RuntimeError):
+        pixels = matrix.new_zeros(0)
+    if pixels.dim() != 2 or not bool((pixels > 0).all()) or torch.as_tensor(size).dim() == 0:
+        raise InputError("size", f"(height, width) in px, or ({len(matrix)}, 2)", str(size), "size=photo.shape[:2]")
+    return pixels

@@ -169,7 +169,11 @@ def coefficients(distortion: Tensor | np.ndarray | None, matrix: Tensor) -> Tens
     """
     if distortion is None:
         return None
-    bent = torch.as_tensor(distortion)
+    try:
+        bent = torch.as_tensor(distortion)
+    except (TypeError, ValueError, RuntimeError) as error:
+        expected = "OpenCV's coefficients k1, k2, p1, p2, k3, ..., or None"
+        raise InputError("distortion", expected, str(distortion)[:60]) from error
     check_finite("distortion", bent)
     if not bent.numel():
         return None

@@ -12,32 +12,28 @@
         {"fl_x", "fl_y", "cx", "cy"}, nerfstudio's (COLMAP's pixels)
 
 All are px of the photo. A size beside them ("size": [height, width]; "h", "w"; "height", "width") is held against the
-photo's. Distortion: "distortion", "dist_coeffs" or "distortion_coefficients" in OpenCV's order, or nerfstudio's k1, k2,
-p1, p2, k3.
+photo's. Distortion: see `refine.geometry.stated_distortion`.
 
 Source: OpenCV documentation, module calib3d; nerfstudio documentation, "Data conventions" (transforms.json; rays
 through pixel + 0.5); COLMAP documentation, "Camera models"; Open3D documentation, `PinholeCameraIntrinsic` (matrix in
 column-major order).
 """
 
-import numbers
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from refine.errors import InputError
 from refine.files.json_file import read_json
 from refine.geometry.camera import HALF_PIXEL, Camera
 from refine.geometry.lens import Lens
+from refine.geometry.stated_distortion import array_of, stated_distortion
 
 MATRIX_KEYS = ("K", "camera_matrix", "intrinsic_matrix")
 FOUR_KEYS = ("fx", "fy", "cx", "cy")
 NERFSTUDIO_KEYS = ("fl_x", "cx", "cy")
 FOCAL_KEY = "focal"
-DISTORTION_KEYS = ("distortion", "dist_coeffs", "distortion_coefficients")
-NERFSTUDIO_BENT = ("k1", "k2", "p1", "p2", "k3")
 SIZE_KEYS = (("h", "w"), ("height", "width"))
 
 FROM_CENTRES = "as OpenCV counts it (from pixel centres: half a pixel was added)"
@@ -143,7 +139,7 @@ def _of_numbers(data: object, size: tuple[int, int], name: str) -> tuple[np.ndar
     Raises:
         InputError: The numbers are in none of the forms.
     """
-    array = _array(data)
+    array = array_of(data)
     if array is not None and array.shape == (1, 3, 3):
         array = array[0]
     if array is not None and np.isfinite(array).all():
@@ -189,7 +185,7 @@ def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) ->
         raise InputError(name, expected, f"the keys {sorted(map(str, data))}", ADVICE)
     form = forms[0]
     _check_size(name, data, size)
-    bent = _distortion(data, name)
+    bent = stated_distortion(data, name, _numbers)
     if form in MATRIX_KEYS:
         return _stored_matrix(data[form], form, name), bent, f'"{form}" {FROM_CENTRES}'
     if form == FOCAL_KEY:
@@ -198,9 +194,6 @@ def _of_mapping(data: Mapping[str, object], size: tuple[int, int], name: str) ->
         cx, cy = _numbers(name, "center", data.get("center", [size[1] / 2, size[0] / 2]), (2,)) - HALF_PIXEL
         return _matrix(fx, fy, cx, cy), bent, f'"focal" {FROM_CORNER}'
     if form.startswith("fl_x"):
-        if "fisheye" in str(data.get("camera_model", "")).lower():
-            advice = "Undistort the photos first; this library's lenses are pinholes with OpenCV's distortion."
-            raise InputError(name, "a pinhole camera", f"nerfstudio's {data['camera_model']}", advice)
         values = [data["fl_x"], data.get("fl_y", data["fl_x"]), data["cx"], data["cy"]]
         fx, fy, cx, cy = _numbers(name, "fl_x, fl_y, cx, cy", values, (4,))
         return _matrix(fx, fy, cx - HALF_PIXEL, cy - HALF_PIXEL), bent, f"nerfstudio's fl_x {FROM_CORNER}"
@@ -212,26 +205,10 @@ def _stored_matrix(value: object, key: str, name: str) -> np.ndarray:
     """Return a matrix stored as rows, as nine numbers or in OpenCV's FileStorage form."""
     if isinstance(value, Mapping) and "data" in value:
         value = value["data"]
-    array = _array(value)
+    array = array_of(value)
     if array is not None and array.shape == (9,):
         return _numbers(name, key, value, (9,)).reshape(3, 3, order="F" if key == "intrinsic_matrix" else "C")
     return _numbers(name, key, value, (3, 3))
-
-
-def _distortion(data: Mapping[str, object], name: str) -> np.ndarray:
-    """Return OpenCV's coefficients, four zeros where none are given."""
-    key = next((key for key in DISTORTION_KEYS if data.get(key) is not None), None)
-    if key is not None:
-        value = data[key]
-        value = value["data"] if isinstance(value, Mapping) and "data" in value else value
-        array = _array(value)
-        flat = array if array is None or not array.size else array.reshape(-1)  # OpenCV returns (1, 5) or (5, 1)
-        return _numbers(name, key, value if flat is None else flat, (4,) if flat is None else flat.shape)
-    bent = [data.get(part, 0.0) for part in NERFSTUDIO_BENT]
-    if data.get("k4"):
-        raise InputError(f'{name}, "k4"', "zero: OpenCV's fourth coefficient is another one", str(data["k4"]),
-                         "Undistort the photos first.")  # fmt: skip
-    return _numbers(name, ", ".join(NERFSTUDIO_BENT), bent, (5,)) if any(bent) else np.zeros(4)
 
 
 def _check_size(name: str, data: Mapping[str, object], size: tuple[int, int]) -> None:
@@ -271,23 +248,9 @@ def _focal_matrix(focal: list[float], size: tuple[int, int]) -> np.ndarray:
     return _matrix(focal[0], focal[1], size[1] / 2 - HALF_PIXEL, size[0] / 2 - HALF_PIXEL)
 
 
-def _array(value: object) -> np.ndarray | None:
-    """Return nested numbers as float64; None for other values."""
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().double().numpy()
-    if isinstance(value, str | bool | bytes) or not isinstance(
-        value, numbers.Real | np.ndarray | np.generic | list | tuple
-    ):
-        return None
-    try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
 def _numbers(name: str, key: str, value: object, shape: tuple[int, ...], advice: str = ADVICE) -> np.ndarray:
     """Return a value as finite numbers of the shape."""
-    array = _array(value)
+    array = array_of(value)
     if array is None or array.shape != shape or not np.isfinite(array).all():
         known = array is not None and np.isfinite(array).all()
         got = f"shape {array.shape}" if known and array is not None else "something that is not finite numbers"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from refine import batch
 from refine.batch import Index
-from refine.check import check_shape
+from refine.check import check_shape, check_type
 from refine.errors import InputError
 from refine.state.bodies import Bodies
 from refine.state.groups import Groups
@@ -49,6 +49,7 @@ class Unknowns:
     groups: Groups | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        check_type("unknowns.joints", self.joints, tuple, "The usual ones are body.anatomy.core_joints.")
         counts = (
             min(self.shape, self.expression, self.constants) >= 0
             and self.translation in (0, 3)

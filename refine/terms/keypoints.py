@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.body import KeypointSet, PosedBody
-from refine.check import check_finite, check_positive, check_shape
+from refine.check import check_finite, check_positive, check_shape, check_type
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.keypoints.detections import own_points
@@ -89,6 +89,7 @@ class DetectorNoise:
     """How far its errors hang together."""
 
     def __post_init__(self) -> None:
+        check_type("noise.correlation", self.correlation, Correlation, "Correlation(part_points=3.0)")
         positive = min(self.oks_share, self.sigma_floor, self.loose_factor) > 0
         if not positive or not 0 <= self.border_share < 0.5 or not 0 <= self.least_confidence <= 1:
             raise InputError("noise", "sizes above zero, border_share in 0..0.5, least_confidence in 0..1", repr(self))
@@ -165,6 +166,7 @@ class Keypoints:
     def __post_init__(self) -> None:
         sizes = check_shape("keypoints.target", self.target, "B K 2", K=len(self.points.names))
         if self.camera is not None:
+            check_type("keypoints.camera", self.camera, Camera, "Camera.from_opencv(K, size=photo.shape[:2])")
             check_shape("keypoints.camera.focal", self.camera.checked().focal, "B 2", B=sizes["B"])
         check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
         check_finite("keypoints.target", self.target)
@@ -215,6 +217,9 @@ def keypoints_from_sigma(
     Raises:
         InputError: A sigma is not above zero.
     """
+    check_type("points", points, KeypointSet, 'Take one of the body\'s: body.keypoint_set("coco17").')
+    sizes = check_shape("pixels", pixels, "B K 2", K=len(points.names))
+    check_shape("sigma_px", sigma_px, "B K", **sizes)
     check_positive("sigma_px", sigma_px, "px", "Use infinity for a point that was not detected.")
     known = sigma_px.isfinite()
     target = torch.where(known[..., None], pixels, torch.zeros_like(pixels))

@@ -91,6 +91,34 @@ def test_distortion_of_nerfstudio_is_opencvs_and_its_fisheyes_are_refused() -> N
         intrinsics_of({**FROM_CORNER["nerfstudio"], "camera_model": "OPENCV_FISHEYE"}, SIZE)
 
 
+@pytest.mark.parametrize("key", KEYS)
+def test_distortion_is_read_under_the_names_that_tools_give_it(key: str) -> None:
+    bent = [-0.2, 0.05, 0.001, -0.002, 0.01]
+    for value in (bent, [bent], np.array(bent)[:, None], {"rows": 1, "cols": 5, "data": bent}):
+        lens, _ = intrinsics_of({"K": K, key: value, "distortion_model": "plumb_bob"}, SIZE)
+        assert lens.distortion.tolist() == bent
+    for none in (None, "none", [], [0.0] * 5):
+        lens, _ = intrinsics_of({"K": K, key: none}, SIZE)
+        assert not lens.distortion.any()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"distorsion": [0.1, 0, 0, 0]}, '"distorsion".*Call it "distortion"'),
+        ({"Distortion": [0.1, 0, 0, 0]}, 'Call it "distortion"'),
+        ({"D": [0.1, 0, 0, 0], "distortion_model": "equidistant"}, "Undistort the photos"),
+        ({"model": "fisheye"}, "Undistort the photos"),
+        ({"D": [0.1, 0, 0, 0], "dist": [0.2, 0, 0, 0]}, "Leave one"),
+        ({"distortion": "barrel"}, "coefficients.*got 'barrel'"),
+        ({"distortion": [0.1, 0.2, 0.3]}, "coefficients"),
+    ],
+)
+def test_a_distortion_is_never_passed_over_in_silence(more: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        intrinsics_of({"K": K, **more}, SIZE)
+
+
 @pytest.mark.parametrize(
     ("camera", "says"),
     [
