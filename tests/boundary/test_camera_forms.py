@@ -11,6 +11,7 @@ import torch
 from refine.errors import InputError
 from refine.geometry.camera import Camera
 from refine.geometry.intrinsics import intrinsics_of, read_intrinsics
+from refine.geometry.stated_distortion import KEYS
 from refine.inputs.cameras import asked_camera
 from refine.inputs.estimates import camera_of
 from refine.photo import Photo
