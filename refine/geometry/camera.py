@@ -289,7 +289,7 @@ class Camera:
 def _sizes(size: object, matrix: Tensor) -> Tensor:
     """Return photos' (height, width) px (B, 2) of a pair or a tensor, as the matrices (B, 3, 3) are."""
     try:
-        pixels = torch.as_tensor(size).to(matrix).expand(len(matrix), 2)  # type: ignore[call-overload]
+        pixels = torch.as_tensor(size).to(matrix).expand(len(matrix), 2)
     except (TypeError, ValueError, RuntimeError):
         pixels = matrix.new_zeros(0)
     if pixels.dim() != 2 or not bool((pixels > 0).all()) or torch.as_tensor(size).dim() == 0:

@@ -54,9 +54,12 @@ def vertex_normals(vertices: Float[Tensor, "B V 3"], faces: Int[Tensor, "F 3"]) 
         (B, V, 3) unit vectors outwards in the frame of vertices; zeros at a vertex that has no triangle with an area.
     """
     a, b, c = vertices[:, faces].unbind(2)
-    normal = (b - a).cross(c - a, dim=2)  # (B, F, 3), twice the area long
-    total = torch.zeros_like(vertices).index_add(1, faces.flatten(), normal.repeat_interleave(3, 1))
-    return _unit(total)
+    normal = (b - a).cross(c - a, dim=2).mT  # (B, 3, F), twice the area long
+    # Added along the last axis, plane by plane, which takes a fifteenth of the time of rows of three.
+    total = torch.zeros_like(vertices.mT, memory_format=torch.contiguous_format)
+    for corner in faces.unbind(1):
+        total = total.index_add(2, corner, normal)
+    return _unit(total.mT)
 
 
 def pixel_normals(

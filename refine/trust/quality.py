@@ -22,13 +22,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from refine.body import SkinnedBody
 from refine.solve import cholesky
-from refine.solve.linearized import linearized
+from refine.solve.linearized import Linearized
 from refine.solve.normal_equations import NormalEquations, summed
 from refine.solve.observability import Observed
 from refine.solve.round import Quality
-from refine.state import State
 from refine.terms import RelativePrior, Term
 
 USUAL, SPREAD = 0.5, 1.0
@@ -94,21 +92,23 @@ def usual_width(priors: Sequence[Term]) -> list[Term]:
     return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in priors]  # type: ignore[type-var]
 
 
-def quality(body: SkinnedBody, state: State, observed: Observed, priors: Sequence[Term]) -> Quality:
+def quality(observed: Observed, priors: Sequence[Term], there: Linearized) -> Quality:
     """Estimate the error scales of B estimates and of their evidence.
 
     Args:
-        body: The model.
-        state: B bodies and cameras at which the evidence was linearised; they need not be the estimate.
-        observed: The linearised evidence.
+        observed: The linearised evidence of B bodies, at states that need not be the estimates.
         priors: All priors at their usual width.
+        there: The same priors, linearised at the same states in the same columns.
 
     Returns:
         The scales (B,); one for a body whose evidence is not finite, and where no prior is around the estimate.
         Correlated evidence does not enter the noise: its effective number of rows was fixed when it was built.
     """
-    near, others = split(priors)
-    around, rest = (summed(linearized(body, state, part, observed.unknowns).alone) for part in (near, others))
+    kinds = [(isinstance(prior, RelativePrior), each) for prior, each in zip(priors, there.terms, strict=True)]
+    around, rest = (
+        summed(replace(there, terms=tuple(each for near, each in kinds if near is kind)).alone)
+        for kind in (True, False)
+    )
     one = torch.ones_like(observed.whole.count)
     options = {"dtype": torch.float64, "device": one.device}
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]

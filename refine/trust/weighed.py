@@ -59,8 +59,12 @@ def weigh(
     if gate is None or moved is None:
         linear = observed.evidence.plus(linearized(body, state, priors, unknowns))
         return Weighed(evidence, priors, None, linear)
-    found = quality(body, state, observed, priors)
+    usual = linearized(body, state, priors, unknowns)
+    found = quality(observed, priors, usual)
     discounted, own = gate.weighed(evidence, priors, found, moved)
     applied = tuple(term.applied(each) for term, each in zip(discounted, observed.evidence.terms, strict=True))
-    linear = Linearized(state, unknowns, applied).plus(linearized(body, state, own, unknowns))
+    known = dict(zip(map(id, priors), usual.terms, strict=True))  # those without a scale are as they were
+    changed = [prior for prior in own if id(prior) not in known]
+    known |= dict(zip(map(id, changed), linearized(body, state, changed, unknowns).terms, strict=True))
+    linear = Linearized(state, unknowns, (*applied, *(known[id(prior)] for prior in own)))
     return Weighed(discounted, own, found, linear)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from priors import NearEstimate, NearShape, NearTranslation
+from refine.solve.linearized import linearized
 from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import observe
 from refine.state import State
@@ -180,6 +181,6 @@ def test_evidence_whose_rows_hang_together_has_no_say_about_the_noise() -> None:
     priors = of_row(state, 0)
     alone = observe(BODY, state, [shared], FREE)
     assert (alone.whole.count == 0).all() and (alone.shared.count > 0).all() and alone.seen.all()
-    assert (quality(BODY, state, alone, priors).noise == 1).all()
+    assert (quality(alone, priors, linearized(BODY, state, priors, FREE)).noise == 1).all()
     both = observe(BODY, state, [whole, shared], FREE)
     assert torch.allclose(both.whole.gradient, normal_equations(BODY, state, [whole], FREE).gradient)

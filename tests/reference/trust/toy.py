@@ -8,6 +8,7 @@ from torch import Tensor
 
 from priors import NearEstimate, NearShape, NearTranslation
 from refine.body import PosedBody, pose_body
+from refine.solve.linearized import linearized
 from refine.solve.normal_equations import NormalEquations, normal_equations
 from refine.solve.observability import observe
 from refine.state import State, Unknowns
@@ -79,7 +80,7 @@ def toy(count: int, wrong: float, noise: float, seed: int = 0) -> tuple[State, L
 
 
 def told(state: State, evidence: Sequence[Term], priors: Sequence[Term]) -> tuple[Tensor, Tensor]:
-    found = quality(BODY, state, observe(BODY, state, evidence, FREE), priors)
+    found = quality(observe(BODY, state, evidence, FREE), priors, linearized(BODY, state, priors, FREE))
     return found.scale, found.noise
 
 
