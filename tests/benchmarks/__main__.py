@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from refine.evaluate.machine import describe_machine
+from tests.benchmarks._yardstick import yardstick_seconds
 from tests.benchmarks.measurement import Measurement, regressions
 
 HERE = Path(__file__).parent
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None, folder: Path = HERE) -> int:
     chosen = [name for name in benchmarks if not only or name == only.partition(".")[0]]
     if not chosen:
         parser.error(f"--only: expected a name that begins with one of {', '.join(benchmarks)}, got {only!r}")
-    machine = describe_machine()
+    yardstick = yardstick_seconds()
+    machine = {**describe_machine(), "yardstick": f"{1000 * yardstick:.0f} ms"}
     print("\n".join(f"{name}: {words}" for name, words in machine.items()))
     measured: list[Measurement] = []
     for name in chosen:
@@ -57,16 +59,22 @@ def main(arguments: Sequence[str] | None = None, folder: Path = HERE) -> int:
 
     path = folder / "baseline.json"
     stored = json.loads(path.read_text()) if path.exists() else {"machine": {}, "values": {}}
+    # What is kept of a baseline was measured at its yardstick, and what is put beside it is told at the same.
+    fresh = options.update_baseline and not only
+    then = yardstick if fresh else stored.get("yardstick_s", yardstick)
+    slower = yardstick / then
     if options.json:
         report = {"machine": machine, "measurements": [asdict(one) for one in measured]}
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.update_baseline:
         values = stored["values"] if only else {}
-        values |= {one.key: float(f"{one.value:.4g}") for one in measured if one.direction != "report"}
-        path.write_text(json.dumps({"machine": machine, "values": dict(sorted(values.items()))}, indent=1) + "\n")
+        values |= {one.key: float(f"{one.elsewhere(1 / slower):.4g}") for one in measured if one.direction != "report"}
+        report = {"machine": machine, "yardstick_s": float(f"{then:.4g}"), "values": dict(sorted(values.items()))}
+        path.write_text(json.dumps(report, indent=1) + "\n")
     if options.gate:
         expected = {key for key in stored["values"] if matches(key, only)}
-        worse = regressions(measured, stored["values"], expected)
+        print(f"gate: this machine takes {slower:.2f} times as long as the baseline's")
+        worse = regressions(measured, stored["values"], expected, slower)
         print("\n".join(f"REGRESSION {sentence}" for sentence in worse) or "gate: no regression")
         return 1 if worse else 0
     return 0

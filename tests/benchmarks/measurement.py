@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+TIMES, RATES = ("s", "ms"), ("1/s", "/s")
+"""Units that a slower machine makes larger, and smaller."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class Measurement:
     note: str = ""
     target: float | None = None
 
+    def elsewhere(self, slower: float) -> float:
+        """Return what the figure would be on a machine that takes `slower` times as long for everything."""
+        if self.unit in TIMES:
+            return self.value * slower
+        return self.value / slower if self.unit in RATES else self.value
+
     def is_worse_than(self, baseline: float) -> bool:
         """Say whether the figure lies on the wrong side of the baseline by more than the tolerance."""
         allowed = self.tolerance * abs(baseline)
@@ -45,13 +54,16 @@ class Measurement:
         return self.value <= self.target if self.direction == "lower" else self.value >= self.target
 
 
-def regressions(measured: list[Measurement], baseline: Mapping[str, float], expected: set[str]) -> list[str]:
+def regressions(
+    measured: list[Measurement], baseline: Mapping[str, float], expected: set[str], slower: float = 1.0
+) -> list[str]:
     """Compare with a baseline.
 
     Args:
         measured: The figures of this run.
         baseline: Earlier values by key.
         expected: Keys of the baseline that this run should have measured.
+        slower: How many times as long this machine takes as that of the baseline.
 
     Returns:
         One sentence for each figure that is worse than its tolerance allows, or that is gone. A new figure is no
@@ -59,8 +71,10 @@ def regressions(measured: list[Measurement], baseline: Mapping[str, float], expe
     """
     sentences = []
     for one in measured:
-        if one.key in baseline and one.is_worse_than(baseline[one.key]):
-            was = baseline[one.key]
+        if one.key not in baseline:
+            continue
+        was = replace(one, value=baseline[one.key]).elsewhere(slower)
+        if one.is_worse_than(was):
             sentences.append(
                 f"{one.key}: {one.value:.4g} {one.unit}, was {was:.4g}; {one.direction} is better, "
                 f"{one.tolerance:.0%} worse is allowed"

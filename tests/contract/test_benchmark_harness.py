@@ -10,6 +10,7 @@ import refine
 from refine.body import SkinnedBody
 from refine.demo.scene import make_scene
 from tests.benchmarks.__main__ import HERE, discover, main
+from tests.benchmarks._yardstick import yardstick_seconds
 from tests.benchmarks.displacement import timed
 from tests.benchmarks.measurement import Measurement
 from tests.benchmarks.priors import check_all_are_measured
@@ -26,8 +27,13 @@ def measure():
 """
 
 
+@pytest.fixture(autouse=True)
+def yardstick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.benchmarks.__main__.yardstick_seconds", lambda: 0.1)
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, yardstick: None) -> Path:
     write(tmp_path, time=10.0, share=50.0, size=1.0)
     main(["--update-baseline"], tmp_path)
     return tmp_path
@@ -55,6 +61,24 @@ def test_the_gate_names_a_figure_that_got_worse(
     assert len(rows) == 1 and named in rows[0]
 
 
+@pytest.mark.parametrize(("time", "share", "passes"), [(21.0, 50.0, True), (23.0, 50.0, False), (20.0, 44.0, False)])
+def test_times_are_compared_over_the_yardsticks_of_the_machines_and_nothing_else_is(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, time: float, share: float, passes: bool
+) -> None:
+    monkeypatch.setattr("tests.benchmarks.__main__.yardstick_seconds", lambda: 0.2)
+    write(folder, time=time, share=share, size=1.0)
+    assert main(["--gate"], folder) == int(not passes)
+    main(["--update-baseline", "--only", "walk"], folder)
+    kept = json.loads((folder / "baseline.json").read_text())
+    assert kept["yardstick_s"] == 0.1 and kept["values"]["walk.time"] == time / 2
+    main(["--update-baseline"], folder)
+    assert json.loads((folder / "baseline.json").read_text())["values"]["walk.time"] == time
+
+
+def test_the_yardstick_is_a_time() -> None:
+    assert 0 < yardstick_seconds() < 60
+
+
 def test_the_gate_misses_a_figure_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (folder / "walk.py").read_text()
     (folder / "walk.py").write_text(text.replace('Measurement("walk.share"', '# Measurement("walk.share"'))
@@ -69,7 +93,7 @@ def test_only_takes_a_file_or_a_figure(folder: Path, tmp_path: Path) -> None:
     main(["--only", "walk.share", "--json", str(report)], folder)
     written = json.loads(report.read_text())
     assert [one["key"] for one in written["measurements"]] == ["walk.share"]
-    assert set(written["machine"]) == {"hardware", "system", "versions"}
+    assert set(written["machine"]) == {"hardware", "system", "versions", "yardstick"}
 
 
 @pytest.mark.parametrize("name", ["run", "walk.sha", "walk.time.slow"])
