@@ -20,7 +20,7 @@ from refine.state.bodies import Bodies
 from refine.state.unknowns import Unknowns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """B bodies and one camera each: everything that a step changes.
 

@@ -24,7 +24,7 @@ from refine.terms.views import seen_with
 from refine.terms.whiten import product
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reprojection:
     """The term of surface points and their targets in the photo.
 
