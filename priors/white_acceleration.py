@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from refine.check import check_positive
+from refine.check import check_positive, check_shape, check_type
 from refine.errors import InputError
 from refine.geometry import rotation
 from refine.solve.coupling import CoupledLinearization
@@ -51,6 +51,8 @@ class WhiteAcceleration:
     """Of each rotation and the translation: a blow or a landing is a few sigmas, and no reason to bend the rest."""
 
     def __post_init__(self) -> None:
+        check_type("sigma_rad", self.sigma_rad, float | int | Tensor, "In rad / s^1.5.")
+        check_type("sigma_m", self.sigma_m, float | int, "In m / s^1.5.")
         check_positive("sigma_rad", torch.as_tensor(self.sigma_rad), "rad / s^1.5")
         check_positive("sigma_m", torch.tensor(self.sigma_m), "m / s^1.5")
 
@@ -71,6 +73,8 @@ class WhiteAcceleration:
         first, second = (rotation.log(turns[:, i].mT @ turns[:, i + 1]) for i in (0, 1))  # (M, J, 3) rad
         by_second, by_first = rotation.right_jacobian_inverse(second), rotation.right_jacobian_inverse(first)
         sigma = torch.as_tensor(self.sigma_rad).to(place)
+        if sigma.dim():
+            check_shape("sigma_rad", sigma, "J", J=pose.shape[1])
         sigma = sigma[joints] if sigma.dim() else sigma.expand(len(joints))
         scale = self._free(rows, unknowns).to(place) / (sigma * width[:, None])  # (M, J)
         old, new = scale / before[:, None], scale / after[:, None]

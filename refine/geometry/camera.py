@@ -94,6 +94,8 @@ class Camera:
         """
         if not isinstance(matrix, Tensor):
             matrix = torch.as_tensor(np.asarray(matrix, dtype=np.float64)).to(torch.get_default_dtype())
+        if not matrix.is_floating_point():
+            matrix = matrix.to(torch.get_default_dtype())
         if matrix.dim() == 2:
             matrix = matrix[None]
         check_shape("matrix", matrix, "B 3 3")

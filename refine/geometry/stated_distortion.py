@@ -24,7 +24,11 @@ KEYS = (
     "distortion_coeffs",
 )  # fmt: skip
 PARTS = ("k1", "k2", "p1", "p2", "k3")
-MODEL_KEYS = ("camera_model", "distortion_model", "model")
+MODEL_KEYS = ("camera_model", "distortion_model", "model", "type", "projection", "lens_model", "camera_type")
+FLAGS = ("fisheye", "is_fisheye", "xi")
+"""Keys whose value, where it is not zero or false, says that the lens is another one."""
+UNREAD = ("d", "k", "coeffs", "coefficients", "lens", "radial_distortion", "tangential_distortion", "k_1", "k_2")
+"""Keys, in small letters, under which people write coefficients in no order that is known."""
 OTHER_LENSES = ("fisheye", "equidistant", "kannala", "equirect", "spherical", "omni", "fov", "thin_prism", "division")
 NONE = ("none", "null", "no", "")
 ADVICE = "Undistort the photos first; this library's lenses are pinholes with OpenCV's distortion."
@@ -48,17 +52,21 @@ def stated_distortion(
         model = str(data.get(key, "")).lower()
         if any(kind in model for kind in OTHER_LENSES):
             raise InputError(name, "a pinhole camera", f'"{key}": {data[key]}', ADVICE)
-    unknown = [key for key in map(str, data) if key.lower().startswith(("dist", "lens_dist", "undist"))]
-    unknown = [key for key in unknown if key not in (*KEYS, *MODEL_KEYS)]
+    for key in FLAGS:
+        if data.get(key) is not None and bool(np.any(np.asarray(data[key]))):
+            raise InputError(name, "a pinhole camera", f'"{key}": {data[key]}', ADVICE)
+    given = [str(key) for key, value in data.items() if value is not None and key not in (*KEYS, *MODEL_KEYS, "K")]
+    unknown = [key for key in given if key.lower().startswith(("dist", "undist")) or key.lower() in UNREAD]
     if unknown:
         advice = f'Call it "{KEYS[0]}": OpenCV\'s k1, k2, p1, p2, k3, ..., or leave it out.'
         raise InputError(name, f"one of the keys {', '.join(KEYS)}", f'"{unknown[0]}"', advice)
+    bent = [data.get(part, 0.0) for part in PARTS]
     stated = [key for key in KEYS if data.get(key) is not None and str(data[key]).lower() not in NONE]
+    stated += [", ".join(PARTS)] * any(bent)
     if len(stated) > 1:
         raise InputError(name, "one distortion", f"the keys {' and '.join(stated)}", "Leave one.")
-    if stated:
+    if stated and stated[0] in KEYS:
         return _coefficients(data[stated[0]], stated[0], name, numbers_of)
-    bent = [data.get(part, 0.0) for part in PARTS]
     if data.get("k4"):
         raise InputError(
             f'{name}, "k4"',

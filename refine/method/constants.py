@@ -45,7 +45,7 @@ def with_constants(
         unknowns,
         constants=count,
         free=None if free is None else torch.cat((free, free.new_ones(len(free), count)), 1),
-        groups=replace(groups, constants=groups.tracks.person),
+        groups=groups if groups.constants is not None else replace(groups, constants=groups.tracks.person),
     )
     zero = state.bodies.translation.new_zeros(len(state), count)
     return tuple(found), (*priors, UnitConstants()), replace(state, constants=zero), columns

@@ -108,6 +108,8 @@ def hypotheses(
         displacer: Source of dense evidence, or None.
         unknowns: The columns, where the caller named them.
     """
+    if unknowns is not None:
+        unknowns.check_bodies(estimate.bodies)
     evidence, priors = witnesses(evidence, unknowns), witnesses(priors, unknowns)
     count, of_rows = len(estimate), getattr(displacer, "rows", None)
     person = torch.arange(count, device=estimate.image_index.device)

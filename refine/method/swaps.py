@@ -16,12 +16,14 @@ covariance); Bishop, Pattern Recognition and Machine Learning, 2006, sec. 3.5 (e
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from refine.body import KeypointSet, SkinnedBody
+from refine.keypoints.detections import own_points
 from refine.solve import cholesky
 from refine.solve.linearized import linearized
 from refine.solve.normal_equations import summed
@@ -66,11 +68,12 @@ def swaps_of(points: KeypointSet) -> tuple[Swap, ...]:
         (Kind.SWAPPED_LEGS, LEG),
         (Kind.SWAPPED_LEGS, (*LEG, "hip")),
     )
+    # Of a whole-body set the body's own points may be swapped and the faces' and hands' not: other networks find them.
     found: dict[tuple[int, ...], Swap] = {}
-    for kind, words in parts:
+    for (kind, words), count in product(parts, (len(points.names), own_points(points.names))):
         order = list(range(len(points.names)))
         for left, right in points.pairs:
-            if any(word in points.names[left].lower() for word in words):
+            if max(left, right) < count and any(word in points.names[left].lower() for word in words):
                 order[left], order[right] = right, left
         found.setdefault(tuple(order), Swap(kind, tuple(order)))
     found.pop(tuple(range(len(points.names))), None)

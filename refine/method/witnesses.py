@@ -73,7 +73,11 @@ def in_frames(term: Term, unknowns: Unknowns | None) -> Term:
     groups = None if unknowns is None else unknowns.groups
     if groups is None or groups.tracks is None or not groups.couplings or not isinstance(term, Witness):
         return term
-    return _discounted(term, term.correlation.of_frames(groups.tracks))
+    tracks = groups.tracks
+    if isinstance(term, ImageWitness):  # where nothing is seen there is no witness
+        silent = ~term.informed.to(tracks.person.device)
+        tracks = replace(tracks, person=tracks.person.masked_fill(silent, -1))
+    return _discounted(term, term.correlation.of_frames(tracks))
 
 
 def _discounted(term: Any, share: Float[Tensor, "B"]) -> Any:

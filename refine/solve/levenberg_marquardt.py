@@ -110,7 +110,8 @@ class LevenbergMarquardt:
         if moving is None:
             return self._minimise(Together.of(unknowns, state), body, state, terms, None, None)
         free = moving[:, None].expand(-1, unknowns.size)
-        some = replace(unknowns, free=free if unknowns.free is None else unknowns.free & free)
+        free = free if unknowns.free is None else unknowns.free & free
+        some = replace(unknowns, free=free, groups=unknowns.groups.only(moving))
         found = self._minimise(Together.of(some, state), body, state, terms, None, None)
         alone = summed(replace(found.linear, unknowns=unknowns)).information if found.linear else found.information
         information = torch.where(moving[:, None, None], found.information, alone)

@@ -60,7 +60,7 @@ def marginal_information(equations: GroupEquations, layout: Layout) -> Float[Ten
     system, seen, border, weak = _factorized(equations, layout, lift)
     if bool(weak.any()):
         del system
-        lift = torch.where(weak, LIFT[equations.rows.information.dtype], 0.0)
+        lift = weak.double() * LIFT[equations.rows.information.dtype]
         system, seen, border, weak = _factorized(equations, layout, lift)
     shared = layout.of_chains_square(border)  # (C, Q, Q)
     invert(system, shared)

@@ -9,19 +9,20 @@ equal, and rows that are taken out share among themselves.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.batch import in_one_line
-from refine.check import check_shape
+from refine.check import check_shape, check_type
 from refine.errors import InputError
-from refine.state.track import Tracks
+from refine.state.track import Tracks, check_labels
 
 SHARED = ("shape", "expression", "focal", "constants")
 """What rows may have in common."""
@@ -72,10 +73,13 @@ class Groups:
             labels = getattr(self, name)
             if labels is not None:
                 sizes = check_shape(f"groups.{name}", labels, "B", **sizes)
+                check_labels(f"groups.{name}", labels)
+        check_type("groups.tracks", self.tracks, Tracks | None, "Tracks(person, time_s), of tensors.")
+        check_type("groups.couplings", self.couplings, tuple, "couplings=(WhiteAcceleration(),)")
         if self.tracks is not None:
             check_shape("groups.tracks.person", self.tracks.person, "B", **sizes)
         for each in self.couplings:
-            if not isinstance(each, Coupling):
+            if isinstance(each, type) or not isinstance(each, Coupling):
                 raise InputError("groups.couplings", "objects with couple(state, unknowns)", type(each).__name__)
         if self.couplings and self.tracks is None:
             raise InputError("groups.tracks", "tracks, whose rows the couplings tie", "none")
@@ -90,6 +94,15 @@ class Groups:
                 _, which, times = torch.unique(labels, return_inverse=True, return_counts=True)
                 found[name] = torch.where(labels < 0, 1.0, times[which].double().reciprocal())
         return found
+
+    def only(self, rows: Bool[Tensor, "B"]) -> "Groups":
+        """Return the groups without the other rows, which share nothing and are in no track."""
+        labels = {name: getattr(self, name) for name in SHARED}
+        kept = {name: each.masked_fill(~rows.to(each.device), -1) for name, each in labels.items() if each is not None}
+        tracks = self.tracks
+        if tracks is not None:
+            tracks = replace(tracks, person=tracks.person.masked_fill(~rows.to(tracks.person.device), -1))
+        return replace(self, **kept, tracks=tracks)
 
     def __len__(self) -> int:
         first = (*(getattr(self, name) for name in SHARED), None if self.tracks is None else self.tracks.person)
@@ -107,12 +120,13 @@ def one_shape(person: Int[Tensor, "B"] | np.ndarray | Sequence[Hashable]) -> Gro
         InputError: It is neither, or empty.
     """
     if isinstance(person, np.ndarray):
-        person = torch.from_numpy(person)
+        person = torch.from_numpy(person) if person.dtype.kind in "iu" else person.tolist()
     if isinstance(person, Tensor):
         return Groups(shape=person)
-    if not isinstance(person, Sequence) or not person or not all(isinstance(name, Hashable) for name in person):
+    named = isinstance(person, Sequence) and not isinstance(person, str)
+    if not named or not person or not all(isinstance(name, Hashable) for name in person):
         raise InputError("person", 'a label or name of each row, as in ["anna", "anna", "ben"]', repr(person))
-    nobody = [name is None or (isinstance(name, int) and name < 0) for name in person]
+    nobody = [name is None or (isinstance(name, Integral) and name < 0) for name in person]
     names = list(dict.fromkeys(person))
     labels = [-1 if none else names.index(name) for name, none in zip(person, nobody, strict=True)]
     return Groups(shape=torch.tensor(labels, dtype=torch.long))

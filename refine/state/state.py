@@ -82,7 +82,8 @@ class State:
         constants = self.constants
         if unknowns.constants:
             if constants is None:
-                raise InputError("state.constants", f"{unknowns.constants} numbers a body", "none")
+                advice = "They are added where they are needed: leave Unknowns.constants at 0 in a fit."
+                raise InputError("state.constants", f"{unknowns.constants} numbers a body", "none", advice)
             check_shape("state.constants", constants, "B M", B=len(self), M=unknowns.constants)
             constants = constants + step[:, unknowns.constant_columns]
         bodies = replace(bodies, pose=pose, shape=shape, expression=expression, translation=translation)

@@ -15,6 +15,21 @@ from refine.check import check_finite, check_shape
 from refine.errors import InputError
 
 
+def check_labels(name: str, labels: Tensor) -> None:
+    """Refuse labels that are no whole numbers.
+
+    Args:
+        name: The argument's name, for the message.
+        labels: (B,).
+
+    Raises:
+        InputError: They are of another type.
+    """
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        advice = 'Write torch.tensor([0, 0, 1]); names are for one_shape(["anna", "anna", "ben"]).'
+        raise InputError(name, "whole numbers", str(labels.dtype).removeprefix("torch."), advice)
+
+
 @dataclass(frozen=True, eq=False)
 class Tracks:
     """The person and the time of B rows.
@@ -34,6 +49,7 @@ class Tracks:
 
     def __post_init__(self) -> None:
         sizes = check_shape("tracks.person", self.person, "B")
+        check_labels("tracks.person", self.person)
         check_shape("tracks.time_s", self.time_s, "B", B=sizes["B"])
         check_finite("tracks.time_s", self.time_s)
 
@@ -58,6 +74,9 @@ class Tracks:
         rows = rows[self.person[rows[:, 0]] == self.person[rows[:, -1]]]
         if bool((self.time_s[rows[:, 1:]] == self.time_s[rows[:, :-1]]).any()):
             raise InputError(
-                "tracks.time_s", "different times of the rows of a track", "two the same", "A track is one person."
+                "tracks.time_s",
+                "different times of the rows of a track",
+                "two the same",
+                "A track is one person; times since an epoch need float64, which float32 makes equal.",
             )
         return rows

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Literal
 
 import torch
@@ -50,6 +51,8 @@ class Unknowns:
 
     def __post_init__(self) -> None:
         check_type("unknowns.joints", self.joints, tuple, "The usual ones are body.anatomy.core_joints.")
+        if not all(isinstance(each, Integral) for each in (*self.joints, self.shape, self.expression, self.constants)):
+            raise InputError("unknowns", "whole numbers", repr(self))
         counts = (
             min(self.shape, self.expression, self.constants) >= 0
             and self.translation in (0, 3)

@@ -16,15 +16,19 @@ series); Kish, Survey Sampling, 1965, sec. 5.4 (1 + (n - 1) ρ, of observations 
 """  # noqa: E501
 
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from refine.check import check_type
 from refine.errors import InputError
 from refine.state import Tracks
 from refine.terms import Linearization
 
+MOST_CONSTANT = 0.99
+"""Beyond, what changes would have no errors at all."""
 BLOCK = 512
 """Rows whose correlations with all others are in memory at a time."""
 
@@ -50,15 +54,17 @@ class Correlation:
     """Correlation of a point's errors in two cameras' views of one moment, 0..1."""
 
     constant: float = 0.0
-    """Share of the variance, 0..1, that is the same in all frames of a person, as where the detector means another
+    """Share of the variance, 0..0.99, that is the same in all frames of a person, as where the detector means another
     point than the body's: no number of frames averages it out, and no difference between frames has it."""
 
     def __post_init__(self) -> None:
-        sound = self.pixels >= 1 and self.part_points > 0 and 0 <= self.time_s < float("inf")
-        if not sound or not 0 <= self.views <= 1 or not 0 <= self.constant <= 1:
+        numbers = (self.pixels, self.part_points, self.time_s, self.views, self.constant)
+        sound = all(isinstance(each, Real) for each in numbers)
+        sound = sound and self.pixels >= 1 and self.part_points > 0 and 0 <= self.time_s < float("inf")
+        if not sound or not 0 <= self.views <= 1 or not 0 <= self.constant <= MOST_CONSTANT:
             raise InputError(
                 "correlation",
-                "pixels of at least 1, part_points above 0, time_s >= 0, views and constant from 0 to 1",
+                "pixels of at least 1, part_points above 0, time_s >= 0, views from 0 to 1, constant from 0 to 0.99",
                 repr(self),
             )
 
@@ -107,6 +113,27 @@ INDEPENDENT = Correlation()
 """Errors that do not hang together."""
 REGRESSED = Correlation(time_s=0.085, constant=0.6)
 """Of a regressor's estimates over the frames of a track: measured (`python -m tests.benchmarks --only correlation`)."""
+
+
+def check_witness(name: str, correlation: object, share: object, count: int) -> None:
+    """Refuse what no term can have as correlation and share.
+
+    Args:
+        name: The term's, for the message.
+        correlation: A `Correlation`.
+        share: (B,) above zero, at most one, or None.
+        count: B.
+
+    Raises:
+        InputError: One of them is something else.
+    """
+    check_type(f"{name}.correlation", correlation, Correlation, "Correlation(time_s=0.085)")
+    if share is None:
+        return
+    if not isinstance(share, Tensor) or share.shape != (count,) or not bool(((share > 0) & (share <= 1)).all()):
+        got = f"shape {tuple(share.shape)}" if isinstance(share, Tensor) else type(share).__name__
+        got = "values out of range" if isinstance(share, Tensor) and share.shape == (count,) else got
+        raise InputError(f"{name}.share", f"({count},) above 0, at most 1, or None", got)
 
 
 def shared(linear: Linearization, share: Float[Tensor, "B"] | None) -> Linearization:

@@ -25,7 +25,7 @@ from refine.keypoints.detections import own_points
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
 from refine.terms.constants import ConstantPart
-from refine.terms.correlation import INDEPENDENT, Correlation
+from refine.terms.correlation import INDEPENDENT, Correlation, check_witness
 from refine.terms.views import seen_with
 from refine.terms.whiten import isotropic, product
 
@@ -168,6 +168,7 @@ class Keypoints:
         if self.camera is not None:
             check_type("keypoints.camera", self.camera, Camera, "Camera.from_opencv(K, size=photo.shape[:2])")
             check_shape("keypoints.camera.focal", self.camera.checked().focal, "B 2", B=sizes["B"])
+        check_witness("keypoints", self.correlation, self.share, sizes["B"])
         check_shape("keypoints.sqrt_information", self.sqrt_information, "B K 2 2", **sizes)
         check_finite("keypoints.target", self.target)
         check_finite(

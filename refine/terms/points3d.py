@@ -12,7 +12,7 @@ from refine.body import KeypointSet, PosedBody
 from refine.check import check_positive, check_shape
 from refine.state import State, Unknowns
 from refine.terms import Huber, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation
+from refine.terms.correlation import INDEPENDENT, Correlation, check_witness
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class Points3D:
     def __post_init__(self) -> None:
         sizes = check_shape("points3d.target", self.target, "B K 3", K=len(self.points.names))
         check_shape("points3d.sigma_m", self.sigma_m, "B K", **sizes)
+        check_witness("points3d", self.correlation, self.share, sizes["B"])
         check_positive("points3d.sigma_m", self.sigma_m, "m", "Use infinity for a point that is not known.")
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:

@@ -18,7 +18,7 @@ from refine.check import check_shape
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation
+from refine.terms.correlation import INDEPENDENT, Correlation, check_witness
 from refine.terms.correspondences import Correspondences
 from refine.terms.views import seen_with
 from refine.terms.whiten import product
@@ -45,6 +45,7 @@ class Reprojection:
     """Share of an independent observation that each body's rows are (`refine.method.witnesses`); None: one."""
 
     def __post_init__(self) -> None:
+        check_witness("reprojection", self.correlation, self.share, len(self.matches.target))
         if self.camera is not None:
             check_shape("reprojection.camera.focal", self.camera.checked().focal, "B 2", B=len(self.matches.target))
 

@@ -17,7 +17,7 @@ from refine.body import PosedBody, SurfacePoints
 from refine.check import check_shape
 from refine.state import State, Unknowns
 from refine.terms import GemanMcClure, Kernel, Linearization
-from refine.terms.correlation import INDEPENDENT, Correlation
+from refine.terms.correlation import INDEPENDENT, Correlation, check_witness
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,7 @@ class Surface3D:
     def __post_init__(self) -> None:
         sizes = check_shape("surface3d.target", self.target, "B N 3")
         check_shape("surface3d.sqrt_information", self.sqrt_information, "B N D 3", **sizes)
+        check_witness("surface3d", self.correlation, self.share, sizes["B"])
         check_shape("surface3d.points.corner", self.points.corner, "B N 3", **sizes)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:

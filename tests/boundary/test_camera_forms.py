@@ -112,6 +112,18 @@ def test_distortion_is_read_under_the_names_that_tools_give_it(key: str) -> None
         ({"model": "fisheye"}, "Undistort the photos"),
         ({"D": [0.1, 0, 0, 0], "dist": [0.2, 0, 0, 0]}, "Leave one"),
         ({"distortion": "barrel"}, "coefficients.*got 'barrel'"),
+        *(
+            ({key: value, "distortion": [0.1, 0, 0, 0]}, "Undistort the photos")
+            for key, value in (
+                ("fisheye", True),
+                ("is_fisheye", 1),
+                ("type", "fisheye"),
+                ("projection", "Fisheye"),
+                ("xi", 1.0),
+            )
+        ),
+        *(({key: [0.1, 0, 0, 0]}, 'Call it "distortion"') for key in ("d", "k", "coeffs", "lens", "radial_distortion")),
+        ({"distortion": [0.1, 0, 0, 0], "k1": 0.3}, "Leave one"),
         ({"distortion": [0.1, 0.2, 0.3]}, "coefficients"),
     ],
 )

@@ -11,12 +11,14 @@ from priors import WhiteAcceleration
 from refine import batch
 from refine.body import SkinnedBody, pose_body
 from refine.demo.scene import as_estimate
+from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
 from refine.geometry import rotation
 from refine.result import Result
-from refine.state import Groups, State, Tracks, Unknowns
+from refine.solve import StopReason
+from refine.state import Groups, State, Tracks, Unknowns, one_shape
 from refine.terms.keypoints import DETECTIONS, Keypoints, keypoints_from_sigma
 from refine.trust.gate import Gate
 
@@ -100,6 +102,47 @@ def test_a_track_is_nearer_and_steadier_than_its_frames_and_its_sigmas_hold(clip
     assert (state.constants == state.constants[0]).all() and state.constants.abs().max() > 0.5
     inside = (whole[:, 1:].abs() < together.sigma_mm[:, 1:22]).float().mean()
     assert 0.6 < float(inside) < 0.95
+
+
+@pytest.mark.parametrize("silent", [[3], [FRAMES - 1], [0, 1, 11]])
+def test_a_frame_without_keypoints_stays_and_does_not_hold_the_others(clip: Clip, silent: list[int]) -> None:
+    information = clip.detections.sqrt_information.clone()
+    information[silent] = 0
+    tracks = clip.tracks
+    labels = tracks.person.clone()
+    labels[silent] = -1
+    couplings = (WhiteAcceleration(),)
+    term = replace(clip.detections, sqrt_information=information)
+    found = clip.fit(Groups(clip.tracks.person, tracks=tracks, couplings=couplings), None, term)
+    without = clip.fit(Groups(labels, tracks=replace(tracks, person=labels), couplings=couplings), None, term)
+    assert torch.equal(found.rounds[-1].state.bodies.pose[silent], clip.estimate.bodies.pose[silent])
+    assert [found.stop[row] for row in silent] == [StopReason.NO_EVIDENCE] * len(silent)
+    one, other = (clip.away_mm(each.rounds[-1].state) for each in (found, without))
+    apart = (one - other).norm(dim=-1)
+    assert apart.mean() < 3.0 and apart.max() < 15.0, f"{apart.mean()}, {apart.max()}"
+
+
+def test_without_priors_a_group_is_solved_as_far_as_its_evidence_goes(clip: Clip) -> None:
+    """What nothing determines is lifted before it is inverted."""
+    for groups in (one_shape([0] * FRAMES), Groups(tracks=clip.tracks, couplings=(WhiteAcceleration(),))):
+        refiner = refine.Refiner(unknowns=replace(clip.usual, groups=groups), gate=None, rounds=1)
+        photos = [torch.full((640, 512, 3), 128, dtype=torch.uint8).numpy()] * FRAMES
+        found = refine.fit(photos, clip.estimate, evidence=[clip.detections], priors=(), refiner=refiner)
+        assert found.rounds[-1].information.isfinite().all()
+
+
+def test_tracks_of_another_number_of_frames_are_refused(clip: Clip) -> None:
+    longer = Tracks(torch.zeros(FRAMES + 1, dtype=torch.long), torch.arange(FRAMES + 1).double())
+    with pytest.raises(InputError, match=r"unknowns\.groups: expected labels of 20 rows"):
+        clip.fit(Groups(tracks=longer, couplings=(WhiteAcceleration(),)), None)
+
+
+def test_who_names_the_constants_labels_keeps_them(clip: Clip) -> None:
+    labels = (torch.arange(FRAMES) >= FRAMES // 2).long()
+    groups = Groups(constants=labels, tracks=clip.tracks, couplings=(WhiteAcceleration(),))
+    constants = clip.fit(groups, None).rounds[-1].state.constants
+    assert constants is not None and not torch.equal(constants[0], constants[-1])
+    assert torch.equal(constants[0], constants[1]) and torch.equal(constants[-1], constants[-2])
 
 
 def test_a_frame_of_somebody_else_is_put_back_and_the_others_stay(clip: Clip) -> None:

@@ -9,6 +9,8 @@ from priors import NearEstimate, WhiteAcceleration
 from refine.body import pose_body
 from refine.method.constants import with_constants
 from refine.method.witnesses import in_frames, witnesses
+from refine.solve.linearized import Linearized
+from refine.solve.normal_equations import summed
 from refine.state import Groups, State, Tracks, Unknowns, one_shape
 from refine.terms import Term
 from refine.terms.correlation import Correlation
@@ -59,8 +61,11 @@ def test_coupled_frames_are_fewer_witnesses_and_a_row_alone_is_one(state: State,
         assert found.share is not None and found.share.shape == (COUNT,)  # type: ignore[union-attr]
         assert (found.share[:4] < 0.75).all() and (found.share[4:] == 1).all()  # type: ignore[union-attr]
         plain, less = (one.linearize(state, pose_body(BODY, state.bodies), COUPLED) for one in (each, found))  # type: ignore[union-attr]
-        root = found.share.sqrt().to(plain.residual)  # type: ignore[union-attr]
-        assert torch.allclose(less.jacobian, plain.jacobian * root[:, None, None, None])
+        assert torch.equal(less.jacobian, plain.jacobian) and torch.equal(less.residual, plain.residual)
+        at = Linearized(state, COUPLED, (less,))
+        whole, part = summed(at.alone), summed(at)
+        assert torch.allclose(part.information, whole.information * found.share[:, None, None].to(whole.information))  # type: ignore[union-attr]
+        assert torch.allclose(part.cost, whole.cost * found.share.to(whole.cost))  # type: ignore[union-attr]
     assert in_frames(points, COUPLED) is points, "it does not say that its errors hang together"
 
 
