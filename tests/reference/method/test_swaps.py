@@ -8,6 +8,7 @@ from priors import JointLimits, NearEstimate, NearShape, NearTranslation
 from refine.body import SkinnedBody, pose_body
 from refine.evaluate.disturbance import disturb
 from refine.evaluate.people import people
+from refine.keypoints.detections import own_points
 from refine.method.swaps import LEAST_GAIN, Swap, gains_of, likely_swaps, swaps_of
 from refine.solve.start import Kind
 from refine.state import State
@@ -102,3 +103,16 @@ def test_a_body_that_is_not_finite_has_no_swap_and_harms_nobody(builtin_body: Sk
     broken = State(type(bodies)(pose, bodies.shape, bodies.expression, bodies.translation), state.camera)
     starts = likely_swaps(builtin_body, broken, detected(builtin_body, swapped), around(broken))
     assert starts[0] is None and sum(start is not None for start in starts[1:]) > 0.9 * PEOPLE
+
+
+@pytest.mark.parametrize("name", ["coco133", "openpose137"])
+def test_of_a_whole_body_set_the_bodys_arms_are_swapped_with_and_without_its_hands(
+    builtin_body: SkinnedBody, name: str
+) -> None:
+    points = builtin_body.keypoint_set(name)
+    own = own_points(points.names)
+    arms = [swap.order for swap in swaps_of(points) if swap.kind is Kind.SWAPPED_ARMS]
+    beyond = [any(place != taken for place, taken in enumerate(order) if place >= own) for order in arms]
+    assert beyond.count(True) == 2 and beyond.count(False) == 2, "each with and without the shoulders"
+    whole = [swap.order for swap in swaps_of(points) if swap.kind is Kind.SWAPPED]
+    assert len(whole) == 2
