@@ -67,7 +67,7 @@ def test_keypoints_of_other_types_are_refused(builtin_body: SkinnedBody) -> None
             keypoints_from_sigma(*arguments)  # type: ignore[arg-type]
     term = keypoints_from_sigma(points, pixels, sigma)
     for share in (torch.ones(2), torch.ones(1, 17), torch.zeros(1), torch.full((1,), 2.0), [1.0], 0.5):
-        with pytest.raises(InputError, match="keypoints.share"):
+        with pytest.raises(InputError, match=r"keypoints\.share"):
             replace(term, share=share)  # type: ignore[arg-type]
 
 
