@@ -59,7 +59,8 @@ def fit(
         keypoints: 2D keypoints: a detector's file (OpenPose, MMPose, COCO, DWPose, MediaPipe; one a photo, or one with
             all of them) or what it returned in memory, `DetectedPeople` (`refine.read_keypoints`), `Detections` already
             matched to the bodies, or an array (B, K, 3) of x, y (px of the photo) and confidence with K of coco17,
-            body25, coco133 or openpose137.
+            body25, coco133 or openpose137. Or a detector to be run on the photo now (`refine.detectors`): its name
+            ("mediapipe"), "auto" (the first that is installed; a note says which), or a function of image and boxes.
         camera: None: the one `init` holds. A `Camera`; a focal rule ("diagonal", "fov60", "hmr2", ...); a K.json file;
             a focal length in px (the centre is the photo's middle); a 3x3 matrix or (fx, fy, cx, cy), as OpenCV counts
             them: from pixel centres; or a mapping with K.json's keys. `refine.geometry.intrinsics` lists the forms and
@@ -80,6 +81,7 @@ def fit(
     Raises:
         InputError: An argument is not what it should be; the message says which, what was expected, what came and what
             to do.
+        MissingExtra: A detector is asked for and not installed; the message names the command.
     """
     _check_arguments(evidence, priors, refiner, callback)
     given = camera_of(camera, read_photos(image))
@@ -136,8 +138,9 @@ def fit_prepared(
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)
         term = keypoints_from_detections(
-            points, detections.pixel, detections.confidence, estimate.camera, estimate.keypoints_2d(detections.name)
-        )
+            points, detections.pixel, detections.confidence, estimate.camera, estimate.keypoints_2d(detections.name),
+            prepared.noise,
+        )  # fmt: skip
         informed = (term.sqrt_information != 0).flatten(2).any(2)
         terms.insert(0, term)
     own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)

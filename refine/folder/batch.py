@@ -138,7 +138,7 @@ def _together(parts: Sequence[Prepared]) -> Prepared:
         for one, start in zip(parts, starts, strict=False)
     ]
     found = [one.detections for one in parts if one.detections is not None]
-    return Prepared(batch.cat(estimates), photos, batch.cat(found) if found else None)
+    return Prepared(batch.cat(estimates), photos, batch.cat(found) if found else None, noise=parts[0].noise)
 
 
 def _form(value: object) -> object:

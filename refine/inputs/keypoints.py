@@ -1,7 +1,7 @@
 """Keypoints in all the forms callers have them in, as detections of the estimate's bodies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,9 +14,11 @@ from refine.check import check_finite, check_shape
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import usable_rows, without_numbers
+from refine.inputs.detecting import detect, detector_of, name_of, noise_of
 from refine.inputs.estimates import Given
 from refine.keypoints.detections import DetectedPeople, Detections, in_one_set, nobody_said
 from refine.photo import Photo
+from refine.terms.keypoints import DetectorNoise
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +31,13 @@ class MatchedKeypoints:
         notes: What was decided, a sentence each.
         points: For each photo (N, 2) px, all points that were detected in it, as it was taken; None where nothing is
             known.
+        noise: The measured errors of the detector that was run; None: of another, or not measured.
     """
 
     detections: Detections | None
     notes: tuple[str, ...] = ()
     points: tuple[Tensor | None, ...] = ()
+    noise: DetectorNoise | None = None
 
 
 def detections_of(keypoints: object, estimate: Estimate, given: Given) -> tuple[Detections | None, tuple[str, ...]]:
@@ -54,14 +58,20 @@ def matched_keypoints(
     Args:
         keypoints: A file or what a detector returned (one a photo, or one that is about all of them), `DetectedPeople`
             (a list of them may hold None for a photo of which nothing is known), `Detections`, an array (B, K, 3) or
-            (B, K, 2) with a row a body (or nested lists), or None.
+            (B, K, 2) with a row a body (or nested lists), a detector that is run now (its name, "auto" or a function:
+            `refine.detectors`), or None.
         estimate: B bodies; detected people are matched to them.
         given: The photos.
         numbers: What each body is called in notes; None: its row, counted from 1.
 
     Raises:
         InputError: It is none of these, or of another photo or number of bodies.
+        MissingExtra: What a detector needs is not installed.
     """
+    detector = detector_of(keypoints)
+    if detector is not None:
+        keypoints = _found_by(detector, estimate, given, numbers or range(1, len(estimate) + 1))
+        return replace(matched_keypoints(keypoints, estimate, given, numbers), noise=noise_of(detector))
     index = estimate.image_index.cpu()
     photos = len(given.photos) or (int(index.max()) + 1 if len(index) else 0)
     if keypoints is None:
@@ -84,6 +94,22 @@ def matched_keypoints(
     confidence = found.confidence.masked_fill(without_numbers(estimate.source).to(found.confidence.device)[:, None], 0)
     like = estimate.camera.focal
     return MatchedKeypoints(Detections(found.name, found.pixel.to(like), confidence.to(like)), notes, points)
+
+
+def _found_by(detector: object, estimate: Estimate, given: Given, numbers: Sequence[int]) -> list[DetectedPeople]:
+    """Run a detector on each photo, where the bodies are that are seen in it.
+
+    Raises:
+        InputError: There are no photos.
+    """
+    if not given.photos:
+        advice = "Give the image, or keypoints that were detected in it."
+        raise InputError(f"keypoints: the detector {name_of(detector)}", "a photo to look at", "none", advice)
+    found = []
+    for at, photo in enumerate(given.photos):
+        rows = (estimate.image_index.cpu() == at).nonzero()[:, 0]
+        found.append(detect(detector, photo, estimate.rows(rows), [numbers[row] for row in rows.tolist()]))
+    return found
 
 
 def _on_body(found: Detections, estimate: Estimate) -> tuple[Detections, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from refine.inputs.keypoints import matched_keypoints
 from refine.inputs.suspicions import suspicions
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
+from refine.terms.keypoints import DetectorNoise
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Prepared:
         detections: The keypoints of the B bodies, or None.
         notes: What was decided, a sentence each.
         doubts: What looks wrong.
+        noise: The measured errors of the detector that the keypoints are of; None: the usual ones.
     """
 
     estimate: Estimate
@@ -37,6 +39,7 @@ class Prepared:
     detections: Detections | None
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    noise: DetectorNoise | None = None
 
     def to(self, device: torch.device | str, body: SkinnedBody) -> "Prepared":
         """Return the bodies and their keypoints on another device.
@@ -59,6 +62,7 @@ def prepare(
     *,
     asked_camera: bool = False,
     numbers: Sequence[int] | None = None,
+    noise: DetectorNoise | None = None,
 ) -> Prepared:
     """Hold an estimate, its photos and what was detected in them against each other.
 
@@ -68,6 +72,7 @@ def prepare(
         keypoints: As `refine.inputs.keypoints.matched_keypoints` takes them.
         asked_camera: Whether the caller gave the camera, and not the file.
         numbers: What each body is called in notes; None: its row, counted from 1.
+        noise: The measured errors of the detector that people in `keypoints` were found by, where it was run before.
 
     Raises:
         InputError: They are not of each other: photos of another size or number, keypoints of another photo.
@@ -82,7 +87,8 @@ def prepare(
     facts = [PhotoFacts(*size, points) for size, points in zip(sizes, found.points, strict=True)]
     doubts = suspicions(estimate, facts, asked_camera=asked_camera, numbers=numbers)
     notes = tuple(note for photo in photos for note in photo.notes) + given.notes + estimate.notes
-    return Prepared(estimate, photos, found.detections, notes + unseen(estimate, photos) + found.notes, doubts)
+    notes += unseen(estimate, photos) + found.notes
+    return Prepared(estimate, photos, found.detections, notes, doubts, noise or found.noise)
 
 
 def _sizes(estimate: Estimate) -> list[tuple[int, int]]:
