@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from refine.commands.one_sentence import print_table
+from refine.commands.options import Detector
 from refine.commands.places import check_folder
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
@@ -35,6 +36,7 @@ def fit(
         Path | None,
         typer.Option(help="2D keypoints (OpenPose, MMPose, COCO, ...); the network looks at the photo if not named."),
     ] = None,
+    detector: Detector = None,
     camera: Annotated[
         str | None,
         typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px."),
@@ -58,9 +60,9 @@ def fit(
     if stdin:
         from refine.folder.pipe import fit_stream
 
-        if any(one is not None for one in (photo, init, out, keypoints, format, correct)):
+        if any(one is not None for one in (photo, init, out, keypoints, detector, format, correct)):
             advice = "The npz on standard input holds them; see docs/folders.md."
-            expected = "no PHOTO, --init, --out, --keypoints, --format or --correct beside it"
+            expected = "no PHOTO, --init, --out, --keypoints, --detector, --format or --correct beside it"
             raise InputError("--stdin", expected, "one of them", advice)
         refined = fit_stream(sys.stdin.buffer, camera=camera, body_model=body_model)
         if not refined:
@@ -74,7 +76,7 @@ def fit(
     corrections = parse_corrections(correct or ())
     as_it_is = format is None and not corrections.of_estimates
     estimate = init if as_it_is else _read(init, format, photo, camera, corrections)
-    people = _people(keypoints, photo, corrections.keypoints)
+    people = _people(keypoints, detector, photo, corrections.keypoints)
     result = refine.fit(photo, estimate, keypoints=people, camera=camera, body_model=body_model)
     _write_all(result, out, photo.stem, init.suffix)
     _print_table(result)
@@ -93,12 +95,24 @@ def _read(init: Path, format: str | None, photo: Path, camera: str | None, corre
     return read_corrected(init, corrections, camera=first, format=format, sizes=given.sizes)
 
 
-def _people(keypoints: Path | None, photo: Path, correction: KeypointCorrection) -> "Path | DetectedPeople | None":
-    """Return the keypoints with what is systematically wrong undone; the file itself where nothing is.
+def _people(
+    keypoints: Path | None, detector: str | None, photo: Path, correction: KeypointCorrection
+) -> "Path | DetectedPeople | str | None":
+    """Return the keypoints with what is systematically wrong undone; the file or the detector where nothing is.
 
     Raises:
-        InputError: A correction is of frames, of which there is one, or there is nothing to correct.
+        InputError: A correction is of frames, of which there is one, or there is nothing to correct; or there are
+            keypoints and a detector.
     """
+    if detector is not None:
+        from refine.detectors.find import settled_name
+
+        if keypoints is not None:
+            raise InputError("--detector", "no --keypoints beside it", "both", "Name the keypoints, or the detector.")
+        if correction != KeypointCorrection():
+            advice = "A detector that is run here sees the photo as it is."
+            raise InputError("--correct", "faults of the estimates, beside --detector", "one of keypoints", advice)
+        return settled_name(detector)
     if correction == KeypointCorrection():
         return keypoints
     if correction.frames:

@@ -14,6 +14,13 @@ Keypoints = Annotated[
         " named."
     ),
 ]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        help="A 2D detector that is run on the photos, in place of keypoints: auto, mediapipe, ... or NAME=MODEL"
+        " (docs/keypoints.md)."
+    ),
+]
 Format = Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")]
 AskedCamera = Annotated[
     str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px.")

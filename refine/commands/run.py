@@ -9,6 +9,7 @@ from refine.commands.options import (
     AskedCamera,
     BodyModel,
     Correct,
+    Detector,
     Device,
     FirstFrame,
     Format,
@@ -27,6 +28,7 @@ def run(
     images: Images,
     out: Annotated[Path, typer.Option(help="Folder for the results; an earlier run is resumed.", show_default=False)],
     keypoints: Keypoints = None,
+    detector: Detector = None,
     format: Format = None,
     camera: AskedCamera = None,
     body_model: BodyModel = None,
@@ -58,8 +60,9 @@ def run(
     from refine.folder.store import LOG
 
     settings = Settings(
-        results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
-        threads=threads, chunk_size=chunk_size, first_frame=first_frame, save_npz=save_npz, correct=correct or (),
+        results, images, keypoints=keypoints, detector=detector, format=format, camera=camera, body_model=body_model,
+        device=device, threads=threads, chunk_size=chunk_size, first_frame=first_frame, save_npz=save_npz,
+        correct=correct or (),
     )  # fmt: skip
     if dry_run:
         from refine.folder.dry_run import list_pairs

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refine.commands.options import AskedCamera, BodyModel, Correct, Device, Format, Images, Keypoints, SaveNpz, Threads
+from refine.commands.options import (
+    AskedCamera,
+    BodyModel,
+    Correct,
+    Detector,
+    Device,
+    Format,
+    Images,
+    Keypoints,
+    SaveNpz,
+    Threads,
+)
 from refine.commands.places import check_folder
 
 if TYPE_CHECKING:
@@ -17,6 +28,7 @@ def watch(
     images: Images,
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
     keypoints: Keypoints = None,
+    detector: Detector = None,
     format: Format = None,
     camera: AskedCamera = None,
     body_model: BodyModel = None,
@@ -46,8 +58,8 @@ def watch(
     check_folder(out)
     typer.echo(f"Watching {results}; Ctrl-C ends.", err=True)
     settings = Settings(
-        results, images, keypoints=keypoints, format=format, camera=camera, body_model=body_model, device=device,
-        threads=threads, save_npz=save_npz, correct=correct or (),
+        results, images, keypoints=keypoints, detector=detector, format=format, camera=camera, body_model=body_model,
+        device=device, threads=threads, save_npz=save_npz, correct=correct or (),
     )  # fmt: skip
     summary = watch_folder(settings, out, every=every, once=once, idle=idle, told=told)
     print_doubts(summary)

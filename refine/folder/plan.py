@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from refine.detectors.find import detector
 from refine.errors import InputError
 from refine.folder.batch import check_evidence
 from refine.folder.bodies import BodyShelf
@@ -26,10 +27,11 @@ def check_settings(settings: Settings) -> None:
     """Refuse, before anything is read or written, what would fail for every result alike.
 
     Args:
-        settings: The format, camera and body model that were asked for.
+        settings: The format, camera, detector and body model that were asked for.
 
     Raises:
         InputError: One of them is not known here, or its file is not there.
+        MissingExtra: The detector is not installed.
     """
     from refine.formats.find import formats
 
@@ -44,6 +46,8 @@ def check_settings(settings: Settings) -> None:
         raise InputError("--camera", "a focal rule or a K.json file", f"{camera}, which is no file", "Check the path.")
     elif camera is not None:
         check_intrinsics_file(camera, *_some_size(settings))
+    if settings.detector is not None:
+        _ = detector(settings.detector)
     if settings.body_model is not None:
         _ = BodyShelf(settings.body_model).given  # loads it
 
@@ -120,7 +124,7 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
     Raises:
         InputError: There is neither evidence nor a network.
     """
-    check_evidence(refiner, settings.keypoints)
+    check_evidence(refiner, settings.evidence)
     locator: Locator | None = None
     known: dict[tuple[str, int, int], list[Item]] = {}
     size = settings.chunk_size or CHUNK_SIZE

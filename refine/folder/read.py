@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from refine import batch
+from refine.detectors.find import detector
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.estimate.usable import usable_rows
@@ -18,6 +19,7 @@ from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile
 from refine.folder.settings import Settings
 from refine.inputs.checks import check_photos
+from refine.inputs.detecting import detect, noise_of
 from refine.inputs.estimates import Given, camera_of
 from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import DetectedPeople
@@ -92,6 +94,7 @@ class Reader:
         if settings.keypoints is not None:
             files = find_keypoints(settings.keypoints)
             self.detected = DetectedInPhotos(files, self.photos, settings.corrections.keypoints)
+        self.detector = None if settings.detector is None else detector(settings.detector)
 
     @property
     def decoding(self) -> float:
@@ -165,6 +168,8 @@ class Reader:
             check_photos(replace(estimate.rows(rows), image_index=torch.zeros_like(rows)), (image,))
             name = f"{KEYPOINTS_OF} {photo}"
             people = None if self.detected is None else self.detected.of(file, image.size, self.used)
+            if self.detector is not None:
+                people = detect(self.detector, image, estimate.rows(rows), [row + 1 for row in rows.tolist()])
         except InputError as error:
             if alone:
                 raise
@@ -184,6 +189,7 @@ class Reader:
             replace(estimate.rows(rows), image_index=local), given,
             people if any(one is not None for one in people) else None,
             asked_camera=asked is not None, numbers=[row + 1 for row in rows.tolist()],
+            noise=None if self.detector is None else noise_of(self.detector),
         )  # fmt: skip
         names = tuple(one.file.name for one in seen)
         return Piece(item, estimate, rows, prepared, names, detected=any(one is not None for one in people))

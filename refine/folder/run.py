@@ -77,7 +77,7 @@ def run_folder(
     if engine not in ENGINES:
         raise InputError("--engine", f"one of {', '.join(ENGINES)}", repr(engine))
     check_device(settings.device)
-    refiner = refiner or usual_refiner(settings.keypoints is not None)
+    refiner = refiner or usual_refiner(settings.evidence is not None)
     found = find_inputs(settings.results, Path(out), limit)
     settings = replace(settings, results=found.root)
     check_settings(settings)

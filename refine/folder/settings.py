@@ -6,8 +6,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from refine.detectors.find import detector, settled_name
 from refine.errors import InputError
-from refine.inputs.corrections import Corrections, parse_corrections
+from refine.inputs.corrections import Corrections, KeypointCorrection, parse_corrections
+from refine.inputs.detecting import name_of
 from refine.refiner import Refiner
 
 CHUNK_SIZE = 64
@@ -29,6 +31,8 @@ class Settings:
     """Folder, pattern, photo or video."""
     keypoints: str | Path | None = None
     """Folder or pattern of keypoint files, or one file about all photos; None: none, the network that ships looks."""
+    detector: str | None = None
+    """A detector that is run on the photos instead: "auto", "NAME" or "NAME=MODEL" (`refine.detectors.find`)."""
     format: str | None = None
     """The results' format; None: recognised file by file."""
     camera: str | Path | None = None
@@ -61,6 +65,16 @@ class Settings:
         if not all(count is None or count >= 1 for count in (self.chunk_size, self.threads)):
             raise InputError("--chunk-size, --threads", "at least 1", f"{self.chunk_size}, {self.threads}")
         _ = self.corrections
+        if self.detector is not None and self.keypoints is not None:
+            raise InputError("--detector", "no --keypoints beside it", "both", "Name the keypoints, or the detector.")
+        if self.detector is not None and self.corrections.keypoints != KeypointCorrection():
+            advice = "A detector that is run here sees the photo as it is."
+            raise InputError("--correct", "faults of the estimates, beside --detector", "one of keypoints", advice)
+
+    @property
+    def evidence(self) -> str | None:
+        """Where keypoints come from: a file, a folder or a detector; None: from nowhere."""
+        return self.keypoints if self.detector is None else self.detector  # type: ignore[return-value]  # paths are text
 
     @property
     def corrections(self) -> Corrections:
@@ -72,12 +86,18 @@ class Settings:
         return parse_corrections(self.correct)
 
     def settled(self, threads: int = 1, chunk_size: int = CHUNK_SIZE, first_frame: int = 0) -> "Settings":
-        """Return the settings with numbers for what was left open: those given here, by default the usual ones."""
+        """Return the settings with numbers for what was left open: those given here, by default the usual ones.
+
+        Raises:
+            InputError: There is no such detector.
+            MissingExtra: None is installed ("auto").
+        """
         return replace(
             self,
             threads=threads if self.threads is None else self.threads,
             chunk_size=chunk_size if self.chunk_size is None else self.chunk_size,
             first_frame=first_frame if self.first_frame is None else self.first_frame,
+            detector=None if self.detector is None else settled_name(self.detector),
         )
 
 
@@ -93,7 +113,10 @@ def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
         if given and Path(given).is_file():
             with Path(given).open("rb") as file:
                 written[name + CONTENT] = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"settings": written, "refiner": _plain(refiner), "versions": versions()}
+    known = versions()
+    if settings.detector is not None:
+        known["detector"] = name_of(detector(settings.detector))
+    return {"settings": written, "refiner": _plain(refiner), "versions": known}
 
 
 def versions() -> dict[str, str]:

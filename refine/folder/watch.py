@@ -66,8 +66,8 @@ def watch_folder(
         raise InputError("RESULTS", "the folder the regressor writes to", got, "Make it first.")
     if Path(out).resolve() == folder.resolve():
         raise InputError("--out", "another folder than that of the results", str(out), "Name another.")
-    refiner = refiner or usual_refiner(settings.keypoints is not None)
-    check_evidence(refiner, settings.keypoints)
+    refiner = refiner or usual_refiner(settings.evidence is not None)
+    check_evidence(refiner, settings.evidence)
     check_device(settings.device)
     settings = settings.settled()
     check_settings(settings)
