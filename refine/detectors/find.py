@@ -18,8 +18,8 @@ ENTRY_POINTS = "refine.detectors"
 
 AUTO = "auto"
 
-ORDER = ("mediapipe",)
-"""What "auto" asks, in this order."""
+ORDER = ("vitpose", "rtmlib", "torchvision", "mediapipe")
+"""What "auto" asks, in this order: who has downloaded one of the larger networks wants it."""
 
 
 def detectors() -> dict[str, ModuleType]:
