@@ -133,7 +133,7 @@ def _triangulated(place: list[Array], sigma: list[Array], cameras: list[View]) -
     ]
     right = np.linalg.svd(np.concatenate(rows, 1))[2][:, -1]
     point = right[:, :3] / right[:, 3:]
-    normal_matrix = np.zeros((len(point), 3, 3))
+    covariance = np.zeros((len(point), 3, 3))
     for _ in range(STEPS):
         normal_matrix, slope_of_cost = np.zeros((len(point), 3, 3)), np.zeros((len(point), 3))
         for xy, spread, camera in zip(place, sigma, cameras, strict=True):
@@ -141,5 +141,6 @@ def _triangulated(place: list[Array], sigma: list[Array], cameras: list[View]) -
             slope, left = slope / spread[:, None, None], (xy - shown) / spread[:, None]
             normal_matrix += np.einsum("nij,nik->njk", slope, slope)
             slope_of_cost += np.einsum("nij,ni->nj", slope, left)
-        point = point + np.linalg.solve(normal_matrix, slope_of_cost[..., None])[..., 0]
-    return point, np.linalg.inv(normal_matrix)
+        covariance = np.linalg.inv(normal_matrix)
+        point = point + np.einsum("nij,nj->ni", covariance, slope_of_cost)
+    return point, covariance

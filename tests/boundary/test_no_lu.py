@@ -39,6 +39,7 @@ SMALL = Counter(
         ("tests/reference/displacement_net/test_loss.py", "inv"): 1,  # 2 x 2, a pixel's information
         ("tests/reference/displacement_net/test_evaluation.py", "inv"): 1,  # 2 x 2, a pixel's information
         ("tests/reference/priors/test_pose_latent.py", "det"): 1,  # 3 x 3, a handedness
+        ("tests/benchmarks/_four_cameras.py", "inv"): 1,  # 3 x 3, a point's information
         ("tests/benchmarks/harm/measure_noise.py", "inv"): 1,  # 2 x 2, a pixel's information
         ("tests/properties/test_rotation.py", "det"): 2,  # 3 x 3, a handedness
     }
