@@ -81,10 +81,12 @@ MEDIAPIPE_33 = (
 ).split(", ")
 """ai.google.dev, pose landmark detection guide, the landmarks of the model."""
 
+HAND_33 = {f"{side} {finger}" for side in ("left", "right") for finger in ("pinky", "index", "thumb")}
+
 NO_COUNTERPART = {
     "head", "neck of halpe", "hip of halpe", "neck of easy", "hip of easy", "neck of sapiens", "neck of rtmlib",
     *(name for name in SAPIENS_70 if name.endswith(("olecranon", "cubital_fossa", "acromion"))),
-    *(name for name in MEDIAPIPE_33 if "(" in name or name.endswith(("pinky", "index", "thumb"))),
+    *(name for name in MEDIAPIPE_33 if "(" in name or name in HAND_33),
 }  # fmt: skip
 """Points that are none of ours."""
 
@@ -96,6 +98,7 @@ def ours(word: str) -> str:
         parts = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in rest)
         return side + parts
     word = {"Nose": "nose", "Neck": "neck", "MidHip": "mid_hip", "Rknee": "right_knee"}.get(word, word)
+    word = word.replace("foot index", "big toe")  # MediaPipe's (`refine.keypoints.sets`)
     word = word.replace("forefinger", "index").replace("_finger", "").replace("_third_joint", "1")
     return word.replace(" ", "_")
 
