@@ -38,15 +38,16 @@ INSTALL = 'pip install "refine[detectors]"  (mediapipe 0.10.14 to 0.10.21, Pytho
 MODEL = Path("modules/pose_landmark/pose_landmark_full.tflite")
 """Where the wheel holds the points' network; versions from 0.10.30 on hold none."""
 
-GROWTHS = (1.0, 1.1, 1.25)
-"""Sides of the crop over those of the box."""
+GROWTHS = (1.0, 1.1, 1.25, 1.5)
+"""Sides of the crop over those of the box: small people are found in wider crops, cut-off ones in narrow crops."""
 
 CROP_PX = 512
 """Most px a crop has a side: the networks look at 256, and take a point of the picture for a point of theirs without
 averaging."""
 
-FOUND = 0.3
-"""Least confidence that somebody is in the crop; MediaPipe's own 0.5 is for photos in which nobody may be."""
+FOUND, SEEN = 0.1, 0.2
+"""Least confidences that somebody is in the crop, and that the points are somebody's. MediaPipe's own 0.5 are for
+photos in which nobody may be; here somebody is estimated, and who is not there is found elsewhere by each look."""
 
 TYPICAL = 0.02
 """T: spread of looks that agree, over √(area of the box)."""
@@ -186,4 +187,6 @@ def _model() -> Path | None:
 def _graph() -> Any:  # its classes are untyped
     from mediapipe.python.solutions import pose
 
-    return pose.Pose(static_image_mode=True, model_complexity=1, min_detection_confidence=FOUND)
+    return pose.Pose(
+        static_image_mode=True, model_complexity=1, min_detection_confidence=FOUND, min_tracking_confidence=SEEN
+    )

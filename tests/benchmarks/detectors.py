@@ -3,18 +3,30 @@
     error    each view's points against the triangulation of the other three (`four_cameras`), every `EVERY`th frame
     within   share of coordinates whose error lies within 1 and 2 of its stated sigma; a Gaussian's: 68 and 95 %
 
+    arms     BEV's pair refined by this detector alone: mean distance of the arms' points from ViTPose's (`bev_pair`)
+    photos   annotated people of real photos taller than 100 px, disturbed medium: share of the way to a fit to the
+             annotation that refining by this detector goes (`coco`)
+
 The stated sigma is that of the view (`refine.terms.keypoints.DetectorNoise` of the detector) and of the triangulated
 point by the other views' own. Boxes are those around OpenPose's points, grown by `SURFACE`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+import refine
+from displacement_net.training.evaluation.annotated import read_annotated
+from displacement_net.training.evaluation.fit_annotated import fit_annotated
+from displacement_net.training.evaluation.real_people import SMALL_PX, in_photo
+from displacement_net.training.evaluation.stored import arms
+from refine.body import anny
 from refine.detectors import Detector
 from refine.detectors.find import detector, detectors
+from refine.evaluate.disturbance import disturb
 from refine.keypoints.detections import Detections
 from refine.terms.keypoints import DetectorNoise
 from tests.benchmarks._four_cameras import Array, errors, people, recordings, views
@@ -25,7 +37,9 @@ SURFACE = 0.06
 """How far a body's surface reaches beyond its keypoints, over the longer side of their box."""
 LEAST = 0.3
 """Least confidence of OpenPose's points that make a box."""
-FIGURES = ("error", "within1", "within2", "points", "found")
+DRAWS = 3
+"""Disturbances of each annotated person."""
+FIGURES = ("error", "within1", "within2", "points", "found", "arms.1", "arms.2", "photos")
 
 
 def measure() -> list[Measurement]:
@@ -34,9 +48,9 @@ def measure() -> list[Measurement]:
 
 
 def _of(name: str) -> list[Measurement]:
-    folder = recordings() / "four_cameras"
-    why = f"no recordings at {folder.parent}" if not folder.is_dir() else "not installed here"
-    if not folder.is_dir() or not detectors()[name].is_ready():
+    folder, ready = recordings() / "four_cameras", detectors()[name].is_ready()
+    why = "not installed here" if not ready else f"no recordings at {folder.parent}"
+    if not ready or not all((folder.parent / each).is_dir() for each in ("four_cameras", "bev_pair", "coco")):
         return [Measurement(f"detectors.{name}.{figure}", float("nan"), "", "report", note=why) for figure in FIGURES]
     found = detector(name)
     pixel, sigma, box = seen_by(found, folder)
@@ -51,11 +65,37 @@ def _of(name: str) -> list[Measurement]:
         "within2": (100 * float((off < 2).mean()), "%"),
         "points": (float(known.sum()), ""),
         "found": (100 * float(np.isfinite(sigma).any(2).mean()), "%"),
+        "arms.1": (_arms(name, folder.parent / "bev_pair")[0], "px"),
+        "arms.2": (_arms(name, folder.parent / "bev_pair")[1], "px"),
+        "photos": (100 * _photos(name, folder.parent / "coco"), "%"),
     }
     return [
         Measurement(f"detectors.{name}.{key}", value, unit, "report", note=words)
         for key, (value, unit) in values.items()
     ]
+
+
+def _arms(name: str, folder: Path) -> list[float]:
+    """Return how far each person's arms lie from ViTPose's points after refining, px."""
+    result = refine.fit(folder / "image_1.jpg", folder / "image_1_0.08.npz", keypoints=name)
+    return [one.after_px for one in arms(folder, result)]
+
+
+def _photos(name: str, folder: Path) -> float:
+    """Return the share of the way to the fit to the annotation, 0 to 1, sums over people and draws."""
+    body, annotated = anny.load(), read_annotated(folder)
+    fitted = fit_annotated(body, annotated)
+    person, tall = torch.arange(len(annotated)), annotated.box[:, 3] > SMALL_PX
+    floor = in_photo(annotated, person, fitted).misfit
+    gone, whole = 0.0, 0.0
+    for draw in range(DRAWS):  # people of one photo together, each once: two of one person would be found twice
+        seeds = range(1000 + 100 * draw, 1000 + 100 * draw + len(annotated))
+        state = disturb(body, fitted.state, "medium", seeds)
+        estimate = replace(fitted, state=state, image_index=annotated.image_index)
+        result = refine.fit([photo.pixels for photo in annotated.photos], estimate, keypoints=name)
+        before, after = (in_photo(annotated, person, each).misfit for each in (estimate, result.refined))
+        gone, whole = gone + float((before - after)[tall].sum()), whole + float((before - floor)[tall].sum())
+    return gone / whole
 
 
 def seen_by(found: Detector, folder: Path) -> tuple[Array, Array, Array]:
