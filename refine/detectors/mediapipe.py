@@ -57,7 +57,7 @@ NORMAL = 0.6745
 
 NOISE = DetectorNoise(sigma_floor=0.02, border_share=0.0)
 """Its errors: 0.02 of √(area of the box) a coordinate, more of joints that annotators disagree on. Measured on four
-cameras, each against the triangulation of the other three: 3,440 coordinates, 72 % within one stated sigma, 94 % within
+cameras, each against the triangulation of the other three: 3,736 coordinates, 73 % within one stated sigma, 94 % within
 two (`python -m tests.benchmarks --only detectors`). A network that states coordinates, not the peak of a picture, does
 not move points of cut-off limbs to the photo's border."""
 
