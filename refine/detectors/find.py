@@ -83,5 +83,6 @@ def _loaded(asked: str) -> Detector:
 
 
 def _installs() -> str:
-    """Return what installs each detector that "auto" could take."""
-    return "; or ".join(known[name].INSTALL for known in (detectors(),) for name in ORDER if name in known)
+    """Return what installs each detector that "auto" could take, those first that need the least."""
+    known = detectors()
+    return "; or ".join(known[name].INSTALL for name in reversed(ORDER) if name in known)
