@@ -19,6 +19,7 @@ from refine.refiner import Refiner
 from refine.render.view import render_view
 from refine.solve.normal_equations import normal_equations
 from refine.solve.observability import choose_unknowns
+from refine.terms.correlation import Correlation
 from refine.terms.reprojection import Reprojection
 
 PEOPLE = 4
@@ -136,7 +137,9 @@ def test_adam_minimises_the_cost_the_solver_minimises(scene: Scene) -> None:
     start = scene.estimate
     view = render_view(scene.photos, start)
     displacement = KnownDisplacement(scene.true).displace(view)
-    evidence = Reprojection(correspond(view.fragments, displacement, view.crop.image_from_crop, Matching(64, 1.0)))
+    evidence = Reprojection(
+        correspond(view.fragments, displacement, view.crop.image_from_crop, Matching(64, Correlation(pixels=1.0)))
+    )
     priors = default_priors(start)
     unknowns = choose_unknowns(start.body, start.state, [evidence])
     ours = normal_equations(start.body, start.state, [evidence, *priors], unknowns).cost

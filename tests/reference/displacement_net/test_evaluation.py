@@ -35,6 +35,7 @@ from refine.evaluate.strengths import STRENGTHS, InTurn
 from refine.refiner import Refiner
 from refine.render.view import View
 from refine.state import State
+from refine.terms.correlation import Correlation
 from tests.oracle import Oracle
 from tests.people import case
 from tests.reference.displacement_net.test_synthetic_people import stand_in
@@ -195,7 +196,7 @@ def test_an_oracle_refines_hold_out_people_onto_themselves(
 ) -> None:
     samples, strength = batches[0]
     true = through(samples.true, samples.crop)
-    refiner = Refiner(Oracle(true, 0.2), matching=Matching(2048, 1.0), rounds=4)
+    refiner = Refiner(Oracle(true, 0.2), matching=Matching(2048, Correlation(pixels=1.0)), rounds=4)
     found = changes(refine_samples(people.training.body, refiner, [(samples, strength)], 16), FEW)
     assert found["medium"].after["pixel"] < 0.1 * found["medium"].before["pixel"]
     assert found["medium"].after["pve"] < 0.5 * found["medium"].before["pve"]
