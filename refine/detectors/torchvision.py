@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from refine.errors import InputError, MissingExtra
+from refine.files.checkpoint import read_weights
 from refine.keypoints.detections import DetectedPeople
 from refine.keypoints.formats import Wanted
 
@@ -64,8 +65,8 @@ class KeypointRCNN:
 
         self._network = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
         try:
-            self._network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # torch has an error of its own for each way a file may be wrong
+            self._network.load_state_dict(read_weights(path))
+        except (InputError, RuntimeError) as error:
             expected = "weights of keypointrcnn_resnet50_fpn (a state_dict)"
             raise InputError(f"detector torchvision: {path}", expected, str(error).splitlines()[0]) from error
 

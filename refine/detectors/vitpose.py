@@ -64,7 +64,9 @@ class ViTPose:
         self.name = f"vitpose {folder.name}"
         try:
             self._prepare: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-            self._network: Any = VitPoseForPoseEstimation.from_pretrained(folder, local_files_only=True).eval()
+            self._network: Any = VitPoseForPoseEstimation.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True
+            ).eval()
         except Exception as error:  # transformers has no class of its own for what may be wrong with a folder
             expected = "a ViTPose model with its image processor"
             raise InputError(f"detector vitpose: {folder}", expected, str(error).splitlines()[0]) from error
