@@ -36,6 +36,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, LeastSquares
+from refine.terms.constants import ConstantPart, UnitConstants
 from refine.terms.correspondences import Correspondences
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.terms.points3d import Points3D
@@ -66,6 +67,7 @@ SMPL = replace(random_body(joints=24), joint_names=SMPL24)
 FACED = random_body(expressions=6)
 FINGERS = tuple(j for j, name in enumerate(SMPLX55) if name.endswith(("index1", "thumb2")))
 UNKNOWNS = Unknowns(joints=(0, 2, 4, 5, 7, 12, 16, 18, 19, 20, *FINGERS), shape=4, translation=3, focal=1)
+OPEN = replace(UNKNOWNS, constants=11)
 POINTS = GroundPoints(torch.arange(0, 60, 5), torch.full((12, 3), 1 / 3, dtype=torch.float64), ("body",) * 12)
 
 
@@ -87,6 +89,11 @@ class Situation:
 def normal(*shape: int, seed: int = 3) -> Tensor:
     """Standard normal numbers in double precision."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def with_constants() -> State:
+    """Bodies with eleven numbers that terms leave open."""
+    return replace(random_state(PERSON, COUNT, seed=1, angle=0.8), constants=normal(COUNT, OPEN.constants))
 
 
 def image_terms(body: SkinnedBody, count: int) -> tuple[Reprojection, AnalyticTerm, Points3D]:
@@ -186,6 +193,13 @@ PLAIN: dict[str, Callable[[], Situation]] = {
     ),
     "Keypoints: a lens that distorts": lambda: Situation(image_terms(PERSON, COUNT)[1], state=through_a_lens()),
     "Reprojection: a lens that distorts": lambda: Situation(image_terms(PERSON, COUNT)[0], state=through_a_lens()),
+    "Keypoints: a constant part": lambda: Situation(
+        replace(image_terms(PERSON, COUNT)[1], constant=ConstantPart(1, 5, 0.4)),
+        PERSON,
+        with_constants(),
+        OPEN,  # type: ignore[type-var]
+    ),
+    "UnitConstants": lambda: Situation(UnitConstants(), PERSON, with_constants(), OPEN),
     "Points3D": lambda: Situation(image_terms(PERSON, COUNT)[2]),
     "Surface3D": lambda: Situation(surface_term()),
     "NearEstimate": lambda: Situation(NearEstimate(NEAR.pose)),
