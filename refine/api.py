@@ -141,7 +141,7 @@ def fit_prepared(
             points, detections.pixel, detections.confidence, estimate.camera, estimate.keypoints_2d(detections.name),
             prepared.noise,
         )  # fmt: skip
-        informed = (term.sqrt_information != 0).flatten(2).any(2)
+        informed = term.known
         terms.insert(0, term)
     own = default_priors(estimate, refiner.unknowns) if priors is None else tuple(priors)
     return Fitted(refiner.refine(photos, estimate, terms, own, callback), informed)

@@ -35,7 +35,7 @@ def ambiguous(term: Keypoints, projected: Float[Tensor, "B K 2"]) -> Bool[Tensor
     """
     pairs, names = term.points.pairs, term.points.names
     shoulders = [pair for pair in pairs if names[pair[0]].lower().endswith("shoulder")]
-    informed = (term.sqrt_information != 0).flatten(2).any(2)
+    informed = term.known
     if not shoulders:
         return torch.zeros(len(projected), dtype=torch.bool, device=informed.device)
     left, right = (torch.tensor(side, device=informed.device) for side in zip(*pairs, strict=True))
@@ -62,4 +62,4 @@ def with_root_turned(state: State, turn: Float[Tensor, "B 3 3"]) -> State:
     """
     pose = state.bodies.pose
     pose = torch.cat((pose[:, :1] @ turn[:, None], pose[:, 1:]), 1)
-    return State(replace(state.bodies, pose=pose), state.camera)
+    return replace(state, bodies=replace(state.bodies, pose=pose))

@@ -180,7 +180,12 @@ class Keypoints:
     @property
     def informed(self) -> Bool[Tensor, "B"]:
         """(B,) bodies it has any information about."""
-        return (self.sqrt_information != 0).flatten(1).any(1)
+        return self.known.any(1)
+
+    @property
+    def known(self) -> Bool[Tensor, "B K"]:
+        """(B, K) points it has any information about."""
+        return (self.sqrt_information != 0).flatten(2).any(2)
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return residual (B, K, 2), unitless, and its Jacobian (B, K, 2, P) per unit step."""
@@ -191,8 +196,7 @@ class Keypoints:
         residual = product(self.sqrt_information, (pixel - self.target)[..., None])[..., 0]
         linear = Linearization(residual, product(self.sqrt_information, pixel_by_step), self.kernel)
         if self.constant is not None:
-            known = (self.sqrt_information != 0).flatten(2).any(2)
-            linear = self.constant.beside(linear, known, state, unknowns)
+            linear = self.constant.beside(linear, self.known, state, unknowns)
         return replace(linear, part=self.share)
 
 
