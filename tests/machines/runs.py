@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / ".machines"
 """Logs, caches and virtual environments of these runs."""
@@ -29,9 +31,8 @@ STAND_INS: dict[str, dict[str, str]] = {
     "oneDNN=SSE41": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "MKL=SSE4_2": {"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"},
     "OpenBLAS=Nehalem": {"OPENBLAS_CORETYPE": "Nehalem"},
-    "NumPy without AVX2": {
-        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
-    },
+    # All it has beyond its baseline; what these are called changes with its version.
+    "NumPy baseline": {"NPY_DISABLE_CPU_FEATURES": " ".join(np.show_config(mode="dicts")["SIMD Extensions"]["found"])},
     "OpenCV without AVX2": {"OPENCV_CPU_DISABLE": "AVX2,FP16,FMA3,AVX512-SKX"},
 }
 """Settings by which a library is told of an older processor."""
