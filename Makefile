@@ -7,6 +7,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
+BROWSER := $(if $(shell command -v npm),tests/browser/installed)
 FRAME := setup.cfg pyproject.toml constraints.txt
 
 .PHONY: demo test check lint benchmarks machines gpu clean
@@ -14,10 +15,10 @@ FRAME := setup.cfg pyproject.toml constraints.txt
 demo: .venv/installed
 	$(BIN)/refine demo
 
-test: lint
+test: lint $(BROWSER)
 	$(BIN)/pytest -n 2
 
-check: lint
+check: lint $(BROWSER)
 	$(BIN)/pytest -n 2 -m "not slow"
 
 lint: .venv/installed-dev
@@ -39,7 +40,11 @@ gpu: .venv/installed-dev
 	$(BIN)/python -m tests.gpu.speed
 
 clean:
-	rm -rf .venv .machines build dist *.egg-info
+	rm -rf .venv .machines build dist *.egg-info tests/browser/node_modules tests/browser/installed
+
+# Programs of others that read what refine writes; where they cannot be had their tests are skipped.
+tests/browser/installed: tests/browser/package.json
+	-npm install --silent --no-package-lock --prefix tests/browser && touch $@
 
 # torch first and by itself, because it alone may come from another index.
 .venv/torch: constraints.txt

@@ -1,12 +1,13 @@
 """The result of refining, with its text, files and pictures."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from refine.ambient import usual_torch
@@ -21,6 +22,10 @@ from refine.result.known import Known, misfit
 from refine.result.page import page_of
 from refine.result.text import result_html, result_text
 from refine.solve.round import Round
+from refine.state import Tracks
+from refine.texture import Texture
+
+LOGGER = logging.getLogger("refine")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +95,71 @@ class Result(Known):
         from refine.export.files import write_ply
 
         write_ply(path, self.vertices, self.body.faces, axes="opengl")
+
+    @usual_torch()
+    def write_glb(
+        self,
+        path: str | Path,
+        *,
+        tracks: Tracks | None = None,
+        texture: Texture | None = None,
+        colors: Sequence[Float[Tensor, "V 3"]] | None = None,
+        ground: bool = False,
+    ) -> None:
+        """Write the refined people as glTF: skinned meshes on their skeletons, with the first body's camera.
+
+        Blender, three.js, Unity, Unreal and viewers open it. Metres, y up. How far the meshes are off the bodies (four
+        joints a vertex, no pose correctives; nothing to speak of in a still) is said in the file and to the logger.
+
+        Args:
+            path: The file.
+            tracks: Person and time of each body: the bodies of a person become a clip. None: each is a still.
+            texture: A map for each person, in the order of their first bodies (`textures`); None: `colors`.
+            colors: The same of the vertices' colours, (V, 3) sRGB in 0..1; None: one colour a person.
+            ground: Whether a ground is drawn under their feet, level with the camera.
+
+        Raises:
+            InputError: There is nobody, or textures, colours or tracks are of others.
+        """
+        from refine.export.figure import figures, people_of
+        from refine.export.glb import write_glb
+        from refine.texture.texture import check_layout
+
+        people, pictures = figures(self.body, self.bodies, tracks), None
+        numbers = [int(people_of(tracks, len(self))[one.rows[0]]) for one in people]
+        if texture is not None:
+            check_layout(texture, self.body)
+            maps = np.rint(255 * texture.pixels.cpu().numpy()).astype(np.uint8)
+            pictures = [maps[number] for number in numbers if number < len(maps)]
+        colors = None if colors is None else [colors[number] for number in numbers if number < len(colors)]
+        write_glb(path, self.body, people, camera=self.camera, textures=pictures, colors=colors, ground=ground)
+        worst = max(people, key=lambda one: float(one.loss_m.max()))
+        LOGGER.info(
+            "%s: vertices are at most %.1f mm off the bodies.", Path(path).name, 1e3 * float(worst.loss_m.max())
+        )
+
+    @usual_torch()
+    def textures(self, tracks: Tracks | None = None) -> Texture:
+        """Bake the people's own textures from the photos; what no photo shows is filled from the other side and parts.
+
+        Args:
+            tracks: The person of each body; None: each is a person of its own.
+
+        Returns:
+            A map for each person, in the order of their first bodies.
+
+        Raises:
+            InputError: The result holds no photos (it was loaded from a file), or nobody.
+        """
+        from refine.export.figure import people_of
+        from refine.texture.atlas import uv_atlas
+        from refine.texture.fill import filled_by_part_means, filled_by_symmetry
+        from refine.texture.personal import bake_textures
+
+        self._photo(0)
+        atlas, person = uv_atlas(self.body), people_of(tracks, len(self))
+        baked = bake_textures(self.photos, self.refined, atlas, person=person.tolist())
+        return filled_by_part_means(filled_by_symmetry(baked, atlas), atlas)
 
     @usual_torch()
     def overlay(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:
