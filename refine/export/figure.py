@@ -12,7 +12,7 @@ Source: Magnenat-Thalmann et al., Joint-Dependent Local Deformations, Graphics I
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 from refine.batch import in_one_line
 from refine.body import SkinnedBody, pose_body
 from refine.errors import InputError
+from refine.geometry.camera import Camera
 from refine.state import Bodies, Tracks
 
 INFLUENCES = 4
@@ -63,14 +64,22 @@ class Figure:
 
 
 def figures(
-    body: SkinnedBody, bodies: Bodies, tracks: Tracks | None = None, names: Sequence[str] | None = None
+    body: SkinnedBody,
+    bodies: Bodies,
+    tracks: Tracks | None = None,
+    *,
+    camera: Camera | None = None,
+    names: Sequence[str] | None = None,
 ) -> tuple[Figure, ...]:
     """Return the people of some bodies, each with its shape averaged over its moments.
+
+    They are in the bodies' frame, or where that is a world, in the frame of the first body's camera.
 
     Args:
         body: The model.
         bodies: B bodies; those that are not finite are left out.
         tracks: The person and the time of each; None: each body is a person of its own.
+        camera: Where the bodies are in a world, their cameras; None: the bodies' frame is kept.
         names: B names; None: "person_1", ... in the order of `people_of`.
 
     Returns:
@@ -88,6 +97,8 @@ def figures(
     time_s = torch.zeros(count, dtype=torch.float64) if tracks is None else tracks.time_s.cpu().double()
     if tracks is not None:
         tracks.windows(2)  # refuses two bodies of one time
+    if camera is not None and camera.camera_from_world is not None and count:
+        bodies = _seen_from(body, bodies, camera.camera_from_world[0])
     sound = pose_body(body, bodies).joints.isfinite().all(2).all(1).cpu() & bodies.shape.isfinite().all(1).cpu()
     first_s = time_s[sound].min() if bool(sound.any()) else 0.0
     found = []
@@ -111,6 +122,14 @@ def people_of(tracks: Tracks | None, count: int) -> Int[Tensor, "B"]:
     labels = [label if label >= 0 else -row - 1 for row, label in enumerate(tracks.person.tolist())]
     order = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     return torch.tensor([order[label] for label in labels], dtype=torch.long)
+
+
+def _seen_from(body: SkinnedBody, bodies: Bodies, motion: Float[Tensor, "3 4"]) -> Bodies:
+    """Return bodies in the frame of a camera."""
+    turn, shift = motion[:, :3].to(bodies.pose), motion[:, 3].to(bodies.pose)
+    pose = torch.cat((turn @ bodies.pose[:, :1], bodies.pose[:, 1:]), 1)
+    pelvis = pose_body(body, bodies).joints[:, 0]
+    return replace(bodies, pose=pose, translation=bodies.translation + pelvis @ turn.mT + shift - pelvis)
 
 
 def _figure(name: str, body: SkinnedBody, bodies: Bodies, rows: Int[Tensor, "T"], time_s: Tensor) -> Figure:

@@ -2,8 +2,8 @@
 
     document axes: x right, y up, z backward; the first camera is at the origin and looks along -z; metres
 
-The skeletons hang below one node that turns our axes (x right, y down, z forward) into the document's. A glTF camera
-has its principal point in the middle of the picture and no lens: one that has not is drawn without either.
+The skeletons hang below one node that turns a camera's axes (x right, y down, z forward) into the document's. A
+glTF camera has its principal point in the middle of the picture and no lens: one that has not is drawn without either.
 
 Source: Khronos, glTF 2.0 specification, sec. 3.7.3 (skins), 3.10 (cameras), 3.11 (animations).
 """
@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from refine.body import SkinnedBody
 from refine.errors import InputError
 from refine.export.figure import Figure
-from refine.export.glb_person import add_material, add_mesh, add_skeleton, add_skin, animate, quaternions
+from refine.export.glb_person import add_material, add_mesh, add_skeleton, add_skin, animate
 from refine.export.gltf_data import FLOAT, Data
 from refine.files.atomic import write_bytes
 from refine.geometry.camera import Camera
@@ -29,6 +28,8 @@ from refine.geometry.camera import Camera
 if TYPE_CHECKING:
     from pygltflib import GLTF2, Node
 
+HALF_TURN = [1.0, 0.0, 0.0, 0.0]
+"""About x, as a quaternion (x, y, z, w): from the camera's axes to the document's."""
 GROUND_M = 10.0
 """Side of the ground."""
 NEAR_M = 0.05
@@ -51,8 +52,8 @@ def write_glb(
         path: The file.
         body: The model of all people.
         figures: P people; those of several moments are animated.
-        camera: A camera for each of B bodies, which the figures' rows point into; None: none is written, and the
-            figures are taken to be in the frame of one.
+        camera: A camera for each of B bodies, of which the first is written: the figures are in its frame. None: none
+            is.
         textures: P pictures in the body's UV layout, sRGB; None: `colors`.
         colors: P times the vertices' colours, sRGB, 0..1; None: one colour a person.
         ground: Whether a ground is drawn under the lowest vertex of the first moments, level with the camera.
@@ -84,8 +85,7 @@ def document(
         scene=0, scenes=[gltf.Scene(nodes=[])],
     )  # fmt: skip
     data = Data(file)
-    world = _document_from_bodies(camera, figures)
-    axes = data.node(gltf.Node(name="people", children=[], **_placed(world)), root=True)
+    axes = data.node(gltf.Node(name="people", children=[], rotation=HALF_TURN), root=True)
     moved = [figure for figure in figures if len(figure.rows) > 1]
     animation = gltf.Animation(name="motion", channels=[], samplers=[])
     for number, figure in enumerate(figures):
@@ -101,9 +101,9 @@ def document(
     if moved:
         file.animations.append(animation)
     if camera is not None:
-        data.node(_camera(file, camera, int(figures[0].rows[0])), root=True)
+        data.node(_camera(file, camera), root=True)
     if ground:
-        _ground(data, _lowest(figures, world))
+        _ground(data, _lowest(figures))
     data.close()
     return file
 
@@ -121,27 +121,11 @@ def _check(body: SkinnedBody, figures: Sequence[Figure], textures: object, color
         raise InputError("textures", "a body with texture coordinates", body.name, "Give colours of vertices instead.")
 
 
-def _document_from_bodies(camera: Camera | None, figures: Sequence[Figure]) -> Float[np.ndarray, "4 4"]:
-    """Return the rigid motion from the bodies' frame to the document's."""
-    turned = np.diag((1.0, -1.0, -1.0, 1.0))
-    if camera is None or camera.camera_from_world is None:
-        return turned
-    whole = np.eye(4)
-    whole[:3] = camera.camera_from_world[int(figures[0].rows[0])].detach().cpu().double().numpy()
-    return turned @ whole
-
-
-def _placed(motion: Float[np.ndarray, "4 4"]) -> dict[str, list[float]]:
-    """Return a rigid motion as a node's fields."""
-    turn = quaternions(torch.from_numpy(motion[None, :3, :3].copy()))[0]
-    return {"rotation": turn.tolist(), "translation": motion[:3, 3].tolist()}
-
-
-def _camera(file: "GLTF2", camera: Camera, row: int) -> "Node":
+def _camera(file: "GLTF2", camera: Camera) -> "Node":
     """Add a camera; return its node, at the document's origin."""
     import pygltflib as gltf
 
-    (height, width), (across, down) = camera.size[row].tolist(), camera.focal[row].tolist()
+    (height, width), (across, down) = camera.size[0].tolist(), camera.focal[0].tolist()
     lens = gltf.Perspective(
         yfov=2 * math.atan(height / (2 * down)), aspectRatio=(width / across) / (height / down), znear=NEAR_M
     )
@@ -149,12 +133,12 @@ def _camera(file: "GLTF2", camera: Camera, row: int) -> "Node":
     return gltf.Node(name="camera", camera=len(file.cameras) - 1)
 
 
-def _lowest(figures: Sequence[Figure], world: np.ndarray) -> np.ndarray:
+def _lowest(figures: Sequence[Figure]) -> np.ndarray:
     """Return where the ground is: under the people's middle, as low as their lowest vertex, in document axes."""
     points = []
     for figure in figures:
         points.append(figure.skeleton.skin(figure.mesh, figure.pose[:1], figure.root[:1])[0].numpy())
-    placed = np.concatenate(points).astype(np.float64) @ world[:3, :3].T + world[:3, 3]
+    placed = np.concatenate(points).astype(np.float64) * (1.0, -1.0, -1.0)
     return np.array((placed[:, 0].mean(), placed[:, 1].min(), placed[:, 2].mean()))
 
 

@@ -1,13 +1,12 @@
 """The result of refining, with its text, files and pictures."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from refine.ambient import usual_torch
@@ -17,19 +16,18 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
-from refine.result.file import read, save
-from refine.result.known import Known, misfit
+from refine.result.file import read
+from refine.result.known import misfit
 from refine.result.page import page_of
 from refine.result.text import result_html, result_text
+from refine.result.written import Written
 from refine.solve.round import Round
 from refine.state import Tracks
 from refine.texture import Texture
 
-LOGGER = logging.getLogger("refine")
-
 
 @dataclass(frozen=True, eq=False)
-class Result(Known):
+class Result(Written):
     """Refined bodies with the estimate they came from; the fields are those of `refine.result.known.Known`."""
 
     def __repr__(self) -> str:
@@ -55,88 +53,6 @@ class Result(Known):
         from refine.transfer import source_parameters
 
         return source_parameters(self.refined)
-
-    @usual_torch()
-    def save(self, path: str | Path) -> None:
-        """Write everything but photos and normal matrices as npz (keys: `refine/result/file.py`).
-
-        Args:
-            path: The file; written whole or not at all.
-        """
-        save(self, path)
-
-    @usual_torch()
-    def write_source(self, path: str | Path) -> None:
-        """Write the result in the format the estimate was read from.
-
-        Args:
-            path: The file.
-
-        Raises:
-            InputError: The estimate was not read from a file whose format can be written.
-        """
-        from refine.formats.find import write
-
-        write(self.refined, Path(path))
-
-    @usual_torch()
-    def write_obj(self, path: str | Path) -> None:
-        """Write the refined meshes of all bodies, metres, in OpenGL's axes (y up)."""
-        from refine.export.files import write_obj
-
-        body = self.body
-        unwrapped = len(body.uv_faces) > 0
-        uv, uv_faces = (body.uv, body.uv_faces) if unwrapped else (None, None)
-        write_obj(path, self.vertices, body.faces, uv=uv, uv_faces=uv_faces, axes="opengl")
-
-    @usual_torch()
-    def write_ply(self, path: str | Path) -> None:
-        """Write the refined meshes of all bodies, metres, in OpenGL's axes (y up)."""
-        from refine.export.files import write_ply
-
-        write_ply(path, self.vertices, self.body.faces, axes="opengl")
-
-    @usual_torch()
-    def write_glb(
-        self,
-        path: str | Path,
-        *,
-        tracks: Tracks | None = None,
-        texture: Texture | None = None,
-        colors: Sequence[Float[Tensor, "V 3"]] | None = None,
-        ground: bool = False,
-    ) -> None:
-        """Write the refined people as glTF: skinned meshes on their skeletons, with the first body's camera.
-
-        Blender, three.js, Unity, Unreal and viewers open it. Metres, y up. How far the meshes are off the bodies (four
-        joints a vertex, no pose correctives; nothing to speak of in a still) is said in the file and to the logger.
-
-        Args:
-            path: The file.
-            tracks: Person and time of each body: the bodies of a person become a clip. None: each is a still.
-            texture: A map for each person, in the order of their first bodies (`textures`); None: `colors`.
-            colors: The same of the vertices' colours, (V, 3) sRGB in 0..1; None: one colour a person.
-            ground: Whether a ground is drawn under their feet, level with the camera.
-
-        Raises:
-            InputError: There is nobody, or textures, colours or tracks are of others.
-        """
-        from refine.export.figure import figures, people_of
-        from refine.export.glb import write_glb
-        from refine.texture.texture import check_layout
-
-        people, pictures = figures(self.body, self.bodies, tracks), None
-        numbers = [int(people_of(tracks, len(self))[one.rows[0]]) for one in people]
-        if texture is not None:
-            check_layout(texture, self.body)
-            maps = np.rint(255 * texture.pixels.cpu().numpy()).astype(np.uint8)
-            pictures = [maps[number] for number in numbers if number < len(maps)]
-        colors = None if colors is None else [colors[number] for number in numbers if number < len(colors)]
-        write_glb(path, self.body, people, camera=self.camera, textures=pictures, colors=colors, ground=ground)
-        worst = max(people, key=lambda one: float(one.loss_m.max()))
-        LOGGER.info(
-            "%s: vertices are at most %.1f mm off the bodies.", Path(path).name, 1e3 * float(worst.loss_m.max())
-        )
 
     @usual_torch()
     def textures(self, tracks: Tracks | None = None) -> Texture:
