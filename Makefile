@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip
 BROWSER := $(if $(shell command -v npm),tests/browser/installed)
 FRAME := setup.cfg pyproject.toml constraints.txt
 
-.PHONY: demo test check lint benchmarks machines gpu clean
+.PHONY: demo test check lint benchmarks machines gpu viewer clean
 
 demo: .venv/installed
 	$(BIN)/refine demo
@@ -38,6 +38,11 @@ machines: .venv/installed-dev
 gpu: .venv/installed-dev
 	$(BIN)/pytest -m gpu tests/gpu
 	$(BIN)/python -m tests.gpu.speed
+
+# The part of three.js that a result's page needs; after its version has changed in tests/browser/package.json.
+viewer: tests/browser/installed
+	cd tests/browser && npx --yes esbuild@0.28.2 three.entry.js --bundle --minify --format=iife --global-name=THREE \
+	  --legal-comments=inline --outfile=../../refine/viz/viewer/three.bundle.js
 
 clean:
 	rm -rf .venv .machines build dist *.egg-info tests/browser/node_modules tests/browser/installed

@@ -140,6 +140,7 @@ def _write_all(result: "Result", out: Path, stem: str, suffix: str) -> None:
         result.write_obj(draft / f"{stem}.obj")
         try:
             result.write_glb(draft / f"{stem}.glb", texture=result.textures() if len(result.body.uv_faces) else None)
+            result.write_html(draft / f"{stem}.html")
             write_image(draft / f"{stem}_overlay.jpg", result.overlay())
             write_image(draft / f"{stem}_report.png", result.report())
         except (OSError, MissingExtra) as error:  # the rasteriser found no place for its kernels

@@ -42,7 +42,7 @@ def write_glb(
     figures: Sequence[Figure],
     *,
     camera: Camera | None = None,
-    textures: Sequence[UInt8[np.ndarray, "H W 3"]] | None = None,
+    textures: Sequence[UInt8[np.ndarray, "_ _ 3"]] | None = None,
     colors: Sequence[Float[Tensor, "V 3"]] | None = None,
     ground: bool = False,
 ) -> None:
@@ -71,7 +71,7 @@ def document(
     figures: Sequence[Figure],
     *,
     camera: Camera | None = None,
-    textures: Sequence[UInt8[np.ndarray, "H W 3"]] | None = None,
+    textures: Sequence[UInt8[np.ndarray, "_ _ 3"]] | None = None,
     colors: Sequence[Float[Tensor, "V 3"]] | None = None,
     ground: bool = False,
 ) -> "GLTF2":

@@ -161,6 +161,18 @@ class Known(ABC):
             )
         return explain(self.body, self.estimate.state, self._last)
 
+    @cached_property
+    @usual_torch()
+    def clothes(self) -> "Texture":  # type: ignore[name-defined]
+        """B maps: each body's own texture, baked from its photo; what the photo does not show is filled.
+
+        Raises:
+            InputError: The result holds no photos (it was loaded from a file), or nobody.
+        """
+        from refine.texture.personal import filled_textures
+
+        return filled_textures(self.photos, self.refined)
+
     @property
     def refined(self) -> Estimate:
         """The result as an estimate with the same source."""

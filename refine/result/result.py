@@ -68,14 +68,12 @@ class Result(Written):
             InputError: The result holds no photos (it was loaded from a file), or nobody.
         """
         from refine.export.figure import people_of
-        from refine.texture.atlas import uv_atlas
-        from refine.texture.fill import filled_by_part_means, filled_by_symmetry
-        from refine.texture.personal import bake_textures
+        from refine.texture.personal import filled_textures
 
         self._photo(0)
-        atlas, person = uv_atlas(self.body), people_of(tracks, len(self))
-        baked = bake_textures(self.photos, self.refined, atlas, person=person.tolist())
-        return filled_by_part_means(filled_by_symmetry(baked, atlas), atlas)
+        if tracks is None:
+            return self.clothes
+        return filled_textures(self.photos, self.refined, person=people_of(tracks, len(self)).tolist())
 
     @usual_torch()
     def overlay(self, image: int = 0) -> UInt8[np.ndarray, "H W 3"]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from refine.ambient import usual_torch
 from refine.errors import InputError
 from refine.export.figure import Figure
+from refine.files.atomic import write_bytes
 from refine.result.file import save
 from refine.result.known import Known
 from refine.state import Tracks
@@ -154,3 +155,22 @@ class Written(Known, ABC):
                 return one
         known = ", ".join(str(int(numbers[one.rows[0]])) for one in found) or "nobody"
         raise InputError("person", f"one of {known}", str(person), "People without numbers cannot be written.")
+
+    @usual_torch()
+    def write_html(self, path: str | Path, image: int = 0, *, title: str = "") -> None:
+        """Write one page that opens in any browser, from a disk and without a network.
+
+        It shows the photo with a slider from before to after, the bodies in 3D with the uncertainty of their joints,
+        and of each person verdict, misfit, and which evidence turned which joint.
+
+        Args:
+            path: The file.
+            image: Which photo.
+            title: At the top; empty: the file's name.
+
+        Raises:
+            InputError: Nobody is in that photo.
+        """
+        from refine.result.web import web_page
+
+        write_bytes(path, web_page(self, image, title or Path(path).stem).encode())

@@ -19,8 +19,9 @@ from refine.photo import Photo
 from refine.render import Rasterizer
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.render.view import View, render_view
-from refine.texture.atlas import Atlas
+from refine.texture.atlas import Atlas, uv_atlas
 from refine.texture.bake import Frames, bake
+from refine.texture.fill import filled_by_part_means, filled_by_symmetry
 from refine.texture.texture import Texture
 
 CROP_PX = 512
@@ -66,6 +67,22 @@ def bake_textures(
     who = torch.arange(bodies) if person is None else torch.as_tensor(person)
     view = render_view(photos, estimate, rasterizer, crop_px)
     return bake(frames_of(view, sigma_m, rasterizer), atlas, who.to(index.device))
+
+
+def filled_textures(photos: Sequence[Photo], estimate: Estimate, *, person: Sequence[int] | None = None) -> Texture:
+    """Bake people's textures, and fill what no photo shows: from the body's other side, then by its parts' colours.
+
+    Args:
+        photos: As for `bake_textures`.
+        estimate: As for `bake_textures`.
+        person: As for `bake_textures`.
+
+    Returns:
+        N textures without an empty texel.
+    """
+    atlas = uv_atlas(estimate.body)
+    baked = bake_textures(photos, estimate, atlas, person=person)
+    return filled_by_part_means(filled_by_symmetry(baked, atlas), atlas)
 
 
 def frames_of(

@@ -49,7 +49,7 @@ def test_fit_writes_every_file_and_prints_a_row_a_person(files: Path, tmp_path: 
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "deep" / "out")])
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "deep" / "out").iterdir()}
-    written = ("_refine.npz", "_refined.npz", "_overlay.jpg", "_report.png", ".obj", ".glb")
+    written = ("_refine.npz", "_refined.npz", "_overlay.jpg", "_report.png", ".obj", ".glb", ".html")
     assert names == {f"photo{ending}" for ending in written}
     assert "CONVERGED" in done.stdout and "nan" not in done.stdout
 
