@@ -38,7 +38,7 @@ def test_the_example_on_a_photo_of_ones_own_runs(
     exec(compile(BLOCKS[0], "README.md", "exec"), names)
     result = names["result"]
     assert (result.misfit < 0.5 * result.misfit_before).all()
-    assert (tmp_path / "romp_refined.npz").stat().st_size and (tmp_path / "people.obj").stat().st_size
+    assert all((tmp_path / name).stat().st_size for name in ("romp_refined.npz", "people.html", "people.glb"))
 
 
 def test_the_example_without_files_runs_and_improves_the_body() -> None:
