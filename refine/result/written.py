@@ -174,3 +174,30 @@ class Written(Known, ABC):
         from refine.result.web import web_page
 
         write_bytes(path, web_page(self, image, title or Path(path).stem).encode())
+
+    @usual_torch()
+    def describe(self) -> "tuple[Description, ...]":  # type: ignore[name-defined]
+        """Return of each person height, lengths, bends and where they face, each with its sigma, and a sentence.
+
+        Printed, a table. A result that was loaded from a file does not know how sure its numbers are.
+        """
+        from refine.result.measures import describe
+
+        return describe(self)
+
+    @usual_torch()
+    def write_numbers(self, path: str | Path) -> None:
+        """Write what `describe` returns.
+
+        Args:
+            path: The file: .json, or .csv with a line for each person and number.
+
+        Raises:
+            InputError: The suffix is another.
+        """
+        from refine.result.measures import as_csv, as_json, describe
+
+        writers = {".json": as_json, ".csv": as_csv}
+        if (suffix := Path(path).suffix.lower()) not in writers:
+            raise InputError("path", "a name ending in .json or .csv", Path(path).name)
+        write_bytes(path, writers[suffix](describe(self)).encode())
