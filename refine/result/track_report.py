@@ -1,11 +1,11 @@
 """The content of a person's page over time: which frames are shown, what the curves are, what is said."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from refine.errors import InputError
+from refine.result.known import Known
 from refine.result.over_time import OverTime
 from refine.viz.canvas import Picture
 from refine.viz.film import ground_of
@@ -13,16 +13,13 @@ from refine.viz.layers import box_view, boxes_of
 from refine.viz.overlay import pair, side_of
 from refine.viz.track_page import Curve, TrackPage
 
-if TYPE_CHECKING:
-    from refine.result.result import Result
-
 EVENLY = 6
 """Frames shown at equal distances; the one of the largest misfit and the one that moved most are shown besides."""
 SHOWN_WIDTH, SHOWN_HEIGHT = 190, 380
 """px, largest size of a frame's picture."""
 
 
-def track_page_of(result: "Result", one: OverTime, *, others: int = 0) -> TrackPage:
+def track_page_of(result: Known, one: OverTime, *, others: int = 0) -> TrackPage:
     """Return the page of one person.
 
     Args:
@@ -59,7 +56,7 @@ def chosen_frames(one: OverTime) -> list[tuple[int, str]]:
     return sorted(chosen.items())
 
 
-def _shown(result: "Result", one: OverTime, at: int, words: str) -> tuple[Picture, str]:
+def _shown(result: Known, one: OverTime, at: int, words: str) -> tuple[Picture, str]:
     """Return one frame close up, before above after, and its caption."""
     image, row = int(one.frame[at]), int(one.row[at])
     ground, said = ground_of(result.photos, result.refined, image)
@@ -68,7 +65,7 @@ def _shown(result: "Result", one: OverTime, at: int, words: str) -> tuple[Pictur
     boxes = [boxes_of(side.meshes)[subject] for side in (left, right)]
     view = box_view(ground, boxes, SHOWN_HEIGHT, SHOWN_WIDTH)
     (before, after), _ = pair(ground, left, right, view, subject=subject)
-    caption = f"frame {image}, {one.time_s[at]:.2f} s{said}" + (f"\n{words}" if words else "")
+    caption = f"{image}: {one.time_s[at]:.2f} s{said}" + (f"\n{words}" if words else "")
     return np.concatenate((before, np.full((4, before.shape[1], 3), 250, np.uint8), after)), caption
 
 

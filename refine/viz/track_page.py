@@ -16,6 +16,8 @@ from refine.viz.report import MARGIN, PAGE_WIDTH
 
 CURVE_HEIGHT = 204
 """px of one diagram."""
+STRIP_HEIGHT = 620
+"""px of the chosen frames at most."""
 AXIS = 92
 """px to the left of a diagram, for its numbers."""
 OFF_COLOR: Color = (240, 224, 214)
@@ -108,7 +110,7 @@ def _strip(shown: Sequence[tuple[Picture, str]]) -> Picture:
 
     gap = 10
     room = PAGE_WIDTH - 2 * MARGIN - gap * (len(shown) - 1)
-    height = int(min(420, room / sum(picture.shape[1] / picture.shape[0] for picture, _ in shown)))
+    height = int(min(STRIP_HEIGHT, room / sum(picture.shape[1] / picture.shape[0] for picture, _ in shown)))
     row = canvas.blank(height + 54, PAGE_WIDTH, PAPER)
     x = MARGIN
     for picture, caption in shown:
