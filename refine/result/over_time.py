@@ -23,6 +23,7 @@ from refine.errors import InputError
 from refine.files.atomic import write_bytes
 from refine.geometry.differences import derivative
 from refine.result.known import Known
+from refine.state import Tracks
 
 USUAL_FPS = 30.0
 """Frames per second where nobody says."""
@@ -69,21 +70,21 @@ class OverTime:
     pelvis: np.ndarray
 
 
-def people_over_time(
-    result: Known, *, fps: float | None = None, times: Sequence[float] | None = None
-) -> tuple[OverTime, ...]:
+def people_over_time(result: Known, *, tracks: Tracks | None = None, fps: float | None = None) -> tuple[OverTime, ...]:
     """Return the people of a result over time, in the order in which they come first.
 
     Args:
-        result: The result; who is who is said by its tracks, else by the file's own labels (`source.persons`), else by
+        result: The result.
+        tracks: Person and time of each body; None: the result's own, else the file's labels (`source.persons`), else
             the order of the people in each photo.
-        fps: Frames per second; None: the tracks' own times, else `USUAL_FPS`.
-        times: (F,) s of each photo, instead of `fps`.
+        fps: Photos per second, where no tracks are known; None: `USUAL_FPS`.
 
     Raises:
-        InputError: There are fewer times than photos, they do not ascend, or a person is twice in a photo.
+        InputError: The tracks are of others, `fps` is not positive or is given beside tracks, or a person is twice at
+            one time.
     """
-    labels, time_s = _labels(result), frame_times(result, fps=fps, times=times)
+    tracks = _tracks(result, tracks, fps)
+    labels, time_s = _labels(result, tracks), row_times(result, tracks, fps)
     before, after = (each[:, :BODY_JOINTS].detach().cpu().double() for each in (result.estimate.joints, result.joints))
     moved = ((before - before[:, :1]) - (after - after[:, :1])).norm(dim=-1).mean(1) * MM_PER_M
     sigma = result.sigma_mm[:, 1:BODY_JOINTS].mean(2).median(1).values.cpu()
@@ -95,7 +96,7 @@ def people_over_time(
         row = row[np.argsort(time_s[row], kind="stable")]
         if (np.diff(time_s[row]) <= 0).any():
             frame = int(result.image_index[row[int(np.argmin(np.diff(time_s[row])))]])
-            raise InputError("result", "a person once in each photo", f"person {label} twice in photo {frame}")
+            raise InputError("result", "a person once at each time", f"person {label} twice at that of photo {frame}")
         at = torch.from_numpy(row)
 
         def of(values: Tensor, at: Tensor = at) -> np.ndarray:
@@ -112,53 +113,38 @@ def people_over_time(
     return tuple(found)
 
 
-def frame_times(result: Known, *, fps: float | None = None, times: Sequence[float] | None = None) -> np.ndarray:
-    """Return the time of each row, (B,) s; arguments and errors as `people_over_time`."""
-    index = result.image_index.cpu().numpy()
-    if times is not None:
-        known = np.asarray(times, float)
-        if len(index) and len(known) <= index.max():
-            raise InputError("times", f"one a photo, {index.max() + 1} or more", str(len(known)))
-        if (np.diff(known) <= 0).any():
-            raise InputError("times", "times that ascend", "a photo at or before the one before it")
-        return known[index]
-    tracks = getattr(result, "tracks", None)
-    if fps is None and tracks is not None:
+def row_times(result: Known, tracks: Tracks | None, fps: float | None) -> np.ndarray:
+    """Return the time of each row, (B,) s."""
+    if tracks is not None:
         return np.asarray(tracks.time_s.cpu().double().numpy())
-    if fps is not None and not (np.isfinite(fps) and fps > 0):
-        raise InputError("fps", "a positive number of frames per second", repr(fps))
-    return np.asarray(index / (fps or USUAL_FPS), dtype=np.float64)
+    return np.asarray(result.image_index.cpu().numpy() / (fps or USUAL_FPS), dtype=np.float64)
 
 
 def times_of_frames(
     result: Known,
     *,
+    tracks: Tracks | None = None,
     fps: float | None = None,
-    times: Sequence[float] | None = None,
     frames: Sequence[int] | None = None,
 ) -> tuple[list[int], list[float]]:
     """Return the frames to draw and their times; between people's own times those of frames without people are linear.
 
     Args:
         result: The result.
+        tracks: As `people_over_time`.
         fps: As `people_over_time`.
-        times: As `people_over_time`.
         frames: Which, ascending; None: from the first that has a person to the last.
 
     Raises:
         InputError: As `people_over_time`; or nobody is there, or frames do not ascend.
     """
-    time_s, index = frame_times(result, fps=fps, times=times), result.image_index.cpu().numpy()
+    tracks = _tracks(result, tracks, fps)
+    time_s, index = row_times(result, tracks, fps), result.image_index.cpu().numpy()
     if not len(index):
         raise InputError("result", "people to draw", "nobody")
     chosen = list(range(int(index.min()), int(index.max()) + 1)) if frames is None else [int(one) for one in frames]
     if not chosen or any(later <= earlier for earlier, later in pairwise(chosen)):
         raise InputError("frames", "numbers of frames that ascend", str(chosen[:8]))
-    if times is not None:
-        known = np.asarray(times, float)
-        if not 0 <= chosen[0] <= chosen[-1] < len(known):
-            raise InputError("frames", f"numbers below {len(known)}, of which there are times", str(chosen[-1]))
-        return chosen, known[chosen].tolist()
     places, first = np.unique(index, return_index=True)
     own = time_s[first]
     step = (own[-1] - own[0]) / (places[-1] - places[0]) if len(places) > 1 else 1 / (fps or USUAL_FPS)
@@ -192,9 +178,21 @@ def write_table(people: Sequence[OverTime], verdicts: Sequence[str], path: str |
     write_bytes(path, text.getvalue().encode())
 
 
-def _labels(result: Known) -> list[str]:
+def _tracks(result: Known, tracks: Tracks | None, fps: float | None) -> Tracks | None:
+    """Return the tracks that count; a result of frames by themselves has none of its own."""
+    if fps is not None and not (np.isfinite(fps) and fps > 0):
+        raise InputError("fps", "a positive number of frames per second", repr(fps))
+    if tracks is not None and fps is not None:
+        raise InputError("tracks, fps", "one of them", "both", "Tracks have times of their own.")
+    if tracks is None and fps is None:
+        tracks = getattr(result, "tracks", None)
+    if tracks is not None and len(tracks.person) != len(result):
+        raise InputError("tracks", f"person and time of each body, {len(result)}", str(len(tracks.person)))
+    return tracks
+
+
+def _labels(result: Known, tracks: Tracks | None) -> list[str]:
     """Return of each row who it is."""
-    tracks = getattr(result, "tracks", None)
     if tracks is not None:
         return [str(label) for label in tracks.person.tolist()]
     if len(result.source.persons) == len(result):

@@ -119,76 +119,27 @@ class Result(Written):
         return report(*shown, image=image, detections=self.detections, predictions=self.predictions)
 
     @usual_torch()
-    def write_video(
-        self,
-        path: str | Path,
-        *,
-        fps: float | None = None,
-        times: Sequence[float] | None = None,
-        frames: Sequence[int] | None = None,
-        max_side: int = 640,
-    ) -> None:
-        """Write a video that browsers play: before | after, over the photos or, where there are none, on grey.
-
-        Args:
-            path: The file: .mp4 (H.264; needs PyAV: `pip install "refine[video]"`) or .webm (VP9).
-            fps: Frames per second; None: the times the result knows, else 30.
-            times: (F,) s of each photo, instead of `fps`.
-            frames: Which photos, in their order; None: those from the first person's first to the last one's last.
-            max_side: Longer side of each half, px.
-
-        Raises:
-            InputError: The suffix is another, times or frames do not ascend, or there is nobody.
-            MissingExtra: PyAV is needed and not installed.
-        """
-        from refine.export.video import write_video
-        from refine.result.over_time import times_of_frames
-        from refine.viz.film import film
-
-        images, time_s = times_of_frames(self, fps=fps, times=times, frames=frames)
-        drawn = film(
-            self.photos, self.estimate, self.refined, images, time_s, detections=self.detections, max_side=max_side
-        )
-        write_video(path, drawn, time_s)
-
-    @usual_torch()
-    def write_csv(self, path: str | Path, *, fps: float | None = None, times: Sequence[float] | None = None) -> None:
-        """Write a table with a line for each person and photo: misfit, jitter, sigma, verdict (`over_time.COLUMNS`).
-
-        Args:
-            path: The file.
-            fps: Photos per second; None: the times the result knows, else 30.
-            times: (F,) s of each photo, instead of `fps`.
-
-        Raises:
-            InputError: Times do not ascend, or a person is twice in a photo.
-        """
-        from refine.result.over_time import people_over_time, write_table
-
-        write_table(people_over_time(self, fps=fps, times=times), self.verdict, path)
-
-    @usual_torch()
     def track_report(
-        self, person: str | int = 0, *, fps: float | None = None, times: Sequence[float] | None = None
+        self, person: str | int = 0, *, tracks: Tracks | None = None, fps: float | None = None
     ) -> UInt8[np.ndarray, "H W 3"]:
         """Return a page on one person over time: chosen frames, and curves of jitter, misfit and sigma.
 
         Args:
             person: Its label in the file, or its place in the result.
-            fps: Photos per second; None: the times the result knows, else 30.
-            times: (F,) s of each photo, instead of `fps`.
+            tracks: Person and time of each body; None: those the result or its file knows.
+            fps: Photos per second, where no tracks are known; None: 30.
 
         Returns:
             (H, W, 3) uint8 RGB.
 
         Raises:
-            InputError: There is no such person, times do not ascend, or somebody is twice in a photo.
+            InputError: There is no such person, the tracks are of others, or somebody is twice at one time.
         """
         from refine.result.over_time import people_over_time
         from refine.result.track_report import chosen_person, track_page_of
         from refine.viz.track_page import track_page
 
-        people = people_over_time(self, fps=fps, times=times)
+        people = people_over_time(self, tracks=tracks, fps=fps)
         return track_page(track_page_of(self, chosen_person(people, person), others=len(people) - 1))
 
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:

@@ -78,7 +78,7 @@ def ground_of(photos: Sequence[Photo], estimate: Estimate, image: int) -> tuple[
             return photos[image].pixels, ""
         except InputError:
             height, width = photos[image].size
-            return grey_photo(height, width), "   this frame cannot be decoded"
+            return grey_photo(height, width), "   this frame is not there or cannot be decoded"
     rows = (estimate.image_index.cpu() == image).nonzero()[:, 0]
     size = estimate.camera.size.cpu()
     height, width = size[rows[0] if len(rows) else 0].round().to(torch.int64).tolist()

@@ -16,7 +16,7 @@ from refine.evaluate.people import SIZE, people
 from refine.photo.clip import open_clip
 from refine.result.over_time import COLUMNS, OverTime, people_over_time, times_of_frames
 from refine.result.track_report import chosen_frames
-from refine.state import State
+from refine.state import State, Tracks
 from refine.viz.film import film
 from refine.viz.track_page import Curve, TrackPage, track_page
 from tests.video_files import picture
@@ -47,6 +47,10 @@ def result(builtin_body: SkinnedBody, clip: State) -> refine.Result:
     return refine.fit(photos, estimate, keypoints=keypoints)
 
 
+def tracks(time_s: list[float]) -> Tracks:
+    return Tracks(torch.full((len(time_s),), 5), torch.tensor(time_s, dtype=torch.float64))
+
+
 def test_the_jitter_of_a_known_motion_is_its_jerk_at_any_rate(result: refine.Result) -> None:
     (anna,) = people_over_time(result, fps=FPS)
     assert anna.person == "anna" and anna.frame.tolist() == list(range(FRAMES))
@@ -54,7 +58,8 @@ def test_the_jitter_of_a_known_motion_is_its_jerk_at_any_rate(result: refine.Res
     assert np.isnan(anna.jitter_before[[0, -2, -1]]).all()
     (slow,) = people_over_time(result, fps=FPS / 2)
     assert np.allclose(slow.jitter_before[1:-2], PUSH_M_S3 / 8, rtol=1e-2)
-    (same,) = people_over_time(result, times=[number / FPS for number in range(FRAMES)])
+    (same,) = people_over_time(result, tracks=tracks([number / FPS for number in range(FRAMES)]))
+    assert same.person == "5"
     assert np.allclose(same.jitter_before, anna.jitter_before, equal_nan=True)
 
 
@@ -82,7 +87,7 @@ def test_rows_in_any_order_are_put_in_the_order_of_their_times(result: refine.Re
 
 def test_a_person_twice_in_a_photo_is_no_track(result: refine.Result) -> None:
     twice = replace(result.estimate, image_index=torch.tensor([0, 1, 1, 2, 3, 4, 5]))
-    with pytest.raises(InputError, match="anna twice in photo 1"):
+    with pytest.raises(InputError, match="anna twice at that of photo 1"):
         people_over_time(replace(result, estimate=twice))
     nameless = replace(twice, source=replace(twice.source, persons=()))
     first, second = people_over_time(replace(result, estimate=nameless))
@@ -101,9 +106,12 @@ def test_the_table_has_a_line_for_each_frame(result: refine.Result, tmp_path: Pa
 
 
 def test_times_that_do_not_fit_are_refused(result: refine.Result) -> None:
-    for times in ([0.0] * FRAMES, [0.1, 0.2]):
-        with pytest.raises(InputError, match="times"):
-            people_over_time(result, times=times)
+    with pytest.raises(InputError, match="twice at that of photo 0"):
+        people_over_time(result, tracks=tracks([0.0] * FRAMES))
+    with pytest.raises(InputError, match=f"each body, {FRAMES}"):
+        people_over_time(result, tracks=tracks([0.0, 0.1]))
+    with pytest.raises(InputError, match="one of them"):
+        people_over_time(result, tracks=tracks(list(range(FRAMES))), fps=3.0)
     for fps in (0.0, -3.0, float("nan")):
         with pytest.raises(InputError, match="fps"):
             people_over_time(result, fps=fps)
@@ -123,7 +131,7 @@ def test_frames_without_people_have_times_between_theirs(result: refine.Result) 
 def test_the_video_has_a_picture_a_frame_at_its_time(result: refine.Result, tmp_path: Path, name: str) -> None:
     pytest.importorskip("av", reason="the package av, an extra of the tests, is not installed")
     times = [0.0, 0.1, 0.15, 0.3, 0.35, 0.6, 0.7]
-    result.write_video(tmp_path / name, times=times, max_side=320)
+    result.write_video(tmp_path / name, tracks=tracks(times), max_side=320)
     found = open_clip(tmp_path / name)
     assert np.abs(found.time_s - times).max() < 2e-3 and found.notes == ()
     grounds = [float(np.median(photo.pixels[60:100, 4:12])) for photo in found.photos]
