@@ -1,12 +1,14 @@
 """How far bodies are from the truth, defined once: MPJPE, PA-MPJPE, PVE in millimetres, PCK in shares.
 
     MPJPE     mean_j | (x_j - x_0) - (y_j - y_0) |                  pelvis-aligned: joint 0 of both lies at the origin
+              from the hips: their middle lies at the origin           (published tables of videos)
     PA-MPJPE  min over s, R, t of mean-square fit, then mean_j | s R x_j + t - y_j |
     PVE       mean_v | (x_v - x_0) - (y_v - y_0) |                  pelvis-aligned, over vertices
     PCK@t     share of points with | x - y | <= t
 
 Source: Ionescu et al., Human3.6M, TPAMI 36(7), 2014 (MPJPE); Gower, Psychometrika 40(1), 1975, and Umeyama, TPAMI
-13(4), 1991, eq. 40-42 (similarity Procrustes); Yang and Ramanan, TPAMI 35(12), 2013 (PCK).
+13(4), 1991, eq. 40-42 (similarity Procrustes); Yang and Ramanan, TPAMI 35(12), 2013 (PCK); `eth-ait/emdb` 415faa8
+evaluation_metrics.py (hips).
 """
 
 import torch
@@ -27,6 +29,23 @@ def mpjpe(joints: Float[Tensor, "B J 3"], true: Float[Tensor, "B J 3"]) -> Float
         (B,) mm.
     """
     return distance(joints - joints[:, :1], true - true[:, :1])
+
+
+def mpjpe_from_hips(
+    joints: Float[Tensor, "B J 3"], true: Float[Tensor, "B J 3"], hips: tuple[int, int] = (1, 2)
+) -> Float[Tensor, "B"]:
+    """Return the mean distance of joints seen from the middle of the hips, as EMDB's, RICH's and 3DPW's tables have it.
+
+    Args:
+        joints: (B, J, 3) m.
+        true: (B, J, 3) m, the same joints.
+        hips: Which joints they are: 1 and 2 of SMPL's, 2 and 3 of the 14 of the Leeds set.
+
+    Returns:
+        (B,) mm, one a frame.
+    """
+    middle, true_middle = (each[:, list(hips)].mean(1, keepdim=True) for each in (joints, true))
+    return distance(joints - middle, true - true_middle)
 
 
 def pa_mpjpe(joints: Float[Tensor, "B J 3"], true: Float[Tensor, "B J 3"]) -> Float[Tensor, "B"]:

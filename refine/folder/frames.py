@@ -2,11 +2,10 @@
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from refine.folder.photos import PhotoFile
-from refine.folder.video import VideoFrames, frame_size
 from refine.photo import Photo, Undecoded, check_complete, open_photo
+from refine.photo.video import Reading, open_video
 
 
 @dataclass
@@ -15,7 +14,7 @@ class Opener:
 
     decoding: float = 0.0
     """Seconds spent decoding."""
-    _video: tuple[Path, VideoFrames] | None = field(default=None, repr=False)
+    _reading: Reading | None = field(default=None, repr=False)
 
     def open(self, photo: PhotoFile) -> Photo:
         """Return a photo, upright, its pixels not decoded yet.
@@ -28,7 +27,8 @@ class Opener:
             return Photo(
                 Undecoded(header.size, lambda: self._timed(header)), header.path, header.notes, header.orientation
             )
-        return Photo(Undecoded(frame_size(photo.path), lambda: self._frame(photo)), photo.path)
+        video = open_video(photo.path)
+        return Photo(Undecoded(video.size, lambda: self._frame(photo)), photo.path, video.notes)
 
     def check(self, photo: PhotoFile) -> None:
         """Refuse a photo file that breaks off, without decoding it; how long a video is was looked at before.
@@ -48,8 +48,8 @@ class Opener:
     def _frame(self, photo: PhotoFile) -> Photo:
         assert photo.frame is not None
         start = time.perf_counter()
-        if self._video is None or self._video[0] != photo.path:
-            self._video = (photo.path, VideoFrames(photo.path))
-        decoded = Photo(self._video[1].read(photo.frame), photo.path)
+        if self._reading is None or self._reading.video.path != photo.path:
+            self._reading = open_video(photo.path).reading()
+        decoded = Photo(self._reading.read(photo.frame), photo.path, self._reading.video.notes)
         self.decoding += time.perf_counter() - start
         return decoded

@@ -19,9 +19,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from refine.check import check_local
 from refine.errors import InputError
 from refine.folder.results import files_below, match_pattern
-
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+from refine.photo.clip import IMAGES
+from refine.photo.video import VIDEOS, open_video
 
 
 @dataclass(frozen=True)
@@ -163,10 +162,8 @@ class Photos:
         return PhotoFile(self.root / self.video, f"{self.video}#{number}", number)
 
     def _count(self, video: str) -> int:
-        from refine.folder.video import count_frames
-
         if video not in self._frames:
-            self._frames[video] = count_frames(self.root / video)
+            self._frames[video] = len(open_video(self.root / video))
         return self._frames[video]
 
     def _begins(self, place: PurePosixPath) -> list[str]:

@@ -39,10 +39,12 @@ class Undecoded:
     Attributes:
         size: (height, width) px, upright, from the file's header.
         decode: Returns the photo with its pixels, of this size.
+        kept: Whether pixels stay in memory once they were asked for; those of a long video must not.
     """
 
     size: tuple[int, int]
     decode: Callable[[], "Photo"]
+    kept: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +65,18 @@ class Photo:
 
     __repr__ = in_one_line
 
-    @cached_property
+    @property
     def pixels(self) -> UInt8[np.ndarray, "H W 3"]:
         """(H, W, 3) uint8, RGB. Not to be written to.
 
         Raises:
             InputError: The file is not an image that can be decoded.
         """
+        passing = isinstance(self.content, Undecoded) and not self.content.kept
+        return self.decoded().pixels if passing else self._kept
+
+    @cached_property
+    def _kept(self) -> UInt8[np.ndarray, "H W 3"]:
         return self.content if isinstance(self.content, np.ndarray) else self.decoded().pixels
 
     def decoded(self) -> "Photo":

@@ -118,6 +118,30 @@ class Result(Written):
         shown = self._photo(image), self.estimate, self.refined, page_of(self, image)
         return report(*shown, image=image, detections=self.detections, predictions=self.predictions)
 
+    @usual_torch()
+    def track_report(
+        self, person: str | int = 0, *, tracks: Tracks | None = None, fps: float | None = None
+    ) -> UInt8[np.ndarray, "H W 3"]:
+        """Return a page on one person over time: chosen frames, and curves of jitter, misfit and sigma.
+
+        Args:
+            person: Its label in the file, or its place in the result.
+            tracks: Person and time of each body; None: those the result or its file knows.
+            fps: Photos per second, where no tracks are known; None: 30.
+
+        Returns:
+            (H, W, 3) uint8 RGB.
+
+        Raises:
+            InputError: There is no such person, the tracks are of others, or somebody is twice at one time.
+        """
+        from refine.result.over_time import people_over_time
+        from refine.result.track_report import chosen_person, track_page_of
+        from refine.viz.track_page import track_page
+
+        people = people_over_time(self, tracks=tracks, fps=fps)
+        return track_page(track_page_of(self, chosen_person(people, person), others=len(people) - 1))
+
     def _photo(self, image: int) -> UInt8[np.ndarray, "H W 3"]:
         if not 0 <= image < len(self.photos):
             advice = (

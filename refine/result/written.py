@@ -145,6 +145,55 @@ class Written(Known, ABC):
         figure = self._figure(tracks, person)
         write_amass(path, self.body, figure, self.bodies.shape[figure.rows].mean(0).cpu().double().numpy())
 
+    @usual_torch()
+    def write_video(
+        self,
+        path: str | Path,
+        *,
+        tracks: Tracks | None = None,
+        fps: float | None = None,
+        frames: Sequence[int] | None = None,
+        max_side: int = 640,
+    ) -> None:
+        """Write a video that browsers play: before | after, over the photos or, where there are none, on grey.
+
+        Args:
+            path: The file: .mp4 (H.264; needs PyAV: `pip install "refine[video]"`) or .webm (VP9).
+            tracks: Person and time of each body; None: those the result knows.
+            fps: Photos per second, where no tracks are known; None: 30.
+            frames: Which photos, in their order; None: those from the first person's first to the last one's last.
+            max_side: Longer side of each half, px.
+
+        Raises:
+            InputError: The suffix is another, frames do not ascend, the tracks are of others, or there is nobody.
+            MissingExtra: PyAV is needed and not installed.
+        """
+        from refine.export.video import write_video
+        from refine.result.over_time import times_of_frames
+        from refine.viz.film import film
+
+        images, time_s = times_of_frames(self, tracks=tracks, fps=fps, frames=frames)
+        drawn = film(
+            self.photos, self.estimate, self.refined, images, time_s, detections=self.detections, max_side=max_side
+        )
+        write_video(path, drawn, time_s)
+
+    @usual_torch()
+    def write_csv(self, path: str | Path, *, tracks: Tracks | None = None, fps: float | None = None) -> None:
+        """Write a table with a line for each person and photo: misfit, jitter, sigma, verdict (`over_time.COLUMNS`).
+
+        Args:
+            path: The file.
+            tracks: Person and time of each body; None: those the result or its file knows.
+            fps: Photos per second, where no tracks are known; None: 30.
+
+        Raises:
+            InputError: The tracks are of others, or somebody is twice at one time.
+        """
+        from refine.result.over_time import people_over_time, write_table
+
+        write_table(people_over_time(self, tracks=tracks, fps=fps), self.verdict, path)
+
     def _figure(self, tracks: Tracks | None, person: int) -> Figure:
         from refine.export.figure import figures, people_of
 

@@ -12,7 +12,8 @@ import pytest
 import refine
 from refine.body import SkinnedBody
 from refine.errors import InputError
-from refine.folder.photos import Photos, find_photos
+from refine.folder.frames import Opener
+from refine.folder.photos import PhotoFile, Photos, find_photos
 from refine.folder.results import find_results
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.folders import Folder, contents, make_folder, png, run_over, touch
@@ -145,19 +146,18 @@ def test_a_damaged_manifest_is_told(people: Folder, tmp_path: Path) -> None:
         run_over(people.results, people.images, tmp_path / "out", keypoints=people.keypoints, jobs=1)
 
 
-def test_frames_are_read_in_order_and_counted(tmp_path: Path) -> None:
-    from refine.folder.video import VideoFrames, count_frames, frame_size
-
+def test_frames_of_a_video_are_photos_by_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "walk.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
     for number in range(6):
         writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
     writer.release()
-    frames = VideoFrames(path)
-    assert [round(float(frames.read(number).mean()) / 40) for number in (1, 4, 2, 5)] == [1, 4, 2, 5]
-    assert count_frames(path) == 6 and frame_size(path) == (48, 64)
-    with pytest.raises(InputError, match="frame"):
-        frames.read(6)
+    opener = Opener()
+    frames = [PhotoFile(path, f"walk.avi#{number}", number) for number in (1, 4, 2, 5)]
+    assert [round(float(opener.open(frame).pixels.mean()) / 40) for frame in frames] == [1, 4, 2, 5]
+    assert opener.open(frames[0]).size == (48, 64) and opener.decoding > 0
+    with pytest.raises(InputError, match="frame 6"):
+        _ = opener.open(PhotoFile(path, "walk.avi#6", 6)).pixels
     photos = find_photos(path)
     assert isinstance(photos, Photos) and len(photos.of_result("walk.pkl")) == 6
     assert photos.of_result("frame_0003.npz")[0].frame == 3
