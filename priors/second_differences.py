@@ -1,0 +1,106 @@
+"""Changes of speed over three rows of a track that follow each other, and their Jacobians.
+
+    turning[j] = log(R_tᵀ R_t+) / Δ1 - log(R_t-ᵀ R_t) / Δ0        rad/s, in frame t
+    moving     = (x_t+ - x_t) / Δ1 - (x_t - x_t-) / Δ0            m/s
+
+with the intervals Δ0 = t - t-, Δ1 = t+ - t. With v = log(R_aᵀ R_b),
+
+    ∂v / ∂step_b = Jr⁻¹(v),     ∂v / ∂step_a = -Jl⁻¹(v) = -Jr⁻¹(v)ᵀ
+
+Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79, 82 and 144.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from refine.errors import InputError
+from refine.geometry import rotation
+from refine.state import State, Unknowns
+
+
+@dataclass(frozen=True, eq=False)
+class Triples:
+    """Every three rows that follow each other in a track.
+
+    Attributes:
+        rows: (M, 3) their numbers.
+        before: (M,) s, from the first to the second.
+        after: (M,) s, from the second to the third.
+        free: (M, J_free) joints that are free in all three.
+    """
+
+    rows: Int[Tensor, "M 3"]
+    before: Float[Tensor, "M"]
+    after: Float[Tensor, "M"]
+    free: Tensor
+
+    @property
+    def middle(self) -> Float[Tensor, "M"]:
+        """(M,) s between the middles of the two intervals."""
+        return (self.before + self.after) / 2
+
+    def weighted(
+        self, state: State, unknowns: Unknowns, by_joint: Float[Tensor, "M J"], by_place: Float[Tensor, "M"]
+    ) -> tuple[Float[Tensor, "M N 3"], tuple[Float[Tensor, "M N 3 P"], ...]]:
+        """Return the changes of speed, each times a factor, and their Jacobians in the three rows, N = J_free + 1.
+
+        Args:
+            state: B rows.
+            unknowns: The columns.
+            by_joint: (M, J_free) factors of the joints; one that is not free is silent.
+            by_place: (M,) of the translation.
+        """
+        pose, place, rows = state.bodies.pose, state.bodies.translation, self.rows
+        joints = torch.tensor(unknowns.joints, dtype=torch.long, device=place.device)
+        turns = pose[rows[:, :, None], joints]  # (M, 3, J, 3, 3)
+        first, second = (rotation.log(turns[:, i].mT @ turns[:, i + 1]) for i in (0, 1))  # (M, J, 3) rad
+        by_second, by_first = rotation.right_jacobian_inverse(second), rotation.right_jacobian_inverse(first)
+        scale = self.free.to(place) * by_joint
+        old, new = scale / self.before[:, None], scale / self.after[:, None]
+        turning = new[..., None] * second - old[..., None] * first
+        parts = (
+            old[..., None, None] * by_first.mT,
+            -new[..., None, None] * by_second.mT - old[..., None, None] * by_first,
+            new[..., None, None] * by_second,
+        )
+        old, new = (by_place / self.before)[:, None], (by_place / self.after)[:, None]
+        moving = new * (place[rows[:, 2]] - place[rows[:, 1]]) - old * (place[rows[:, 1]] - place[rows[:, 0]])
+        steps = old, -(old + new), new
+        jacobians = tuple(_jacobian(part, step, unknowns) for part, step in zip(parts, steps, strict=True))
+        return torch.cat((turning, moving[:, None]), 1), jacobians
+
+
+def triples(state: State, unknowns: Unknowns) -> Triples:
+    """Return the rows that follow each other, of B rows.
+
+    Raises:
+        InputError: The unknowns have no tracks, or two rows of a track have the same time.
+    """
+    if unknowns.groups is None or unknowns.groups.tracks is None:
+        raise InputError("unknowns.groups.tracks", "tracks, whose rows are coupled", "none")
+    place, tracks = state.bodies.translation, unknowns.groups.tracks
+    rows = tracks.windows(3).to(place.device)  # (M, 3)
+    time = tracks.time_s.to(place.device)[rows]
+    free = unknowns.free_joints(unknowns.joints)
+    free = (
+        torch.ones(len(rows), len(unknowns.joints), dtype=torch.bool, device=rows.device)
+        if free is None
+        else free.to(rows.device)[rows].all(1)
+    )
+    return Triples(rows, (time[:, 1] - time[:, 0]).to(place), (time[:, 2] - time[:, 1]).to(place), free)
+
+
+def _jacobian(turn: Float[Tensor, "M J 3 3"], move: Float[Tensor, "M 1"], unknowns: Unknowns) -> Tensor:
+    """Return the Jacobian (M, J + 1, 3, P) in one row: a block for each joint, and a multiple of one for the place."""
+    count, joints = turn.shape[:2]
+    jacobian = turn.new_zeros(count, joints + 1, 3, unknowns.size)
+    blocks = jacobian[:, :joints, :, unknowns.pose_columns].unflatten(3, (joints, 3)) if joints else None
+    if blocks is not None:
+        blocks.diagonal(dim1=1, dim2=3).copy_(turn.permute(0, 2, 3, 1))
+    if unknowns.translation:
+        eye = torch.eye(3, dtype=turn.dtype, device=turn.device)
+        jacobian[:, joints, :, unknowns.translation_columns] = move[..., None] * eye
+    return jacobian
