@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from refine.errors import InputError
+from refine.photo import Photo, Undecoded
 from refine.photo.header import MOST_PIXELS, MOST_SIDE
 
 if TYPE_CHECKING:
@@ -67,6 +70,24 @@ def frame_size(path: Path) -> tuple[int, int]:
     size = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     capture.release()
     return size
+
+
+def opened(path: Path) -> tuple[tuple[Photo, ...], Tensor]:
+    """Return a video's frames, decoded when asked for and best in their order, and their times (F,) s, evenly spaced."""
+    import cv2
+
+    count, size, frames = count_frames(path), frame_size(path), VideoFrames(path)
+    capture = _open(path)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    if count < 2:
+        raise InputError("video", "a video of several frames", f"{count} in {path}")
+
+    def photo(number: int) -> Photo:
+        return Photo(Undecoded(size, lambda: Photo(frames.read(number), path)), path)
+
+    time_s = torch.arange(count, dtype=torch.float64) / (rate if rate > 0 else 30.0)
+    return tuple(photo(number) for number in range(count)), time_s
 
 
 def _open(path: Path) -> "cv2.VideoCapture":

@@ -111,6 +111,28 @@ class Correlation:
         share[order] = 1 / (torch.tensor(earlier).double() + torch.tensor(later).double() - 1)
         return torch.where(person >= 0, share, 1.0).to(tracks.time_s.device)
 
+    def constant_of(
+        self, error: Float[Tensor, "B *rest"], tracks: Tracks, share: Float[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B *rest"]:
+        """Return the part of errors that is the same in all frames of a track: their mean, drawn towards zero.
+
+        mean c / (c + (1 - c) / n),     n the independent frames; zero for a row in no track
+
+        Args:
+            error: (B, ...) of each row.
+            tracks: Whose frames they are.
+            share: (B,) share of an independent frame that each is; None: as `of_frames` says.
+        """
+        person = tracks.person.to(error.device)
+        weight = (self.of_frames(tracks) if share is None else share).to(error) * (person >= 0)
+        names, which = torch.unique(person, return_inverse=True)
+        count = weight.new_zeros(len(names)).index_add(0, which, weight)
+        total = error.new_zeros(len(names), *error.shape[1:])
+        total = total.index_add(0, which, error * weight.reshape(-1, *[1] * (error.dim() - 1)))
+        factor = self.constant / (self.constant * count + 1 - self.constant)
+        mean = total * factor.reshape(-1, *[1] * (error.dim() - 1))
+        return torch.where((person >= 0).reshape(-1, *[1] * (error.dim() - 1)), mean[which], 0.0)
+
 
 def _faded(fading: Sequence[float]) -> list[float]:
     """Return sums over a frame and all before it, each faded from one to the next: one more than the factors."""

@@ -89,7 +89,8 @@ def usual_width(priors: Sequence[Term]) -> list[Term]:
     Args:
         priors: At any width.
     """
-    return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in priors]  # type: ignore[type-var]
+    wide = (prior.whole() if hasattr(prior, "whole") else prior for prior in priors)
+    return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in wide]  # type: ignore[type-var]
 
 
 def quality(observed: Observed, priors: Sequence[Term], there: Linearized) -> Quality:
