@@ -67,9 +67,9 @@ class Motion:
     def couple(self, state: State, unknowns: Unknowns) -> CoupledLinearization:
         """Return residuals (M, J_free + 1, 3), unitless, and their Jacobians in the three rows, per unit step.
 
-        A joint that is not free in one of the three rows is silent.
+        A joint that is not free in one of the three rows is a constant there; one that is in none is silent.
         """
-        place, three = state.bodies.translation, triples(state, unknowns)
+        place, three = state.bodies.translation, triples(state, unknowns, fixed=True)
         check_shape("motion.table", self.table.sigma, "D N", N=state.bodies.pose.shape[1] + 1)
         joints = torch.tensor((*unknowns.joints, -1), dtype=torch.long, device=place.device)
         sigma, degrees = (each.to(place)[:, joints] for each in self.table.at(three.middle.double().cpu()))  # (M, N)

@@ -29,7 +29,7 @@ class Triples:
         rows: (M, 3) their numbers.
         before: (M,) s, from the first to the second.
         after: (M,) s, from the second to the third.
-        free: (M, J_free) joints that are free in all three.
+        free: (M, J_free) joints that are coupled.
     """
 
     rows: Int[Tensor, "M 3"]
@@ -73,8 +73,14 @@ class Triples:
         return torch.cat((turning, moving[:, None]), 1), jacobians
 
 
-def triples(state: State, unknowns: Unknowns) -> Triples:
+def triples(state: State, unknowns: Unknowns, *, fixed: bool = False) -> Triples:
     """Return the rows that follow each other, of B rows.
+
+    Args:
+        state: B rows.
+        unknowns: The columns.
+        fixed: Whether a joint that is free in some of the three rows is coupled to where it is fixed in the others;
+            else it must be free in all three.
 
     Raises:
         InputError: The unknowns have no tracks, or two rows of a track have the same time.
@@ -88,6 +94,8 @@ def triples(state: State, unknowns: Unknowns) -> Triples:
     free = (
         torch.ones(len(rows), len(unknowns.joints), dtype=torch.bool, device=rows.device)
         if free is None
+        else free.to(rows.device)[rows].any(1)
+        if fixed
         else free.to(rows.device)[rows].all(1)
     )
     return Triples(rows, (time[:, 1] - time[:, 0]).to(place), (time[:, 2] - time[:, 1]).to(place), free)

@@ -208,4 +208,3 @@ def _opened(path: Path) -> tuple[tuple[Photo, ...], Tensor]:
     from refine.folder.video import opened
 
     return opened(path)
-

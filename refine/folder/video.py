@@ -73,7 +73,7 @@ def frame_size(path: Path) -> tuple[int, int]:
 
 
 def opened(path: Path) -> tuple[tuple[Photo, ...], Tensor]:
-    """Return a video's frames, decoded when asked for and best in their order, and their times (F,) s, evenly spaced."""
+    """Return a video's frames, decoded when asked for, best in their order, and their times (F,) s, evenly spaced."""
     import cv2
 
     count, size, frames = count_frames(path), frame_size(path), VideoFrames(path)

@@ -119,7 +119,9 @@ def _people(estimate: Estimate, frame: Tensor) -> tuple[Tensor, list[str]]:
         persons = ("",) * len(frame)
         if len(frame.unique()) < len(frame):
             advice = "Track the people first, or pass independent=True to refine each frame by itself."
-            raise InputError("init", "who is who (identities over time) where frames hold several people", "none", advice)
+            raise InputError(
+                "init", "who is who (identities over time) where frames hold several people", "none", advice
+            )
     names = list(dict.fromkeys(persons))
     number = {name: label for label, name in enumerate(names)}
     label = torch.tensor([number[name] for name in persons], dtype=torch.long)

@@ -18,7 +18,11 @@ from refine.state import State
 
 
 def filled(
-    estimate: Estimate, before: Int[Tensor, "G"], after: Int[Tensor, "G"], part: Float[Tensor, "G"], frame: Int[Tensor, "G"]
+    estimate: Estimate,
+    before: Int[Tensor, "G"],
+    after: Int[Tensor, "G"],
+    part: Float[Tensor, "G"],
+    frame: Int[Tensor, "G"],
 ) -> Estimate:
     """Return an estimate with rows between its own appended.
 

@@ -166,7 +166,9 @@ def _fields(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
         "notes": tuple(arrays["notes"].tolist()),
         "judgement": read_verdicts(arrays),
         "observed": torch.from_numpy(arrays["observed"]) if "observed" in arrays else None,
-        "tracks": Tracks(*(torch.from_numpy(arrays[key]) for key in ("track", "time_s"))) if "track" in arrays else None,
+        "tracks": Tracks(*(torch.from_numpy(arrays[key]) for key in ("track", "time_s")))
+        if "track" in arrays
+        else None,
         "stored_sigma_mm": torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
     }
 

@@ -2,10 +2,11 @@
 
     scale² = Σ d w |r|² / (3 Σ d),   w = (ν + 3) / (ν + 3 + |r|² / scale²)      at the solution of a round
 
-over accelerations r in their usual sigmas, between rows `INTERVAL_S` apart, of joints that the evidence determines (d of
-0.5..1): over so long an interval the solution is the evidence's, not the prior's, and errors of neighbouring frames, which
-hang together, are small against it. The scale with the largest likelihood is drawn towards one by what is known of
-people beforehand: log scale <- log scale n / (n + n₀), n the independent accelerations, n₀ = 1 / (2 spread²).
+over accelerations r in their usual sigmas, between rows `INTERVAL_S` apart, of joints the evidence determines (d of
+0.5..1). Over so long an interval the solution is the evidence's, not the prior's, and errors of neighbouring frames,
+which fade more slowly than white noise, are small against it. (The marginal likelihood of all frames takes those errors
+for white: it finds motion ever slower.) The likeliest scale is drawn towards one by what is known of people beforehand:
+log scale <- log scale n / (n + n₀), n the independent accelerations, n₀ = 1 / (2 spread²).
 
 Source: Lange, Little and Taylor, JASA 84(408), 1989 (scale of Student's t by expectation and maximisation); MacKay,
 Neural Computation 4(3), 1992, sec. 4 (a prior's width from the data).
