@@ -25,7 +25,7 @@ from torch import Tensor
 
 from priors.motion_file import MotionTable, read_motion_table
 from priors.prior_file import FOLDER
-from priors.second_differences import triples
+from priors.second_differences import columns_of, triples
 from refine.check import check_positive, check_shape, check_type
 from refine.geometry import rotation
 from refine.solve.coupling import CoupledLinearization
@@ -65,7 +65,7 @@ class Motion:
         return replace(self, scale=scale if self.scale is None else self.scale * scale)
 
     def couple(self, state: State, unknowns: Unknowns) -> CoupledLinearization:
-        """Return residuals (M, J_free + 1, 3), unitless, and their Jacobians in the three rows, per unit step.
+        """Return residuals (M, J_free + 1, 3), unitless, and Jacobians in the three rows, in three columns each.
 
         A joint that is not free in one of the three rows is a constant there; one that is in none is silent.
         """
@@ -83,7 +83,7 @@ class Motion:
             broken = torch.nn.functional.pad(self.broken.to(place.device), (0, 1))[:, joints]
             factor = factor.masked_fill(broken[three.rows[:, 1]] | broken[three.rows[:, 2]], 0.0)
         whole = three.weighted(state, unknowns, factor[:, :-1], factor[:, -1])
-        return CoupledLinearization(three.rows, *whole, StudentT(tail))
+        return CoupledLinearization(three.rows, *whole, StudentT(tail), columns=columns_of(unknowns, place.device))
 
 
 @cache

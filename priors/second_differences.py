@@ -44,13 +44,15 @@ class Triples:
 
     def weighted(
         self, state: State, unknowns: Unknowns, by_joint: Float[Tensor, "M J"], by_place: Float[Tensor, "M"]
-    ) -> tuple[Float[Tensor, "M N 3"], tuple[Float[Tensor, "M N 3 P"], ...]]:
+    ) -> tuple[Float[Tensor, "M N 3"], tuple[Float[Tensor, "M N 3 3"], ...]]:
         """Return the changes of speed, each times a factor, and their Jacobians in the three rows, N = J_free + 1.
+
+        A joint's depend on its own three columns, the translation's, the last, on its (`columns_of`).
 
         Args:
             state: B rows.
             unknowns: The columns.
-            by_joint: (M, J_free) factors of the joints; one that is not free is silent.
+            by_joint: (M, J_free) factors of the joints; one that is not coupled is silent.
             by_place: (M,) of the translation.
         """
         pose, place, rows = state.bodies.pose, state.bodies.translation, self.rows
@@ -69,7 +71,10 @@ class Triples:
         old, new = (by_place / self.before)[:, None], (by_place / self.after)[:, None]
         moving = new * (place[rows[:, 2]] - place[rows[:, 1]]) - old * (place[rows[:, 1]] - place[rows[:, 0]])
         steps = old, -(old + new), new
-        jacobians = tuple(_jacobian(part, step, unknowns) for part, step in zip(parts, steps, strict=True))
+        eye = torch.eye(3, dtype=place.dtype, device=place.device) * float(unknowns.translation > 0)
+        jacobians = tuple(
+            torch.cat((part, step[..., None, None] * eye), 1) for part, step in zip(parts, steps, strict=True)
+        )
         return torch.cat((turning, moving[:, None]), 1), jacobians
 
 
@@ -101,14 +106,9 @@ def triples(state: State, unknowns: Unknowns, *, fixed: bool = False) -> Triples
     return Triples(rows, (time[:, 1] - time[:, 0]).to(place), (time[:, 2] - time[:, 1]).to(place), free)
 
 
-def _jacobian(turn: Float[Tensor, "M J 3 3"], move: Float[Tensor, "M 1"], unknowns: Unknowns) -> Tensor:
-    """Return the Jacobian (M, J + 1, 3, P) in one row: a block for each joint, and a multiple of one for the place."""
-    count, joints = turn.shape[:2]
-    jacobian = turn.new_zeros(count, joints + 1, 3, unknowns.size)
-    blocks = jacobian[:, :joints, :, unknowns.pose_columns].unflatten(3, (joints, 3)) if joints else None
-    if blocks is not None:
-        blocks.diagonal(dim1=1, dim2=3).copy_(turn.permute(0, 2, 3, 1))
-    if unknowns.translation:
-        eye = torch.eye(3, dtype=turn.dtype, device=turn.device)
-        jacobian[:, joints, :, unknowns.translation_columns] = move[..., None] * eye
-    return jacobian
+def columns_of(unknowns: Unknowns, device: torch.device) -> Int[Tensor, "N 3"]:
+    """Return the columns of each free joint and, last, of the translation (not free: any, it has no slope)."""
+    count = len(unknowns.joints)
+    start = unknowns.translation_columns.start if unknowns.translation else 0
+    first = torch.tensor([*range(0, 3 * count, 3), start], device=device)
+    return (first[:, None] + torch.arange(3, device=device)).clamp(max=max(unknowns.size - 1, 0))

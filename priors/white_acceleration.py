@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors.second_differences import triples
+from priors.second_differences import columns_of, triples
 from refine.check import check_positive, check_shape, check_type
 from refine.solve.coupling import CoupledLinearization
 from refine.state import State, Unknowns
@@ -54,7 +54,7 @@ class WhiteAcceleration:
         check_positive("sigma_m", torch.tensor(self.sigma_m), "m / s^1.5")
 
     def couple(self, state: State, unknowns: Unknowns) -> CoupledLinearization:
-        """Return residuals (M, J_free + 1, 3), unitless, and their Jacobians in the three rows, per unit step.
+        """Return residuals (M, J_free + 1, 3), unitless, and Jacobians in the three rows, in three columns each.
 
         A joint that is not free in one of the three rows is silent.
         """
@@ -66,4 +66,5 @@ class WhiteAcceleration:
         sigma = sigma[joints] if sigma.dim() else sigma.expand(len(joints))
         width = three.middle.sqrt()
         factors = 1 / (sigma * width[:, None]), 1 / (self.sigma_m * width)
-        return CoupledLinearization(three.rows, *three.weighted(state, unknowns, *factors), self.kernel)
+        whole = three.weighted(state, unknowns, *factors)
+        return CoupledLinearization(three.rows, *whole, self.kernel, columns=columns_of(unknowns, place.device))
