@@ -66,12 +66,13 @@ def clip_of(estimate: Estimate, time_s: Float[Tensor, "F"], cuts: Sequence[int] 
     pairs = Tracks(person, time_s[frame]).windows(2) if len(person) else torch.zeros(0, 2, dtype=torch.long)
     apart = time_s[frame[pairs[:, 1]]] - time_s[frame[pairs[:, 0]]]
     places = places_of(estimate)
-    found = find_cuts(places, frame, pairs, apart) if cuts is None else _checked(cuts, len(time_s))
-    swaps = exchanged(places, frame, pairs, found)
+    swaps = exchanged(places, frame, pairs)
     swapped = {row for _, *rows in swaps for row in rows}
+    own = torch.tensor([other not in swapped for other in pairs[:, 1].tolist()], dtype=torch.bool)
+    found = find_cuts(places, frame, pairs[own], apart[own]) if cuts is None else _checked(cuts, len(time_s))
     shot = torch.bucketize(frame, torch.tensor(found, dtype=torch.long), right=True)
     breaks = (shot[pairs[:, 0]] != shot[pairs[:, 1]]) | (apart > SLACK * MOST_GAP_S)
-    breaks |= torch.tensor([other in swapped for other in pairs[:, 1].tolist()], dtype=torch.bool)
+    breaks |= ~own
     label = _segments(person, time_s[frame], pairs[breaks, 1])
     missing = _missing(frame, pairs[~breaks], time_s)
     whole = filled(estimate, *missing)

@@ -10,7 +10,6 @@ A cut is where most of those who are in both frames do otherwise; one row that i
 none. Two people have exchanged their ids where both lie nearer to where the other one was.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,24 +102,19 @@ def find_cuts(
     return sorted(end for end, said in votes.items() if 2 * sum(said) > len(said))
 
 
-def exchanged(
-    places: Places, frame: Int[Tensor, "B"], pairs: Int[Tensor, "M 2"], cuts: Sequence[int]
-) -> list[tuple[int, int, int]]:
+def exchanged(places: Places, frame: Int[Tensor, "B"], pairs: Int[Tensor, "M 2"]) -> list[tuple[int, int, int]]:
     """Return where two people seem to have exchanged their ids: the frame, and a row of each of them there.
 
     Args:
         places: Of B rows.
         frame: (B,) of each row.
         pairs: Rows that follow each other in a track.
-        cuts: Frames at which a shot begins: there nobody is where he was.
     """
     steps: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for one, other in pairs.tolist():
         steps.setdefault((int(frame[one]), int(frame[other])), []).append((one, other))
     found = []
     for (_, end), together in sorted(steps.items()):
-        if end in set(cuts):
-            continue
         for number, (a, after_a) in enumerate(together):
             for b, after_b in together[number + 1 :]:
                 own = _apart(places, a, after_a) + _apart(places, b, after_b)

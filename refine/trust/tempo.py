@@ -28,7 +28,7 @@ INTERVAL_S = 0.15
 """s: twice the time in which errors of detectors and regressors fade (`DETECTIONS`, `REGRESSED`)."""
 SPREAD = 0.3
 """Standard deviation of the logarithm of sigma between recordings (`priors/data/README.md`)."""
-MOST = 2.0
+MOST = 8.0
 """Largest factor either way: of seven clips of the recordings the fastest has 1.6, the slowest 0.6."""
 CLEAR = 0.5
 """Share of a joint that the evidence determines, from which its motion is the evidence's and not the prior's."""
