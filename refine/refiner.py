@@ -129,10 +129,10 @@ class Refiner:
             matched = matcher.match(replace(estimate, state=state), matched, still)
             terms = (*starts.evidence, starts.dense(matched, matcher.matching)) if matched else starts.evidence
             observed = observe(body, state, terms, starts.unknowns)
-            weighed = weigh(self.gate, body, observed, terms, priors, moved, rounds)
+            weighed = weigh(self.gate, body, observed, terms, priors, moved)
             moving = may_move(excluded, observed.seen, still & (not last))
             solver = self.solver if last else self.solver.rough()
-            found = solver.solve(body, state, weighed.terms, weighed.unknowns, start=weighed.linear, moving=moving)
+            found = solver.solve(body, state, weighed.terms, observed.unknowns, start=weighed.linear, moving=moving)
             solution = with_reasons(found, excluded, observed.seen)
             rounds.append(Round(solution, weighed.evidence, weighed.priors, weighed.quality))
             state = solution.state

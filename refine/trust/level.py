@@ -6,8 +6,9 @@ it, has
 
     covariance = L⁻¹ + L⁻¹ P S Pᵀ L⁻¹,    S = (C⁻¹ + P - P L⁻¹ P)⁻¹
 
-C: variance of the constant part. L is taken as what a row's marginal knows, and what the track's other frames say
-around b: where the evidence determines a joint the addition is small, where it does not, S is C and all there is.
+C: variance of the constant part, here that of the whole error: in one clip nearly all of it may be constant. L is taken
+as what a row's marginal knows, and what the track's other frames say around b: where the evidence determines a joint
+the addition is small, where it does not, S is C and all there is.
 
 Source: Henderson, Biometrics 31(2), 1975 (covariance of random effects solved beside the fixed ones); Woodbury.
 """
@@ -42,7 +43,7 @@ def of_constants(body: SkinnedBody, last: Round) -> Float[Tensor, "B P P"] | Non
     track = own.new_zeros(len(names), *own.shape[1:]).index_add(0, which, own)[which]
     share = torch.tensor([prior.correlation.constant for prior in priors]).max()
     held = (alone > 0) & (person >= 0)[:, None]
-    variance = torch.where(held, share / (1 - share) / torch.where(held, alone, 1.0), 0.0)  # C, its diagonal
+    variance = torch.where(held, 1 / (1 - share) / torch.where(held, alone, 1.0), 0.0)  # C, its diagonal
     pull = torch.where(held[:, :, None] & held[:, None, :], track, 0.0)  # P
     information = last.solution.information.double() + pull - own * held[:, :, None] * held[:, None, :]
     exists = information.diagonal(dim1=1, dim2=2) > 0

@@ -3,19 +3,17 @@
 The first round, and the method without a gate, take them as they are.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from refine.body import SkinnedBody
 from refine.solve.linearized import Linearized, linearized
 from refine.solve.observability import Observed
-from refine.solve.round import Quality, Round
-from refine.state import State, Tracks, Unknowns
+from refine.solve.round import Quality
+from refine.state import State, Tracks
 from refine.terms import Term
 from refine.trust.departure import Departure
 from refine.trust.gate import Gate
 from refine.trust.quality import quality
-from refine.trust.tempo import with_tempo
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +24,12 @@ class Weighed:
         evidence: With their errors' scale.
         priors: With the estimates' scale.
         quality: Both scales; None: one.
-        unknowns: The columns; what couples rows over time is as wide as the clip's motion is fast.
         linear: Evidence and priors, in this order, at the state where the round begins.
     """
 
     evidence: tuple[Term, ...]
     priors: tuple[Term, ...]
     quality: Quality | None
-    unknowns: Unknowns
     linear: Linearized
 
     @property
@@ -49,7 +45,6 @@ def weigh(
     evidence: tuple[Term, ...],
     priors: tuple[Term, ...],
     moved: Departure | None,
-    rounds: Sequence[Round] = (),
 ) -> Weighed:
     """Scale the sigmas of evidence and priors by their errors.
 
@@ -60,24 +55,22 @@ def weigh(
         evidence: The same terms.
         priors: All of them, as wide as regressors usually err.
         moved: How far the first round moved bodies; None: this is the first round, whose scales are one.
-        rounds: Those before.
     """
     state, unknowns = observed.evidence.state, observed.unknowns
     if gate is None or moved is None:
         linear = observed.evidence.plus(linearized(body, state, priors, unknowns))
-        return Weighed(evidence, priors, None, unknowns, linear)
+        return Weighed(evidence, priors, None, linear)
     usual = linearized(body, state, priors, unknowns)
     found = quality(observed, priors, usual)
     discounted, own = gate.weighed(evidence, priors, found, moved)
     if unknowns.groups is not None and unknowns.groups.tracks is not None and unknowns.groups.couplings:
         own = tuple(_beside(prior, state, unknowns.groups.tracks) for prior in own)
-        unknowns = with_tempo(unknowns, rounds[-1], moved) if rounds else unknowns
     applied = tuple(term.applied(each) for term, each in zip(discounted, observed.evidence.terms, strict=True))
     known = dict(zip(map(id, priors), usual.terms, strict=True))  # those without a scale are as they were
     changed = [prior for prior in own if id(prior) not in known]
     known |= dict(zip(map(id, changed), linearized(body, state, changed, unknowns).terms, strict=True))
     linear = Linearized(state, unknowns, (*applied, *(known[id(prior)] for prior in own)))
-    return Weighed(discounted, own, found, unknowns, linear)
+    return Weighed(discounted, own, found, linear)
 
 
 def _beside(prior: Term, state: State, tracks: Tracks) -> Term:

@@ -1,19 +1,12 @@
-"""Verdicts of neighbouring frames, and the scale of a clip's motion."""
+"""Verdicts of neighbouring frames, and the constant part of their errors."""
 
-from dataclasses import replace
-
-import pytest
 import torch
 
 from priors.motion import motion_of
-from refine.body import SkinnedBody
-from refine.geometry import rotation
 from refine.solve import Decision, Verdict
-from refine.state import Groups, State, Tracks, Unknowns
+from refine.state import Groups, Tracks
 from refine.terms.correlation import Correlation
-from refine.trust import tempo
 from refine.trust.over_time import agreeing
-from tests.moving import moving
 
 TAKEN, REFUSED = Verdict(Decision.ACCEPTED, size=0.8), Verdict(Decision.TOO_LARGE, size=3.0)
 WAVERS = Verdict(Decision.TOO_LARGE, size=1.3)
@@ -51,37 +44,6 @@ def test_rows_that_nothing_couples_keep_their_verdicts() -> None:
     verdicts = [TAKEN, WAVERS, TAKEN]
     informed, bound = torch.tensor([True, True, False]), torch.full((3,), 1.2)
     assert agreeing(verdicts, informed, None, bound) == tuple(verdicts)
-
-
-@pytest.mark.parametrize("speed", [0.7, 1.6])
-def test_motion_that_accelerates_so_many_times_as_much_has_this_scale(builtin_body: SkinnedBody, speed: float) -> None:
-    """Accelerations drawn from the table itself at the interval that is looked at, times a factor."""
-    count, coupling = 300, motion_of(builtin_body.joint_names)
-    joints = (0, 1, 2, 16, 17)
-    draw = torch.Generator().manual_seed(0)
-    tracks = Tracks(torch.zeros(count, dtype=torch.long), torch.arange(count).double() * tempo.INTERVAL_S)
-    sigma, degrees = coupling.table.at(torch.tensor([tempo.INTERVAL_S]).double())
-    state = State(*(getattr(moving(builtin_body, 1).true[[0] * count], name) for name in ("bodies", "camera")))
-    pose = state.bodies.pose.double().clone()
-    for joint in joints:  # small turns about a mean add up like vectors
-        nu = float(degrees[0, joint])
-        chi = torch.distributions.Chi2(nu).sample((count, 1)) / nu
-        wild = torch.randn(count, 3, generator=draw).double() / chi.double().sqrt()
-        turn = 1e-3 * wild
-        pose[:, joint] = rotation.exp(turn)
-        change = (turn[2:] - 2 * turn[1:-1] + turn[:-2]) / tempo.INTERVAL_S**2
-        size = change.square().sum(1).median().sqrt() / (3**0.5 * float(sigma[0, joint]))
-        pose[:, joint] = rotation.exp(turn * float(speed / size.clamp(min=1e-9)))
-    bodies = replace(state.bodies, pose=pose.to(state.bodies.pose), translation=state.bodies.translation)
-    columns = Unknowns(joints, groups=Groups(tracks=tracks, couplings=(coupling,)))
-    linear = coupling.couple(replace(state, bodies=bodies), columns)
-    known = torch.ones(count, len(joints))
-    wide = tempo._thinned(tracks)
-    assert torch.equal(wide.person, tracks.person)  # one row an interval
-    found = tempo._scale(linear, known, tracks.person, wide)
-    assert torch.equal(found, found[:1].expand(count)) and 0.75 * speed < float(found[0]) < 1.25 * speed
-    nobody = tempo._scale(linear, torch.zeros(count, len(joints)), tracks.person, wide)
-    assert 0.3 < float(nobody[0]) < 2.0  # by the translation alone, which does not move
 
 
 def test_the_constant_part_of_errors_is_their_mean_drawn_to_zero_by_how_few_there_are() -> None:
