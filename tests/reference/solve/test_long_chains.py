@@ -10,7 +10,7 @@ ROWS, COLUMNS = 120, 4
 
 
 def system() -> Banded:
-    """Second differences of a walk, of very different weights in neighbouring rows, each row nearly unknown by itself."""
+    """Second differences of very different weights in neighbouring rows, each row nearly unknown by itself."""
     found = Banded.zeros(Bands((1,) * ROWS, COLUMNS, 2, 1))
     draw = torch.Generator().manual_seed(0)
     stencil = (1.0, -2.0, 1.0)
@@ -24,8 +24,8 @@ def system() -> Banded:
                 block = stencil[i] * stencil[j] * own
                 target = found.diagonal if i == j else found.beside(j - i)
                 target[first + i] += block
-    found.border.copy_(0.01 * torch.randn(ROWS, 1, COLUMNS, generator=draw, dtype=torch.float64))
-    found.corner[:, 0, 0] = 5.0
+    found.border.copy_(0.001 * torch.randn(ROWS, 1, COLUMNS, generator=draw, dtype=torch.float64))
+    found.corner[:, 0, 0] = 50.0
     return found
 
 
