@@ -205,6 +205,6 @@ def _unseen(prepared: Prepared, seen: bool) -> Prepared:
 
 def _opened(path: Path) -> tuple[tuple[Photo, ...], Tensor]:
     """Open a video's file: its frames, decoded when asked for, and their times."""
-    from refine.folder.video import opened
+    from refine.photo.video import opened
 
     return opened(path)

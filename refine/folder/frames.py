@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refine.folder.photos import PhotoFile
-from refine.folder.video import VideoFrames, frame_size
 from refine.photo import Photo, Undecoded, check_complete, open_photo
+from refine.photo.video import VideoFrames, frame_size
 
 
 @dataclass

@@ -163,7 +163,7 @@ class Photos:
         return PhotoFile(self.root / self.video, f"{self.video}#{number}", number)
 
     def _count(self, video: str) -> int:
-        from refine.folder.video import count_frames
+        from refine.photo.video import count_frames
 
         if video not in self._frames:
             self._frames[video] = count_frames(self.root / video)

@@ -146,7 +146,7 @@ def test_a_damaged_manifest_is_told(people: Folder, tmp_path: Path) -> None:
 
 
 def test_frames_are_read_in_order_and_counted(tmp_path: Path) -> None:
-    from refine.folder.video import VideoFrames, count_frames, frame_size
+    from refine.photo.video import VideoFrames, count_frames, frame_size
 
     path = tmp_path / "walk.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from refine.errors import InputError
-from refine.photo import Photo, Undecoded
 from refine.photo.header import MOST_PIXELS, MOST_SIDE
+from refine.photo.photo import Photo, Undecoded
 
 if TYPE_CHECKING:
     import cv2
