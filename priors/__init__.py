@@ -11,6 +11,7 @@ from priors.joint_limits import JointLimits
 from priors.known_measurements import KnownMeasurements
 from priors.latent_pose import LatentPose
 from priors.mixture_pose import GaussianMixturePose
+from priors.motion import Motion, motion_of
 from priors.near_estimate import NearEstimate, NearTranslation
 from priors.near_expression import NearExpression
 from priors.near_focal import NearFocal
@@ -30,6 +31,7 @@ __all__ = [
     "JointLimits",
     "KnownMeasurements",
     "LatentPose",
+    "Motion",
     "NearEstimate",
     "NearExpression",
     "NearFocal",
@@ -38,4 +40,5 @@ __all__ = [
     "SelfPenetration",
     "WhiteAcceleration",
     "ground_points",
+    "motion_of",
 ]

@@ -3,6 +3,14 @@
     residual[b, j] = log(R_estimate[b, j]ᵀ R[b, j]) / sigma_rad[j]           one row of three per free joint
     residual[b]    = R[b] (translation[b] - translation_estimate[b]) / sigma_m      R: the camera's turn in the world
 
+Where frames of a track are solved together, the part of an error that is the same in all of them is taken off once it
+is known (`beside_constant`): of errors of variance sigma², a share c of which is constant,
+
+    residual = (away - constant) / (sigma √(1 - c)),     constant = mean away of the track c / (c + (1 - c) / n)
+
+with n independent frames: n frames are then no n witnesses of one mistake. Who judges the estimate takes its whole
+error (`whole`).
+
 Source: Sola, Deray and Atchuthan, arXiv 1812.01537, eq. 79 and 144 (right difference and its Jacobian).
 """
 
@@ -15,7 +23,7 @@ from torch import Tensor
 from refine.body import PosedBody
 from refine.check import check_positive, check_shape
 from refine.geometry import rotation
-from refine.state import State, Unknowns
+from refine.state import State, Tracks, Unknowns
 from refine.terms import Kernel, LeastSquares, Linearization
 from refine.terms.correlation import REGRESSED, Correlation
 
@@ -41,7 +49,9 @@ class NearEstimate:
     correlation: Correlation = REGRESSED
     """How far an estimate's errors hang together over the frames of a track."""
     share: Float[Tensor, "B"] | None = None
-    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one."""
+    """(B,) share of an independent estimate that each body's is (`refine.method.witnesses`); None: one, zero: none."""
+    constant: Float[Tensor, "B J 3"] | None = None
+    """(B, J, 3) rad, the part of the errors that is the same in a track's frames; None: it is in the sigmas."""
 
     def __post_init__(self) -> None:
         sizes = check_shape("pose", self.pose, "B J 3 3")
@@ -62,6 +72,20 @@ class NearEstimate:
         """Return the prior with sigmas a multiple (B,) as wide."""
         return replace(self, scale=scale if self.scale is None else self.scale * scale)
 
+    def beside_constant(self, state: State, tracks: Tracks) -> "NearEstimate":
+        """Return the prior without the constant part of its errors, as a state shows it.
+
+        Args:
+            state: B bodies near the solution.
+            tracks: Whose frames they are.
+        """
+        away = rotation.log(self.pose.mT @ state.bodies.pose)
+        return replace(self, constant=self.correlation.constant_of(away, tracks, self.share))
+
+    def whole(self) -> "NearEstimate":
+        """Return the prior with the constant part in its sigmas, as wide as regressors usually err."""
+        return replace(self, scale=None, constant=None)
+
     def with_root_turned(self, turn: Float[Tensor, "B 3 3"]) -> "NearEstimate":
         """Return the prior around the same estimates with their roots turned by `turn` (B, 3, 3) in the body's axes."""
         return replace(self, pose=torch.cat((self.pose[:, :1] @ turn[:, None].to(self.pose), self.pose[:, 1:]), 1))
@@ -80,6 +104,11 @@ class NearEstimate:
         if free is not None:
             away = torch.where(free[..., None], away, 0.0)
         by_step = rotation.right_jacobian_inverse(away) / sigma[..., None]
+        if self.constant is not None:
+            change = (1 - self.correlation.constant) ** -0.5
+            constant = self.constant[:, joints].to(away)
+            constant = constant if free is None else torch.where(free[..., None], constant, 0.0)
+            away, by_step = (away - constant) * change, by_step * change
         jacobian = spread(by_step, torch.arange(len(joints)), unknowns)
         return Linearization(away / sigma, jacobian, self.kernel, part=self.share)
 

@@ -18,6 +18,7 @@ from refine.result import Result
 from refine.solve import Solution, StopReason
 from refine.state import Bodies, State, Unknowns
 from refine.trust.gate import Gate
+from refine.video import fit_video
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "convert",
     "detach",
     "fit",
+    "fit_video",
     "load",
     "read",
     "read_keypoints",

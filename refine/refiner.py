@@ -145,5 +145,5 @@ class Refiner:
             still = still_bodies(matched, state, still, self.still_px)
         if self.gate:
             unexplained = unexplained_before_and_after(photos, estimate, state, displacer, self.rasterizer)
-            rounds[-1] = self.gate.judge(estimate, rounds, unexplained, matcher.matching.reported, moved)
+            rounds[-1] = self.gate.judge(estimate, rounds, unexplained, matcher.matching.reported, moved, self.solver)
         return starts.best([*without_linear(rounds[:-1]), rounds[-1]])

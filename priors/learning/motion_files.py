@@ -13,6 +13,7 @@ Source: Mahmood et al., AMASS, 2019, and the layout on amass.is.tue.mpg.de (SMPL
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ WIDTH = 3 * JOINTS
 """Numbers of a pose."""
 FRAME_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
 """Names the frame rate goes by: AMASS's two, and that of recordings put together."""
+TRANSLATIONS = ("trans", "translation")
+"""Names of where the root is: AMASS's, and that of recordings put together."""
 IMPOSSIBLE_DEG = 30.0
 """A frame with a joint this far beyond its anatomical range (`priors.joint_ranges`) is a fault of the recording: ankles
 and wrists turned round where a marker was lost. Such frames are left out."""
@@ -63,13 +66,29 @@ def motion_files(source: Path) -> list[Path]:
     return found
 
 
-def read_motion(path: Path, name: str, per_second: float) -> Iterator[Recording]:
-    """Read a file's recordings, one after the other.
+@dataclass(frozen=True)
+class Stored:
+    """One recording as its file holds it.
+
+    Attributes:
+        name: The recording's.
+        rate: Frames a second.
+        pose: (T, W) axis-angle, rad, the root first.
+        translation: (T, 3) m, or None where the file has none.
+    """
+
+    name: str
+    rate: float
+    pose: NDArray[np.floating[Any]]
+    translation: NDArray[np.floating[Any]] | None
+
+
+def stored_motion(path: Path, name: str) -> list[Stored]:
+    """Read a file's recordings with all their frames.
 
     Args:
         path: The file.
         name: The recording's, where the file is one.
-        per_second: Frames to keep of every second.
 
     Raises:
         InputError: It is no motion file.
@@ -78,12 +97,16 @@ def read_motion(path: Path, name: str, per_second: float) -> Iterator[Recording]
         # Opened here: numpy leaves its own file open where the archive is damaged.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             rate = next((float(stored[key]) for key in FRAME_RATES if key in stored.files), 0.0)
+            place = next((np.asarray(stored[key]) for key in TRANSLATIONS if key in stored.files), None)
             if "poses" in stored.files:
-                parts = [(name, np.asarray(stored["poses"]))]
+                parts = [(name, np.asarray(stored["poses"]), place)]
             elif {"pose", "sequence", "names"} <= set(stored.files):
                 pose, sequence = np.asarray(stored["pose"]), np.asarray(stored["sequence"])
                 pose = pose.reshape(len(pose), -1)
-                parts = [(str(each), pose[sequence == index]) for index, each in enumerate(stored["names"])]
+                parts = [
+                    (str(each), pose[sequence == index], None if place is None else place[sequence == index])
+                    for index, each in enumerate(stored["names"])
+                ]
             else:
                 held = ", ".join(stored.files[:8])
                 raise InputError(path.name, "a motion file (poses, or pose, sequence and names)", f"one with {held}")
@@ -96,12 +119,27 @@ def read_motion(path: Path, name: str, per_second: float) -> Iterator[Recording]
         raise InputError(path.name, "an .npz of arrays", f"{type(error).__name__}: {str(error)[:120]}") from error
     if not rate > 0 or not np.isfinite(rate):
         raise InputError(path.name, f"a frame rate ({' or '.join(FRAME_RATES)})", f"{rate:g}")
-    stride = max(1, round(rate / per_second))
-    for each, pose in parts:
+    for _, pose, _ in parts:
         if pose.ndim != 2 or pose.shape[1] < 3 + WIDTH or pose.dtype.kind != "f":
             got = f"shape {pose.shape} of {pose.dtype}"
             raise InputError(f"{path.name}: poses", f"numbers (T, {3 + WIDTH} or more), the root first", got)
-        yield _thinned(each, pose[::stride, 3 : 3 + WIDTH].astype(np.float64))
+    return [Stored(each, rate, pose, there) for each, pose, there in parts]
+
+
+def read_motion(path: Path, name: str, per_second: float) -> Iterator[Recording]:
+    """Read a file's recordings, one after the other.
+
+    Args:
+        path: The file.
+        name: The recording's, where the file is one.
+        per_second: Frames to keep of every second.
+
+    Raises:
+        InputError: It is no motion file.
+    """
+    for each in stored_motion(path, name):
+        stride = max(1, round(each.rate / per_second))
+        yield _thinned(each.name, each.pose[::stride, 3 : 3 + WIDTH].astype(np.float64))
 
 
 def _thinned(name: str, pose: NDArray[np.float64]) -> Recording:

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from refine.geometry.camera import Camera
-from refine.state import Unknowns
+from refine.state import Tracks, Unknowns
 from refine.terms import Term
 from refine.terms.correlation import Correlation
 
@@ -75,9 +75,15 @@ def in_frames(term: Term, unknowns: Unknowns | None) -> Term:
         return term
     tracks = groups.tracks
     if isinstance(term, ImageWitness):  # where nothing is seen there is no witness
-        silent = ~term.informed.to(tracks.person.device)
-        tracks = replace(tracks, person=tracks.person.masked_fill(silent, -1))
+        tracks = _without(tracks, ~term.informed)
+    if term.share is not None:
+        tracks = _without(tracks, term.share == 0)
     return _discounted(term, term.correlation.of_frames(tracks))
+
+
+def _without(tracks: Tracks, silent: Bool[Tensor, "B"]) -> Tracks:
+    """Return tracks without some rows (B,)."""
+    return replace(tracks, person=tracks.person.masked_fill(silent.to(tracks.person.device), -1))
 
 
 def _discounted(term: Any, share: Float[Tensor, "B"]) -> Any:

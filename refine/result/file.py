@@ -10,6 +10,7 @@ cost_before cost misfit_before misfit (B,)   stop (B,) names of StopReason, the 
 verdict (B,) sentences   verdict/decision (B,) names of Decision   verdict/kept (B,) limbs, joined by "; "
 verdict/gain size misfit misfit_before worse ... (B,) numbers of `refine.solve.Verdict`, NaN where not known
 verdict, verdict/... only with a gate                                  sigma_mm (B, J, 3) of the joints, where known
+observed (B,), track (B,) labels, time_s (B,) s   of people over time, where rows were solved so
 detections/name, detections/pixel (B, K, 2), detections/confidence (B, K), if any
 source/...   the source; source/unusable, source/without_numbers (B,) where there are such people
 source/arrays/content, source/arrays/numbers/...   the source's whole file (`refine/files/nested.py`)
@@ -38,6 +39,7 @@ from refine.keypoints.detections import Detections
 from refine.result.known import Known
 from refine.result.verdicts import read_verdicts, verdict_arrays
 from refine.solve import StopReason
+from refine.state import Tracks
 from refine.transfer import with_found
 
 SOURCE_TENSORS = (
@@ -98,6 +100,10 @@ def save(result: Known, path: str | Path) -> None:
         arrays["detections/name"] = np.array(result.detections.name)
         arrays["detections/pixel"] = as_array(result.detections.pixel)
         arrays["detections/confidence"] = as_array(result.detections.confidence)
+    if result.observed is not None:
+        arrays["observed"] = as_array(result.observed)
+    if result.tracks is not None:
+        arrays |= {"track": as_array(result.tracks.person), "time_s": as_array(result.tracks.time_s)}
     memory = io.BytesIO()
     np.savez_compressed(memory, **arrays)  # type: ignore[arg-type]
     write_bytes(path, memory.getvalue())
@@ -159,6 +165,10 @@ def _fields(arrays: Mapping[str, np.ndarray], body_model: SkinnedBody | str | Pa
         "detections": detections,
         "notes": tuple(arrays["notes"].tolist()),
         "judgement": read_verdicts(arrays),
+        "observed": torch.from_numpy(arrays["observed"]) if "observed" in arrays else None,
+        "tracks": Tracks(*(torch.from_numpy(arrays[key]) for key in ("track", "time_s")))
+        if "track" in arrays
+        else None,
         "stored_sigma_mm": torch.from_numpy(arrays["sigma_mm"]) if "sigma_mm" in arrays else None,
     }
 

@@ -23,7 +23,7 @@ from refine.photo import Photo
 from refine.result.sentences import sentence
 from refine.solve import UNSOLVED, StopReason, Verdict
 from refine.solve.round import Round
-from refine.state import Bodies, State
+from refine.state import Bodies, State, Tracks
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,9 @@ class Known(ABC):
             loading.
         judgement: B verdicts on the updates, with their numbers (`refine.trust.gate`); empty without a gate.
         stored_sigma_mm: (B, J, 3) mm read from a file; None: computed on access.
+        observed: (B,) whether the estimate has the row; false: it was filled in between others of its track, behind the
+            estimate's own rows (`refine.fit_video`). None: all are the estimate's.
+        tracks: Which rows are one person over time, and when; None: rows are independent.
     """
 
     estimate: Estimate
@@ -66,6 +69,8 @@ class Known(ABC):
     predict: Callable[[Estimate], Prediction] | None = None
     judgement: tuple[Verdict, ...] = field(default=(), metadata=PER_ROW)
     stored_sigma_mm: Float[Tensor, "B J 3"] | None = None
+    observed: Bool[Tensor, "B"] | None = None
+    tracks: Tracks | None = None
 
     @abstractmethod
     def __repr__(self) -> str:

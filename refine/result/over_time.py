@@ -88,7 +88,7 @@ def people_over_time(result: Known, *, tracks: Tracks | None = None, fps: float 
     before, after = (each[:, :BODY_JOINTS].detach().cpu().double() for each in (result.estimate.joints, result.joints))
     moved = ((before - before[:, :1]) - (after - after[:, :1])).norm(dim=-1).mean(1) * MM_PER_M
     sigma = result.sigma_mm[:, 1:BODY_JOINTS].mean(2).median(1).values.cpu()
-    observed = getattr(result, "observed", None)
+    observed = result.observed
     there = torch.ones(len(result), dtype=torch.bool) if observed is None else observed.cpu()
     found = []
     for label in dict.fromkeys(labels):
@@ -185,7 +185,7 @@ def _tracks(result: Known, tracks: Tracks | None, fps: float | None) -> Tracks |
     if tracks is not None and fps is not None:
         raise InputError("tracks, fps", "one of them", "both", "Tracks have times of their own.")
     if tracks is None and fps is None:
-        tracks = getattr(result, "tracks", None)
+        tracks = result.tracks
     if tracks is not None and len(tracks.person) != len(result):
         raise InputError("tracks", f"person and time of each body, {len(result)}", str(len(tracks.person)))
     return tracks

@@ -26,8 +26,11 @@ REASONS = {
     "({explained:.0%} explained instead of {explained_before:.0%}).",
     Decision.NOBODY: "where the network puts the person the photo hardly shows one "
     "({person:.0%} of what should be seen). Is the estimate of this photo?",
+    Decision.NOT_CARRIED: "it has no evidence of its own, and the frames before and after it are left as they came.",
+    Decision.BETWEEN_REFUSED: "the frames shortly before and after it are left as they came.",
 }
 """Why an update was rejected; `way` is written by `_way`."""
+FOLLOWS = "Accepted: without evidence of its own, it follows the frames before and after it."
 SIDES = {"right": ("to the right", "to the left"), "down": ("down", "up")}
 """Names of each axis' positive and negative direction in the picture."""
 AGREES = (
@@ -46,6 +49,8 @@ def sentence(verdict: Verdict, stop: StopReason) -> str:
     """
     if verdict.decision is Decision.UNSOLVED:
         return stop.value
+    if verdict.decision is Decision.CARRIED:
+        return FOLLOWS
     numbers = {name: float("nan") if value is None else value for name, value in vars(verdict).items()}
     for name in ("explained", "explained_before"):
         numbers[name] = 1 - numbers[f"un{name}"]
@@ -74,6 +79,8 @@ def verdict_of(text: str) -> Verdict:
         found = _pattern(LEFT + reason).fullmatch(text)
         if found:
             return Verdict(decision, **_numbers(found))
+    if text == FOLLOWS:
+        return Verdict(Decision.CARRIED)
     found = re.search(_pattern(AGREES), text)
     if not text.startswith("Accepted") or not found:
         return Verdict(Decision.UNSOLVED)

@@ -47,7 +47,8 @@ class Written(Known, ABC):
         """
         from refine.formats.find import write
 
-        write(self.refined, Path(path))
+        own = self.refined if self.observed is None else self.refined.rows(self.observed.nonzero()[:, 0])
+        write(own, Path(path))
 
     @usual_torch()
     def write_obj(self, path: str | Path) -> None:

@@ -196,6 +196,7 @@ def invert(system: Banded, border: Float[Tensor, "C Q Q"]) -> None:
         scaled = here[:, size:-1] @ half  # U
         beside = -(mine @ scaled)
         own = torch.baddbmm(half.mT @ half, scaled.mT, beside, alpha=-1)
+        own = (own + own.mT) / 2  # what is not symmetric grows from row to row
         here[:, :size] = own
         here[:, size:-1] = beside
         if width:

@@ -87,6 +87,7 @@ def invert(system: Banded, border: Float[Tensor, "C Q Q"]) -> None:
             if form.below:
                 beside = dgemm(-1.0, scaled, window)  # its transpose
                 own -= dgemm(1.0, beside, scaled, trans_b=1)
+                own = (own + own.T) / 2  # what is not symmetric grows from row to row
                 panel[:, size:-1] = beside
             panel[:, :size] = own
             if form.width:

@@ -28,17 +28,19 @@ class CoupledLinearization:
     Attributes:
         rows: (M, k) numbers of the rows; the same at every state.
         residual: (M, N, D), in standard deviations.
-        jacobians: k of (M, N, D, P), per unit step of each row.
+        jacobians: k of (M, N, D, P), per unit step of each row; of C columns, (M, N, D, C), where `columns` says which.
         kernel: The robust kernel, of the norm of each residual.
         share: (M, N) root of the share of an independent observation that each residual is, already in residual and
             Jacobians; None: all are whole observations.
+        columns: (N, C) the columns that each residual depends on, none twice; None: all P, in their order.
     """
 
     rows: Int[Tensor, "M k"]
     residual: Float[Tensor, "M N D"]
-    jacobians: tuple[Float[Tensor, "M N D P"], ...]
+    jacobians: tuple[Float[Tensor, "M N D C"], ...]
     kernel: Kernel
     share: Float[Tensor, "M N"] | None = None
+    columns: Int[Tensor, "N C"] | None = None
 
     def __post_init__(self) -> None:
         count, width = check_shape("coupling: rows", self.rows, "M k").values()
@@ -46,7 +48,7 @@ class CoupledLinearization:
         if len(self.jacobians) != width:
             raise InputError("coupling: jacobians", f"one for each of {width} rows", str(len(self.jacobians)))
         for each in self.jacobians:
-            sizes = check_shape("coupling: jacobian", each, "M N D P", **sizes)
+            sizes = check_shape("coupling: jacobian", each, "M N D C", **sizes)
 
     @property
     def cost(self) -> Float[Tensor, "M"]:
@@ -70,11 +72,28 @@ class CoupledLinearization:
 
     def change(self, step: Float[Tensor, "B P"]) -> Float[Tensor, "M N D"]:
         """Return the residual's linear change by a step."""
-        parts = (
+        if self.columns is not None:
+            parts = [
+                (each @ step[self.rows[:, i]][:, self.columns][..., None])[..., 0]
+                for i, each in enumerate(self.jacobians)
+            ]
+            return sum(parts, torch.zeros_like(self.residual))
+        parts = [
             (each.flatten(1, 2) @ step[self.rows[:, i], :, None]).unflatten(1, self.residual.shape[1:])[..., 0]
             for i, each in enumerate(self.jacobians)
-        )
+        ]
         return sum(parts, torch.zeros_like(self.residual))
+
+    def whole(self, size: int) -> "CoupledLinearization":
+        """Return the linearisation with Jacobians in all P columns."""
+        if self.columns is None:
+            return self
+        place = self.columns[None, :, None].expand_as(self.jacobians[0]) if self.jacobians else self.columns
+        return replace(
+            self,
+            columns=None,
+            jacobians=tuple(each.new_zeros(*each.shape[:3], size).scatter(3, place, each) for each in self.jacobians),
+        )
 
     def by_row(self, value: Float[Tensor, "M"], count: int) -> Float[Tensor, "B"]:
         """Return values of the sets (M,) divided evenly among their rows and summed for each of `count` rows."""
@@ -111,6 +130,10 @@ def couple(couplings: Sequence[Coupling], state: State, unknowns: Unknowns) -> t
         linear = each.couple(state, unknowns)
         if not isinstance(linear, CoupledLinearization):
             raise InputError(f"{type(each).__name__}.couple", "a CoupledLinearization", type(linear).__name__)
-        check_shape(f"{type(each).__name__}: jacobian", linear.jacobians[0], "M N D P", P=unknowns.size)
+        if linear.columns is None:
+            check_shape(f"{type(each).__name__}: jacobian", linear.jacobians[0], "M N D P", P=unknowns.size)
+        else:
+            width = linear.jacobians[0].shape[3]
+            check_shape(f"{type(each).__name__}: columns", linear.columns, "N C", N=linear.residual.shape[1], C=width)
         found.append(linear)
     return tuple(found)

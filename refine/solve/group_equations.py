@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from refine.solve.banded import Banded
@@ -78,6 +78,11 @@ def assemble(equations: GroupEquations, layout: Layout) -> Banded:
     if layout.bands.border:
         _share(system, equations.rows, layout)
     for each, chunks in zip(equations.coupled, layout.pairs, strict=True):
+        if each.columns is not None and not bool(torch.isin(each.columns, layout.columns).any()):
+            for number, pairs in enumerate(chunks):
+                _tie_few(system, each, each.columns, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
+            continue
+        each = each.whole(layout.own.shape[1])
         for number, pairs in enumerate(chunks):
             _tie(system, each, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
     return system
@@ -118,3 +123,30 @@ def _tie(system: Banded, coupled: CoupledLinearization, which: slice, pairs: Seq
             system.border.index_add_(0, place[:, i], shared.mT @ mine)
         system.corner[:, :-1, :-1].index_add_(0, chain, shared.mT @ shared)
         system.corner[:, -1, :-1].index_add_(0, chain, -(shared.mT @ residual)[..., 0])
+
+
+def _tie_few(
+    system: Banded, coupled: CoupledLinearization, columns: Int[Tensor, "N C"], which: slice, pairs: Sequence[Pair],
+    layout: Layout,
+) -> None:  # fmt: skip
+    """Add some of a coupling's sets of rows whose residuals depend on few columns, none of them shared."""
+    rows = coupled.rows[which]
+    weight = coupled.weight[which].double()[..., None, None]  # (M, N, 1, 1)
+    residual = coupled.residual[which].double()[..., None]
+    own = [
+        each[which].double() * layout.own[rows[:, i]][:, columns][:, :, None]
+        for i, each in enumerate(coupled.jacobians)
+    ]  # (M, N, D, C)
+    place = layout.place[rows]
+    line, column = columns[None, :, :, None], columns[None, :, None, :]
+    for i, mine in enumerate(own):
+        weighted = mine.mT * weight
+        at = place[:, i, None, None, None]
+        system.diagonal.index_put_((at, line, column), weighted @ mine, accumulate=True)
+        right = -(weighted @ residual)[..., 0]
+        system.right.index_put_((place[:, i, None, None], columns[None]), right, accumulate=True)
+    for pair in pairs:
+        late, early = own[pair.late][pair.sets], own[pair.early][pair.sets]
+        block = (late.mT * weight[pair.sets]) @ early
+        at = place[pair.sets, pair.early][:, None, None, None]
+        system.beside(pair.distance).index_put_((at, line, column), block, accumulate=True)

@@ -28,7 +28,8 @@ class Observed:
 
     Attributes:
         unknowns: The columns to solve for: those that some body of the batch needs, with the mask of each body's own.
-        seen: (B,) whether some column has information; a body whose evidence is not finite counts as seen.
+        seen: (B,) whether some column has information, by couplings that of other rows of its track; a body whose
+            evidence is not finite counts as seen.
         evidence: The terms, in these columns.
         whole: Equations of the evidence with independent rows, in these columns.
         shared: Of the correlated evidence.
@@ -79,7 +80,18 @@ def _observed(evidence: Linearized, terms: Sequence[Term]) -> Observed:
     parts = [tuple(each for term, each in both if is_correlated(term) is kind) for kind in (False, True)]
     whole, shared = (summed(replace(evidence, terms=part).alone) for part in parts)
     seen = [(each.information.diagonal(dim1=-2, dim2=-1) != 0).any(1) for each in (whole, shared)]
-    return Observed(evidence.unknowns, seen[0] | seen[1], evidence, whole, shared)
+    return Observed(evidence.unknowns, _carried(seen[0] | seen[1], evidence.unknowns), evidence, whole, shared)
+
+
+def _carried(seen: Bool[Tensor, "B"], unknowns: Unknowns) -> Bool[Tensor, "B"]:
+    """Return which rows (B,) have information of their own or, by couplings, of another row of their track."""
+    groups = unknowns.groups
+    if groups is None or groups.tracks is None or not groups.couplings or not len(seen):
+        return seen
+    person = groups.tracks.person.to(seen.device)
+    names, which = torch.unique(person, return_inverse=True)
+    known = seen.new_zeros(len(names)).index_put((which,), seen, accumulate=True)
+    return seen | (known[which] & (person >= 0))
 
 
 def choose_unknowns(body: SkinnedBody, state: State, terms: Sequence[Term]) -> Unknowns:

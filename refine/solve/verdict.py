@@ -9,6 +9,7 @@ class Decision(Enum):
 
     ACCEPTED = "The update is taken."
     PARTLY_ACCEPTED = "The update is taken but for limbs that stay as the estimate has them."
+    CARRIED = "The update is taken: without evidence of its own, the row follows those before and after it."
     UNSOLVED = "There was nothing to judge: the solver did not start, and `stop` says why."
     NOT_FINITE = "Left as it came: the statistics of the update are not finite."
     EXPLAINS_WORSE = "Left as it came: the update explains the evidence worse."
@@ -20,11 +21,13 @@ class Decision(Enum):
     CONTRADICTORY = "Left as it came: the sources of evidence contradict each other."
     UNLIKE = "Left as it came: the update looks less like the person."
     NOBODY = "Left as it came: the network sees nobody where the update puts the person."
+    NOT_CARRIED = "Left as it came: without evidence of its own, and those before and after it are left as they came."
+    BETWEEN_REFUSED = "Left as it came: those shortly before and after it are left as they came."
 
     @property
     def accepted(self) -> bool:
         """Whether the update is accepted, all or part of it."""
-        return self in (Decision.ACCEPTED, Decision.PARTLY_ACCEPTED)
+        return self in (Decision.ACCEPTED, Decision.PARTLY_ACCEPTED, Decision.CARRIED)
 
 
 @dataclass(frozen=True)

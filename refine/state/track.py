@@ -53,6 +53,15 @@ class Tracks:
         check_shape("tracks.time_s", self.time_s, "B", B=sizes["B"])
         check_finite("tracks.time_s", self.time_s)
 
+    def in_order(self) -> list[list[int]]:
+        """Return the rows of each track in the order of their times."""
+        found: dict[int, list[int]] = {}
+        person = self.person.tolist()
+        for row in torch.argsort(self.time_s, stable=True).tolist():
+            if person[row] >= 0:
+                found.setdefault(person[row], []).append(row)
+        return list(found.values())
+
     def windows(self, length: int) -> Int[Tensor, "M N"]:
         """Return the numbers of every `length` rows that follow each other in a track, in the order of their times.
 

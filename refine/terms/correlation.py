@@ -15,7 +15,9 @@ Source: Bayley and Hammersley, Suppl. J. R. Stat. Soc. 8(2), 1946 (effective num
 series); Kish, Survey Sampling, 1965, sec. 5.4 (1 + (n - 1) ρ, of observations that are equally correlated).
 """  # noqa: E501
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from numbers import Real
 
 import torch
@@ -29,8 +31,6 @@ from refine.terms import Linearization
 
 MOST_CONSTANT = 0.99
 """Beyond, what changes would have no errors at all."""
-BLOCK = 512
-"""Rows whose correlations with all others are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,47 @@ class Correlation:
         """Return the share (B,) of each row among the rows of its track, float64; one for a row in no track.
 
         correlation of what changes, in two frames = exp(-|t - t'| / time_s)
+
+        Along a track the sum over all earlier frames is the one before's, faded, and one; likewise backwards.
         """
-        time, person = tracks.time_s.double(), tracks.person
+        time, person = tracks.time_s.double().cpu(), tracks.person.cpu()
         share = torch.ones_like(time)
         if not self.time_s:
-            return share
-        for first in range(0, len(time), BLOCK):
-            block = slice(first, first + BLOCK)
-            apart = (time[block, None] - time).abs()
-            together = torch.exp(-apart / self.time_s) * (person[block, None] == person)
-            share[block] = 1 / together.sum(1)
-        return torch.where(person >= 0, share, 1.0)
+            return share.to(tracks.time_s.device)
+        order = torch.argsort(time, stable=True)
+        order = order[torch.argsort(person[order], stable=True)]
+        same = person[order].diff() == 0
+        fading = torch.where(same, torch.exp(-time[order].diff() / self.time_s), 0.0).tolist()
+        earlier, later = _faded(fading), _faded(fading[::-1])[::-1]
+        share[order] = 1 / (torch.tensor(earlier).double() + torch.tensor(later).double() - 1)
+        return torch.where(person >= 0, share, 1.0).to(tracks.time_s.device)
+
+    def constant_of(
+        self, error: Float[Tensor, "B *rest"], tracks: Tracks, share: Float[Tensor, "B"] | None = None
+    ) -> Float[Tensor, "B *rest"]:
+        """Return the part of errors that is the same in all frames of a track: their mean, drawn towards zero.
+
+        mean c / (c + (1 - c) / n),     n the independent frames; zero for a row in no track
+
+        Args:
+            error: (B, ...) of each row.
+            tracks: Whose frames they are.
+            share: (B,) share of an independent frame that each is; None: as `of_frames` says.
+        """
+        person = tracks.person.to(error.device)
+        weight = (self.of_frames(tracks) if share is None else share).to(error) * (person >= 0)
+        names, which = torch.unique(person, return_inverse=True)
+        count = weight.new_zeros(len(names)).index_add(0, which, weight)
+        total = error.new_zeros(len(names), *error.shape[1:])
+        total = total.index_add(0, which, error * weight.reshape(-1, *[1] * (error.dim() - 1)))
+        factor = self.constant / (self.constant * count + 1 - self.constant)
+        mean = total * factor.reshape(-1, *[1] * (error.dim() - 1))
+        return torch.where((person >= 0).reshape(-1, *[1] * (error.dim() - 1)), mean[which], 0.0)
+
+
+def _faded(fading: Sequence[float]) -> list[float]:
+    """Return sums over a frame and all before it, each faded from one to the next: one more than the factors."""
+    return list(accumulate(fading, lambda total, factor: 1 + factor * total, initial=1.0))
 
 
 INDEPENDENT = Correlation()

@@ -30,6 +30,7 @@ from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.solve import UNSOLVED, Verdict
 from refine.solve.coupling import couple
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.linearized import Linearized, linearized
 from refine.solve.normal_equations import costs, summed
 from refine.solve.observability import Observed
@@ -39,9 +40,11 @@ from refine.terms import Term, is_correlated
 from refine.trust.departure import Departure, departure
 from refine.trust.discounted import Discounted
 from refine.trust.limbs import free_limbs, put_back
+from refine.trust.over_time import agreeing
 from refine.trust.place import move_of, place_of
 from refine.trust.presence import presence
 from refine.trust.quality import scaled
+from refine.trust.seams import settled
 from refine.trust.sizes import NO_COLUMNS, misfit
 from refine.trust.statistics import Bounds, Statistics
 
@@ -134,6 +137,7 @@ class Gate:
         unexplained: Float[Tensor, "B 2"] | None = None,
         reported: float = 1.0,
         moved: Departure | None = None,
+        solver: LevenbergMarquardt | None = None,
     ) -> Round:
         """Accept or reject the updates of B bodies.
 
@@ -145,6 +149,7 @@ class Gate:
             reported: Share of a displacement that the displacer reports (`Matching.reported`): `most_size` times this
                 holds where it is the only evidence.
             moved: `departure` of the first round; None: not measured yet.
+            solver: Solves rows of a track again that lie beside rejected ones; None: they stay as they are.
 
         Returns:
             The last round with the verdicts; rejected updates are the estimate again, with its costs.
@@ -160,8 +165,11 @@ class Gate:
             self.most_stranger, torch.where(alone, self.least_person, 0.0),
         )  # fmt: skip
         solved = [stop not in UNSOLVED for stop in last.solution.stop]
-        verdict = found.verdicts(bounds, solved)
-        return _with_verdict(body, start, last, found, before, verdict)
+        informed = summed(before).count > 0  # (B,) of its own, whatever its neighbours know
+        groups = last.solution.unknowns.groups
+        verdict = agreeing(found.verdicts(bounds, solved), informed, groups, bounds.most_size)
+        judged = _with_verdict(body, start, last, found, before, verdict)
+        return judged if solver is None else settled(solver, estimate, judged)
 
     def statistics(
         self,

@@ -27,6 +27,7 @@ from refine.solve.linearized import Linearized
 from refine.solve.normal_equations import NormalEquations, summed
 from refine.solve.observability import Observed
 from refine.solve.round import Quality
+from refine.state import State, Unknowns
 from refine.terms import RelativePrior, Term
 
 USUAL, SPREAD = 0.5, 1.0
@@ -89,7 +90,8 @@ def usual_width(priors: Sequence[Term]) -> list[Term]:
     Args:
         priors: At any width.
     """
-    return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in priors]  # type: ignore[type-var]
+    wide = (prior.whole() if hasattr(prior, "whole") else prior for prior in priors)
+    return [replace(prior, scale=None) if getattr(prior, "scale", None) is not None else prior for prior in wide]  # type: ignore[type-var]
 
 
 def quality(observed: Observed, priors: Sequence[Term], there: Linearized) -> Quality:
@@ -114,8 +116,8 @@ def quality(observed: Observed, priors: Sequence[Term], there: Linearized) -> Qu
     scale = torch.logspace(math.log10(LEAST), math.log10(MOST), GRID, **options)  # type: ignore[call-overload]
     grid = torch.logspace(math.log10(LEAST_NOISE), math.log10(MOST_NOISE), NOISE_GRID, **options)  # type: ignore[call-overload]
     usual = -0.5 * ((scale / USUAL).log() / SPREAD).square()
-    known = observed.unknowns.constant_columns  # of all rows of a label together: a row by itself hardly knows them
-    independent = spectrum(around, observed.whole, rest, known)
+    evidence = _with_constants(observed.whole, there.state, observed.unknowns)
+    independent = spectrum(around, evidence, rest)
     if independent is None:
         return Quality(one, one)
     usual_noise = -0.5 * (grid.log() / NOISE_SPREAD).square()
@@ -125,13 +127,33 @@ def quality(observed: Observed, priors: Sequence[Term], there: Linearized) -> Qu
     shared = observed.shared.count > 0
     both = None
     if bool(shared.any()):
-        both = spectrum(around, observed.whole.discounted(noise).plus(observed.shared), rest, known)
+        both = spectrum(around, evidence.discounted(noise).plus(observed.shared), rest)
     if both is not None:  # a body without correlated evidence keeps the density with the noise integrated out
         density = log_evidence(both, scale, torch.ones(1, **options))[..., 0] + usual  # type: ignore[call-overload]
         by_scale = torch.where(shared[:, None], density, by_scale)
         sound &= both.energy.isfinite() | ~shared
     bent = BEND_FACTOR * _mean(by_scale, scale) ** BEND_POWER
     return Quality(torch.where(sound, bent.clamp(LEAST, MOST), 1.0).to(one), noise.to(one))
+
+
+def _with_constants(evidence: NormalEquations, state: State, unknowns: Unknowns) -> NormalEquations:
+    """Return the evidence of rows by themselves: constants are open, and each row has the whole of their prior.
+
+    Integrated out, they are in the sigmas again. Taken as found, they would explain what the estimate is wrong by.
+    """
+    where, constants = unknowns.constant_columns, state.constants
+    if constants is None or not unknowns.constants:
+        return evidence
+    information, gradient = evidence.information.clone(), evidence.gradient.clone()
+    information[:, where, where] += torch.eye(unknowns.constants).to(information)
+    gradient[:, where] += constants.to(gradient)
+    return replace(
+        evidence,
+        information=information,
+        gradient=gradient,
+        energy=evidence.energy + constants.square().sum(1).to(evidence.energy),
+        count=evidence.count + unknowns.constants,
+    )
 
 
 def _mean(logarithm: Float[Tensor, "B G"], grid: Float[Tensor, "G"]) -> Float[Tensor, "B"]:
@@ -160,9 +182,7 @@ def _is_finite(matrix: Float[Tensor, "B P P"], vector: Float[Tensor, "B P"]) -> 
     return matrix.isfinite().flatten(1).all(1) & vector.isfinite().all(1)
 
 
-def spectrum(
-    around: NormalEquations, evidence: NormalEquations, rest: NormalEquations, known: slice = slice(0, 0)
-) -> Spectrum | None:
+def spectrum(around: NormalEquations, evidence: NormalEquations, rest: NormalEquations) -> Spectrum | None:
     """Return the evidence around the estimate in the directions of the priors around it; None without such priors.
 
     Each body has its own columns: those with a prior around the estimate, and those that are integrated out. Other
@@ -172,7 +192,6 @@ def spectrum(
         around: Of the priors around the estimate, at their usual width.
         evidence: Of the evidence, linearised at the same state, which need not be the estimate.
         rest: Of the other priors there.
-        known: Columns that are taken as they are.
     """
     held = around.information.diagonal(dim1=-2, dim2=-1) > 0  # (B, P)
     if not bool(held.any()):
@@ -183,7 +202,6 @@ def spectrum(
     # Such a body must not fail the decompositions of the others; its energy NaN marks its numbers as undefined.
     held, energy = held & finite[:, None], torch.where(finite, energy, torch.nan)
     loose = ~held & finite[:, None] & (information.diagonal(dim1=-2, dim2=-1) > 0)
-    loose[:, known] = False
     one, other = (each.any(0).nonzero()[:, 0] for each in (held, loose))
     inside, outside = held[:, one], loose[:, other]  # (B, Q), (B, R)
     core, pull = _block(information, one, one, inside, inside), torch.where(inside, gradient[:, one], 0.0)

@@ -9,6 +9,7 @@ from refine.body import SkinnedBody
 from refine.solve.linearized import Linearized, linearized
 from refine.solve.observability import Observed
 from refine.solve.round import Quality
+from refine.state import State, Tracks
 from refine.terms import Term
 from refine.trust.departure import Departure
 from refine.trust.gate import Gate
@@ -62,9 +63,17 @@ def weigh(
     usual = linearized(body, state, priors, unknowns)
     found = quality(observed, priors, usual)
     discounted, own = gate.weighed(evidence, priors, found, moved)
+    if unknowns.groups is not None and unknowns.groups.tracks is not None and unknowns.groups.couplings:
+        own = tuple(_beside(prior, state, unknowns.groups.tracks) for prior in own)
     applied = tuple(term.applied(each) for term, each in zip(discounted, observed.evidence.terms, strict=True))
     known = dict(zip(map(id, priors), usual.terms, strict=True))  # those without a scale are as they were
     changed = [prior for prior in own if id(prior) not in known]
     known |= dict(zip(map(id, changed), linearized(body, state, changed, unknowns).terms, strict=True))
     linear = Linearized(state, unknowns, (*applied, *(known[id(prior)] for prior in own)))
     return Weighed(discounted, own, found, linear)
+
+
+def _beside(prior: Term, state: State, tracks: Tracks) -> Term:
+    """Return a prior without the part of its errors that is the same in all frames; itself where it has none."""
+    beside = getattr(prior, "beside_constant", None)
+    return beside(state, tracks) if callable(beside) else prior

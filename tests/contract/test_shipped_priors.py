@@ -20,7 +20,7 @@ AGAIN = 1e-4
 def test_the_shipped_priors_say_where_they_come_from() -> None:
     folder = ROOT / "priors" / "data"
     sizes = 0
-    for name in ("pose_mixture", "pose_latent"):
+    for name in ("pose_mixture", "pose_latent", "motion"):
         data = (folder / f"{name}.safetensors").read_bytes()
         sizes += len(data)
         words = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]

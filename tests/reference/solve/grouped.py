@@ -121,7 +121,7 @@ def dense(problem: Problem, information: Tensor, gradient: Tensor, state: State)
 def large_jacobian(linear: CoupledLinearization, select: Tensor) -> Tensor:
     return torch.stack(
         [
-            sum(each[m] @ select[linear.rows[m, i]] for i, each in enumerate(linear.jacobians))
+            sum(each[m] @ select[linear.rows[m, i]] for i, each in enumerate(linear.whole(select.shape[1]).jacobians))
             for m in range(len(linear.rows))
         ]  # type: ignore[misc]
     )

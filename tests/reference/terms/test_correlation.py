@@ -97,3 +97,12 @@ def test_every_source_of_evidence_says_how_far_its_errors_hang_together() -> Non
     assert told == {*EVIDENCE, *OF_THE_ESTIMATE}
     measured = {name for name, names in kinds.items() if names & {"target", "matches"}}
     assert measured <= told, "a new kind of evidence"
+
+
+def test_shares_along_a_track_are_those_of_all_pairs_of_frames() -> None:
+    draw = torch.Generator().manual_seed(0)
+    person, time = torch.randint(-1, 3, (60,), generator=draw), torch.rand(60, generator=draw, dtype=torch.float64)
+    apart = (time[:, None] - time).abs()
+    slow = 1 / (torch.exp(-apart / 0.07) * (person[:, None] == person)).sum(1)
+    found = Correlation(time_s=0.07).of_frames(Tracks(person, time))
+    assert torch.allclose(found, torch.where(person >= 0, slow, 1.0))
