@@ -59,7 +59,7 @@ class Result(Written):
         """Bake the people's own textures from the photos; what no photo shows is filled from the other side and parts.
 
         Args:
-            tracks: The person of each body; None: each is a person of its own.
+            tracks: The person of each body; None: the result's own, else each is a person of its own.
 
         Returns:
             A map for each person, in the order of their first bodies.
@@ -71,6 +71,7 @@ class Result(Written):
         from refine.texture.personal import filled_textures
 
         self._photo(0)
+        tracks = tracks or self.tracks
         if tracks is None:
             return self.clothes
         return filled_textures(self.photos, self.refined, person=people_of(tracks, len(self)).tolist())

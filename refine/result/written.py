@@ -84,7 +84,8 @@ class Written(Known, ABC):
 
         Args:
             path: The file.
-            tracks: Person and time of each body: the bodies of a person become a clip. None: each is a still.
+            tracks: Person and time of each body: the bodies of a person become a clip. None: the result's own; where it
+                has none, each is a still.
             texture: A map for each person, in the order of their first bodies (`textures`); None: `colors`.
             colors: The same of the vertices' colours, (V, 3) sRGB in 0..1; None: one colour a person.
             ground: Whether a ground is drawn under their feet, level with the camera.
@@ -96,6 +97,7 @@ class Written(Known, ABC):
         from refine.export.glb import write_glb
         from refine.texture.texture import check_layout
 
+        tracks = tracks or self.tracks
         people, pictures = figures(self.body, self.bodies, tracks, camera=self.camera), None
         numbers = [int(people_of(tracks, len(self))[one.rows[0]]) for one in people]
         if texture is not None:
@@ -117,7 +119,7 @@ class Written(Known, ABC):
 
         Args:
             path: The file.
-            tracks: Person and time of each body; None: each is a person with one moment.
+            tracks: Person and time of each body; None: the result's own, else each is a person with one moment.
             person: Which person, in the order of their first bodies.
             unit: "cm" or "m".
             up: The axis that points up, "y" or "z".
@@ -135,7 +137,7 @@ class Written(Known, ABC):
 
         Args:
             path: The file, an npz.
-            tracks: Person and time of each body; None: each is a person with one moment.
+            tracks: Person and time of each body; None: the result's own, else each is a person with one moment.
             person: Which person, in the order of their first bodies.
 
         Raises:
@@ -198,6 +200,7 @@ class Written(Known, ABC):
     def _figure(self, tracks: Tracks | None, person: int) -> Figure:
         from refine.export.figure import figures, people_of
 
+        tracks = tracks or self.tracks
         numbers = people_of(tracks, len(self))
         found = figures(self.body, self.bodies, tracks, camera=self.camera)
         for one in found:

@@ -15,7 +15,6 @@ from refine.errors import InputError
 from refine.inputs.frames import frames_of, sizes_only, times_of
 from refine.keypoints.detections import Detections
 from refine.trust.seams import PERCENTILE, accelerations
-from refine.video import _opened
 from tests.moving import RATE, Moving, moving
 
 FRAMES = 16
@@ -96,7 +95,7 @@ def test_a_folder_of_frames_and_a_video_are_opened_in_their_order(tmp_path: Path
         cv2.imwrite(str(folder / f"{number:03}.png"), frame)
     video.release()
     for source, rate in ((tmp_path / "clip.avi", 25.0), (folder, 30.0)):
-        frames = frames_of(source, _opened)
+        frames = frames_of(source)
         assert frames is not None and len(frames.photos) == 5 and frames.seen
         levels = [int(photo.pixels.mean()) for photo in frames.photos]
         assert all(abs(level - 40 * number) < 4 for number, level in enumerate(levels))
@@ -110,12 +109,12 @@ def test_what_is_no_video_is_refused(tmp_path: Path, person: Moving) -> None:
     (tmp_path / "empty").mkdir()
     for video, words in (
         (photo, "one photo"),
-        (tmp_path / "empty", "frames in the folder"),
-        (tmp_path / "none.mp4", "nothing at"),
+        (tmp_path / "empty", "a folder without any"),
+        (tmp_path / "none.mp4", "none.mp4"),
         ([np.zeros((48, 64, 3), np.uint8)], "one photo"),
     ):
         with pytest.raises(InputError, match=words):
-            frames_of(video, _opened)
+            frames_of(video)
     frames = sizes_only(person.estimate)
     with pytest.raises(InputError, match="Give the video"):
         _ = frames.photos[0].pixels
