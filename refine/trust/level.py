@@ -22,6 +22,7 @@ from refine.solve import cholesky
 from refine.solve.linearized import linearized
 from refine.solve.normal_equations import summed
 from refine.solve.round import Round
+from refine.terms.correlation import INDEPENDENT
 
 
 def of_constants(body: SkinnedBody, last: Round) -> Float[Tensor, "B P P"] | None:
@@ -41,7 +42,7 @@ def of_constants(body: SkinnedBody, last: Round) -> Float[Tensor, "B P P"] | Non
     person = groups.tracks.person.to(own.device)
     names, which = torch.unique(person, return_inverse=True)
     track = own.new_zeros(len(names), *own.shape[1:]).index_add(0, which, own)[which]
-    share = torch.tensor([prior.correlation.constant for prior in priors]).max()
+    share = torch.tensor([getattr(prior, "correlation", INDEPENDENT).constant for prior in priors]).max()
     held = (alone > 0) & (person >= 0)[:, None]
     variance = torch.where(held, 1 / (1 - share) / torch.where(held, alone, 1.0), 0.0)  # C, its diagonal
     pull = torch.where(held[:, :, None] & held[:, None, :], track, 0.0)  # P
