@@ -43,7 +43,7 @@ STILL = 1e-3
 DIGITS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """Accelerations of one interval: sigma (N,), ν (N,), spread between recordings, nats a triple above a Gaussian."""
 

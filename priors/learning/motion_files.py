@@ -66,7 +66,7 @@ def motion_files(source: Path) -> list[Path]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """One recording as its file holds it.
 
