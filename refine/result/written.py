@@ -226,7 +226,7 @@ class Written(Known, ABC):
         """
         from refine.result.web import web_page
 
-        write_bytes(path, web_page(self, image, title or Path(path).stem).encode())
+        write_bytes(path, web_page(self, image, title or Path(path).stem).encode("utf-8", "replace"))
 
     @usual_torch()
     def describe(self) -> "tuple[Description, ...]":  # type: ignore[name-defined]

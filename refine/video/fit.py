@@ -12,12 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from priors import KnownMeasurements
-from priors.default import default_priors
-from priors.motion import breaks, motion_of
-from priors.near_estimate import NearEstimate, NearTranslation
-from priors.near_expression import NearExpression
-from priors.near_shape import NearShape
 from refine.ambient import usual_torch
 from refine.api import fit_prepared, result_of, usual_refiner
 from refine.body import SkinnedBody
@@ -116,6 +110,8 @@ def columns_of(clip: Clip, refiner: Refiner, *, one_focal: bool = False) -> Unkn
         refiner: Whose columns are taken where it names some; else core joints, shape and translation.
         one_focal: Whether the clip's focal length is free.
     """
+    from priors.motion import breaks, motion_of
+
     body, tracks = clip.estimate.body, clip.tracks
     usual = Unknowns(body.anatomy.core_joints, shape=body.shape_basis.shape[2])
     columns = refiner.unknowns or usual
@@ -138,6 +134,12 @@ def priors_of(clip: Clip, unknowns: Unknowns, height_m: float | Sequence[float] 
         unknowns: The columns.
         height_m: Of the person, or of each.
     """
+    from priors.default import default_priors
+    from priors.known_measurements import KnownMeasurements
+    from priors.near_estimate import NearEstimate, NearTranslation
+    from priors.near_expression import NearExpression
+    from priors.near_shape import NearShape
+
     there = clip.observed.to(clip.estimate.bodies.translation)
     alike = there * _as_few(clip)
     found: list[Term] = []
