@@ -99,6 +99,8 @@ def test_the_command_line_writes_every_file_and_the_source_format_reads_back(
         "image_1_overlay.jpg",
         "image_1_report.png",
         "image_1.obj",
+        "image_1.glb",
+        "image_1.html",
     }
     result = refine.load(tmp_path / "out" / "image_1_refine.npz")
     again = refine.read(tmp_path / "out" / "image_1_refined.npz")
