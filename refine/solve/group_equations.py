@@ -71,18 +71,19 @@ def assemble(equations: GroupEquations, layout: Layout) -> Banded:
     """Return the undamped systems of all chains; columns that a row does not have or shares are empty there."""
     system = Banded.zeros(layout.bands, equations.rows.gradient.device)
     order = layout.order
-    own = layout.own[order].double()
-    system.diagonal.copy_(equations.rows.information[order])
+    own, kept = layout.own[order].double(), layout.kept
+    system.diagonal.copy_(equations.rows.information[order[:, None, None], kept[:, None], kept])
     system.diagonal.mul_(own[:, :, None]).mul_(own[:, None, :])
-    system.right.copy_(-equations.rows.gradient[order] * own)
+    system.right.copy_(-equations.rows.gradient[order[:, None], kept] * own)
     if layout.bands.border:
         _share(system, equations.rows, layout)
     for each, chunks in zip(equations.coupled, layout.pairs, strict=True):
-        if each.columns is not None and not bool(torch.isin(each.columns, layout.columns).any()):
+        columns = None if each.columns is None else layout.among_own(each.columns)
+        if columns is not None:
             for number, pairs in enumerate(chunks):
-                _tie_few(system, each, each.columns, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
+                _tie_few(system, each, columns, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
             continue
-        each = each.whole(layout.own.shape[1])
+        each = each.whole(equations.rows.gradient.shape[1])
         for number, pairs in enumerate(chunks):
             _tie(system, each, slice(number * CHUNK, (number + 1) * CHUNK), pairs, layout)
     return system
@@ -92,7 +93,7 @@ def _share(system: Banded, rows: NormalEquations, layout: Layout) -> None:
     """Put the rows' shared columns in the border of their chains."""
     choice, columns, order = layout.choice, layout.columns, layout.order
     shared = choice.mT @ rows.information[:, columns].double()  # (B, Q, P)
-    system.border.copy_((shared * layout.own[:, None])[order])
+    system.border.copy_((shared[..., layout.kept] * layout.own[:, None])[order])
     corner = shared[:, :, columns] @ choice
     right = -(choice.mT @ rows.gradient[:, columns, None].double())
     system.corner[:, :-1, :-1].index_add_(0, layout.chain, corner)
@@ -105,7 +106,7 @@ def _tie(system: Banded, coupled: CoupledLinearization, which: slice, pairs: Seq
     root = coupled.weight[which].double().sqrt()[..., None]  # (M, N, 1)
     residual = (root * coupled.residual[which].double()).flatten(1)[..., None]  # (M, N D, 1)
     whole = [(root[..., None] * each[which].double()).flatten(1, 2) for each in coupled.jacobians]
-    own = [each * layout.own[rows[:, i], None] for i, each in enumerate(whole)]  # (M, N D, P)
+    own = [each[..., layout.kept] * layout.own[rows[:, i], None] for i, each in enumerate(whole)]  # (M, N D, O)
     place = layout.place[rows]
     for i, mine in enumerate(own):
         system.diagonal.index_add_(0, place[:, i], mine.mT @ mine)
@@ -129,7 +130,7 @@ def _tie_few(
     system: Banded, coupled: CoupledLinearization, columns: Int[Tensor, "N C"], which: slice, pairs: Sequence[Pair],
     layout: Layout,
 ) -> None:  # fmt: skip
-    """Add some of a coupling's sets of rows whose residuals depend on few columns, none of them shared."""
+    """Add some of a coupling's sets of rows whose residuals depend on few columns, given among `layout.kept`."""
     rows = coupled.rows[which]
     weight = coupled.weight[which].double()[..., None, None]  # (M, N, 1, 1)
     residual = coupled.residual[which].double()[..., None]

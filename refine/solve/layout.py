@@ -56,7 +56,8 @@ class Layout:
         groups: G.
         columns: (K,) columns of a step that some rows share.
         choice: (B, K, Q) one where a row's column is a column of its chain's border, else zero.
-        own: (B, P) columns that exist for a row and that it does not share.
+        kept: (O,) columns of a step that are some row's own: a row's block of its system has these and no others.
+        own: (B, O) which of them exist for a row and are not shared by it.
         border: (C, Q) column of the group's border that each column of a chain's border is; R where there is none.
         unit: (G, R) unit of each column of a group's border, -1: no column.
         member: (N, 2) pairs of row and unit.
@@ -74,7 +75,8 @@ class Layout:
     groups: int
     columns: Int[Tensor, "K"]
     choice: Float[Tensor, "B K Q"]
-    own: Bool[Tensor, "B P"]
+    kept: Int[Tensor, "O"]
+    own: Bool[Tensor, "B O"]
     border: Int[Tensor, "C Q"]
     unit: Int[Tensor, "G R"]
     member: Int[Tensor, "N 2"]
@@ -98,6 +100,12 @@ class Layout:
         """Return matrices of groups' borders in the columns of their chains' borders (C, Q, Q)."""
         padded = torch.nn.functional.pad(value, (0, 1, 0, 1))
         return padded[self.group_of_chain[:, None, None], self.border[:, :, None], self.border[:, None]]
+
+    def among_own(self, columns: Int[Tensor, "N C"]) -> Int[Tensor, "N C"] | None:
+        """Return the places of columns among `kept`; None where some of them are shared or nobody's own."""
+        if not bool(torch.isin(columns, self.kept).all()) or bool(torch.isin(columns, self.columns).any()):
+            return None
+        return torch.searchsorted(self.kept, columns)
 
     def of_units(self, value: Shaped[Tensor, "B"]) -> Float[Tensor, "U"]:
         """Return the sums (U,) over the rows of units, float64."""
@@ -136,12 +144,13 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         border[number, start : start + widths[unit]] = np.arange(there, there + widths[unit])
         unit_of[here, there : there + widths[unit]] = unit
     columns, choice, own = _choices(unknowns, kinds, chain, in_chain, chain_width)
+    kept = np.flatnonzero(own.any(0))
 
     def tensor(value: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(device)
 
     return Layout(
-        Bands(counts, unknowns.size, width, chain_width),
+        Bands(counts, len(kept), width, chain_width),
         order=tensor(np.argsort(place)),
         place=tensor(place),
         chain=tensor(chain),
@@ -151,7 +160,8 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         groups=len(unit_of),
         columns=tensor(columns),
         choice=tensor(choice),
-        own=tensor(own),
+        kept=tensor(kept),
+        own=tensor(own[:, kept]),
         border=tensor(border),
         unit=tensor(unit_of),
         member=tensor(member),

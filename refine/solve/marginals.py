@@ -66,23 +66,25 @@ def marginal_information(equations: GroupEquations, layout: Layout) -> Float[Ten
     invert(system, shared)
     summed = equations.rows.information
     parts = [
-        _inverse(_covariance(system, layout, seen, shared, rows)).to(summed.dtype)
+        _inverse(_covariance(system, layout, seen, shared, rows, summed.shape[1])).to(summed.dtype)
         for rows in torch.arange(len(summed), device=summed.device).split(CHUNK)
     ]
     return torch.cat(parts) if parts else summed
 
 
 def _covariance(
-    system: Banded, layout: Layout, seen: Bool[Tensor, "M P"], shared: Float[Tensor, "C Q Q"], rows: Int[Tensor, "N"]
-) -> Float[Tensor, "N P P"]:
+    system: Banded, layout: Layout, seen: Bool[Tensor, "M O"], shared: Float[Tensor, "C Q Q"], rows: Int[Tensor, "N"],
+    size: int,
+) -> Float[Tensor, "N P P"]:  # fmt: skip
     """Return the covariances of some rows, columns of their own and shared ones, from an inverted system."""
-    place, columns, choice = layout.place[rows], layout.columns, layout.choice[rows]
+    place, columns, choice, kept = layout.place[rows], layout.columns, layout.choice[rows], layout.kept
     known = seen[place]
-    found = system.diagonal[place] * known[:, :, None] * known[:, None, :]
+    found = system.panels.new_zeros(len(rows), size, size)
+    found[:, kept[:, None], kept] = system.diagonal[place] * known[:, :, None] * known[:, None, :]
     if len(columns):
-        across = choice @ (system.border[place] * known[:, None])  # (N, K, P)
-        found[:, columns] += across
-        found[:, :, columns] += across.mT
+        across = choice @ (system.border[place] * known[:, None])  # (N, K, O)
+        found[:, columns[:, None], kept] += across
+        found[:, kept[:, None], columns] += across.mT
         found[:, columns[:, None], columns] += choice @ shared[layout.chain[rows]] @ choice.mT
     return found
 
@@ -99,7 +101,7 @@ def _inverse(covariance: Float[Tensor, "N P P"]) -> Float[Tensor, "N P P"]:
 
 def _factorized(
     equations: GroupEquations, layout: Layout, lift: Float[Tensor, "G"]
-) -> tuple[Banded, Bool[Tensor, "M P"], Float[Tensor, "G R R"], Bool[Tensor, "G"]]:
+) -> tuple[Banded, Bool[Tensor, "M O"], Float[Tensor, "G R R"], Bool[Tensor, "G"]]:
     """Return the factorised system, which columns of its rows are seen, the border's covariance, and weak groups.
 
     A group is weak where it is not positive by a clear margin.

@@ -38,6 +38,9 @@ STILL = 1e2
 """A row damped by more hardly moves by itself: what raises its cost are the columns it shares."""
 MOST = 1e12
 """Damping grows no further: in float64 the step is zero already."""
+OF_COUPLINGS = 1e-3
+"""Share of couplings in the diagonal that damping is relative to. A coupling says how stiff a row is to its neighbours,
+not how far it may be moved with them: relative to the whole of it, a chain creeps as one."""
 NO_PART = 1e-3
 """Of a group's predicted decrease per row: a row with a smaller part is judged as if it had this."""
 
@@ -135,7 +138,9 @@ class Together:
         layout, count, free = self.layout, len(self.is_lost), self.layout.own[self.layout.order]
         system = assemble(equations, layout)
         diagonal = system.diagonal.diagonal(dim1=1, dim2=2)
-        scale = _scale(damping[:count].double()[layout.order], diagonal, free)
+        known = equations.rows.information.diagonal(dim1=1, dim2=2)[layout.order[:, None], layout.kept].double()
+        known = torch.lerp(known, diagonal, OF_COUPLINGS)
+        scale = _scale(damping[:count].double()[layout.order], known, free)
         diagonal += torch.where(free, scale, 1.0)
         right = system.right.clone()
         corner, corner_right, exists = border_system(system, layout)
@@ -148,7 +153,8 @@ class Together:
         shared = torch.cholesky_solve(reduced_right[..., None], factor)[..., 0]  # (G, R)
         of_chain = layout.of_chains(shared)
         rows = substitute(system, of_chain)
-        step = rows[layout.place]
+        step = rows.new_zeros(count, self.unknowns.size)
+        step[:, layout.kept] = rows[layout.place]
         step[:, layout.columns] += (layout.choice @ of_chain[layout.chain][..., None])[..., 0]
         damped = (scale * rows.square()).masked_fill(~free, 0.0).sum(1)[layout.place]
         predicted = layout.total(0.5 * (damped + (rows * right).sum(1)[layout.place]))

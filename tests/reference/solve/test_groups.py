@@ -13,7 +13,7 @@ from refine.solve import Solution, StopReason
 from refine.solve.coupling import CoupledLinearization
 from refine.solve.damped import DIAGONAL_FLOOR
 from refine.solve.levenberg_marquardt import LevenbergMarquardt
-from refine.solve.together import Together
+from refine.solve.together import OF_COUPLINGS, Together
 from refine.state import Groups, State, Tracks, Unknowns, one_shape
 from refine.terms import Huber, LeastSquares
 from tests.reference.solve.grouped import BODY, Problem, by_scipy, choice, dense, draw, mixed, part, shared_columns
@@ -73,7 +73,10 @@ def test_a_step_is_that_of_the_dense_matrix(masked: bool, constants: bool) -> No
                 if columns.start <= column < columns.stop and int(labels[row]) >= 0:
                     owner = shared[kind, int(labels[row])]
             own[select[row, column].argmax()] = owners[owner]
-    diagonal = matrix.diagonal()
+    of_terms = torch.einsum("bpv,bpq,bqv->v", select, equations.rows.information.double(), select)
+    coupled = torch.lerp(of_terms, matrix.diagonal(), OF_COUPLINGS)  # couplings hardly count in what damps a row
+    is_shared = torch.einsum("bpv->v", select) > 1
+    diagonal = torch.where(is_shared, matrix.diagonal(), coupled)
     assert diagonal[exists].min() > 10 * DIAGONAL_FLOOR * diagonal.max(), "no floor is in play"
     damped = (matrix + torch.diag(own * diagonal))[exists][:, exists]
     step = torch.zeros_like(slope)
