@@ -80,7 +80,8 @@ class Solution:
         steps: (B,) accepted steps.
         stop: B reasons, of the solver alone.
         information: (B, P, P) undamped normal matrix at the end, robust weights applied, per unit step squared; of a
-            row in a group (`Unknowns.groups`) the information of its marginal, all else of its group eliminated.
+            row in a group (`Unknowns.groups`) the information of its marginal, all else of its group eliminated,
+            or of its own terms where `LevenbergMarquardt.marginals` is false, as in rounds that another one follows.
         linear: The terms linearised at the end; None: the state is no longer the solver's.
     """
 

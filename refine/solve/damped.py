@@ -138,8 +138,8 @@ class Ties(Protocol[E]):
         """
         ...
 
-    def information(self, equations: E) -> Float[Tensor, "B P P"]:
-        """Return of each row the undamped information, of its marginal where it is in a group."""
+    def information(self, equations: E, marginals: bool) -> Float[Tensor, "B P P"]:
+        """Return of each row the undamped information: in a group that of its marginal, or of its own terms alone."""
         ...
 
 
@@ -233,7 +233,7 @@ class Alone:
         """Return whether the predicted decrease is below a share of the cost."""
         return step.predicted <= tolerance * current.cost
 
-    def information(self, equations: NormalEquations) -> Float[Tensor, "B P P"]:
+    def information(self, equations: NormalEquations, marginals: bool) -> Float[Tensor, "B P P"]:
         """Return the normal matrices."""
         return equations.information
 

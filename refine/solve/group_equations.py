@@ -91,13 +91,14 @@ def assemble(equations: GroupEquations, layout: Layout) -> Banded:
 
 def _share(system: Banded, rows: NormalEquations, layout: Layout) -> None:
     """Put the rows' shared columns in the border of their chains."""
-    choice, columns, order = layout.choice, layout.columns, layout.order
-    shared = choice.mT @ rows.information[:, columns].double()  # (B, Q, P)
-    system.border.copy_((shared[..., layout.kept] * layout.own[:, None])[order])
-    corner = shared[:, :, columns] @ choice
-    right = -(choice.mT @ rows.gradient[:, columns, None].double())
-    system.corner[:, :-1, :-1].index_add_(0, layout.chain, corner)
-    system.corner[:, -1, :-1].index_add_(0, layout.chain, right[..., 0])
+    order = layout.order
+    row, source = order[:, None, None], layout.source[order].clamp(min=0)
+    there, chain = (layout.source[order] >= 0).double(), layout.chain[order]
+    border = rows.information[row, source[:, :, None], layout.kept]  # (B, Q, O)
+    system.border.copy_(border).mul_(there[:, :, None]).mul_(layout.own[order][:, None])
+    corner = rows.information[row, source[:, :, None], source[:, None]].double()
+    system.corner[:, :-1, :-1].index_add_(0, chain, corner * there[:, :, None] * there[:, None])
+    system.corner[:, -1, :-1].index_add_(0, chain, -rows.gradient[order[:, None], source].double() * there)
 
 
 def _tie(system: Banded, coupled: CoupledLinearization, which: slice, pairs: Sequence[Pair], layout: Layout) -> None:

@@ -56,6 +56,7 @@ class Layout:
         groups: G.
         columns: (K,) columns of a step that some rows share.
         choice: (B, K, Q) one where a row's column is a column of its chain's border, else zero.
+        source: (B, Q) column of a step that each column of its chain's border is for a row; -1: none.
         kept: (O,) columns of a step that are some row's own: a row's block of its system has these and no others.
         own: (B, O) which of them exist for a row and are not shared by it.
         border: (C, Q) column of the group's border that each column of a chain's border is; R where there is none.
@@ -75,6 +76,7 @@ class Layout:
     groups: int
     columns: Int[Tensor, "K"]
     choice: Float[Tensor, "B K Q"]
+    source: Int[Tensor, "B Q"]
     kept: Int[Tensor, "O"]
     own: Bool[Tensor, "B O"]
     border: Int[Tensor, "C Q"]
@@ -145,6 +147,9 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         unit_of[here, there : there + widths[unit]] = unit
     columns, choice, own = _choices(unknowns, kinds, chain, in_chain, chain_width)
     kept = np.flatnonzero(own.any(0))
+    source = np.full((count, chain_width), NONE, dtype=np.int64)
+    row, which, there = choice.nonzero()
+    source[row, there] = columns[which]
 
     def tensor(value: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(device)
@@ -160,6 +165,7 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         groups=len(unit_of),
         columns=tensor(columns),
         choice=tensor(choice),
+        source=tensor(source),
         kept=tensor(kept),
         own=tensor(own[:, kept]),
         border=tensor(border),

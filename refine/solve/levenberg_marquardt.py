@@ -64,6 +64,9 @@ class LevenbergMarquardt:
     most_damping: float = 1e8
     """Above it no step lowers the cost: the body has stalled."""
 
+    marginals: bool = True
+    """Whether a row's information in a group is that of its marginal; else what its own terms say, which is quicker."""
+
     def __post_init__(self) -> None:
         if (
             self.steps < 0
@@ -76,7 +79,8 @@ class LevenbergMarquardt:
 
     def rough(self) -> "LevenbergMarquardt":
         """Return the solver with a looser tolerance, for a round that another one follows."""
-        return replace(self, cost_tolerance=max(self.cost_tolerance, ROUGH_TOLERANCE))
+        tolerance = max(self.cost_tolerance, ROUGH_TOLERANCE)
+        return replace(self, cost_tolerance=tolerance, marginals=False)
 
     def solve(
         self,
@@ -101,8 +105,8 @@ class LevenbergMarquardt:
         Returns:
             The best state found for each body, with the reason it stopped, and the terms linearised there; a body whose
             cost is not finite keeps its start, or, in a group, what its group says of it. A coupling's cost is a term
-            of its own, divided among its rows; the information of a row in a group is that of its marginal. A body that
-            may not move has no steps, and its reason means nothing.
+            of its own, divided among its rows; the information of a row in a group is that of its marginal where
+            `marginals` says so. A body that may not move has no steps, and its reason means nothing.
         """
         unknowns.check_bodies(state.bodies)
         if unknowns.groups is None:
@@ -146,7 +150,7 @@ class LevenbergMarquardt:
             (*(name_of(term) for term in terms), *ties.names),
             ties.of_rows(search.steps),
             reasons(torch.where(lost, _code(StopReason.NOT_FINITE), ties.of_rows(code))),
-            ties.information(search.equations),
+            ties.information(search.equations, self.marginals),
             replace(search.linear, state=search.state),
         )
 

@@ -117,6 +117,12 @@ def summed(linear: Linearized) -> NormalEquations:
         energy.add_((weighted * each.residual).sum((1, 2)))
         if not size:
             continue
+        if each.jacobian.stride(-1) == 1:  # rows one after the other
+            rows = each.jacobian.flatten(1, 2)  # (B, N D, P)
+            light = rows if plain else (each.jacobian * weight[..., None, None]).flatten(1, 2)
+            information.baddbmm_(light.mT, rows)
+            gradient.add_((rows.mT @ weighted.flatten(1)[..., None])[..., 0])
+            continue
         rows = each.jacobian.permute(0, 3, 2, 1)  # (B, P, D, N): the memory order of surface Jacobians
         flat = rows.flatten(2)
         information.baddbmm_(flat if plain else (rows * weight[:, None, None, :]).flatten(2), flat.mT)

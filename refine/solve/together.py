@@ -41,6 +41,9 @@ MOST = 1e12
 OF_COUPLINGS = 1e-3
 """Share of couplings in the diagonal that damping is relative to. A coupling says how stiff a row is to its neighbours,
 not how far it may be moved with them: relative to the whole of it, a chain creeps as one."""
+LOOSER = 100.0
+"""Multiple of the tolerance that a row in a group must keep to, and, up to its number of rows, the group: among many
+there is always one that creeps from one explanation to another, by a hundredth of its sigmas, and holds the others."""
 NO_PART = 1e-3
 """Of a group's predicted decrease per row: a row with a smaller part is judged as if it had this."""
 
@@ -226,14 +229,16 @@ class Together:
     def is_small(self, current: GroupEquations, step: DampedStep, tolerance: float) -> Bool[Tensor, "G"]:
         """Return whether the predicted decrease is below a share of the cost, of the group and of each of its rows."""
         layout, cost = self.layout, current.cost.double()
-        total = layout.total(cost)
-        mean = total / layout.total(torch.ones_like(cost)).clamp(min=1)
+        total, size = layout.total(cost), layout.total(torch.ones_like(cost)).clamp(min=1)
+        mean, looser = total / size, size.clamp(max=LOOSER)
         assert step.part is not None
-        rows = layout.all_of(step.part <= tolerance * torch.maximum(cost, mean[layout.group]))
-        return rows & (step.predicted <= tolerance * total)
+        rows = layout.all_of(step.part <= LOOSER * tolerance * torch.maximum(cost, mean[layout.group]))
+        return rows & (step.predicted <= looser * tolerance * total)
 
-    def information(self, equations: GroupEquations) -> Float[Tensor, "B P P"]:
-        """Return of each row the information of its marginal, everything else of its group eliminated."""
+    def information(self, equations: GroupEquations, marginals: bool) -> Float[Tensor, "B P P"]:
+        """Return of each row the information of its marginal, all else of its group eliminated, or of its own terms."""
+        if not marginals:
+            return equations.rows.information
         return marginal_information(equations, self.layout)
 
 
