@@ -148,8 +148,8 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
     columns, choice, own = _choices(unknowns, kinds, chain, in_chain, chain_width)
     kept = np.flatnonzero(own.any(0))
     source = np.full((count, chain_width), NONE, dtype=np.int64)
-    row, which, there = choice.nonzero()
-    source[row, there] = columns[which]
+    of_row, which, there = choice.nonzero()
+    source[of_row, there] = columns[which]
 
     def tensor(value: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(device)

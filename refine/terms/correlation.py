@@ -29,6 +29,10 @@ from refine.errors import InputError
 from refine.state import Tracks
 from refine.terms import Linearization
 
+OF_MOTION = 0.25
+"""Of `time_s`, see `Correlation.of_motion`: at 3 Hz, above which motion smooths and below which evidence decides,
+errors that fade by ρ a frame weigh (1 - ρ²) / (1 + ρ² - 2 ρ cos 2πf/fps) of independent ones; for 0.085 s at 60, 30 and 10
+frames a second 2.9, 1.5 and 0.7, and this rule gives 2.7, 1.5 and 1.0."""
 MOST_CONSTANT = 0.99
 """Beyond, what changes would have no errors at all."""
 
@@ -110,6 +114,15 @@ class Correlation:
         earlier, later = _faded(fading), _faded(fading[::-1])[::-1]
         share[order] = 1 / (torch.tensor(earlier).double() + torch.tensor(later).double() - 1)
         return torch.where(person >= 0, share, 1.0).to(tracks.time_s.device)
+
+    def of_motion(self, tracks: Tracks) -> Float[Tensor, "B"]:
+        """Return the share (B,) that each row of a coupled track has in saying how people move there.
+
+        Errors that fade slowly are nearly the same in the next frames and blur no movement: of that a row says more
+        than its share of the level (`of_frames`). Rows are weighed by this; what is stated of them is as wide as the
+        level is unsure (`refine.trust.uncertainty`).
+        """
+        return replace(self, time_s=OF_MOTION * self.time_s).of_frames(tracks)
 
     def constant_of(
         self, error: Float[Tensor, "B *rest"], tracks: Tracks, share: Float[Tensor, "B"] | None = None

@@ -9,6 +9,8 @@ N: information of the priors, as wide as the estimate is wrong; H: of the eviden
 correlated within a part of the body: the sandwich takes the parts, not the pixels, as its independent units. The plain
 posterior is added, since fifteen parts cannot span eighty unknowns. What was put back has no evidence, and priors as
 wide as regressors usually err. What constant parts of a track's errors add: `refine.trust.level`.
+Rows of a track weigh as witnesses of how people move (`Correlation.of_motion`); their covariance is larger by as much
+as they weigh more than their share of the level.
 
 Source: Huber, Proc. 5th Berkeley Symp. 1, 1967, and White, Econometrica 50(1), 1982 (sandwich); Liang and Zeger,
 Biometrika 73(1), 1986 (clusters as units); Rousseeuw and Croux, JASA 88, 1993 (scale from a median).
@@ -27,6 +29,7 @@ from refine.solve.normal_equations import normal_equations, row_sizes, summed
 from refine.solve.round import Round
 from refine.state import State, Unknowns
 from refine.terms import Linearization, Term, is_correlated
+from refine.terms.witness import overcounted
 from refine.trust.level import of_constants
 from refine.trust.limbs import free_limbs
 from refine.trust.quality import MOST_NOISE, scaled, usual_width
@@ -109,6 +112,9 @@ def posterior(body: SkinnedBody, last: Round) -> Posterior:
     finite = torch.where(bread.isfinite(), bread, 0.0)
     middle = prior + spread / variance
     covariance = finite @ middle @ finite + torch.diag_embed(torch.where(endless, torch.inf, 0.0).to(bread))
+    factor = overcounted((*last.evidence, *last.priors), unknowns)
+    if factor is not None:
+        covariance = covariance * factor.to(covariance)[:, None, None]
     constants = of_constants(body, last)
     return Posterior(unknowns, covariance if constants is None else covariance + constants, noise)
 
