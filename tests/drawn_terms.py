@@ -36,6 +36,7 @@ from refine.geometry import rotation
 from refine.geometry.camera import Camera
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, LeastSquares
+from refine.terms.alternatives import alternatives
 from refine.terms.clicks import Click, clicks
 from refine.terms.constants import ConstantPart, UnitConstants
 from refine.terms.correspondences import Correspondences
@@ -146,6 +147,14 @@ def points_of_others() -> Tensor:
     return pose_body(PERSON, random_state(PERSON, COUNT, seed=4, angle=0.3).bodies).keypoints(
         PERSON.keypoint_set("five")
     )
+
+
+def several() -> Situation:
+    """Two readings, of which the second is the last body's likelier one."""
+    first = in_space(True, False).term
+    second = replace(first, target=normal(COUNT, 5, 3, seed=9))  # type: ignore[type-var]
+    likely = torch.tensor([[0.7, 0.3], [0.7, 0.3], [0.1, 0.9]], dtype=torch.float64)
+    return Situation(alternatives((first, second), likely))
 
 
 def tracked() -> Situation:
@@ -262,6 +271,7 @@ PLAIN: dict[str, Callable[[], Situation]] = {
     "Joints25D": lambda: lifted(False),
     "Joints25D: along lines of sight": lambda: lifted(False, "sight"),
     "Joints25D: up to scale": lambda: lifted(True),
+    "Alternatives": several,
     "Orientation": lambda: Situation(
         orientation("head", rotation.exp(normal(COUNT, 3)), normal(COUNT, 3, seed=4).abs(), offset=turn_of_a_sensor())
     ),
