@@ -2,7 +2,8 @@
 
     rows 0 .. B-1       the people as they came
     further rows        a person seen from the side turned around; a person whose detections seem swapped, swapped back;
-                        every other reading of evidence that has several (`refine.terms.alternatives`)
+                        every other reading of evidence that has several (`refine.terms.alternatives`); a person far
+                        from evidence whose matches are found nearby (a cloud), brought near as a whole
 
 A start is better where the first round, which has the evidence under the same sigmas, ends at a lower cost, and its
 update is accepted.
@@ -18,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine import batch
+from refine.body import pose_body
 from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer
 from refine.dense.matcher import Matched
@@ -27,13 +29,20 @@ from refine.method.orientation import ambiguous, half_turns, with_root_turned
 from refine.method.swaps import likely_swaps
 from refine.method.witnesses import in_frames, witnesses
 from refine.solve import Solution
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.round import Round
 from refine.solve.start import Kind, Start, orders_of
-from refine.state import Unknowns
+from refine.state import State, Unknowns, choose
 from refine.terms import Term, knows_rows, rows_of
 from refine.terms.alternatives import Alternatives
 from refine.terms.keypoints import Keypoints
 from refine.terms.reprojection import Reprojection
+
+
+RIGID_STEPS = 30
+"""Most steps in which a body is brought near as a whole."""
+FAR_M = 0.03
+"""A body whose joints are moved by less on the way is near enough already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +136,8 @@ def hypotheses(
     seen = {place: term for place, term in enumerate(evidence) if isinstance(term, Keypoints)}
     whole = all(map(knows_rows, (*evidence, *priors))) and (displacer is None or callable(of_rows))
     several = [term for term in open_terms if isinstance(term, Alternatives)]
-    if not (seen or several) or not whole or not count:
+    nearby = [term for term in evidence if getattr(term, "found_nearby", False)]
+    if not (seen or several or nearby) or not whole or not count:
         return given
     likely = {place: likely_swaps(estimate.body, estimate.state, term, priors) for place, term in seen.items()}
     swapped = _starts(seen, likely, count)
@@ -146,19 +156,23 @@ def hypotheses(
     extra = [(row, Start(Kind.TURNED)) for row in doubtful.nonzero()[:, 0].tolist()]
     extra += [(row, start) for row, start in enumerate(swapped) if start is not None]
     extra += [(row, Start(Kind.READ_OTHERWISE, reading=number)) for row, number in _other_readings(several)]
+    near = brought_near(estimate, nearby)
+    extra += [(row, Start(Kind.BROUGHT_NEAR)) for row in (_moved(estimate, near) > FAR_M).nonzero()[:, 0].tolist()]
     if not extra:
         return given
     rows = torch.cat((person, torch.tensor([row for row, _ in extra], device=person.device)))
     starts = (*given.start, *(start for _, start in extra))
     evidence, penalty = _as_read(open_terms, rows, starts)
     of = [
-        row if start.kind not in (Kind.AS_GIVEN, Kind.TURNED, Kind.READ_OTHERWISE) else None
+        row if start.kind not in (Kind.AS_GIVEN, Kind.TURNED, Kind.READ_OTHERWISE, Kind.BROUGHT_NEAR) else None
         for row, start in zip(rows.tolist(), starts, strict=True)
     ]
+    taken = torch.tensor([start.kind is Kind.BROUGHT_NEAR for start in starts], device=person.device)
     turn = half_turns(torch.tensor([start.kind is Kind.TURNED for start in starts]), estimate.bodies.pose)
     some = estimate.rows(rows)
+    state = choose(taken, near[rows], some.state)
     return Hypotheses(
-        replace(some, state=with_root_turned(some.state, turn)),
+        replace(some, state=with_root_turned(state, turn)),
         tuple(_read(term, likely.get(place), of) for place, term in enumerate(evidence)),
         tuple(_turned(prior, turn) for prior in rows_of(priors, rows)),
         of_rows(rows) if of_rows else None,
@@ -202,6 +216,25 @@ def _as_read(
     return tuple(found), penalty
 
 
+def brought_near(estimate: Estimate, nearby: Sequence[Term]) -> State:
+    """Return bodies moved and turned as a whole to where evidence is that finds its matches nearby.
+
+    Args:
+        estimate: B bodies.
+        nearby: That evidence; the bodies stay where there is none.
+    """
+    if not nearby:
+        return estimate.state
+    rigid = Unknowns((0,), translation=3)
+    return LevenbergMarquardt(steps=RIGID_STEPS).solve(estimate.body, estimate.state, nearby, rigid).state
+
+
+def _moved(estimate: Estimate, state: State) -> Float[Tensor, "B"]:
+    """Return how far (B,) m the joints were moved, a mean."""
+    joints = pose_body(estimate.body, state.bodies).joints
+    return (joints - pose_body(estimate.body, estimate.bodies).joints).norm(dim=2).mean(1)
+
+
 def _starts(
     seen: Mapping[int, Keypoints], likely: Mapping[int, Sequence[Start | None]], count: int
 ) -> list[Start | None]:
@@ -209,12 +242,12 @@ def _starts(
 
     Its order is that of the first keypoints, if they are seen by the body's own camera: those that a result shows.
     """
-    first = next(iter(seen))
+    first = next(iter(seen), None)
     found: list[Start | None] = []
     for row in range(count):
         swaps = {place: each[row] for place, each in likely.items() if each[row] is not None}
         start = next(iter(swaps.values()), None)
-        shown = first in swaps and seen[first].camera is None
+        shown = first is not None and first in swaps and seen[first].camera is None
         found.append(None if start is None else start if shown else Start(start.kind))
     return found
 

@@ -16,6 +16,7 @@ class Kind(Enum):
     TURNED = "seen from the side, both orientations were tried and the estimate's was turned around."
     SWAPPED = "the detector took left for right: its keypoints were taken the other way around."
     SWAPPED_ARMS = "the detector took the left arm for the right: the arms' keypoints were taken the other way around."
+    BROUGHT_NEAR = "far from the evidence (a cloud of points), the body was brought near as a whole first."
     READ_OTHERWISE = "of the readings of the evidence (several 3D poses) another than the likeliest was taken."
     SWAPPED_LEGS = "the detector took the left leg for the right: the legs' keypoints were taken the other way around."
 

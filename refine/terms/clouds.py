@@ -17,6 +17,7 @@ from torch import Tensor
 from refine.body.nearest import SAMPLES, spread
 from refine.check import check_finite
 from refine.errors import InputError
+from refine.terms import GemanMcClure
 from refine.terms.correlation import INDEPENDENT, Correlation
 from refine.terms.point_cloud import Cloth, PointCloud
 
@@ -33,6 +34,10 @@ SIGMA_M = 0.01
 a body model cannot follow (hair, muscles)."""
 ALIKE_M = 0.05
 """Side of a square of the surface in which errors are alike, m: a judgement, the size of folds and muscles."""
+CATCH_M, LEAST_SCALE = 0.1, 10.0
+"""Scale of the robust kernel, m, but at least so many standard deviations: as far as an estimate's limb may be off."""
+EXTREMES = 256
+"""Directions in which the outermost points say which way is outward."""
 HUMAN_M = 20.0
 """A cloud wider than this is not in metres."""
 
@@ -56,7 +61,7 @@ def point_cloud(
         normals: B times (N, 3), outward; None, or None for one: found from each point's neighbours.
         joints: (B, J, 3) m, the estimate's: points farther than `REACH_M` from all of them are left out. None: none is.
         viewpoint: (x, y, z) m where a single view was taken from, by which normals that are found are turned; None: a
-            full scan, whose found normals have no sign.
+            full scan.
         sigma_m: m, of all or (B,).
         alike_m: Side of a square in which errors are alike, m.
         cloth: How thick clothes are; None: the person is bare, or wears what fits closely.
@@ -96,7 +101,8 @@ def point_cloud(
         known.to(device=device, dtype=like),
         padded([each[2] for each in found], deep, torch.inf), padded([each[3] for each in found], deep, 0.0),
         sigma.to(device=device, dtype=like), root.to(device=device, dtype=like),
-        two_sided=viewpoint is None and normals is None, cloth=cloth, correlation=correlation,
+        cloth=cloth, correlation=correlation,
+        kernel=GemanMcClure(scale=max(LEAST_SCALE, CATCH_M / float(sigma.median()))),
     )  # fmt: skip
 
 
@@ -147,11 +153,12 @@ def _one(
 
 
 def found_normals(points: Float[Tensor, "N 3"], viewpoint: Sequence[float] | None) -> Float[Tensor, "N 3"]:
-    """Return unit normals of a cloud, each that of the plane through a point's neighbours.
+    """Return outward unit normals of a cloud, each that of the plane through a point's neighbours.
 
     Args:
         points: (N, 3) m.
-        viewpoint: Where they were seen from, to which the normals are turned; None: their signs mean nothing.
+        viewpoint: Where they were seen from, to which the normals are turned; None: a closed surface, whose normals are
+            turned like their neighbours', the outermost outward.
     """
     from scipy.spatial import cKDTree
 
@@ -164,6 +171,32 @@ def found_normals(points: Float[Tensor, "N 3"], viewpoint: Sequence[float] | Non
     _, vector = torch.linalg.eigh(away.mT @ away)
     normal = vector[..., 0]
     if viewpoint is None:
-        return normal
+        return _outward(points, normal, index)
     towards = ((points.new_tensor(list(viewpoint)) - points) * normal).sum(1, keepdim=True)
     return torch.where(towards < 0, -normal, normal)
+
+
+def _outward(points: Tensor, normal: Tensor, index: np.ndarray) -> Tensor:
+    """Turn normals (N, 3) like their neighbours' (N, K), along the tree on which they differ least; outermost outward."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+
+    count, width = index.shape
+    own = np.repeat(np.arange(count), width - 1)
+    other = index[:, 1:].ravel()
+    differ = 1 - (normal[own] * normal[other]).sum(1).abs().numpy() + 1e-6
+    graph = coo_matrix((differ, (own, other)), shape=(count, count)).tocsr()
+    tree = minimum_spanning_tree(graph.maximum(graph.T))
+    parts, part = connected_components(tree, directed=False)
+    turned = normal.numpy().copy()
+    ways = np.random.default_rng(0).normal(size=(EXTREMES, 3))
+    for number in range(parts):
+        members = np.flatnonzero(part == number)
+        order, before = breadth_first_order(tree, members[0], directed=False)
+        for point in order[1:]:
+            if turned[point] @ turned[before[point]] < 0:
+                turned[point] *= -1
+        extreme = members[(points.numpy()[members] @ ways.T).argmax(0)]  # the farthest in each direction face that way
+        if (turned[extreme] * ways).sum() < 0:
+            turned[members] *= -1
+    return torch.from_numpy(turned)

@@ -19,6 +19,7 @@ closest point algorithm, ICPR 2002; Danskin, The theory of max-min, SIAM J. Appl
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -66,7 +67,6 @@ class PointCloud:
         dense_normal: (B, M, 3) unit normals.
         sigma_m: (B,) m, of a point off the skin or cloth along the normal.
         root: (B,) root of the share of a witness that each row is.
-        two_sided: Whether the sign of the normals means nothing.
         cloth: None: the person is bare, or the cloud is of a body model.
         kept: Share of the rows of either way that count, the nearest ones.
 
@@ -81,11 +81,12 @@ class PointCloud:
     dense_normal: Float[Tensor, "B M 3"]
     sigma_m: Float[Tensor, "B"]
     root: Float[Tensor, "B"]
-    two_sided: bool = False
     cloth: Cloth | None = None
     kept: float = 0.9
     kernel: Kernel = GemanMcClure(scale=10.0)
     """Scale in standard deviations: a decimetre, as far as an estimate's limb may be off."""
+    found_nearby: ClassVar[bool] = True
+    """Its matches are those near the state: bodies are brought near as a whole first (`refine.method.hypotheses`)."""
     correlation: Correlation = INDEPENDENT
     """How far its errors hang together over frames and views."""
     share: Float[Tensor, "B"] | None = None
@@ -134,7 +135,7 @@ class PointCloud:
         small = far < 1e3 * torch.finfo(far.dtype).eps
         along = torch.where(small, normal, outside * away / torch.where(small, 1.0, far))
         distance = torch.where(small[..., 0], (away * normal).sum(2), (outside * far)[..., 0])
-        agree = self._agree((self.target_normal * normal).sum(2)) & (self.known > 0)
+        agree = ((self.target_normal * normal).sum(2) > AGREE) & (self.known > 0)
         thick = self._thick(surface, surface.faces[triangle][..., 0])
         return self._rows(distance, along, agree, thick, by_step)
 
@@ -149,15 +150,10 @@ class PointCloud:
         normal = _normal(corners[:, surface.faces[surface.at_vertex[surface.sample]]]).sum(2)
         normal = torch.nn.functional.normalize(normal, dim=2).detach()
         seen = self.dense_normal[people, found]
-        cosine = (seen * normal).sum(2)
-        along = seen * torch.where(cosine[..., None] < 0, -1.0, 1.0) if self.two_sided else seen
         point, by_step = posed.surface_at(surface.samples.expand(len(corners)), unknowns)
-        agree = self._agree(cosine) & there.isfinite().all(2)
-        distance = (along * (torch.where(agree[..., None], there, point.detach()) - point)).sum(2)
-        return self._rows(distance, along, agree, self._thick(surface, surface.sample), by_step)
-
-    def _agree(self, cosine: Tensor) -> Tensor:
-        return (cosine.abs() if self.two_sided else cosine).detach() > AGREE
+        agree = ((seen * normal).sum(2) > AGREE) & there.isfinite().all(2)
+        distance = (seen * (torch.where(agree[..., None], there, point.detach()) - point)).sum(2)
+        return self._rows(distance, seen, agree, self._thick(surface, surface.sample), by_step)
 
     def _thick(self, surface: CoarseSurface, corner: Tensor) -> Tensor | None:
         """Return which corners' parts are clothed, one or zero; None where nobody is."""
