@@ -38,12 +38,14 @@ from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, LeastSquares
 from refine.terms.alternatives import alternatives
 from refine.terms.clicks import Click, clicks
+from refine.terms.clouds import point_cloud
 from refine.terms.constants import ConstantPart, UnitConstants
 from refine.terms.correspondences import Correspondences
 from refine.terms.joints3d import joints3d
 from refine.terms.keypoints import keypoints_from_sigma
 from refine.terms.lifted import joints25d
 from refine.terms.orientation import Facing, orientation
+from refine.terms.point_cloud import Cloth
 from refine.terms.points3d import Points3D
 from refine.terms.reprojection import Reprojection
 from refine.terms.surface3d import Surface3D
@@ -69,6 +71,8 @@ def person_sized(vertices: int = 120) -> SkinnedBody:
 
 
 PERSON = person_sized()
+EGG = replace(PERSON, pose_basis=PERSON.pose_basis[..., :0])
+"""Without pose correctives, whose buffer autograd cannot look behind where there are many points."""
 SMPL = replace(random_body(joints=24), joint_names=SMPL24)
 FACED = random_body(expressions=6)
 FINGERS = tuple(j for j, name in enumerate(SMPLX55) if name.endswith(("index1", "thumb2")))
@@ -155,6 +159,18 @@ def several() -> Situation:
     second = replace(first, target=normal(COUNT, 5, 3, seed=9))  # type: ignore[type-var]
     likely = torch.tensor([[0.7, 0.3], [0.7, 0.3], [0.1, 0.9]], dtype=torch.float64)
     return Situation(alternatives((first, second), likely))
+
+
+def cloud(cloth: Cloth | None) -> Situation:
+    """Points around bodies, some of them far off, and of one body none; squares, and all rows count."""
+    state = random_state(PERSON, COUNT, seed=1, angle=0.8)
+    posed = pose_body(EGG, state.bodies)
+    skin = posed.vertices[:, ::2]
+    off = 0.03 * normal(*skin.shape, seed=11)
+    clouds = [*(skin + off)[:2], None]
+    normals = [*torch.nn.functional.normalize(skin - skin.mean(1, keepdim=True), dim=2)[:2], None]
+    term = point_cloud(clouds, normals=normals, joints=posed.joints, sigma_m=0.02, cloth=cloth)
+    return Situation(replace(term, kernel=LeastSquares(), kept=1.0), EGG, state)
 
 
 def tracked() -> Situation:
@@ -272,6 +288,8 @@ PLAIN: dict[str, Callable[[], Situation]] = {
     "Joints25D: along lines of sight": lambda: lifted(False, "sight"),
     "Joints25D: up to scale": lambda: lifted(True),
     "Alternatives": several,
+    "PointCloud": lambda: cloud(None),
+    "PointCloud: clothed": lambda: cloud(Cloth()),
     "Orientation": lambda: Situation(
         orientation("head", rotation.exp(normal(COUNT, 3)), normal(COUNT, 3, seed=4).abs(), offset=turn_of_a_sensor())
     ),

@@ -39,6 +39,7 @@ class CoarseSurface:
         faces: (F, 3) into the M.
         at_vertex: (M, T) triangles at each corner; one of them repeated where there are fewer.
         clothed: (M,) whether clothes usually cover the corner: all but head, neck and hands.
+        crude: (M,) whether the coarse mesh does not follow the skin there: fingers.
         weights: (M, J) skinning weights.
         template: (M, 3) m.
         basis: (M, 3, C) m per unit of shape and expression coefficients.
@@ -50,11 +51,23 @@ class CoarseSurface:
     faces: Int[Tensor, "F 3"]
     at_vertex: Int[Tensor, "M T"]
     clothed: Bool[Tensor, "M"]
+    crude: Bool[Tensor, "M"]
     weights: Float[Tensor, "M J"]
     template: Float[Tensor, "M 3"]
     basis: Float[Tensor, "M 3 C"]
     sample: Int[Tensor, "S"]
     samples: SurfacePoints
+
+    def normals(self, corners: Float[Tensor, "B M 3"]) -> Float[Tensor, "B M 3"]:
+        """Return unit normals at the corners, outward: means of the triangles' there, by area.
+
+        Args:
+            corners: (B, M, 3) m, posed.
+        """
+        a, b, c = corners[:, self.faces].unbind(2)
+        cross = torch.linalg.cross(b - a, c - a)
+        total = torch.zeros_like(corners).index_add(1, self.faces.flatten(), cross.repeat_interleave(3, 1))
+        return torch.nn.functional.normalize(total, dim=2)
 
     def points(self, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]) -> SurfacePoints:
         """Gather the model's data of points of the coarse triangles, as `surface_points` does of the model's own.
@@ -63,19 +76,12 @@ class CoarseSurface:
             triangle: (B, N) into `faces`.
             barycentric: (B, N, 3).
         """
-        return self._gathered(self.faces[triangle], barycentric)
-
-    def _gathered(self, corner: Tensor, barycentric: Tensor) -> SurfacePoints:
-        flat, count = corner.mT.flatten(1), corner.shape[:2]  # (B, 3 N): corners first, as the factors want them
-        share = self.weights.mT[:, flat].unflatten(2, (3, -1)).permute(2, 1, 0, 3) * barycentric.permute(2, 0, 1)[:, :, None]
-        basis = self.basis.permute(2, 1, 0).flatten(0, 1)[:, flat].unflatten(2, (3, -1))  # (C 3, B, 3, N)
-        basis = basis.unflatten(0, (-1, 3)).permute(2, 0, 3, 1, 4).flatten(2, 3)
-        template = self.template.mT[:, flat].unflatten(2, (3, -1)).permute(1, 2, 0, 3).flatten(1, 2)
-        return SurfacePoints(self.vertex[corner], share, share.sum(0), template, basis.contiguous())
+        return _gathered(self.vertex, self.weights, self.template, self.basis, self.faces[triangle], barycentric)
 
 
 BARE_PARTS = ("head", "neck", "hand", "finger", "eye", "jaw")
 """Parts that no cloth covers, by what is in their names."""
+CRUDE_PARTS = ("finger",)
 FAR_M = 1e6
 """Where a point is put that is not there."""
 SAMPLES = 256
@@ -106,14 +112,29 @@ def coarse_surface(body: SkinnedBody) -> CoarseSurface:
     weights = body.dense_weights[vertex]
     bare = torch.tensor([any(part in name for part in BARE_PARTS) for name in body.part_names], device=vertex.device)
     clothed = ~bare[body.vertex_parts[vertex]]
+    fingers = torch.tensor([any(part in name for part in CRUDE_PARTS) for name in body.part_names], device=vertex.device)
+    crude = fingers[body.vertex_parts[vertex]]
     basis = torch.cat((body.shape_basis[vertex], body.expression_basis[vertex]), 2)
-    sample = spread(body.template[vertex].double(), min(SAMPLES, len(vertex)))
+    whole_parts = (~crude).nonzero()[:, 0]
+    sample = whole_parts[spread(body.template[vertex[whole_parts]].double(), min(SAMPLES, len(whole_parts)))]
     at_vertex = _at_vertex(coarse, len(vertex))
     place = (coarse[at_vertex[sample, 0]] == sample[:, None]).to(body.template)  # (S, 3)
-    blank = SurfacePoints(vertex[:0], weights[:0], weights[:0], weights[:0], weights[:0])
-    found = CoarseSurface(vertex, coarse, at_vertex, clothed, weights, body.template[vertex], basis, sample, blank)
-    samples = found.points(at_vertex[None, sample, 0], place[None])
-    return CoarseSurface(vertex, coarse, at_vertex, clothed, weights, body.template[vertex], basis, sample, samples)
+    rest = body.template[vertex]
+    samples = _gathered(vertex, weights, rest, basis, coarse[at_vertex[None, sample, 0]], place[None])
+    return CoarseSurface(vertex, coarse, at_vertex, clothed, crude, weights, rest, basis, sample, samples)
+
+
+def _gathered(
+    vertex: Tensor, weights: Tensor, template: Tensor, basis: Tensor, corner: Tensor, barycentric: Tensor
+) -> SurfacePoints:
+    """Return the factors of points of triangles with corners (B, N, 3) among M vertices."""
+    flat = corner.mT.flatten(1)  # (B, 3 N): corners first, as the factors want them
+    own = weights.mT[:, flat].unflatten(2, (3, -1)).permute(2, 1, 0, 3)  # (3, B, J, N)
+    share = own * barycentric.permute(2, 0, 1)[:, :, None]
+    moved = basis.permute(2, 1, 0).flatten(0, 1)[:, flat].unflatten(2, (3, -1))  # (C 3, B, 3, N)
+    moved = moved.unflatten(0, (-1, 3)).permute(2, 0, 3, 1, 4).flatten(2, 3)
+    rest = template.mT[:, flat].unflatten(2, (3, -1)).permute(1, 2, 0, 3).flatten(1, 2)
+    return SurfacePoints(vertex[corner], share, share.sum(0), rest, moved.contiguous())
 
 
 def _at_vertex(faces: Tensor, count: int) -> Tensor:
@@ -163,7 +184,7 @@ def nearest_on_surface(
     vertex = nearest_point(corners, query)
     triangle = surface.at_vertex[vertex]  # (B, N, T)
     corner = corners[people[..., None, None], surface.faces[triangle]]  # (B, N, T, 3, 3)
-    barycentric, squared = on_triangle(query[:, :, None], corner)
+    barycentric, squared = on_triangle(query[:, :, None].expand(*corner.shape[:3], 3), corner)
     best = squared.argmin(2, keepdim=True)
     weights = barycentric.gather(2, best[..., None].expand(*best.shape, 3))[:, :, 0]
     return triangle.gather(2, best)[..., 0], weights

@@ -111,9 +111,9 @@ class PointCloud:
         check_shape("PointCloud.target", self.target, "B N 3", B=len(state))
         surface = coarse_surface(posed.body)
         corners = posed.vertices_at(surface.vertex).contiguous()  # (B, M, 3) m
-        triangle, weights = nearest_on_surface(surface, corners.detach(), self.target)
-        first = self._from_cloud(surface, posed, unknowns, corners, triangle, weights)
-        second = self._from_body(surface, posed, unknowns, corners)
+        normals = surface.normals(corners.detach())  # (B, M, 3)
+        first = self._from_cloud(surface, posed, unknowns, corners.detach(), normals)
+        second = self._from_body(surface, posed, unknowns, corners.detach(), normals)
         return Linearization(
             torch.cat((first.residual, second.residual), 1), torch.cat((first.jacobian, second.jacobian), 1),
             self.kernel, share=self.root[:, None].expand(-1, first.residual.shape[1] + second.residual.shape[1]),
@@ -121,13 +121,13 @@ class PointCloud:
         )  # fmt: skip
 
     def _from_cloud(
-        self, surface: CoarseSurface, posed: PosedBody, unknowns: Unknowns, corners: Tensor, triangle: Tensor,
-        weights: Tensor,
-    ) -> Linearization:  # fmt: skip
+        self, surface: CoarseSurface, posed: PosedBody, unknowns: Unknowns, corners: Tensor, normals: Tensor
+    ) -> Linearization:
         """Return the rows of points that look for the body."""
-        people = torch.arange(len(corners), device=corners.device)[:, None]
-        corner = corners[people[..., None], surface.faces[triangle]]  # (B, N, 3, 3) m
-        normal = _normal(corner)
+        triangle, weights = nearest_on_surface(surface, corners, self.target)
+        people = torch.arange(len(corners), device=corners.device)[:, None, None]
+        normal = (weights[..., None] * normals[people, surface.faces[triangle]]).sum(2)
+        normal = torch.nn.functional.normalize(normal, dim=2)
         point, by_step = posed.surface_at(surface.points(triangle, weights), unknowns)
         away = self.target - point
         far = away.norm(dim=2, keepdim=True)
@@ -136,19 +136,17 @@ class PointCloud:
         along = torch.where(small, normal, outside * away / torch.where(small, 1.0, far))
         distance = torch.where(small[..., 0], (away * normal).sum(2), (outside * far)[..., 0])
         agree = ((self.target_normal * normal).sum(2) > AGREE) & (self.known > 0)
+        agree = agree & ~surface.crude[surface.faces[triangle]].any(2)
         thick = self._thick(surface, surface.faces[triangle][..., 0])
         return self._rows(distance, along, agree, thick, by_step)
 
     def _from_body(
-        self, surface: CoarseSurface, posed: PosedBody, unknowns: Unknowns, corners: Tensor
+        self, surface: CoarseSurface, posed: PosedBody, unknowns: Unknowns, corners: Tensor, normals: Tensor
     ) -> Linearization:
         """Return the rows of points of the body that look for the cloud."""
         people = torch.arange(len(corners), device=corners.device)[:, None]
-        own = corners[:, surface.sample]
-        found = nearest_point(self.dense, own.detach())  # (B, S)
-        there = self.dense[people, found]
-        normal = _normal(corners[:, surface.faces[surface.at_vertex[surface.sample]]]).sum(2)
-        normal = torch.nn.functional.normalize(normal, dim=2).detach()
+        found = nearest_point(self.dense, corners[:, surface.sample])  # (B, S)
+        there, normal = self.dense[people, found], normals[:, surface.sample]
         seen = self.dense_normal[people, found]
         point, by_step = posed.surface_at(surface.samples.expand(len(corners)), unknowns)
         agree = ((seen * normal).sum(2) > AGREE) & there.isfinite().all(2)
@@ -178,9 +176,3 @@ class PointCloud:
         scale = torch.where(counted, self.root[:, None], 0.0)
         rows = -(along * (slope * scale)[..., None])[:, :, None]  # (B, N, 1, 3)
         return Linearization((torch.where(counted, value, 0.0) * scale)[..., None], by_step.times(rows), self.kernel)
-
-
-def _normal(corner: Tensor) -> Tensor:
-    """Return unit normals (..., 3) of triangles (..., 3, 3), outward, without a derivative."""
-    a, b, c = corner.detach().unbind(-2)
-    return torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)

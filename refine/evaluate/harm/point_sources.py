@@ -141,7 +141,9 @@ def _term(
     cloth = Cloth() if evidence.kind == "clothing" else None
     # A person of whom the camera shows nothing has no cloud.
     some = [cloud if len(cloud) > 1 else None for cloud in clouds]
-    return point_cloud(some, joints=estimate.joints, viewpoint=viewpoint, sigma_m=sigma, alike_m=PATCH_M, cloth=cloth)
+    # Another person's may lie so far off that it would be refused before anything is fitted.
+    joints = None if evidence.kind == "other" else estimate.joints
+    return point_cloud(some, joints=joints, viewpoint=viewpoint, sigma_m=sigma, alike_m=PATCH_M, cloth=cloth)
 
 
 def _posed(evidence: Evidence) -> PosedBody:
