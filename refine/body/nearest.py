@@ -112,7 +112,9 @@ def coarse_surface(body: SkinnedBody) -> CoarseSurface:
     weights = body.dense_weights[vertex]
     bare = torch.tensor([any(part in name for part in BARE_PARTS) for name in body.part_names], device=vertex.device)
     clothed = ~bare[body.vertex_parts[vertex]]
-    fingers = torch.tensor([any(part in name for part in CRUDE_PARTS) for name in body.part_names], device=vertex.device)
+    fingers = torch.tensor(
+        [any(part in name for part in CRUDE_PARTS) for name in body.part_names], device=vertex.device
+    )
     crude = fingers[body.vertex_parts[vertex]]
     basis = torch.cat((body.shape_basis[vertex], body.expression_basis[vertex]), 2)
     whole_parts = (~crude).nonzero()[:, 0]

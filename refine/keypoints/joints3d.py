@@ -1,6 +1,7 @@
 """Orders of 3D joints, and where a body has them.
 
     h36m17      pelvis, right leg, left leg, spine, thorax, nose, top of the head, left arm, right arm
+    metrabs17   the same, the pelvis last
     mupots17    top of the head, neck, right arm, left arm, right leg, left leg, spine, head, pelvis (MPI-INF-3DHP's 17)
     coco17, smpl24 and the other sets of a body are its own
 
@@ -27,7 +28,7 @@ MUPOTS17 = (
     "head_top", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
     "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "spine", "head", "pelvis",
 )  # fmt: skip
-ORDERS = {"h36m17": H36M17, "mupots17": MUPOTS17}
+ORDERS = {"h36m17": H36M17, "mupots17": MUPOTS17, "metrabs17": (*H36M17[1:], "pelvis")}
 """Those that are not a body's own keypoint sets."""
 OF_JOINTS = {
     "pelvis": ("left_hip", "right_hip"), "spine": ("spine2",), "thorax": ("left_shoulder", "right_shoulder", "neck"),

@@ -38,7 +38,6 @@ from refine.terms.alternatives import Alternatives
 from refine.terms.keypoints import Keypoints
 from refine.terms.reprojection import Reprojection
 
-
 RIGID_STEPS = 30
 """Most steps in which a body is brought near as a whole."""
 FAR_M = 0.03

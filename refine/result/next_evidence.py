@@ -200,9 +200,7 @@ def usual_candidates(body: SkinnedBody, state: State) -> tuple[Candidate, ...]:
     return (*clicks, Height(), *(seen if "coco17" in body.keypoint_sets else ()))
 
 
-def gains(
-    body: SkinnedBody, state: State, found: Posterior, candidates: Sequence[Candidate]
-) -> tuple[Gain, ...]:
+def gains(body: SkinnedBody, state: State, found: Posterior, candidates: Sequence[Candidate]) -> tuple[Gain, ...]:
     """Return what candidates would do, in their order.
 
     Args:

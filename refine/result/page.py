@@ -25,12 +25,15 @@ def page_of(result: Known, image: int) -> ReportPage:
     chosen = (result.image_index == image).nonzero()[:, 0].tolist()
     count = sum(bool(result.accepted[row]) for row in chosen)
     missing = without_numbers(result.source)
-    gained = () if result.posterior is None else gains(
-        result.body, result.state, result.posterior, usual_candidates(result.body, result.state)
+    gained = (
+        ()
+        if result.posterior is None
+        else gains(result.body, result.state, result.posterior, usual_candidates(result.body, result.state))
     )
     verdict = f"{count} of {len(chosen)} people refined."
     bodies = (
-        _absent(result, row, n) if bool(missing[row]) else _body(result, row, n, gained) for n, row in enumerate(chosen, 1)
+        _absent(result, row, n) if bool(missing[row]) else _body(result, row, n, gained)
+        for n, row in enumerate(chosen, 1)
     )
     return ReportPage("refine", verdict, tuple(bodies), result.notes)
 

@@ -82,9 +82,7 @@ class Alternatives:
         return found
 
 
-def alternatives(
-    readings: Sequence[AnalyticTerm], probability: Float[Tensor, "B H"] | None = None
-) -> Alternatives:
+def alternatives(readings: Sequence[AnalyticTerm], probability: Float[Tensor, "B H"] | None = None) -> Alternatives:
     """Build the term from readings and their probabilities.
 
     Args:

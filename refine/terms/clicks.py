@@ -105,9 +105,7 @@ class Clicks:
         in_photo = (pixel - self.pixel) * self.per_px[..., None]
         photo_by_step = pixel_by_step * self.per_px[..., None, None]
         pad = (0, 1)
-        residual = torch.cat(
-            (torch.nn.functional.pad(in_photo, pad), (point - self.place) * self.per_m[..., None]), 1
-        )
+        residual = torch.cat((torch.nn.functional.pad(in_photo, pad), (point - self.place) * self.per_m[..., None]), 1)
         jacobian = torch.cat(
             (torch.nn.functional.pad(photo_by_step, (0, 0, *pad)), point_by_step * self.per_m[..., None, None]), 1
         )

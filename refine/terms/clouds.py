@@ -32,8 +32,9 @@ REACH_M = 0.5
 SIGMA_M = 0.01
 """Standard deviation of a point off the body along the normal, m: sensors' 1 to 15 mm at 1 to 3 m, and as much for what
 a body model cannot follow (hair, muscles)."""
-ALIKE_M = 0.05
-"""Side of a square of the surface in which errors are alike, m: a judgement, the size of folds and muscles."""
+ALIKE_M = 0.07
+"""Side of a square of the surface in which errors are alike, m: a judgement, the size of folds and muscles, and of what
+slips where matches are found anew."""
 CATCH_M, LEAST_SCALE = 0.1, 10.0
 """Scale of the robust kernel, m, but at least so many standard deviations: as far as an estimate's limb may be off."""
 EXTREMES = 256
@@ -92,6 +93,7 @@ def point_cloud(
         return out.to(device=device, dtype=like)
 
     known = torch.arange(wide)[None] < torch.tensor([one for one, _ in counts])[:, None]
+    alike_m = alike_m if cloth is None else max(alike_m, cloth.alike_m)
     witnesses = torch.tensor([each[4] for each in found], dtype=torch.float64) / alike_m**2
     rows = torch.tensor([one + SAMPLES for one, _ in counts], dtype=torch.float64)
     root = (witnesses / rows).clamp(max=1).sqrt()
@@ -171,13 +173,13 @@ def found_normals(points: Float[Tensor, "N 3"], viewpoint: Sequence[float] | Non
     _, vector = torch.linalg.eigh(away.mT @ away)
     normal = vector[..., 0]
     if viewpoint is None:
-        return _outward(points, normal, index)
+        return _outward(points, normal, np.asarray(index))
     towards = ((points.new_tensor(list(viewpoint)) - points) * normal).sum(1, keepdim=True)
     return torch.where(towards < 0, -normal, normal)
 
 
 def _outward(points: Tensor, normal: Tensor, index: np.ndarray) -> Tensor:
-    """Turn normals (N, 3) like their neighbours' (N, K), along the tree on which they differ least; outermost outward."""
+    """Turn normals (N, 3) like their neighbours' (N, K), along the tree on which they differ least."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 

@@ -100,7 +100,9 @@ class Joints25D:
         least = None
         if self.scale:
             size = self.target[..., 2].square().sum(1).sqrt().clamp(min=torch.finfo(given.dtype).tiny)
-            open_column = torch.cat((open_column, open_column * (self.target[..., 2] / size[:, None])[..., None, None]), 3)
+            open_column = torch.cat(
+                (open_column, open_column * (self.target[..., 2] / size[:, None])[..., None, None]), 3
+            )
             least = given.new_tensor([-torch.inf, LEAST_SCALE])
         residual, jacobian, _ = without_open(given, jacobian, open_column, self.kernel, least)
         return Linearization(residual, jacobian, self.kernel, part=self.share)

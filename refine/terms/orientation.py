@@ -70,7 +70,9 @@ def check_rotations(name: str, matrix: Tensor) -> None:
     """
     off = (matrix @ matrix.mT - torch.eye(3).to(matrix)).abs().amax() if matrix.numel() else torch.zeros(())
     if float(off) > ROTATION_TOLERANCE or bool((torch.linalg.det(matrix) < 0).any()):
-        raise InputError(name, "rotation matrices", "matrices that scale or mirror", "See refine.geometry.rotation.exp.")
+        raise InputError(
+            name, "rotation matrices", "matrices that scale or mirror", "See refine.geometry.rotation.exp."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,9 @@ class Orientation:
     def __post_init__(self) -> None:
         sizes = check_shape("orientation.target", self.target, "B 3 3")
         check_shape("orientation.sqrt_information", self.sqrt_information, "B 3 3", **sizes)
-        check_finite("orientation.target", self.target, "Give zero information (and any rotation) where it is not known.")
+        check_finite(
+            "orientation.target", self.target, "Give zero information (and any rotation) where it is not known."
+        )
         check_finite("orientation.sqrt_information", self.sqrt_information, "Zero means no information.")
         check_rotations("orientation.target", self.target)
         if self.offset is not None:
@@ -213,9 +217,7 @@ def orientation(
     return Orientation(joint, known, torch.diag_embed(root), offset, correlation=correlation)
 
 
-def head_turn(
-    yaw: Float[Tensor, "B"], pitch: Float[Tensor, "B"], roll: Float[Tensor, "B"]
-) -> Float[Tensor, "B 3 3"]:
+def head_turn(yaw: Float[Tensor, "B"], pitch: Float[Tensor, "B"], roll: Float[Tensor, "B"]) -> Float[Tensor, "B 3 3"]:
     """Return the rotation, in the camera's frame, of a head whose pose is given in angles.
 
     At zero the face looks into the camera, upright. A head turns to the image's right (to its own left) by yaw, up by

@@ -49,10 +49,12 @@ class Cloth:
     """Mean, m."""
     width_m: float = 0.012
     """Standard deviation, m: close-fitting to loose everyday clothes (a judgement)."""
+    alike_m: float = 0.15
+    """Side of a square of the surface over which it is as thick, m: half a thigh (a judgement)."""
 
     def __post_init__(self) -> None:
-        if not (self.mean_m > 0 and self.width_m > 0):
-            raise InputError("cloth", "mean_m and width_m above zero, m", repr(self))
+        if not min(self.mean_m, self.width_m, self.alike_m) > 0:
+            raise InputError("cloth", "mean_m, width_m and alike_m above zero, m", repr(self))
 
 
 @dataclass(frozen=True, eq=False)

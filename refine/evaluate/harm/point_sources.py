@@ -143,7 +143,7 @@ def _term(
     some = [cloud if len(cloud) > 1 else None for cloud in clouds]
     # Another person's may lie so far off that it would be refused before anything is fitted.
     joints = None if evidence.kind == "other" else estimate.joints
-    return point_cloud(some, joints=joints, viewpoint=viewpoint, sigma_m=sigma, alike_m=PATCH_M, cloth=cloth)
+    return point_cloud(some, joints=joints, viewpoint=viewpoint, sigma_m=sigma, cloth=cloth)
 
 
 def _posed(evidence: Evidence) -> PosedBody:

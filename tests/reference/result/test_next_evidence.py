@@ -84,7 +84,7 @@ def test_an_unknown_person_has_no_sentence() -> None:
 def test_what_is_no_candidate_is_refused(result: refine.Result, tmp_path: object) -> None:
     with pytest.raises(InputError, match="candidate"):
         result.next_evidence(["a click"])  # type: ignore[list-item]
-    with pytest.raises(InputError, match="click.point"):
+    with pytest.raises(InputError, match=r"click\.point"):
         result.next_evidence([ClickOn("third_arm")])
     for wrong in (0.0, -1.0):
         with pytest.raises(InputError, match="above zero"):

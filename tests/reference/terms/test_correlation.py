@@ -15,8 +15,8 @@ from refine.terms import LeastSquares, Linearization
 from refine.terms.correlation import INDEPENDENT, Correlation, shared
 
 EVIDENCE = (
-    "Clicks", "Facing", "Joints25D", "Joints3D", "Keypoints", "Orientation", "PointCloud", "Points3D", "Reprojection", "Surface3D",
-    "Trackers",
+    "Clicks", "Facing", "Joints25D", "Joints3D", "Keypoints", "Orientation", "PointCloud", "Points3D", "Reprojection",
+    "Surface3D", "Trackers",
 )  # fmt: skip
 OF_THE_ESTIMATE = ("NearEstimate", "NearExpression", "NearShape", "NearTranslation")
 

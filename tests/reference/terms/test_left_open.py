@@ -53,7 +53,7 @@ def test_the_information_is_the_schur_complement_of_the_system_with_the_open_amo
 
 @pytest.mark.parametrize("kernel", [Huber(3.0), GemanMcClure(3.0)], ids=["huber", "geman"])
 def test_under_a_robust_kernel_the_gradient_is_that_of_the_cost(kernel: Kernel) -> None:
-    """Where rows are weighted down the rows themselves are not the residual's derivative, but their sum is the cost's."""
+    """Rows that are weighted down are not the residual's derivative, but their sum is the cost's."""
     term = lifted(True, kernel, wrong=True)
 
     def cost(step: Tensor) -> Tensor:
@@ -67,7 +67,9 @@ def test_under_a_robust_kernel_the_gradient_is_that_of_the_cost(kernel: Kernel) 
         walk = torch.zeros(COUNT, UNKNOWNS.size, dtype=torch.float64)
         walk[:, column] = step
         slope = (cost(walk) - cost(-walk)) / (2 * step)
-        assert torch.allclose(slope, found.gradient[:, column], rtol=1e-3, atol=1e-3 * float(found.gradient.abs().max()))
+        assert torch.allclose(
+            slope, found.gradient[:, column], rtol=1e-3, atol=1e-3 * float(found.gradient.abs().max())
+        )
 
 
 def test_units_and_places_do_not_matter_where_they_are_open() -> None:
