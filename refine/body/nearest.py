@@ -4,8 +4,8 @@
     vertex         the nearest of the M
     point          the nearest point of the coarse triangles at that vertex, exactly
 
-The coarse mesh is made once a model. Its corners lie on the skin, its triangles as far inside as their chords are (about
-a millimetre on the built-in body). Among the triangles that are looked at the distance is a minimum, so that its
+The coarse mesh is made once a model. Its corners lie on the skin, its triangles inside by as much as their chords are:
+a millimetre on the built-in body. Among the triangles that are looked at the distance is a minimum, so that its
 derivative is that of the point held where it is on its triangle (Danskin).
 
 Source: Ericson, Real-Time Collision Detection, 2005, sec. 5.1.5 (closest point on a triangle); Rossignac and Borrel,

@@ -6,8 +6,8 @@
     others        npy, npz, pkl or JSON: (P, K, 3), or (P, H, K, 3) with H readings of each pose
     clouds        ply; npy or npz (N, 3) or (N, 6), points and normals, m, in the camera's frame
 
-A lifting network does not know how far away a person is, and hardly how tall: shift and scale are open, but for MeTRAbs,
-which says metres. Axes are those of the camera, +x right, +y down, +z forward.
+A lifting network does not know how far away a person is, and hardly how tall: shift and scale are open; MeTRAbs' scale
+is not, which says metres. Axes are those of the camera, +x right, +y down, +z forward.
 
 Source: facebookresearch/VideoPose3D@36b6214668 `run.py` (viz_export); Walter0807/MotionBERT@c5db08c5ff `infer_wild.py`;
 isarandi/metrabs@723a46545f `metrabs_tf/inference_scripts/predict_mupots.py`, `predict_h36m.py`, `demos/demo_image.py`.

@@ -39,8 +39,8 @@ DEFINITION_M = {
     "hip": 0.03, "pelvis": 0.02, "spine": 0.04, "thorax": 0.03, "neck": 0.03, "nose": 0.02, "head": 0.04,
     "head_top": 0.03, "shoulder": 0.025,
 }  # fmt: skip
-"""Standard deviation per axis of a joint's place in one data set's definition around another's, m: a judgement, from the
-spread of SMPL's own joints around those that regressors of H36M's and LSP's points find on its surface."""
+"""Standard deviation per axis of a joint's place in one data set's definition around another's, m: a judgement, by
+the spread of SMPL's own joints around those that regressors of H36M's and LSP's points find on its surface."""
 LIMB_DEFINITION_M = 0.015
 """The same of knees, ankles, elbows and wrists, whose place anatomy fixes."""
 TOP_GRID_M = 1e-4

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.body.nearest import SAMPLES, spread
-from refine.check import check_finite
+from refine.check import check_finite, check_positive
 from refine.errors import InputError
 from refine.terms import GemanMcClure
 from refine.terms.correlation import INDEPENDENT, Correlation
@@ -44,9 +44,9 @@ HUMAN_M = 20.0
 
 
 def point_cloud(
-    clouds: Sequence[Float[Tensor, "N 3"] | np.ndarray | None],
+    clouds: Sequence[Float[Tensor, "_ 3"] | np.ndarray | None],
     *,
-    normals: Sequence[Float[Tensor, "N 3"] | np.ndarray | None] | None = None,
+    normals: Sequence[Float[Tensor, "_ 3"] | np.ndarray | None] | None = None,
     joints: Float[Tensor, "B J 3"] | None = None,
     viewpoint: Sequence[float] | None = (0.0, 0.0, 0.0),
     sigma_m: float | Float[Tensor, "B"] = SIGMA_M,
@@ -98,6 +98,7 @@ def point_cloud(
     rows = torch.tensor([one + SAMPLES for one, _ in counts], dtype=torch.float64)
     root = (witnesses / rows).clamp(max=1).sqrt()
     sigma = torch.as_tensor(sigma_m, dtype=torch.float64).expand(people)
+    check_positive("sigma_m", sigma, "m")
     return PointCloud(
         padded([each[0] for each in found], wide, 0.0), padded([each[1] for each in found], wide, 0.0),
         known.to(device=device, dtype=like),

@@ -49,8 +49,8 @@ class Cloth:
     """Mean, m."""
     width_m: float = 0.012
     """Standard deviation, m: close-fitting to loose everyday clothes (a judgement)."""
-    alike_m: float = 0.15
-    """Side of a square of the surface over which it is as thick, m: half a thigh (a judgement)."""
+    alike_m: float = 0.1
+    """Side of a square of the surface over which it is as thick, m: half a thigh's width (a judgement)."""
 
     def __post_init__(self) -> None:
         if not min(self.mean_m, self.width_m, self.alike_m) > 0:

@@ -1,6 +1,6 @@
 """Evidence in space in the harm benchmark: 3D joints, orientations, trackers and clouds, alone or beside keypoints.
 
-    lifted      17 joints relative to the pelvis, 50 mm MPJPE: 31 mm an axis           (a lifting network's, in the wild)
+    lifted      17 joints relative to the pelvis, 50 mm MPJPE: 31 mm an axis          (a lifting network's, in the wild)
     depths      2.5D: a detector's pixels, and depths relative to the pelvis, sigma 50 mm
     facing      the trunk's yaw, sigma 10.5 degrees: a mean absolute error of 8.4       (MEBOW)
     trackers    head and wrists, 10 mm and 3 degrees                                    (a headset and its controllers)

@@ -14,7 +14,8 @@ from refine.terms import GemanMcClure, Huber, Kernel, LeastSquares
 from refine.terms.joints3d import Joints3D, joints3d
 from refine.terms.left_open import without_open
 from refine.terms.lifted import joints25d
-from tests.drawn_terms import COUNT, PERSON, UNKNOWNS, normal, points_of_others
+from tests.drawn_points import points_of_others
+from tests.drawn_terms import COUNT, PERSON, UNKNOWNS, normal
 from tests.synthetic import random_state
 
 EXACT = 1e-8
