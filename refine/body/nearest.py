@@ -26,7 +26,7 @@ from refine.body.surface import SurfacePoints
 
 COARSE = 2048
 """M: edges of about 3 cm on a person."""
-MOST_TRIANGLES = 12
+MOST_TRIANGLES = 8
 """Most triangles of a coarse vertex that are looked at; six is usual."""
 
 
@@ -64,10 +64,13 @@ class CoarseSurface:
         Args:
             corners: (B, M, 3) m, posed.
         """
-        a, b, c = corners[:, self.faces].unbind(2)
+        along = corners.transpose(0, 1).contiguous()  # (M, B, 3): a row of memory a corner, which is what is gathered
+        a, b, c = (along[self.faces[:, place]] for place in range(3))
         cross = torch.linalg.cross(b - a, c - a)
-        total = torch.zeros_like(corners).index_add(1, self.faces.flatten(), cross.repeat_interleave(3, 1))
-        return torch.nn.functional.normalize(total, dim=2)
+        total = torch.zeros_like(along)
+        for place in range(3):
+            total.index_add_(0, self.faces[:, place], cross)
+        return torch.nn.functional.normalize(total, dim=2).transpose(0, 1)
 
     def points(self, triangle: Int[Tensor, "B N"], barycentric: Float[Tensor, "B N 3"]) -> SurfacePoints:
         """Gather the model's data of points of the coarse triangles, as `surface_points` does of the model's own.
@@ -242,18 +245,21 @@ def on_triangle(
     area = (aa * bb - mixed * mixed).clamp(min=tiny)
     v, w = (bb * on_ab - mixed * on_ac) / area, (aa * on_ac - mixed * on_ab) / area
     inside = (v >= 0) & (w >= 0) & (v + w <= 1)
-    # Outside, the nearest point lies on an edge: the nearest of the three edges' own.
+    # Outside, the nearest point lies on an edge: the nearest of the three edges' own. Squared distances are those from a
+    # corner, less what the way along the edge takes off.
+    high = (ap * ap).sum(-1)
     t = (on_ab / aa.clamp(min=tiny)).clamp(0, 1)
     u = (on_ac / bb.clamp(min=tiny)).clamp(0, 1)
-    bc = c - b
-    s = ((bc * (query - b)).sum(-1) / (bc * bc).sum(-1).clamp(min=tiny)).clamp(0, 1)
+    cc, on_bc = aa + bb - 2 * mixed, on_ac - on_ab - mixed + aa  # |c - b|² and (c - b) · (query - b)
+    s = (on_bc / cc.clamp(min=tiny)).clamp(0, 1)
+    apart = torch.stack((
+        high + t * (t * aa - 2 * on_ab), high + u * (u * bb - 2 * on_ac),
+        high - 2 * on_ab + aa + s * (s * cc - 2 * on_bc), high - v * on_ab - w * on_ac,
+    ), -1)  # fmt: skip
+    apart[..., 3].masked_fill_(~inside, torch.inf)
+    apart[..., :3].masked_fill_(inside[..., None], torch.inf)
+    squared, kind = apart.min(-1)
     zero = torch.zeros_like(t)
-    edges = torch.stack((torch.stack((1 - t, t, zero), -1), torch.stack((1 - u, zero, u), -1),
-                         torch.stack((zero, 1 - s, s), -1)), -2)  # (..., 3 edges, 3)  # fmt: skip
-    apart = (edges @ corner - query[..., None, :]).square().sum(-1)
-    edge = apart.argmin(-1, keepdim=True)
-    weights = edges.gather(-2, edge[..., None].expand(*edge.shape, 3))[..., 0, :]
-    inner = torch.stack((1 - v - w, v, w), -1)
-    weights = torch.where(inside[..., None], inner, weights)
-    reached = (weights[..., None, :] @ corner)[..., 0, :]
-    return weights, (reached - query).square().sum(-1)
+    second = torch.where(kind == 0, t, torch.where(kind == 1, zero, torch.where(kind == 2, 1 - s, v)))
+    third = torch.where(kind == 0, zero, torch.where(kind == 1, u, torch.where(kind == 2, s, w)))
+    return torch.stack(((1 - second - third).clamp(min=0), second, third), -1), squared.clamp(min=0)

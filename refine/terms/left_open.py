@@ -60,12 +60,17 @@ def without_open(
 
 def _minimum(residual: Tensor, column: Tensor, kernel: Kernel) -> Tensor:
     """Return the amounts (B, M) that minimise the robust cost, by repeated weighting."""
-    weight, amount = torch.ones_like(residual[..., :1]), residual.new_zeros(len(residual), column.shape[-1])
+    size = column.shape[-1]
+    square = (column.mT @ column).flatten(2)  # (B, N, M M), of each row: what is summed anew with every weight
+    right = (column.mT @ residual[..., None])[..., 0]  # (B, N, M)
+    whole = residual.square().sum(-1)  # (B, N)
+    weight, amount = torch.ones_like(whole), right[:, 0] * 0
     for _ in range(1 if isinstance(kernel, LeastSquares) else REWEIGHTED):
-        weighted = column * weight[..., None]
-        right = torch.einsum("bndm,bnd->bm", weighted, residual)
-        amount = _solve(torch.einsum("bndm,bndk->bmk", weighted, column), right[..., None])[..., 0]
-        weight = kernel.weight((residual - _times(column, amount)).square().sum(-1))[..., None]
+        matrix = (weight[:, None] @ square)[:, 0].unflatten(1, (size, size))
+        amount = _solve(matrix, (weight[:, None] @ right).mT)[..., 0]
+        pairs = (amount[:, :, None] * amount[:, None]).flatten(1)
+        left = whole - 2 * (right @ amount[..., None])[..., 0] + (square @ pairs[..., None])[..., 0]
+        weight = kernel.weight(left.clamp(min=0))
     return amount
 
 

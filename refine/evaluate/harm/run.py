@@ -59,7 +59,8 @@ def cells_like(patterns: Sequence[str], cells: Sequence[Cell] = CELLS) -> tuple[
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             estimates = ", ".join(dict.fromkeys(cell.estimate for cell in cells))
-            wanted = f"estimate.kind.source with {estimates}; {', '.join(KINDS)}; {', '.join(SOURCES)}, or *"
+            sources = ", ".join(dict.fromkeys(cell.source for cell in cells))
+            wanted = f"estimate.kind.source with {estimates}; {', '.join(KINDS)}; {sources}, or *"
             raise InputError("CELLS", wanted, repr(pattern))
     return tuple(cell for cell in cells if any(fnmatchcase(cell.name, pattern) for pattern in patterns))
 
