@@ -50,7 +50,7 @@ class Candidate(Protocol):
         """What it is, a noun with its article ("a click on the left wrist")."""
         ...
 
-    def rows(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
+    def jacobian(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
         """Return its whitened Jacobian (B, N, P) at B bodies, silent rows zero."""
         ...
 
@@ -77,7 +77,7 @@ class ClickOn:
         named = f"vertex {self.point}" if isinstance(self.point, int) else self.point.replace("_", " ")
         return f"a click on the {named}"
 
-    def rows(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
+    def jacobian(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
         """Return its whitened Jacobian (B, 2, P); zero where the point lies outside the photo."""
         points = clicked_points(posed.body, [self.point])
         point, by_step = posed.keypoints_with_jacobian(points, unknowns)
@@ -105,7 +105,7 @@ class Height:
         """What it is."""
         return "the person's height"
 
-    def rows(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
+    def jacobian(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
         """Return its whitened Jacobian (B, 1, P)."""
         from priors.rest_measures import rest_measures
 
@@ -134,7 +134,7 @@ class SeenBy:
         """What it is."""
         return self.called
 
-    def rows(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
+    def jacobian(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Float[Tensor, "B N P"]:
         """Return its whitened Jacobian (B, 2 K, P)."""
         points = posed.body.keypoint_set(self.keypoints)
         pixel = self.camera.project(posed.keypoints(points))
@@ -222,7 +222,7 @@ def gains(body: SkinnedBody, state: State, found: Posterior, candidates: Sequenc
     gained = []
     for candidate in candidates:
         check_type("candidate", candidate, Candidate, 'ClickOn("left_wrist"), Height(), SeenBy(camera)')
-        rows = candidate.rows(state, posed, found.unknowns).double()
+        rows = candidate.jacobian(state, posed, found.unknowns).double()
         seen = rows @ finite  # (B, N, P)
         inner = torch.eye(rows.shape[1]).to(rows) + seen @ rows.mT
         after = finite - seen.mT @ cholesky.solve(inner, seen)

@@ -100,7 +100,7 @@ class Result(Written):
 
         Args:
             candidates: `ClickOn("left_wrist")`, `Height()`, `SeenBy(camera)` (`refine.result.next_evidence`), or any
-                object with `name` and `rows`; None: a click on each limb's points, a measured height, a camera at each
+                object with `name` and `jacobian`; None: a click on each limb's points, a measured height, a camera at each
                 side.
 
         Returns:

@@ -69,7 +69,9 @@ def check_rotations(name: str, matrix: Tensor) -> None:
         InputError: One scales, shears or mirrors.
     """
     off = (matrix @ matrix.mT - torch.eye(3).to(matrix)).abs().amax() if matrix.numel() else torch.zeros(())
-    if float(off) > ROTATION_TOLERANCE or bool((torch.linalg.det(matrix) < 0).any()):
+    if float(off) > ROTATION_TOLERANCE or bool(
+        (torch.linalg.cross(matrix[..., 0], matrix[..., 1]) * matrix[..., 2]).sum(-1).lt(0).any()
+    ):
         raise InputError(
             name, "rotation matrices", "matrices that scale or mirror", "See refine.geometry.rotation.exp."
         )

@@ -15,9 +15,7 @@ PEOPLE = 6
 @pytest.mark.parametrize("source", ["lifted", "depths", "trackers"])
 def test_alone_it_halves_a_medium_estimates_error_and_another_persons_is_refused(source: str) -> None:
     scenes = drawn_scenes(REPORT)
-    clean, other = rows(
-        [Cell("medium", kind, source) for kind in ("clean", "other")], (OURS,), scenes, PEOPLE, PEOPLE
-    )
+    clean, other = rows([Cell("medium", kind, source) for kind in ("clean", "other")], (OURS,), scenes, PEOPLE, PEOPLE)
     assert clean.after["pve"] < 0.65 * clean.before["pve"] and clean.worse.value < 20
     assert other.rolled_back.value > 80
 
