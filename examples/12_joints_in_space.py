@@ -3,8 +3,8 @@
     python examples/12_joints_in_space.py
 
 A lifting network does not know how far away somebody stands, and hardly how tall: its place and its unit are open, and
-are eliminated exactly, so that the result's uncertainty knows it. `refine fit ... --points3d X3D.npy` does the same with
-a file of VideoPose3D, MotionBERT or MeTRAbs.
+are eliminated exactly, so that the result's uncertainty knows it. `refine fit ... --points3d X3D.npy` does the same
+with a file of VideoPose3D, MotionBERT or MeTRAbs.
 """
 
 import torch

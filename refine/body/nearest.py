@@ -245,8 +245,8 @@ def on_triangle(
     area = (aa * bb - mixed * mixed).clamp(min=tiny)
     v, w = (bb * on_ab - mixed * on_ac) / area, (aa * on_ac - mixed * on_ab) / area
     inside = (v >= 0) & (w >= 0) & (v + w <= 1)
-    # Outside, the nearest point lies on an edge: the nearest of the three edges' own. Squared distances are those from a
-    # corner, less what the way along the edge takes off.
+    # Outside, the nearest point lies on an edge: the nearest of the three edges' own. Squared distances are those from
+    # a corner, less what the way along the edge takes off.
     high = (ap * ap).sum(-1)
     t = (on_ab / aa.clamp(min=tiny)).clamp(0, 1)
     u = (on_ac / bb.clamp(min=tiny)).clamp(0, 1)

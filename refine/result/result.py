@@ -100,8 +100,8 @@ class Result(Written):
 
         Args:
             candidates: `ClickOn("left_wrist")`, `Height()`, `SeenBy(camera)` (`refine.result.next_evidence`), or any
-                object with `name` and `jacobian`; None: a click on each limb's points, a measured height, a camera at each
-                side.
+                object with `name` and `jacobian`; None: a click on each limb's points, a measured height, a camera at
+                each side.
 
         Returns:
             One `Gain` a candidate: `before_mm` and `after_mm` (B,) mm, the one that helps most on average first.

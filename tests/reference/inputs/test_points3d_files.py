@@ -13,8 +13,8 @@ from refine.errors import InputError
 from refine.files.ply import read_ply_points
 from refine.inputs.points3d import Cloud, Poses, evidence_of, read_points3d
 from refine.keypoints.joints3d import ORDERS, definition_sigma_m, point_set
-from refine.solve.normal_equations import costs
 from refine.solve.linearized import linearized
+from refine.solve.normal_equations import costs
 from refine.terms.alternatives import Alternatives
 from refine.terms.joints3d import Joints3D
 from refine.terms.point_cloud import PointCloud
@@ -146,7 +146,7 @@ def test_a_ply_file_is_read_in_all_its_forms(kind: str, normals: bool, tmp_path:
     if way is not None:
         assert np.allclose(way, points[:, 3:], atol=1e-6)
     (tmp_path / "c.ply").write_bytes(data[: len(head) + 40])
-    with pytest.raises(InputError, match="truncated|other lines"):
+    with pytest.raises(InputError, match=r"truncated|other lines"):
         read_ply_points(tmp_path / "c.ply")
 
 
