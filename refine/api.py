@@ -134,7 +134,7 @@ def fit_prepared(
     from priors.default import default_priors
 
     photos, estimate, detections = prepared.photos, prepared.estimate, prepared.detections
-    terms, informed = list(evidence), None
+    terms, informed = [*prepared.evidence, *evidence], None
     if detections is not None:
         points = estimate.body.keypoint_set(detections.name)
         term = keypoints_from_detections(

@@ -85,6 +85,30 @@ def put(whole: T, index: Index, part: T) -> T:
     return _over(lambda parts: _replaced(parts[0], index, parts[1]), [whole, part])
 
 
+def to(value: T, device: torch.device | str) -> T:
+    """Return a dataclass with all its tensors, those of its parts included, on another device.
+
+    Args:
+        value: The dataclass.
+        device: Where to.
+    """
+    found: T = _on(value, device)
+    return found
+
+
+def _on(value: Any, device: torch.device | str) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return tuple(_on(each, device) for each in value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    given = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
+    moved = {name: _on(part, device) for name, part in given.items()}
+    changed = {name: part for name, part in moved.items() if part is not given[name]}
+    return dataclasses.replace(value, **changed) if changed else value
+
+
 def row_fields(kind: type) -> tuple[str, ...]:
     """Return the names of a dataclass's fields that have one entry a row."""
     return tuple(_axes(kind))

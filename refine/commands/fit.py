@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from refine.commands.one_sentence import print_table
-from refine.commands.options import Detector
+from refine.commands.options import Detector, Points3D
 from refine.commands.places import check_folder
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from refine.estimate import Estimate
     from refine.keypoints.detections import DetectedPeople
     from refine.result import Result
+    from refine.terms import Term
 
 
 def fit(
@@ -47,6 +48,7 @@ def fit(
         list[str] | None,
         typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
     ] = None,
+    points3d: Points3D = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Read an npz (SMPL(-X) parameters, image) from a pipe, write one to a pipe.")
     ] = False,
@@ -60,9 +62,9 @@ def fit(
     if stdin:
         from refine.folder.pipe import fit_stream
 
-        if any(one is not None for one in (photo, init, out, keypoints, detector, format, correct)):
+        if any(one is not None for one in (photo, init, out, keypoints, detector, format, correct, points3d)):
             advice = "The npz on standard input holds them; see docs/folders.md."
-            expected = "no PHOTO, --init, --out, --keypoints, --detector, --format or --correct beside it"
+            expected = "no PHOTO, --init, --out, --keypoints, --detector, --format, --correct or --points3d beside it"
             raise InputError("--stdin", expected, "one of them", advice)
         refined = fit_stream(sys.stdin.buffer, camera=camera, body_model=body_model)
         if not refined:
@@ -77,7 +79,12 @@ def fit(
     as_it_is = format is None and not corrections.of_estimates
     estimate = init if as_it_is else _read(init, format, photo, camera, corrections)
     people = _people(keypoints, detector, photo, corrections.keypoints)
-    result = refine.fit(photo, estimate, keypoints=people, camera=camera, body_model=body_model)
+    terms: "tuple[Term, ...]" = ()
+    if points3d is not None:
+        estimate, terms = _with_points(points3d, estimate, photo, camera, body_model)
+    result = refine.fit(
+        photo, estimate, keypoints=people, camera=camera, body_model=body_model, evidence=terms
+    )  # fmt: skip
     _write_all(result, out, photo.stem, init.suffix)
     _print_table(result)
     if not bool(result.accepted.any()):
@@ -93,6 +100,18 @@ def _read(init: Path, format: str | None, photo: Path, camera: str | None, corre
     given = camera_of(camera, read_photos(photo))
     first = None if given.camera is None else given.camera[:1]
     return read_corrected(init, corrections, camera=first, format=format, sizes=given.sizes)
+
+
+def _with_points(
+    points3d: str, init: "Path | Estimate", photo: Path, camera: str | None, body_model: Path | None
+) -> "tuple[Estimate, tuple[Term, ...]]":
+    """Return the estimate as `refine.fit` reads it, and what 3D joints or a cloud say of its bodies."""
+    from refine.inputs.estimates import camera_of, estimate_of
+    from refine.inputs.points3d import evidence_of, read_points3d
+    from refine.photo import read_photos
+
+    estimate = estimate_of(init, camera_of(camera, read_photos(photo)), body_model)
+    return estimate, evidence_of(read_points3d(points3d), estimate)
 
 
 def _people(

@@ -74,7 +74,8 @@ def harm(
     if strangers := [name for name in others if name not in RIVALS]:
         raise InputError("--against", f"some of {', '.join(RIVALS)}, or {ALL}", ", ".join(strangers))
     if estimates is None or truths is None:
-        scenes, known, shown = run.drawn_scenes(SETS[people]), run.CELLS, SHOWN
+        scenes, shown = run.drawn_scenes(SETS[people]), SHOWN
+        known = (*run.CELLS, *run.POINT_CELLS) if cells else run.CELLS
         usual, of_others = (FULL_BODIES, FULL_OTHER_BODIES) if full else (BODIES, BODIES)
     else:
         pairs = own.read_pairs(estimates, truths)

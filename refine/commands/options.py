@@ -21,6 +21,14 @@ Detector = Annotated[
         " (docs/keypoints.md)."
     ),
 ]
+Points3D = Annotated[
+    str | None,
+    typer.Option(
+        "--points3d",
+        help="3D joints of a lifting network (npy, npz, pkl, JSON; FILE=ORDER names their order) or a point cloud (ply,"
+        " npy, npz), as further evidence (docs/evidence_points.md).",
+    ),
+]
 Format = Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")]
 AskedCamera = Annotated[
     str | None, typer.Option(help="A focal rule (diagonal, fov60, hmr2, ...), a K.json file, or a focal length in px.")

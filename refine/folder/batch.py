@@ -6,8 +6,8 @@ A body does not feel its batch, but for rounding; the batches of a chunk are alw
 are.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from refine.inputs.prepared import Prepared
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve.start import notes_of, orders_of
+from refine.terms import Term
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Batcher:
     def add(self, piece: Piece) -> list[Piece]:
         """Add a piece; return a batch that it does not fit into any more, else nothing."""
         found = piece.prepared.detections
-        form = _form(piece.prepared.estimate), None if found is None else (found.name, _form(found))
+        form = (
+            _form(piece.prepared.estimate), None if found is None else (found.name, _form(found)),
+            tuple((type(term), shared_form(term), _form(term)) for term in piece.prepared.evidence),
+        )  # fmt: skip
         gathered = self._open.setdefault((id(piece.prepared.estimate.body), form), [])
         bodies = sum(len(one.rows) for one in gathered) + len(piece.rows)
         pixels = sum(one.pixels for one in gathered) + piece.pixels
@@ -138,7 +142,16 @@ def _together(parts: Sequence[Prepared]) -> Prepared:
         for one, start in zip(parts, starts, strict=False)
     ]
     found = [one.detections for one in parts if one.detections is not None]
-    return Prepared(batch.cat(estimates), photos, batch.cat(found) if found else None, noise=parts[0].noise)
+    terms = tuple(batch.cat(same) for same in zip(*(one.evidence for one in parts), strict=True))
+    detections = batch.cat(found) if found else None
+    return Prepared(batch.cat(estimates), photos, detections, noise=parts[0].noise, evidence=terms)
+
+
+def shared_form(term: Term) -> object:
+    """Return what a term has in common for all its rows, but for its tensors: terms that differ in it stay apart."""
+    rows = batch.row_fields(type(term))
+    own: list[str] = [each.name for each in fields(term) if each.name not in rows] if is_dataclass(term) else []
+    return tuple((name, value) for name in own if isinstance(value := getattr(term, name), Hashable))
 
 
 def _form(value: object) -> object:

@@ -17,6 +17,7 @@ from refine.folder.keypoints import find_keypoints
 from refine.folder.locate import Located, Locator
 from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile
+from refine.folder.points3d import PointsOfPhotos
 from refine.folder.settings import Settings
 from refine.inputs.checks import check_photos
 from refine.inputs.detecting import detect, noise_of
@@ -24,6 +25,7 @@ from refine.inputs.estimates import Given, camera_of
 from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import DetectedPeople
 from refine.photo import Photo
+from refine.terms import rows_of
 
 MOST_BODIES = 64
 """Bodies a batch: larger ones are no faster on a CPU."""
@@ -95,6 +97,7 @@ class Reader:
             files = find_keypoints(settings.keypoints)
             self.detected = DetectedInPhotos(files, self.photos, settings.corrections.keypoints)
         self.detector = None if settings.detector is None else detector(settings.detector)
+        self.points = None if settings.points3d is None else PointsOfPhotos(settings.points3d, self.photos)
 
     @property
     def decoding(self) -> float:
@@ -191,6 +194,9 @@ class Reader:
             asked_camera=asked is not None, numbers=[row + 1 for row in rows.tolist()],
             noise=None if self.detector is None else noise_of(self.detector),
         )  # fmt: skip
+        if self.points is not None:
+            terms = self.points.of(prepared.estimate, [one.file for one in seen], self.used)
+            prepared = replace(prepared, evidence=terms)
         names = tuple(one.file.name for one in seen)
         return Piece(item, estimate, rows, prepared, names, detected=any(one is not None for one in people))
 
@@ -228,7 +234,7 @@ class Reader:
         notes = tuple(dict.fromkeys((*prepared.notes, *(note for photo in photos.values() for note in photo.notes))))
         some = replace(
             prepared, estimate=replace(prepared.estimate.rows(kept), image_index=local), photos=tuple(photos.values()),
-            detections=found and batch.rows(found, kept), notes=notes,
+            detections=found and batch.rows(found, kept), notes=notes, evidence=rows_of(prepared.evidence, kept),
         )  # fmt: skip
         pixels = sum(photo.size[0] * photo.size[1] for photo in photos.values()) if self.looked_at else 0
         names = tuple(whole.names[at] for at in photos)

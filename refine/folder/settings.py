@@ -55,11 +55,14 @@ class Settings:
     correct: Sequence[str] = ()
     """Systematic faults of keypoints and estimates that are undone on reading (`refine.inputs.corrections`)."""
 
+    points3d: str | None = None
+    """A file of 3D joints about all photos, or a folder with one a photo: joints or a cloud."""
+
     def __post_init__(self) -> None:
-        for name in ("results", "images", "keypoints", "camera", "body_model"):
+        for name in ("results", "images", "keypoints", "camera", "body_model", "points3d"):
             given = getattr(self, name)
             if given is not None:
-                path = name in ("results", "images", "keypoints")
+                path = name in ("results", "images", "keypoints", "points3d")
                 object.__setattr__(self, name, str(Path(given).expanduser().absolute() if path else given))
         object.__setattr__(self, "correct", tuple(self.correct))
         if not all(count is None or count >= 1 for count in (self.chunk_size, self.threads)):
@@ -73,8 +76,14 @@ class Settings:
 
     @property
     def evidence(self) -> str | None:
-        """Where keypoints come from: a file, a folder or a detector; None: from nowhere."""
-        return self.keypoints if self.detector is None else self.detector  # type: ignore[return-value]  # paths are text
+        """Where evidence comes from, keypoints before others: a file, a folder or a detector; None: from nowhere."""
+        keypoints = self.keypoints if self.detector is None else self.detector
+        return self.points3d if keypoints is None else str(keypoints)
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether there are keypoints."""
+        return self.keypoints is not None or self.detector is not None
 
     @property
     def corrections(self) -> Corrections:
@@ -108,6 +117,8 @@ def described(settings: Settings, refiner: Refiner) -> dict[str, object]:
     what they are.
     """
     written = {f.name: _plain(getattr(settings, f.name)) for f in fields(settings) if f.name != "results"}
+    if settings.points3d is None:
+        del written["points3d"]  # runs that were begun before there was such a setting go on
     for name in ("camera", "body_model"):
         given = getattr(settings, name)
         if given and Path(given).is_file():

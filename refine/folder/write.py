@@ -50,7 +50,7 @@ def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> 
         for name in file_names(item, settings):
             (folder / FILES / name).unlink(missing_ok=True)
         return failed(item, error)
-    return _outcome(pieces, missing, left, written, keypoints=settings.evidence is not None)
+    return _outcome(pieces, missing, left, written, keypoints=settings.has_keypoints)
 
 
 def failed(item: Item, error: Exception) -> Outcome:

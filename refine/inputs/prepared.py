@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from refine import batch
 from refine.body import SkinnedBody
 from refine.estimate import Estimate
 from refine.inputs.camera_doubts import Doubt, PhotoFacts
@@ -18,6 +19,7 @@ from refine.inputs.keypoints import matched_keypoints
 from refine.inputs.suspicions import suspicions
 from refine.keypoints.detections import Detections
 from refine.photo import Photo
+from refine.terms import Term
 from refine.terms.keypoints import DetectorNoise
 
 
@@ -32,6 +34,7 @@ class Prepared:
         notes: What was decided, a sentence each.
         doubts: What looks wrong.
         noise: The measured errors of the detector that the keypoints are of; None: the usual ones.
+        evidence: Further terms of the B bodies.
     """
 
     estimate: Estimate
@@ -40,6 +43,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     noise: DetectorNoise | None = None
+    evidence: tuple[Term, ...] = ()
 
     def to(self, device: torch.device | str, body: SkinnedBody) -> "Prepared":
         """Return the bodies and their keypoints on another device.
@@ -52,7 +56,8 @@ class Prepared:
         index = estimate.image_index.to(device)
         moved = replace(estimate, body=body, state=estimate.state.to(device), image_index=index)
         points = found and Detections(found.name, found.pixel.to(device), found.confidence.to(device))
-        return replace(self, estimate=moved, detections=points)
+        terms = tuple(batch.to(term, device) for term in self.evidence)
+        return replace(self, estimate=moved, detections=points, evidence=terms)
 
 
 def prepare(

@@ -1,7 +1,9 @@
 """Several starts of a person as rows of one batch, of which the best is kept.
 
     rows 0 .. B-1       the people as they came
-    further rows        a person seen from the side turned around; a person whose detections seem swapped, swapped back
+    further rows        a person seen from the side turned around; a person whose detections seem swapped, swapped back;
+                        every other reading of evidence that has several (`refine.terms.alternatives`); a person far
+                        from evidence whose matches are found nearby (a cloud), brought near as a whole
 
 A start is better where the first round, which has the evidence under the same sigmas, ends at a lower cost, and its
 update is accepted.
@@ -17,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from refine import batch
+from refine.body import pose_body
 from refine.dense.correspondence import Matching
 from refine.dense.displacer import Displacer
 from refine.dense.matcher import Matched
@@ -26,12 +29,19 @@ from refine.method.orientation import ambiguous, half_turns, with_root_turned
 from refine.method.swaps import likely_swaps
 from refine.method.witnesses import in_frames, witnesses
 from refine.solve import Solution
+from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from refine.solve.round import Round
 from refine.solve.start import Kind, Start, orders_of
-from refine.state import Unknowns
+from refine.state import State, Unknowns, choose
 from refine.terms import Term, knows_rows, rows_of
+from refine.terms.alternatives import Alternatives
 from refine.terms.keypoints import Keypoints
 from refine.terms.reprojection import Reprojection
+
+RIGID_STEPS = 30
+"""Most steps in which a body is brought near as a whole."""
+FAR_M = 0.03
+"""A body whose joints are moved by less on the way is near enough already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +56,7 @@ class Hypotheses:
         unknowns: Likewise.
         person: (R,) which person each row is.
         start: R readings.
+        penalty: (R,) nats by which a row's reading of the evidence is less probable than the person's likeliest.
     """
 
     estimate: Estimate
@@ -55,6 +66,7 @@ class Hypotheses:
     unknowns: Unknowns | None
     person: Int[Tensor, "R"]
     start: tuple[Start, ...]
+    penalty: Float[Tensor, "R"]
 
     @property
     def count(self) -> int:
@@ -80,7 +92,8 @@ class Hypotheses:
         last = replace(rounds[-1], start=self.start)
         if count == rows:
             return (*rounds[:-1], last)
-        cost = rounds[0].solution.cost.tolist()
+        first = rounds[0].solution.cost
+        cost = (first + self.penalty.to(first)).tolist()
         believed = [verdict.accepted for verdict in last.verdict] or [True] * rows
         chosen = list(range(count))
         for row, person in list(enumerate(self.person.tolist()))[count:]:
@@ -110,15 +123,20 @@ def hypotheses(
     """
     if unknowns is not None:
         unknowns.check_bodies(estimate.bodies)
+    if unknowns is not None and unknowns.groups is not None:
+        evidence = _as_likely(evidence)
     evidence, priors = witnesses(evidence, unknowns), witnesses(priors, unknowns)
     count, of_rows = len(estimate), getattr(displacer, "rows", None)
     person = torch.arange(count, device=estimate.image_index.device)
+    open_terms, evidence = evidence, _as_likely(evidence)
     given = Hypotheses(
-        estimate, evidence, priors, displacer, unknowns, person, (Start(),) * count
+        estimate, evidence, priors, displacer, unknowns, person, (Start(),) * count, torch.zeros(count)
     )  # fmt: skip
     seen = {place: term for place, term in enumerate(evidence) if isinstance(term, Keypoints)}
     whole = all(map(knows_rows, (*evidence, *priors))) and (displacer is None or callable(of_rows))
-    if not seen or not whole or not count:
+    several = [term for term in open_terms if isinstance(term, Alternatives)]
+    nearby = [term for term in evidence if getattr(term, "found_nearby", False)]
+    if not (seen or several or nearby) or not whole or not count:
         return given
     likely = {place: likely_swaps(estimate.body, estimate.state, term, priors) for place, term in seen.items()}
     swapped = _starts(seen, likely, count)
@@ -136,23 +154,84 @@ def hypotheses(
     )
     extra = [(row, Start(Kind.TURNED)) for row in doubtful.nonzero()[:, 0].tolist()]
     extra += [(row, start) for row, start in enumerate(swapped) if start is not None]
+    extra += [(row, Start(Kind.READ_OTHERWISE, reading=number)) for row, number in _other_readings(several)]
+    near = brought_near(estimate, nearby)
+    extra += [(row, Start(Kind.BROUGHT_NEAR)) for row in (_moved(estimate, near) > FAR_M).nonzero()[:, 0].tolist()]
     if not extra:
         return given
     rows = torch.cat((person, torch.tensor([row for row, _ in extra], device=person.device)))
     starts = (*given.start, *(start for _, start in extra))
+    evidence, penalty = _as_read(open_terms, rows, starts)
     of = [
-        row if start.kind not in (Kind.AS_GIVEN, Kind.TURNED) else None
+        row if start.kind not in (Kind.AS_GIVEN, Kind.TURNED, Kind.READ_OTHERWISE, Kind.BROUGHT_NEAR) else None
         for row, start in zip(rows.tolist(), starts, strict=True)
     ]
+    taken = torch.tensor([start.kind is Kind.BROUGHT_NEAR for start in starts], device=person.device)
     turn = half_turns(torch.tensor([start.kind is Kind.TURNED for start in starts]), estimate.bodies.pose)
     some = estimate.rows(rows)
+    state = choose(taken, near[rows], some.state)
     return Hypotheses(
-        replace(some, state=with_root_turned(some.state, turn)),
-        tuple(_read(term, likely.get(place), of) for place, term in enumerate(rows_of(evidence, rows))),
+        replace(some, state=with_root_turned(state, turn)),
+        tuple(_read(term, likely.get(place), of) for place, term in enumerate(evidence)),
         tuple(_turned(prior, turn) for prior in rows_of(priors, rows)),
         of_rows(rows) if of_rows else None,
-        None if unknowns is None else unknowns.rows(rows), rows, starts,
+        None if unknowns is None else unknowns.rows(rows), rows, starts, penalty,
     )  # fmt: skip
+
+
+def _as_likely(evidence: Sequence[Term]) -> tuple[Term, ...]:
+    """Return terms of which those with several readings have each body's most probable one."""
+    return tuple(term.read(term.most_probable) if isinstance(term, Alternatives) else term for term in evidence)
+
+
+def _other_readings(several: Sequence[Alternatives]) -> list[tuple[int, int]]:
+    """Return the body and number of every reading that is not its body's most probable one.
+
+    Of several terms with readings, reading h of one goes with reading h of the others: they are of one source.
+    """
+    if not several:
+        return []
+    count = max(len(term.readings) for term in several)
+    first = several[0].most_probable.tolist()
+    return [(row, number) for row, usual in enumerate(first) for number in range(count) if number != usual]
+
+
+def _as_read(
+    evidence: Sequence[Term], rows: Int[Tensor, "R"], starts: Sequence[Start]
+) -> tuple[tuple[Term, ...], Float[Tensor, "R"]]:
+    """Return terms of R rows, each with its row's reading, and what the readings cost (R,), nats."""
+    found: list[Term] = []
+    penalty = torch.zeros(len(rows))
+    for term in rows_of(evidence, rows):
+        if isinstance(term, Alternatives):
+            asked = [start.reading for start in starts]
+            usual = term.most_probable
+            own = torch.tensor([-1 if number is None else number for number in asked], device=usual.device)
+            reading = torch.where((own < 0) | (own >= len(term.readings)), usual, own)
+            penalty = penalty + term.penalty(reading).to(penalty)
+            found.append(term.read(reading))
+        else:
+            found.append(term)
+    return tuple(found), penalty
+
+
+def brought_near(estimate: Estimate, nearby: Sequence[Term]) -> State:
+    """Return bodies moved and turned as a whole to where evidence is that finds its matches nearby.
+
+    Args:
+        estimate: B bodies.
+        nearby: That evidence; the bodies stay where there is none.
+    """
+    if not nearby:
+        return estimate.state
+    rigid = Unknowns((0,), translation=3)
+    return LevenbergMarquardt(steps=RIGID_STEPS).solve(estimate.body, estimate.state, nearby, rigid).state
+
+
+def _moved(estimate: Estimate, state: State) -> Float[Tensor, "B"]:
+    """Return how far (B,) m the joints were moved, a mean."""
+    joints = pose_body(estimate.body, state.bodies).joints
+    return (joints - pose_body(estimate.body, estimate.bodies).joints).norm(dim=2).mean(1)
 
 
 def _starts(
@@ -162,12 +241,12 @@ def _starts(
 
     Its order is that of the first keypoints, if they are seen by the body's own camera: those that a result shows.
     """
-    first = next(iter(seen))
+    first = next(iter(seen), None)
     found: list[Start | None] = []
     for row in range(count):
         swaps = {place: each[row] for place, each in likely.items() if each[row] is not None}
         start = next(iter(swaps.values()), None)
-        shown = first in swaps and seen[first].camera is None
+        shown = first is not None and first in swaps and seen[first].camera is None
         found.append(None if start is None else start if shown else Start(start.kind))
     return found
 

@@ -1,9 +1,12 @@
 """The content of a result's report: verdict, misfit, the joints' rotations by term, costs."""
 
+from collections.abc import Sequence
+
 import torch
 
 from refine.estimate.usable import without_numbers
 from refine.result.known import Known
+from refine.result.next_evidence import Gain, gains, sentence_of, usual_candidates
 from refine.viz.report import CostRow, Moved, ReportBody, ReportPage
 
 MOVED_JOINTS = 8
@@ -22,9 +25,15 @@ def page_of(result: Known, image: int) -> ReportPage:
     chosen = (result.image_index == image).nonzero()[:, 0].tolist()
     count = sum(bool(result.accepted[row]) for row in chosen)
     missing = without_numbers(result.source)
+    gained = (
+        ()
+        if result.posterior is None
+        else gains(result.body, result.state, result.posterior, usual_candidates(result.body, result.state))
+    )
     verdict = f"{count} of {len(chosen)} people refined."
     bodies = (
-        _absent(result, row, n) if bool(missing[row]) else _body(result, row, n) for n, row in enumerate(chosen, 1)
+        _absent(result, row, n) if bool(missing[row]) else _body(result, row, n, gained)
+        for n, row in enumerate(chosen, 1)
     )
     return ReportPage("refine", verdict, tuple(bodies), result.notes)
 
@@ -34,7 +43,7 @@ def _absent(result: Known, row: int, number: int) -> ReportBody:
     return ReportBody(f"Person {number}", result.stop[row].value, shown=False)
 
 
-def _body(result: Known, row: int, number: int) -> ReportBody:
+def _body(result: Known, row: int, number: int, gained: Sequence[Gain]) -> ReportBody:
     """Return the block of one person."""
     moved: tuple[Moved, ...] = ()
     terms: tuple[str, ...] = ()
@@ -58,7 +67,7 @@ def _body(result: Known, row: int, number: int) -> ReportBody:
         moved=moved,
         cost=tuple(cost),
         verdict=result.verdict[row] if result.verdict else "",
-        sure=_sure(result, row),
+        sure=" ".join(filter(None, (_sure(result, row), sentence_of(gained, row)))),
         terms=terms,
     )
 

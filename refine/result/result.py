@@ -18,6 +18,7 @@ from refine.keypoints.detections import Detections
 from refine.photo import Photo
 from refine.result.file import read
 from refine.result.known import misfit
+from refine.result.next_evidence import Candidate, Gain, gains, usual_candidates
 from refine.result.page import page_of
 from refine.result.text import result_html, result_text
 from refine.result.written import Written
@@ -92,6 +93,28 @@ class Result(Written):
         from refine.viz.overlay import overlay
 
         return overlay(self._photo(image), self.estimate, self.refined, image=image, detections=self.detections)
+
+    @usual_torch()
+    def next_evidence(self, candidates: Sequence[Candidate] | None = None) -> tuple[Gain, ...]:
+        """Return by how much further evidence would lower the joints' standard deviation, before it is given.
+
+        Args:
+            candidates: `ClickOn("left_wrist")`, `Height()`, `SeenBy(camera)` (`refine.result.next_evidence`), or any
+                object with `name` and `jacobian`; None: a click on each limb's points, a measured height, a camera at
+                each side.
+
+        Returns:
+            One `Gain` a candidate: `before_mm` and `after_mm` (B,) mm, the one that helps most on average first.
+
+        Raises:
+            InputError: The result was loaded from a file, or a candidate is none.
+        """
+        if self.posterior is None:
+            advice = "Call next_evidence() before saving."
+            raise InputError("result", "one that was just refined", "one without rounds", advice)
+        asked = usual_candidates(self.body, self.state) if candidates is None else tuple(candidates)
+        found = gains(self.body, self.state, self.posterior, asked)
+        return tuple(sorted(found, key=lambda each: float(each.after_mm.nanmean())))
 
     @cached_property
     @usual_torch()

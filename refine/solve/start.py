@@ -16,6 +16,8 @@ class Kind(Enum):
     TURNED = "seen from the side, both orientations were tried and the estimate's was turned around."
     SWAPPED = "the detector took left for right: its keypoints were taken the other way around."
     SWAPPED_ARMS = "the detector took the left arm for the right: the arms' keypoints were taken the other way around."
+    BROUGHT_NEAR = "far from the evidence (a cloud of points), the body was brought near as a whole first."
+    READ_OTHERWISE = "of the readings of the evidence (several 3D poses) another than the likeliest was taken."
     SWAPPED_LEGS = "the detector took the left leg for the right: the legs' keypoints were taken the other way around."
 
 
@@ -26,10 +28,12 @@ class Start:
     Attributes:
         kind: Which it is.
         order: For each of the K keypoints the detected one that was taken; None: as they came.
+        reading: Which reading of evidence with several was taken; None: the likeliest.
     """
 
     kind: Kind = Kind.AS_GIVEN
     order: tuple[int, ...] | None = None
+    reading: int | None = None
 
 
 def notes_of(starts: Sequence[Start], numbers: Sequence[int]) -> tuple[str, ...]:

@@ -91,3 +91,24 @@ def test_an_attached_regressor_lies_better_in_its_own_tensors() -> None:
 def test_a_second_camera_says_how_far_away_a_person_is() -> None:
     off = load(8).main()
     assert off["two cameras"] < 0.5 * off["one camera"] < off["estimate"]
+
+
+def test_lifted_joints_help_alone_beside_keypoints_and_where_one_of_two_is_right() -> None:
+    off = load(12).main()
+    assert off["3D joints"] < 0.6 * off["estimate"] and off["both"] < off["keypoints"]
+    assert off["both, two lifts"] < 1.1 * off["both"]
+
+
+def test_sensors_say_more_than_a_head_and_a_head_more_than_a_yaw() -> None:
+    off = load(13).main()
+    assert off["trackers"] < off["yaw and head"] < off["estimate"] + 1.0
+
+
+def test_a_body_lies_in_its_cloud() -> None:
+    off = load(14).main()
+    assert off["one view"] < 0.5 * off["estimate"] and off["full scan"] < 0.35 * off["estimate"]
+
+
+def test_the_best_click_helps_as_foretold() -> None:
+    sigma = load(15).main()
+    assert sigma["found"] < sigma["before"] and abs(sigma["found"] - sigma["foretold"]) < 0.2 * sigma["before"]

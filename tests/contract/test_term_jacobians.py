@@ -18,6 +18,7 @@ from refine.body import SkinnedBody, jacobian, pose_body
 from refine.body.load import load_body
 from refine.state import State, Unknowns
 from refine.terms import AnalyticTerm, Linearization
+from tests.drawn_points import IN_SPACE
 from tests.drawn_terms import COUNT, PLAIN, Situation, penetrating
 from tests.human_models import human_model
 from tests.reference.body.official_files import write_npz
@@ -30,7 +31,8 @@ SLOPE = 1e-6
 SAME = 1e-9
 """Between a body among others and alone, of the largest number: rounding."""
 MODELS = ("SelfPenetration", "SelfPenetration: SMPL-X")
-NAMES = (*PLAIN, *MODELS)
+DRAWN = {**PLAIN, **IN_SPACE}
+NAMES = (*DRAWN, *MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +47,14 @@ def smplx(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(params=NAMES)
 def situation(request: pytest.FixtureRequest) -> Situation:
     name: str = request.param
-    if name in PLAIN:
+    if name in DRAWN:
         return drawn(name)
     return penetrating(request.getfixturevalue("smplx" if name.endswith("SMPL-X") else "builtin_body"))
 
 
 @cache
 def drawn(name: str) -> Situation:
-    return PLAIN[name]()
+    return DRAWN[name]()
 
 
 def linearize(situation: Situation, state: State, unknowns: Unknowns | None = None) -> Linearization:

@@ -35,6 +35,8 @@ from refine.terms.keypoints import DetectorNoise
 
 KINDS = ("clean", "noisy", "hidden", "clothing", "other")
 SOURCES = ("keypoints", "dense", "both")
+BESIDE = "+keypoints"
+"""Ending of a source that has keypoints beside it."""
 KEYPOINTS = "coco17"
 """The set of keypoints: what most detectors say."""
 CONFIDENCE = (0.6, 0.95)
@@ -64,10 +66,11 @@ class Evidence:
     Attributes:
         scene: The people.
         kind: One of `KINDS`.
-        source: One of `SOURCES`.
+        source: One of `SOURCES`, or another where what is seen is told by terms (`refine.evaluate.harm.point_sources`):
+            with "+keypoints" a detector is asked beside it.
 
     Raises:
-        InputError: There is no such kind or source.
+        InputError: There is no such kind.
     """
 
     scene: Scene
@@ -75,8 +78,8 @@ class Evidence:
     source: str
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.source not in SOURCES:
-            raise InputError("evidence", f"one of {KINDS} from one of {SOURCES}", f"{self.kind}, {self.source}")
+        if self.kind not in KINDS:
+            raise InputError("evidence", f"one of {KINDS}", self.kind)
 
     @property
     def shown(self) -> State:
@@ -86,12 +89,13 @@ class Evidence:
     @cached_property
     def detections(self) -> Detections | None:
         """What a keypoint detector says; None where it is not asked."""
-        return None if self.source == "dense" else keypoints_of(self)
+        asked = self.source in ("keypoints", "both") or self.source.endswith(BESIDE)
+        return keypoints_of(self) if asked else None
 
     @cached_property
     def displacer(self) -> DenseEvidence | None:
         """What stands in for the displacement network; None where it is not asked."""
-        if self.source == "keypoints":
+        if self.source not in ("dense", "both"):
             return None
         scene = self.scene
         vertices = scene.other_vertices if self.kind == "other" else scene.vertices
@@ -111,7 +115,7 @@ class Evidence:
 
 def hidden_limbs(evidence: Evidence) -> Tensor:
     """Return which limbs are hidden of whom, (B, 4) in the order of `LIMBS`."""
-    drawn = torch.stack([torch.rand(len(LIMBS), generator=g) for g in _generators(evidence, 11)])
+    drawn = torch.stack([torch.rand(len(LIMBS), generator=g) for g in generators(evidence, 11)])
     return drawn.argsort(1).argsort(1) < HIDDEN_LIMBS
 
 
@@ -138,7 +142,7 @@ def keypoints_of(evidence: Evidence) -> Detections:
     names = points.names
     draws = [
         (torch.rand(len(names), 4, generator=g), torch.randn(len(names), 2, generator=g), torch.rand(4, generator=g))
-        for g in _generators(evidence, 0)
+        for g in generators(evidence, 0)
     ]
     even, normal, once = (torch.stack([draw[n] for draw in draws]).to(pixel) for n in range(3))
     confidence = _between(CONFIDENCE, even[..., 0])
@@ -180,7 +184,7 @@ def cloth_at_keypoints(evidence: Evidence, place: Tensor) -> Tensor:
         for side in ("left", "right")
     )
     legs = torch.tensor([n.endswith(("hip", "knee", "ankle")) for n in names])
-    drawn = torch.stack([torch.rand(2, generator=g) for g in _generators(evidence, 23)]).to(place)
+    drawn = torch.stack([torch.rand(2, generator=g) for g in generators(evidence, 23)]).to(place)
     far = _between(CLOTH_M, torch.where(legs, drawn[:, :1], drawn[:, 1:]))  # (B, K)
     hips = [names.index("left_hip"), names.index("right_hip")]
     across = torch.nn.functional.normalize(place[:, hips[0]] - place[:, hips[1]], dim=-1)  # (B, 3) to the left
@@ -188,8 +192,13 @@ def cloth_at_keypoints(evidence: Evidence, place: Tensor) -> Tensor:
     return (far * sign)[..., None] * across[:, None]
 
 
-def _generators(evidence: Evidence, salt: int) -> list[torch.Generator]:
-    """Return one source of chance a body; the salt makes different uses independent."""
+def generators(evidence: Evidence, salt: int) -> list[torch.Generator]:
+    """Return one source of chance a body.
+
+    Args:
+        evidence: Its kind and people.
+        salt: Makes different uses independent.
+    """
     first = evidence.scene.seed
     return [
         torch.Generator().manual_seed(1_000_003 * (first + body) + 101 * KINDS.index(evidence.kind) + salt)

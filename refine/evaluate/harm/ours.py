@@ -6,6 +6,7 @@ Source: `refine.trust`.
 """
 
 import time
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -22,25 +23,27 @@ from refine.refiner import Refiner
 from refine.solve import cholesky
 from refine.solve.round import Round
 from refine.state import State, Unknowns
+from refine.terms import Term
 from refine.trust.gate import Gate
 from refine.trust.uncertainty import MM_PER_M, Posterior, joint_sigma_mm, posterior
 
 
 @torch.no_grad()
-def ours(case: Case, evidence: Evidence, gate: bool = True) -> Outcome:
+def ours(case: Case, evidence: Evidence, gate: bool = True, terms: Sequence[Term] = ()) -> Outcome:
     """Refine a case as `refine.fit` would.
 
     Args:
         case: People and their estimates.
         evidence: What is seen of them.
         gate: Whether updates that are not believed are rolled back.
+        terms: Further evidence of the case's bodies.
     """
     refiner = Refiner(
         displacer=evidence.displacer, matching=evidence.matching, crop_px=CROP_PX, gate=Gate() if gate else None
     )
     detections = evidence.detections
     start = time.perf_counter()
-    fitted = fit_prepared(Prepared(case.estimate, case.photos, detections), refiner=refiner)
+    fitted = fit_prepared(Prepared(case.estimate, case.photos, detections), refiner=refiner, evidence=terms)
     seconds = time.perf_counter() - start
     last = fitted.rounds[-1]
     found = posterior(case.estimate.body, last)

@@ -16,10 +16,11 @@ from refine.body import SkinnedBody, anny
 from refine.errors import InputError
 from refine.evaluate.errors import errors_of
 from refine.evaluate.harm.estimates import ESTIMATES, OWN
-from refine.evaluate.harm.evidence import KINDS, SOURCES, Evidence
+from refine.evaluate.harm.evidence import BESIDE, KINDS, SOURCES, Evidence
 from refine.evaluate.harm.figures import Figures, figures_of
 from refine.evaluate.harm.ours import ours
 from refine.evaluate.harm.people import People, true_people
+from refine.evaluate.harm.point_sources import POINT_SOURCES
 from refine.evaluate.harm.rivals import RIVALS, rival
 from refine.evaluate.harm.scene import Scene
 from refine.evaluate.harm.table import Cell, Row, row_of
@@ -27,6 +28,11 @@ from refine.evaluate.harm.table import Cell, Row, row_of
 CELLS = tuple(Cell(estimate, kind, source) for estimate in ESTIMATES for kind in KINDS for source in SOURCES)
 OWN_CELLS = tuple(Cell(OWN, kind, source) for kind in KINDS for source in SOURCES)
 """Of estimates that are given."""
+POINT_CELLS = tuple(
+    Cell("medium", kind, source + ending)
+    for kind in ("clean", "clothing", "other") for source in POINT_SOURCES for ending in ("", BESIDE)
+)  # fmt: skip
+"""Of evidence in space; "clothing" is about clouds."""
 OURS, UNGATED = "ours", "ours, no gate"
 METHODS = (OURS, UNGATED, *RIVALS)
 TOGETHER = 50
@@ -53,7 +59,8 @@ def cells_like(patterns: Sequence[str], cells: Sequence[Cell] = CELLS) -> tuple[
     for pattern in patterns:
         if not any(fnmatchcase(cell.name, pattern) for cell in cells):
             estimates = ", ".join(dict.fromkeys(cell.estimate for cell in cells))
-            wanted = f"estimate.kind.source with {estimates}; {', '.join(KINDS)}; {', '.join(SOURCES)}, or *"
+            sources = ", ".join(dict.fromkeys(cell.source for cell in cells))
+            wanted = f"estimate.kind.source with {estimates}; {', '.join(KINDS)}; {sources}, or *"
             raise InputError("CELLS", wanted, repr(pattern))
     return tuple(cell for cell in cells if any(fnmatchcase(cell.name, pattern) for pattern in patterns))
 
@@ -80,6 +87,8 @@ def rows(
     """
     for cell in cells:
         for method in methods:
+            if method in RIVALS and cell.source not in SOURCES:
+                continue  # they know nothing of it
             if method in RIVALS:
                 scene = scenes(min(rival_bodies, bodies), rival_bodies)[0]
                 case = scene.case(cell.estimate)
@@ -101,7 +110,10 @@ def figures_of_ours(cell: Cell, scenes: Sequence[Scene], gate: bool) -> Figures:
     parts = []
     for scene in scenes:
         case = scene.case(cell.estimate)
-        outcome = ours(case, Evidence(scene, cell.kind, cell.source), gate)
+        seen = Evidence(scene, cell.kind, cell.source)
+        in_space = POINT_SOURCES.get(cell.source.removesuffix(BESIDE))
+        terms = () if in_space is None else in_space(seen, case.estimate)
+        outcome = ours(case, seen, gate, terms)
         before = errors_of(scene.body, case.estimate.state, scene.true)
         parts.append(figures_of(scene.body, scene.true, before, outcome))
     return batch.cat(parts)

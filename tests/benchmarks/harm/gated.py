@@ -32,6 +32,8 @@ COVERED_CELLS = (
     Cell("medium", "noisy", "keypoints"),
     Cell("medium", "noisy", "both"),
 )
+IN_SPACE = {"lifted": 60.0, "depths": 60.0, "trackers": 60.0, "view": 50.0, "scan": 25.0}
+"""Evidence in space, and what share of a medium estimate's PVE may be left, per cent."""
 CENTER_ONE, CENTER_TWO = 68.0, 94.0
 """Middles of the ranges coverage is to lie in: 60 to 76 and 90 to 98 per cent."""
 
@@ -40,7 +42,7 @@ def measure() -> list[Measurement]:
     """Return harm.* figures."""
     start = time.perf_counter()
     _fit.cache_clear()
-    found = [*_helped(), *_strong(), *_still(), *_others(), *_covered(), *_against_rivals()]
+    found = [*_helped(), *_strong(), *_still(), *_others(), *_covered(), *_in_space(), *_against_rivals()]
     seconds = time.perf_counter() - start
     return [*found, Measurement("harm.seconds", seconds, "s", "report", note="of this measurement")]
 
@@ -130,6 +132,21 @@ def _covered() -> list[Measurement]:
             f"off 1: {size.mahalanobis.value:.2f} per degree of freedom, {size.cell}", 0.2,
         ),
     ]  # fmt: skip
+
+
+def _in_space() -> list[Measurement]:
+    """Evidence in space alone: what it leaves, and another person's."""
+    found, refused = [], []
+    for source, target in IN_SPACE.items():
+        row = _fit(Cell("medium", "clean", source), bodies=FEW)
+        value = 100 * row.after["pve"] / row.before["pve"]
+        covered = f"{row.one_sigma.value:.0f} and {row.two_sigma.value:.0f} % within one and two sigma"
+        words = f"after / before, {_note(row)}, {covered}"
+        found.append(Measurement(f"harm.space.{source}", value, "%", "lower", TOLERANCE, words, target))
+        refused.append(_fit(Cell("medium", "other", source), bodies=FEW))
+    worst = min(refused, key=lambda one: one.rolled_back.value)
+    words = f"rolled back in the worst cell, {_note(worst)}"
+    return [*found, Measurement("harm.space.other", worst.rolled_back.value, "%", "higher", TOLERANCE, words, 92.0)]
 
 
 def _against_rivals() -> list[Measurement]:

@@ -14,7 +14,10 @@ from refine.state import Tracks
 from refine.terms import LeastSquares, Linearization
 from refine.terms.correlation import INDEPENDENT, Correlation, shared
 
-EVIDENCE = ("Keypoints", "Points3D", "Reprojection", "Surface3D")
+EVIDENCE = (
+    "Clicks", "Facing", "Joints25D", "Joints3D", "Keypoints", "Orientation", "PointCloud", "Points3D", "Reprojection",
+    "Surface3D", "Trackers",
+)  # fmt: skip
 OF_THE_ESTIMATE = ("NearEstimate", "NearExpression", "NearShape", "NearTranslation")
 
 
