@@ -15,13 +15,6 @@ world, y up), or where these are missing, as newer versions write it, `pred_cam_
 first camera's frame). `refine.transfer.in_world` puts the bodies there.
 
 Source: yufu-wang/tram@4861c112f3 `lib/pipeline/visualization.py` lines 36-66, `lib/camera/est_gravity.py` lines 41-49;
-
-OVER_TIME = True
-"""A file is one person's track."""
-
-ONE_PERSON = True
-
-
 @0b1d84401d `scripts/estimate_camera.py` (no world_cam); `scripts/estimate_humans.py`, `lib/models/hmr_vimo.py`
 lines 130-275 (no joints are stored), `lib/utils/geometry.py` lines 129-143.
 """
@@ -55,6 +48,11 @@ KEYS = {"pred_cam", "pred_pose", "pred_shape", "pred_rotmat", "pred_trans", "fra
 CAMERA = "camera.npy"
 
 ADVICE = "Write the files again with TRAM's own scripts/estimate_humans.py."
+
+OVER_TIME = True
+"""A file is one person's track."""
+
+ONE_PERSON = True
 
 
 def recognises(path: Path) -> bool:
