@@ -94,7 +94,7 @@ def _folder(folder: Path, fps: float | None) -> Clip:
         )
         raise InputError(f"video {folder}", "frames of one size", got, "Refine photos of several sizes one by one.")
     notes = list(dict.fromkeys(note for photo in photos for note in photo.notes))[:1]
-    place, missing = _places(names)
+    place, missing = frame_places(names)
     if missing:
         notes.append(f"{folder.name}: {missing} number(s) between the first photo's and the last one's are missing.")
     if fps is None:
@@ -114,7 +114,7 @@ def _by_numbers(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], name
 
 
-def _places(names: Sequence[str]) -> tuple[np.ndarray, int]:
+def frame_places(names: Sequence[str]) -> tuple[np.ndarray, int]:
     """Return the place of each photo in time (N,), from 0, in steps of one, and how many are missing in between.
 
     The last number of each name tells; where names have none, or two the same, they follow each other.
