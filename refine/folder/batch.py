@@ -110,6 +110,7 @@ def solve_track(track: Track, refiner: Refiner, shelf: BodyShelf, device: str, *
         whole = shelf.on_device(track.prepared, device)
         clip = replace(track.clip, estimate=whole.estimate)
         result = fit_clip(whole, clip, refiner)
+        state = replace(result.state.to("cpu"), constants=None)  # a solver's own, which no file has
         sigma = result.sigma_mm.cpu() if sigmas else None
     except Exception as error:  # whatever a file can cause, it is this track's alone
         return [Solved(piece, None, error) for piece in track.pieces]
@@ -128,7 +129,7 @@ def solve_track(track: Track, refiner: Refiner, shelf: BodyShelf, device: str, *
             *(doubt.sentence for doubt in piece.prepared.doubts),
         )  # fmt: skip
         done.append(Solved(piece, Result(
-            came, result.state.to("cpu")[index], result.stop[rows],
+            came, state[index], result.stop[rows],
             **{name: getattr(result, name).cpu()[rows] for name in NUMBERS},
             detections=None if result.detections is None else batch.rows(track.prepared.detections, index),
             notes=tuple(dict.fromkeys(notes)), judgement=result.judgement[rows],

@@ -17,7 +17,7 @@ from refine.photo.video import open_video
 
 
 def times_of_files(
-    files: Sequence[PhotoFile | None], place: Sequence[float], fps: float | None
+    files: Sequence[PhotoFile | None], place: Sequence[int | float], fps: float | None
 ) -> tuple[Float[Tensor, "F"], tuple[str, ...]]:
     """Return the times of frames, s, and what was decided.
 

@@ -72,7 +72,7 @@ def _clip(
 ) -> tuple[Clip, Prepared]:
     """Return the clip of the bodies of frames, and the same with photos and keypoints."""
     if len(wholes) == 1:
-        place: Sequence[float] = [seen.image for _, seen in frames]
+        place: Sequence[int | float] = [seen.image for _, seen in frames]
     else:
         place = frame_places([wholes[number].item.result for number, _ in frames])[0].tolist()
     time_s, notes = times_of_files([seen.file for _, seen in frames], place, settings.fps)
