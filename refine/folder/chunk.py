@@ -22,6 +22,7 @@ from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.store import OUTCOMES, write_whole
 from refine.folder.write import failed, write_result
+from refine.photo.clip import by_numbers
 from refine.refiner import Refiner
 
 AHEAD = 1
@@ -154,7 +155,7 @@ class Pipeline:
             used[item.label] = reader.used
         for whole in [whole for whole in wholes if not whole.seen]:
             self._take(reader, whole.item, reader.cut(whole), batcher)
-        frames = [whole for whole in wholes if whole.seen]
+        frames = sorted((whole for whole in wholes if whole.seen), key=lambda whole: by_numbers(whole.item.result))
         if frames:
             self._take(reader, frames[0].item, reader.clip(frames), batcher)
 

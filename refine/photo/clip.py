@@ -84,7 +84,7 @@ def _folder(folder: Path, fps: float | None) -> Clip:
     if not names:
         check_local("video", folder)
         raise InputError(f"video {folder}", f"photos ({', '.join(IMAGES)})", "a folder without any", "Check the path.")
-    names.sort(key=_by_numbers)
+    names.sort(key=by_numbers)
     photos = tuple(_passing(open_photo(folder / name, "frame")) for name in names)
     other = next((photo for photo in photos if photo.size != photos[0].size), None)
     if other is not None:
@@ -108,7 +108,7 @@ def _passing(photo: Photo) -> Photo:
     return replace(photo, content=replace(photo.content, kept=False))
 
 
-def _by_numbers(name: str) -> tuple[list[tuple[int, int, str]], str]:
+def by_numbers(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Return what names are sorted by: numbers by their value, the rest as text."""
     parts = re.findall(r"\d+|\D+", name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], name

@@ -1,12 +1,9 @@
 """Runs over results that say who is who over time: people are solved as tracks, each as one problem."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -21,27 +18,10 @@ from refine.solve.levenberg_marquardt import LevenbergMarquardt
 from tests.folders import contents, run_over
 from tests.layouts.gvhmr import write as write_gvhmr
 from tests.layouts.prompthmr_video import write as write_prompthmr
-from tests.regressor_files import HEIGHT, WIDTH
+from tests.video_folders import make_keypoints, make_video
 
 FRAMES = 8
 QUICK = refine.Refiner(solver=LevenbergMarquardt(steps=3), gate=None)
-
-
-def make_video(path: Path, frames: int = FRAMES) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (WIDTH, HEIGHT))
-    for number in range(frames):
-        writer.write(np.full((HEIGHT, WIDTH, 3), 5 * number, np.uint8))
-    writer.release()
-
-
-def make_keypoints(folder: Path, result: Path, body: SkinnedBody) -> None:
-    """Write who is in each frame of a result, four pixels off, a file a frame."""
-    folder.mkdir()
-    estimate = find.read(result, body)
-    points = torch.cat((estimate.keypoints_2d("body25") + 4.0, torch.ones(len(estimate), 25, 1)), -1).flatten(1)
-    for number in range(int(estimate.image_index.max()) + 1):
-        people = [{"pose_keypoints_2d": row} for row in points[estimate.image_index == number].tolist()]
-        (folder / f"walk_{number:012d}_keypoints.json").write_text(json.dumps({"people": people}))
 
 
 @pytest.fixture
@@ -49,7 +29,7 @@ def track(builtin_body: SkinnedBody, tmp_path: Path) -> Path:
     """`results/walk.pt`, `walk.avi` and a folder of keypoints, a file a frame."""
     (tmp_path / "results").mkdir()
     path = write_gvhmr(tmp_path / "results" / "walk.pt", FRAMES)
-    make_video(tmp_path / "walk.avi")
+    make_video(tmp_path / "walk.avi", FRAMES)
     make_keypoints(tmp_path / "keypoints", path, builtin_body)
     return tmp_path
 
