@@ -24,6 +24,7 @@ from refine.solve.autodiff import linearize
 from refine.state import Groups, State, Unknowns
 from refine.terms import Linearization, Term, knows_rows, rows_of
 from refine.terms.correlation import INDEPENDENT, REGRESSED
+from refine.video.windows import in_windows, windows_of
 
 
 @usual_torch()
@@ -59,15 +60,19 @@ def fit_clip(
             were filled in.
     """
     unknowns = columns_of(clip, refiner, one_focal=one_focal)
-    method = replace(refiner, unknowns=unknowns)
     own = default_priors_of(clip, unknowns) if priors is None else given_priors(clip, priors)
     if height_m is not None:
         own = (*own, known_height(clip, height_m))
-    fitted = fit_prepared(
-        prepared, refiner=method, evidence=given_evidence(clip, evidence), priors=own, callback=callback
-    )
-    result = result_of(prepared, fitted, method)
-    return replace(result, observed=clip.observed, tracks=clip.tracks)
+    terms = given_evidence(clip, evidence)
+
+    def solve(whole: Prepared, some: Clip, evidence: Sequence[Term], priors: Sequence[Term]) -> Result:
+        method = replace(refiner, unknowns=columns_of(some, refiner, one_focal=one_focal))
+        fitted = fit_prepared(whole, refiner=method, evidence=evidence, priors=priors, callback=callback)
+        return replace(result_of(whole, fitted, method), observed=some.observed, tracks=some.tracks)
+
+    if len(windows_of(clip)) > 1:
+        return in_windows(prepared, clip, terms, own, solve)
+    return solve(prepared, clip, terms, own)
 
 
 def columns_of(clip: Clip, refiner: Refiner, *, one_focal: bool = False) -> Unknowns:
