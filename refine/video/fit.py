@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine import batch
 from refine.ambient import usual_torch
 from refine.api import check_arguments, fit_prepared, result_of, usual_refiner
 from refine.body import SkinnedBody
 from refine.errors import InputError
+from refine.estimate import Estimate
 from refine.inputs.cameras import CameraLike
 from refine.inputs.clip import clip_of
 from refine.inputs.estimates import camera_of, estimate_of
@@ -45,6 +47,7 @@ def fit_video(
     cuts: Sequence[int] | None = None,
     fps: float | None = None,
     times: Float[Tensor, "F"] | Sequence[float] | None = None,
+    preview: int | None = None,
     refiner: Refiner | None = None,
     evidence: Sequence[Term] = (),
     priors: Sequence[Term] | None = None,
@@ -66,6 +69,8 @@ def fit_video(
         cuts: Frames at which a new shot begins; None: found where people jump. Nothing is carried across.
         fps: Frames a second; None: the video's own, and where there is none 30.
         times: (F,) s of each frame, instead of `fps`.
+        preview: Refine the first so many frames only, as they are refined among themselves, to look at; what is written
+            back needs all of them.
         refiner: The method's parts and settings; None: as for `refine.fit`. Of its columns, what couples rows is
             replaced.
         evidence: Further terms with the estimate's batch axis; of rows that were filled in they say nothing.
@@ -87,6 +92,8 @@ def fit_video(
     estimate = estimate_of(init, given, body_model)
     frames = frames or sizes_only(estimate)
     given = replace(given, photos=frames.photos)
+    if preview is not None:
+        estimate, keypoints = _first(estimate, keypoints, preview)
     refiner = refiner or usual_refiner(keypoints is not None or bool(evidence))
     if refiner.displacer is not None and not frames.seen:
         raise InputError("video", "the frames, which the network looks at", "none", "Give the video, or keypoints.")
@@ -106,6 +113,27 @@ def fit_video(
     for note in result.notes:
         LOGGER.info(note)
     return result
+
+
+def _first(estimate: Estimate, keypoints: object, preview: int) -> tuple[Estimate, object]:
+    """Return the bodies of the first frames, and the keypoints of these bodies where they are a row each.
+
+    Raises:
+        InputError: There is no such frame.
+    """
+    from refine.keypoints.formats.arrays import is_points
+
+    if not isinstance(preview, int) or preview < 2:
+        raise InputError("preview", "a number of frames, at least two", repr(preview))
+    row = (estimate.image_index < preview).nonzero()[:, 0]
+    if not len(row):
+        got = f"{preview}, and nobody before frame {int(estimate.image_index.min())}"
+        raise InputError("preview", "frames in which somebody is", got)
+    if isinstance(keypoints, Detections):
+        keypoints = batch.rows(keypoints, row)
+    elif is_points(keypoints) and len(torch.as_tensor(keypoints)) == len(estimate):
+        keypoints = torch.as_tensor(keypoints)[row]
+    return estimate.rows(row), keypoints
 
 
 def _behind(keypoints: object, came: int, count: int) -> object:
