@@ -144,6 +144,8 @@ class Reader:
             if one is None and tracked and not self.looked_at:
                 one = Seen(photo, None, _of_size(estimate, photo), rows, None)
             seen += [one] if one else []
+        if all(one.file is None for one in seen):
+            seen = []  # nothing can be used, and nothing carries anybody
         lost = int((inside & ~usable).sum())
         left = (f"{lost} of {len(estimate)} people without usable numbers, left as they came",) if lost else ()
         return Whole(item, estimate, tuple(seen), tuple(missing), left, alone=len(wanted) == 1)
