@@ -83,7 +83,7 @@ def fit(
             to do.
         MissingExtra: A detector is asked for and not installed; the message names the command.
     """
-    _check_arguments(evidence, priors, refiner, callback)
+    check_arguments(evidence, priors, refiner, callback)
     given = camera_of(camera, read_photos(image))
     estimate = estimate_of(init, given, body_model)
     prepared = prepare(estimate, given, keypoints, asked_camera=camera is not None)
@@ -188,7 +188,7 @@ def _asking(refiner: Refiner, photos: Sequence[Photo]) -> Callable[[Estimate], P
     return partial(predict, photos, displace=displace, rasterizer=refiner.rasterizer, crop_px=refiner.crop_px)
 
 
-def _check_arguments(evidence: object, priors: object, refiner: object, callback: object) -> None:
+def check_arguments(evidence: object, priors: object, refiner: object, callback: object) -> None:
     """Refuse what is not of the kind its name says.
 
     Raises:

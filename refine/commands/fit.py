@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from refine.commands.one_sentence import print_table
-from refine.commands.options import Detector, Points3D
+from refine.commands.options import Detector, Fps, Independent, Points3D
 from refine.commands.places import check_folder
 from refine.errors import InputError, MissingExtra
 from refine.folder.outcome import NOTHING_REFINED
 from refine.inputs.corrections import Corrections, KeypointCorrection, parse_corrections
+from refine.photo.video import VIDEOS
 
 if TYPE_CHECKING:
     from refine.estimate import Estimate
@@ -49,11 +50,19 @@ def fit(
         typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
     ] = None,
     points3d: Points3D = None,
+    preview: Annotated[
+        int | None, typer.Option(min=2, help="Of a video: refine the first so many frames only, to look at.")
+    ] = None,
+    independent: Independent = False,
+    fps: Fps = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Read an npz (SMPL(-X) parameters, image) from a pipe, write one to a pipe.")
     ] = False,
 ) -> None:
     """Refine the people of one photo; write the result, the source's own format, an overlay, a report and meshes.
+
+    PHOTO may be a video or a folder of its frames: then people are solved as tracks, and the result, the source's own
+    format, a video of before and after and a table of all frames are written.
 
     Exit status: 0 somebody refined, 1 nobody, 2 wrong call.
     """
@@ -75,6 +84,21 @@ def fit(
         raise InputError("refine fit", "PHOTO, --init and --out", f"no {', '.join(missing)}", "Or --stdin.")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     check_folder(out)
+    if photo.is_dir() or photo.suffix.lower() in VIDEOS:
+        from refine.commands.fit_video import refine_video
+
+        if format is not None or correct or points3d is not None:
+            advice = "Name the video with --images of `refine run`."
+            raise InputError("refine fit", "no --format, --correct or --points3d for a video", "one of them", advice)
+        result = refine_video(
+            photo, init, out, keypoints=keypoints, detector=detector, camera=camera, body_model=body_model,
+            preview=preview, independent=independent, fps=fps,
+        )  # fmt: skip
+        if not bool(result.accepted.any()):
+            raise typer.Exit(NOTHING_REFINED)
+        return
+    if preview is not None or independent or fps is not None:
+        raise InputError("PHOTO", "a video, for --preview, --independent and --fps", str(photo))
     corrections = parse_corrections(correct or ())
     as_it_is = format is None and not corrections.of_estimates
     estimate = init if as_it_is else _read(init, format, photo, camera, corrections)

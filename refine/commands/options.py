@@ -48,3 +48,10 @@ Correct = Annotated[
     list[str] | None,
     typer.Option(help="NAME=VALUE: a systematic fault to undo, as `refine diagnose` names it; may be repeated."),
 ]
+Independent = Annotated[
+    bool,
+    typer.Option("--independent", help="Refine every frame by itself, also where a result says who is who over time."),
+]
+Fps = Annotated[
+    float | None, typer.Option(help="Frames a second of tracks; a video's own times, else 30, if not named.")
+]

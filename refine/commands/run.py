@@ -13,7 +13,9 @@ from refine.commands.options import (
     Device,
     FirstFrame,
     Format,
+    Fps,
     Images,
+    Independent,
     Keypoints,
     Limit,
     Points3D,
@@ -49,6 +51,8 @@ def run(
     first_frame: FirstFrame = None,
     correct: Correct = None,
     points3d: Points3D = None,
+    independent: Independent = False,
+    fps: Fps = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster (extra `ray`).")] = "local",
     address: Annotated[str | None, typer.Option(help="The Ray cluster's address: auto, or host:port.")] = None,
 ) -> None:
@@ -64,7 +68,7 @@ def run(
     settings = Settings(
         results, images, keypoints=keypoints, detector=detector, format=format, camera=camera, body_model=body_model,
         device=device, threads=threads, chunk_size=chunk_size, first_frame=first_frame, save_npz=save_npz,
-        correct=correct or (), points3d=points3d,
+        correct=correct or (), points3d=points3d, independent=independent, fps=fps,
     )  # fmt: skip
     if dry_run:
         from refine.folder.dry_run import list_pairs

@@ -12,7 +12,9 @@ from refine.commands.options import (
     Detector,
     Device,
     Format,
+    Fps,
     Images,
+    Independent,
     Keypoints,
     SaveNpz,
     Threads,
@@ -36,6 +38,8 @@ def watch(
     device: Device = "cpu",
     threads: Threads = None,
     correct: Correct = None,
+    independent: Independent = False,
+    fps: Fps = None,
     every: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Refine what is there and end.")] = False,
     idle: Annotated[float | None, typer.Option(min=0.0, help="End when nothing new came for so many seconds.")] = None,
@@ -60,6 +64,7 @@ def watch(
     settings = Settings(
         results, images, keypoints=keypoints, detector=detector, format=format, camera=camera, body_model=body_model,
         device=device, threads=threads, save_npz=save_npz, correct=correct or (),
+        independent=independent, fps=fps,
     )  # fmt: skip
     summary = watch_folder(settings, out, every=every, once=once, idle=idle, told=told)
     print_doubts(summary)

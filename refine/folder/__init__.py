@@ -6,6 +6,7 @@
     results.py    the result files of a folder             photos.py    the photos, and which belongs to which result
     keypoints.py  the keypoint files                       detected.py  who was detected in a photo
     locate.py     one result, and whose photo is whose     read.py      the same prepared for the method, in pieces
+    tracks.py     people over time                         piece.py      what is handed on: pieces, tracks
     batch.py      people of several photos in one batch    chunk.py     read, solve and write chunks, overlapped
     store.py      what is committed, and the lock          run.py       all of it, on this machine or on a Ray cluster
     video_file.py a track file put together from parts     outcome.py   what became of each result: log, summary, status

@@ -16,12 +16,14 @@ from refine import batch
 from refine.api import fit_prepared, result_of
 from refine.errors import InputError
 from refine.folder.bodies import BodyShelf
-from refine.folder.read import MOST_BODIES, MOST_PIXELS, Piece
+from refine.folder.piece import Piece, Track
+from refine.folder.read import MOST_BODIES, MOST_PIXELS
 from refine.inputs.prepared import Prepared
 from refine.refiner import Refiner
 from refine.result import Result
 from refine.solve.start import notes_of, orders_of
 from refine.terms import Term
+from refine.video import fit_clip
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,61 @@ def solve(
     return [Solved(one, next(results) if len(one.rows) else None) for one in bare]
 
 
+def solve_track(track: Track, refiner: Refiner, shelf: BodyShelf, device: str, *, sigmas: bool = False) -> list[Solved]:
+    """Refine a person over time; where that fails, nobody else is touched.
+
+    Args:
+        track: The person.
+        refiner: The method.
+        shelf: Keeps body models on the device.
+        device: Where to work.
+        sigmas: Whether results say how sure each joint is.
+
+    Returns:
+        One entry a result that the person is in. Where it is one, rows that were filled in stand behind its own.
+    """
+    try:
+        whole = shelf.on_device(track.prepared, device)
+        clip = replace(track.clip, estimate=whole.estimate)
+        result = fit_clip(whole, clip, refiner)
+        state = replace(result.state.to("cpu"), constants=None)  # a solver's own, which no file has
+        sigma = result.sigma_mm.cpu() if sigmas else None
+    except Exception as error:  # whatever a file can cause, it is this track's alone
+        return [Solved(piece, None, error) for piece in track.pieces]
+    done, start = [], 0
+    starts = result.rounds[-1].start if result.rounds else ()
+    for piece in track.pieces:
+        alone = len(track.pieces) == 1
+        rows = slice(start, len(track.clip.estimate) if alone else start + len(piece.rows))
+        index = torch.arange(len(track.clip.estimate))[rows]
+        came = piece.estimate.rows(piece.rows)
+        if alone:
+            came = replace(track.clip.estimate, image_index=track.image)
+        numbers = [int(row) + 1 for row in piece.rows]
+        notes = (
+            *piece.prepared.notes, *piece.missing, *notes_of(starts[start : start + len(numbers)], numbers),
+            *(doubt.sentence for doubt in piece.prepared.doubts),
+        )  # fmt: skip
+        done.append(Solved(piece, Result(
+            came, state[index], result.stop[rows],
+            **{name: getattr(result, name).cpu()[rows] for name in NUMBERS},
+            detections=None if result.detections is None else batch.rows(track.prepared.detections, index),
+            notes=tuple(dict.fromkeys(notes)), judgement=result.judgement[rows],
+            stored_sigma_mm=None if sigma is None else sigma[rows],
+            observed=track.clip.observed[rows], tracks=batch.rows(track.clip.tracks, index),
+        )))  # fmt: skip
+        start += len(piece.rows)
+    return done
+
+
+NUMBERS = ("cost_before", "cost", "misfit_before", "misfit")
+"""Figures of a result that have one entry a row."""
+
+
 def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
     """Return the pieces of one result in one: the rows (R,) of its file that were refined, and their result.
+
+    Rows that were filled in between others of their track stand behind all of them.
 
     Args:
         solved: At least one piece, each with a result.
@@ -104,7 +159,10 @@ def joined(solved: Sequence[Solved]) -> tuple[Tensor, Result]:
     rows = torch.cat([one.piece.rows for one in solved])
     results = [one.result for one in solved if one.result is not None]
     notes = tuple(dict.fromkeys(note for one in results for note in one.notes))
-    return rows, replace(batch.cat(results), notes=notes)
+    whole = batch.cat(results)
+    if whole.observed is not None:
+        whole = batch.rows(whole, torch.argsort(~whole.observed, stable=True))
+    return rows, replace(whole, notes=notes)
 
 
 def _refined(pieces: Sequence[Piece], refiner: Refiner, shelf: BodyShelf, device: str, sigmas: bool) -> list[Result]:
@@ -112,7 +170,7 @@ def _refined(pieces: Sequence[Piece], refiner: Refiner, shelf: BodyShelf, device
     fitted = fit_prepared(whole, refiner=refiner)
     result = result_of(whole, fitted, refiner)
     last, sigma = result.state.to("cpu"), result.sigma_mm.cpu() if sigmas else None
-    numbers = {name: getattr(result, name).cpu() for name in ("cost_before", "cost", "misfit_before", "misfit")}
+    numbers = {name: getattr(result, name).cpu() for name in NUMBERS}
     done, start = [], 0
     for one in pieces:
         rows = slice(start, start + len(one.rows))

@@ -6,21 +6,23 @@ reading thread  ── batches ──►  this one: solve  ── results ──
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import torch
 
-from refine.folder.batch import Batcher, Solved, solve
+from refine.folder.batch import Batcher, Solved, solve, solve_track
 from refine.folder.inputs import INPUTS, Inputs, inputs_text
-from refine.folder.manifest import Task
+from refine.folder.manifest import Item, Task
 from refine.folder.outcome import Outcome, as_lines
-from refine.folder.read import Piece, Reader
+from refine.folder.piece import Piece, Track
+from refine.folder.read import Reader
 from refine.folder.settings import Settings
 from refine.folder.store import OUTCOMES, write_whole
 from refine.folder.write import failed, write_result
+from refine.photo.clip import by_numbers
 from refine.refiner import Refiner
 
 AHEAD = 1
@@ -129,38 +131,68 @@ class Pipeline:
         for task in tasks:
             batcher, used = Batcher(), dict[str, Inputs]()
             self._put(self._batches, ("task", task))
-            for item in task.items:
-                pieces = reader.pieces(item)
-                while True:
-                    start, decoded = time.perf_counter(), reader.decoding
-                    try:
-                        piece = next(pieces, None)
-                        full = batcher.add(piece) if piece is not None else []
-                    except Exception as error:  # one bad file never stops the rest
-                        self._put(self._batches, ("failed", (item, error)))
-                        break
-                    finally:
-                        decoded = reader.decoding - decoded
-                        self._seconds["decoding"] += decoded
-                        self._seconds["reading"] += time.perf_counter() - start - decoded
-                    if full:
-                        self._put(self._batches, ("batch", full))
-                    if piece is None:
-                        break
+            if task.clip:
+                self._read_clip(reader, task, batcher, used)
+            for item in () if task.clip else task.items:
+                self._take(reader, item, reader.pieces(item), batcher)
                 used[item.label] = reader.used
             for batch in batcher.rest():
                 self._put(self._batches, ("batch", batch))
             self._put(self._batches, ("end", (task, used)))
         self._put(self._batches, ("over", None))
 
+    def _read_clip(self, reader: Reader, task: Task, batcher: Batcher, used: dict[str, Inputs]) -> None:
+        """Read the frames of a clip and cut it into tracks; a file that cannot be read is not part of it."""
+        wholes = []
+        for item in task.items:
+            reader.used = Inputs()
+            start = time.perf_counter()
+            try:
+                wholes.append(reader.whole(item))
+            except Exception as error:  # one bad file never stops the rest
+                self._put(self._batches, ("failed", (item, error)))
+            self._seconds["reading"] += time.perf_counter() - start
+            used[item.label] = reader.used
+        for whole in [whole for whole in wholes if not whole.seen]:
+            self._take(reader, whole.item, reader.cut(whole), batcher)
+        frames = sorted((whole for whole in wholes if whole.seen), key=lambda whole: by_numbers(whole.item.result))
+        if frames:
+            self._take(reader, frames[0].item, reader.clip(frames), batcher)
+
+    def _take(self, reader: Reader, item: Item, pieces: Iterator[Piece | Track], batcher: Batcher) -> None:
+        """Hand on the pieces of a result as they are read; why one cannot be read is its outcome."""
+        while True:
+            start, decoded = time.perf_counter(), reader.decoding
+            full: list[Piece] = []
+            try:
+                piece = next(pieces, None)
+                full = batcher.add(piece) if isinstance(piece, Piece) else []
+            except Exception as error:  # one bad file never stops the rest
+                self._put(self._batches, ("failed", (item, error)))
+                return
+            finally:
+                decoded = reader.decoding - decoded
+                self._seconds["decoding"] += decoded
+                self._seconds["reading"] += time.perf_counter() - start - decoded
+            if full:
+                self._put(self._batches, ("batch", full))
+            if isinstance(piece, Track):
+                self._put(self._batches, ("track", piece))
+            if piece is None:
+                return
+
     def _solve(self, reader: Reader) -> None:
         kind = ""
         while kind != "over":
             kind, content = self._get(self._batches)
-            if kind == "batch":
+            if kind in ("batch", "track"):
                 start = time.perf_counter()
-                settings, batch = self.settings, cast("list[Piece]", content)
-                content = solve(batch, self.refiner, reader.shelf, settings.device, sigmas=settings.save_npz)
+                device, sigmas = self.settings.device, self.settings.save_npz
+                if kind == "track":
+                    content = solve_track(cast(Track, content), self.refiner, reader.shelf, device, sigmas=sigmas)
+                else:
+                    content = solve(cast("list[Piece]", content), self.refiner, reader.shelf, device, sigmas=sigmas)
+                kind = "batch"
                 self._seconds["solving"] += time.perf_counter() - start
             self._put(self._results, (kind, content))
 

@@ -18,6 +18,7 @@ from refine.folder.frames import Opener
 from refine.folder.inputs import Inputs
 from refine.folder.photos import PhotoFile, find_photos
 from refine.folder.settings import Settings
+from refine.formats.find import is_over_time
 from refine.geometry.focal import camera_from_rule
 from refine.inputs.estimates import Given, camera_of, estimate_of
 from refine.photo import Photo
@@ -134,6 +135,8 @@ class Locator:
         """
         names = estimate.source.images
         needed = sorted(set(estimate.image_index.tolist()))
+        if needed and not self.settings.independent and is_over_time(estimate):
+            needed = list(range(needed[0], needed[-1] + 1))  # gaps are filled, and somebody may be seen there
         stored = {index: self.photos.stored(names[index]) for index in needed if index < len(names)}
         found = {index: photo for index, photo in stored.items() if photo is not None}
         if found or not guess:

@@ -27,6 +27,8 @@ class Item:
     """First photo of the part."""
     last: int = -1
     """One behind the last photo of the part; -1: the file is taken as a whole."""
+    clip: str = ""
+    """The clip of which the file is one frame; its files are one chunk, solved as tracks. "": it is none."""
 
     @property
     def is_part(self) -> bool:
@@ -46,6 +48,11 @@ class Task:
     chunk: int
     items: tuple[Item, ...]
 
+    @property
+    def clip(self) -> bool:
+        """Whether the items are the frames of one clip."""
+        return bool(self.items) and bool(self.items[0].clip)
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -60,11 +67,12 @@ class Manifest:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The chunks: so many items one after the other; a part of a track file is one by itself."""
+        """The chunks: so many items one after the other; a part of a track file, and the frames of a clip, are one."""
         chunks: list[list[Item]] = []
         for item in self.items:
-            full = not chunks or len(chunks[-1]) >= self.chunk_size or item.is_part or chunks[-1][-1].is_part
-            if full:
+            last = chunks[-1][-1] if chunks else item
+            full = not chunks or len(chunks[-1]) >= self.chunk_size or item.is_part or last.is_part
+            if item.clip != last.clip or (full and not (chunks and item.clip)):
                 chunks.append([])
             chunks[-1].append(item)
         return tuple(Task(number, tuple(items)) for number, items in enumerate(chunks))

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from refine.detectors.find import detector
 from refine.errors import InputError
@@ -15,6 +15,7 @@ from refine.folder.photos import PhotoFile, Photos, find_photos, first_frame, fr
 from refine.folder.results import Results, find_results
 from refine.folder.settings import CHUNK_SIZE, Settings, described
 from refine.folder.store import Store
+from refine.formats.find import is_one_frame, is_over_time
 from refine.geometry.intrinsics import check_intrinsics_file
 from refine.inputs.estimates import camera_of
 from refine.refiner import Refiner
@@ -132,16 +133,20 @@ def make_manifest(kind: str, settings: Settings, refiner: Refiner, found: Result
         for item in old.items:
             known.setdefault((item.result, item.size, item.modified_ns), []).append(item)
     items: list[Item] = []
+    clips = {} if settings.independent else _clips(settings, found)
     for name in found.names:
         stat = os.stat(Path(settings.results) / name)
         stamp = (name, stat.st_size, stat.st_mtime_ns)
         if stamp in known:
             items += known[stamp]
+        elif clip := clips.get(name):
+            items.append(Item(*stamp, clip=clip))
         elif stat.st_size < PEEK_BYTES:
             items.append(Item(*stamp))
         else:
             locator = locator or Locator(settings)
             items += _cut(Item(*stamp), locator, size)
+    items.sort(key=lambda item: item.clip)  # stable: those of a clip stand together, in the order of their names
     return Manifest(kind, described(settings, refiner), tuple(items), size)
 
 
@@ -160,12 +165,34 @@ def check_nothing_is_there(manifest: Manifest, settings: Settings, store: Store)
                 raise InputError("--out", "a folder without files of the results' names", f"{store.out / name}", advice)
 
 
+def _clips(settings: Settings, found: Results) -> dict[str, str]:
+    """Return of the results that are one frame of a video each the clip they are of: their folder.
+
+    The first file of a folder and suffix tells for all of them.
+    """
+    beside: dict[tuple[str, str], list[str]] = {}
+    for name in found.names:
+        place = PurePosixPath(name)
+        beside.setdefault((str(place.parent), place.suffix), []).append(name)
+    clips: dict[str, str] = {}
+    for (folder, suffix), names in beside.items():
+        try:
+            one = len(names) > 1 and is_one_frame(Path(settings.results) / names[0], settings.format)
+        except InputError:  # broken: told when its turn comes
+            continue
+        clips |= dict.fromkeys(names, f"{folder}/*{suffix}") if one else {}
+    return clips
+
+
 def _cut(item: Item, locator: Locator, size: int) -> list[Item]:
     """Return a long track file as its parts, another as it is; why one cannot be read is told when its turn comes."""
     try:
-        index = locator.locate(item.result).estimate.image_index
+        estimate = locator.locate(item.result).estimate
     except Exception:
         return [item]
+    if not locator.settings.independent and is_over_time(estimate):  # its tracks are solved as one
+        return [item]
+    index = estimate.image_index
     count = int(index.max()) + 1 if len(index) else 0
     if count <= size:
         return [item]

@@ -18,14 +18,18 @@ from refine.folder.locate import Located, Locator
 from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile
 from refine.folder.points3d import PointsOfPhotos
+from refine.folder.piece import Piece, Seen, Track, Whole
 from refine.folder.settings import Settings
+from refine.folder.tracks import tracks_of
+from refine.formats.find import is_over_time
 from refine.inputs.checks import check_photos
 from refine.inputs.detecting import detect, noise_of
 from refine.inputs.estimates import Given, camera_of
-from refine.inputs.prepared import Prepared, prepare
+from refine.inputs.prepared import prepare
 from refine.keypoints.detections import DetectedPeople
 from refine.photo import Photo
 from refine.terms import rows_of
+from refine.photo.photo import Undecoded
 
 MOST_BODIES = 64
 """Bodies a batch: larger ones are no faster on a CPU."""
@@ -35,45 +39,6 @@ MOST_PIXELS = 2**26
 
 KEYPOINTS_OF = "keypoints of photo"
 """How the reason begins why a photo is left out although it can be read itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """Some people of a result, ready to be refined.
-
-    Attributes:
-        item: Which result.
-        estimate: All bodies of the file, cameras as asked.
-        rows: (R,) those of the piece.
-        prepared: The same R bodies with their photos and keypoints.
-        names: Names of the photos, for the log.
-        pixels: Pixels of the photos that are decoded.
-        detected: Whether there is a keypoint file about one of the photos.
-        missing: What could not be found, a sentence each.
-        left: Who is left as they came, and why, a sentence each.
-        pieces: In how many pieces the result comes.
-    """
-
-    item: Item
-    estimate: Estimate
-    rows: Tensor
-    prepared: Prepared
-    names: tuple[str, ...] = ()
-    pixels: int = 0
-    detected: bool = False
-    missing: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    pieces: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A photo that can be used, its bodies' rows in the file (R,), and who was detected in it."""
-
-    file: PhotoFile
-    photo: Photo
-    rows: Tensor
-    people: DetectedPeople | None
 
 
 @dataclass
@@ -121,17 +86,47 @@ class Reader:
         size = self.locator.opener.open(photo).size
         return None if self.detected is None else self.detected.of(photo, size, self.used)
 
-    def pieces(self, item: Item) -> Iterator[Piece]:
+    def pieces(self, item: Item) -> Iterator[Piece | Track]:
         """Read a result, its photos and its keypoints; hold them against each other, and cut them into pieces.
 
         Returns:
-            One piece or more; each knows how many there are.
+            One piece or more, or a track a person where the result says who is who over time; each knows how many there
+            are.
 
         Raises:
             InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or
                 broken are left out and named instead.
         """
         self.used = Inputs()
+        whole = self.whole(item)
+        tracked = not self.settings.independent and not item.is_part and is_over_time(whole.estimate)
+        yield from self.clip([whole]) if tracked and whole.seen else self.cut(whole)
+
+    def clip(self, wholes: Sequence[Whole]) -> Iterator[Piece | Track]:
+        """Return the tracks of a clip; where there are none, its frames as if each were alone, with a note why.
+
+        Args:
+            wholes: One result of several frames, or several of a frame each, somebody in each of them.
+        """
+        try:
+            if self.points is not None:
+                raise InputError("--points3d", "results whose frames stand alone", "people over time")
+            tracks = tracks_of(wholes, self.settings, None if self.detector is None else noise_of(self.detector))
+        except InputError as error:
+            note = f"Every frame was refined by itself, for there are no tracks: {error}"
+            for whole in wholes:
+                yield from self.cut(whole, note)
+            return
+        yield from tracks
+
+    def whole(self, item: Item) -> Whole:
+        """Read a result, its photos and its keypoints.
+
+        Raises:
+            InputError: It cannot be refined; the message is the reason. Photos of a result of many that are missing or
+                broken are left out and named instead; in a track the people of such a frame are carried by those around
+                it, unless photos are looked at.
+        """
         located = self.locate(item)
         estimate, found = located.estimate, located.photos
         index, usable = estimate.image_index, usable_rows(estimate)
@@ -144,23 +139,43 @@ class Reader:
             said = ", ".join(estimate.source.images[photo] for photo in wanted[:2] if estimate.source.images)
             expected = f"its photo in {self.settings.images}"
             raise InputError(item.label, expected, f"none of the name {said}" if said else "none of its name", "")
-        seen: list[_Seen] = []
-        for photo in wanted:
+        tracked = not self.settings.independent and not item.is_part and is_over_time(estimate) and len(wanted) > 1
+        seen: list[Seen] = []
+        for photo in range(wanted[0], wanted[-1] + 1) if tracked else wanted:
+            rows = ((index == photo) & usable).nonzero()[:, 0]
+            one = None
             if photo in found:
-                rows = ((index == photo) & usable).nonzero()[:, 0]
                 one = self._seen(found[photo], estimate, rows, photo, missing, alone=len(wanted) == 1)
-                seen += [one] if one else []
+            if one is None and tracked and not self.looked_at:
+                one = Seen(photo, None, _of_size(estimate, photo), rows, None)
+            seen += [one] if one else []
+        if all(one.file is None for one in seen):
+            seen = []  # nothing can be used, and nothing carries anybody
         lost = int((inside & ~usable).sum())
         left = (f"{lost} of {len(estimate)} people without usable numbers, left as they came",) if lost else ()
+        return Whole(item, estimate, tuple(seen), tuple(missing), left, alone=len(wanted) == 1)
+
+    def cut(self, whole: Whole, note: str | None = None) -> Iterator[Piece]:
+        """Return a result in pieces, each row of which is solved by itself.
+
+        Args:
+            whole: The result.
+            note: Said of it; None: nothing.
+        """
+        seen = [one for one in whole.seen if one.file is not None and len(one.rows)]
         cuts = self._cuts(seen)
-        whole = replace(self._prepared(item, estimate, seen), missing=tuple(missing), left=left, pieces=len(cuts))
+        piece = replace(
+            self._prepared(whole.item, whole.estimate, seen), missing=whole.missing, left=whole.left, pieces=len(cuts)
+        )
+        if note is not None:
+            piece = replace(piece, prepared=replace(piece.prepared, notes=(*piece.prepared.notes, note)))
         for rows in cuts:
-            yield self._cut(whole, rows, alone=len(wanted) == 1)
-            whole = replace(whole, missing=(), left=())  # said once
+            yield self._cut(piece, rows, alone=whole.alone)
+            piece = replace(piece, missing=(), left=())  # said once
 
     def _seen(
         self, file: PhotoFile, estimate: Estimate, rows: Tensor, photo: int, missing: list[str], *, alone: bool
-    ) -> _Seen | None:
+    ) -> Seen | None:
         """Open a photo and read who was detected in it; what is wrong is listed, or raised where there is one alone."""
         name = f"photo {photo}"
         try:
@@ -171,16 +186,16 @@ class Reader:
             check_photos(replace(estimate.rows(rows), image_index=torch.zeros_like(rows)), (image,))
             name = f"{KEYPOINTS_OF} {photo}"
             people = None if self.detected is None else self.detected.of(file, image.size, self.used)
-            if self.detector is not None:
+            if self.detector is not None and len(rows):
                 people = detect(self.detector, image, estimate.rows(rows), [row + 1 for row in rows.tolist()])
         except InputError as error:
             if alone:
                 raise
             missing.append(f"{name}: {error}")
             return None
-        return _Seen(file, image, rows, people)
+        return Seen(photo, file, image, rows, people)
 
-    def _prepared(self, item: Item, estimate: Estimate, seen: Sequence[_Seen]) -> Piece:
+    def _prepared(self, item: Item, estimate: Estimate, seen: Sequence[Seen]) -> Piece:
         """Hold the bodies of these photos against the photos and what was detected in them, as one piece."""
         none = torch.zeros(0, dtype=torch.long)
         rows = torch.cat([none, *(one.rows for one in seen)])
@@ -195,12 +210,13 @@ class Reader:
             noise=None if self.detector is None else noise_of(self.detector),
         )  # fmt: skip
         if self.points is not None:
-            terms = self.points.of(prepared.estimate, [one.file for one in seen], self.used)
+            files = [one.file for one in seen if one.file is not None]
+            terms = self.points.of(prepared.estimate, files, self.used)
             prepared = replace(prepared, evidence=terms)
-        names = tuple(one.file.name for one in seen)
+        names = tuple(one.file.name for one in seen if one.file is not None)
         return Piece(item, estimate, rows, prepared, names, detected=any(one is not None for one in people))
 
-    def _cuts(self, seen: Sequence[_Seen]) -> list[slice]:
+    def _cuts(self, seen: Sequence[Seen]) -> list[slice]:
         """Return the rows of each piece: as many people, and as many pixels that are decoded, as fit into a batch."""
         starts, row, pixels = [0], 0, 0
         for one in seen:
@@ -239,3 +255,14 @@ class Reader:
         pixels = sum(photo.size[0] * photo.size[1] for photo in photos.values()) if self.looked_at else 0
         names = tuple(whole.names[at] for at in photos)
         return replace(whole, rows=whole.rows[kept], prepared=some, names=names, pixels=pixels, missing=tuple(missing))
+
+
+def _of_size(estimate: Estimate, image: int) -> Photo:
+    """Return a photo of which only the size is known: that of the camera of who is in it, or of who is near."""
+
+    def none() -> Photo:
+        raise InputError(f"photo {image}", "the photo, to look at it", "none")
+
+    near = int((estimate.image_index - image).abs().argmin())
+    height, width = estimate.camera.size[near].cpu().round().int().tolist()
+    return Photo(Undecoded((height, width), none))

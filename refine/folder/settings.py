@@ -52,6 +52,10 @@ class Settings:
     """Whether there is one result; it belongs to the only photo whatever both are called."""
     save_npz: bool = False
     """Whether refine's own npz is written beside each result."""
+    independent: bool = False
+    """Whether every frame is refined by itself where a result says who is who over time; else tracks are solved."""
+    fps: float | None = None
+    """Frames a second of tracks; None: the video's own times, and where there is no video the usual rate."""
     correct: Sequence[str] = ()
     """Systematic faults of keypoints and estimates that are undone on reading (`refine.inputs.corrections`)."""
 
@@ -67,6 +71,8 @@ class Settings:
         object.__setattr__(self, "correct", tuple(self.correct))
         if not all(count is None or count >= 1 for count in (self.chunk_size, self.threads)):
             raise InputError("--chunk-size, --threads", "at least 1", f"{self.chunk_size}, {self.threads}")
+        if self.fps is not None and not 0 < self.fps < float("inf"):
+            raise InputError("--fps", "frames a second, above zero", repr(self.fps))
         _ = self.corrections
         if self.detector is not None and self.keypoints is not None:
             raise InputError("--detector", "no --keypoints beside it", "both", "Name the keypoints, or the detector.")

@@ -7,15 +7,18 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from refine import batch
 from refine.errors import InputError
 from refine.estimate import as_array
 from refine.estimate.arrays import state_arrays
 from refine.folder.batch import Solved, joined
 from refine.folder.manifest import Item
 from refine.folder.outcome import FAILED, NO_KEYPOINTS, PARTLY, REFINED, UNCHANGED, Outcome, reason_of, rounded
-from refine.folder.read import KEYPOINTS_OF, Piece
+from refine.folder.piece import Piece
+from refine.folder.read import KEYPOINTS_OF
 from refine.folder.settings import Settings
 from refine.folder.store import FILES, PARTS, write_whole
+from refine.result import Result
 
 
 def write_result(pieces: Sequence[Solved], folder: Path, settings: Settings) -> Outcome:
@@ -80,7 +83,7 @@ def _outcome(
 ) -> Outcome:
     """Return what became of a result: `missing` was not found, `left` are people without a place in a photo."""
     first = pieces[0].piece
-    item, results = first.item, [one.result for one in pieces if one.result is not None]
+    item, results = first.item, [_that_came(one.result) for one in pieces if one.result is not None]
     part = (item.first, item.last) if item.is_part else None
     refined = sum(int(result.accepted.sum()) for result in results)
     reasons = [*missing, *left]
@@ -111,6 +114,11 @@ def _outcome(
     )
 
 
+def _that_came(result: Result) -> Result:
+    """Return a result without rows that were filled in."""
+    return result if result.observed is None else batch.rows(result, result.observed)
+
+
 def file_names(item: Item, settings: Settings) -> tuple[str, ...]:
     """Return the names of the files that are written for a result, below the output folder."""
     place = PurePosixPath(item.result)
@@ -125,7 +133,7 @@ def _write_files(folder: Path, first: Piece, solved: Sequence[Solved], settings:
     estimate = first.estimate
     if solved:
         rows, result = joined(solved)
-        estimate = estimate.with_rows(rows, result.state)
+        estimate = estimate.with_rows(rows, result.state[: len(rows)])
         if settings.save_npz:
             result.save(folder / names[1])
     write(estimate, folder / names[0])
@@ -137,7 +145,7 @@ def _write_part(path: Path, solved: Sequence[Solved]) -> None:
     arrays: dict[str, np.ndarray] = {}
     if solved:
         rows, result = joined(solved)
-        arrays = {**state_arrays("", result.state), "rows": as_array(rows)}
+        arrays = {**state_arrays("", result.state[: len(rows)]), "rows": as_array(rows)}
     memory = io.BytesIO()
     np.savez(memory, allow_pickle=False, **arrays)
     write_whole(path, memory.getvalue())

@@ -3,6 +3,12 @@
 A format is a module of this folder (or of an entry point in the group `refine.formats`) with the three functions of
 `Format`, which says their arguments once for all; its file name is the format's name. It states its camera habits in
 its docstring and converts them there and nowhere else.
+
+Three constants, false where a module does not have them, say what a file knows about time:
+
+    OVER_TIME     `persons` are the same people from frame to frame: their tracks are solved as such
+    ONE_PERSON    a file is one person's track, and `persons` is empty
+    ONE_FRAME     a file is one frame, and the files beside it are the others
 """
 
 from pathlib import Path

@@ -48,6 +48,9 @@ NMS = 0.99
 
 ADVICE = "Write the file again with CLIFF's own --save_results."
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is CLIFF's: an npz with `global_t`, `pred_joints` and `focal_l` beside `pose` and `shape`."""

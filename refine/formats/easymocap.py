@@ -57,6 +57,11 @@ CAMERA = ("focal", "center", "size", "camera_from_world", "distortion")
 FOCAL_SHARE = 1.2
 """Focal length over the photo's shorter side where nobody calibrated (`sv1p.py`)."""
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video, of which each file is one."""
+
+ONE_FRAME = True
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is EasyMocap's: a JSON list of people with `Rh`, `Th` and `poses`."""

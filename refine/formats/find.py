@@ -101,6 +101,27 @@ def written_note(refined: Estimate) -> str:
     return absence_note(refined, refined_source(refined))
 
 
+def is_over_time(estimate: Estimate) -> bool:
+    """Say whether the format of an estimate tells who is who over several frames."""
+    module, source, frames = formats().get(estimate.source.format), estimate.source, estimate.image_index.unique()
+    told = bool(source.persons) or bool(getattr(module, "ONE_PERSON", False))
+    return bool(getattr(module, "OVER_TIME", False)) and told and len(frames) > 1
+
+
+def is_one_frame(path: str | Path, format: str | None = None) -> bool:
+    """Say whether a file is one frame of a video in which the files beside it are the others, by its format.
+
+    Args:
+        path: The file.
+        format: The format's name, where the file should not be asked.
+    """
+    for name, module in formats().items():
+        if getattr(module, "OVER_TIME", False) and getattr(module, "ONE_FRAME", False):
+            if format == name or (format is None and module.recognises(Path(path))):
+                return True
+    return False
+
+
 def _read(
     name: str, module: ModuleType, path: Path, body: SkinnedBody | None, camera: Camera | None, sizes: Sizes
 ) -> Estimate:

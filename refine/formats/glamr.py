@@ -62,6 +62,9 @@ NOTE = (
     "used. kp_2d_pred is left out: it cannot be computed again without the SMPL model file."
 )
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is GLAMR's: a pickle with `person_data` of people oriented in world and camera."""

@@ -51,6 +51,11 @@ NOTE = (
     "file was used. net_outputs are as the network left them."
 )
 
+OVER_TIME = True
+"""A file is one person's track."""
+
+ONE_PERSON = True
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is GVHMR's: a torch file with `smpl_params_incam` and `K_fullimg`."""

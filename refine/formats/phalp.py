@@ -66,6 +66,9 @@ POSE_DEPTH = 200.0
 
 ADVICE = "Write the file again with PHALP's (4D-Humans', TokenHMR's) own track.py."
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 @dataclass(frozen=True)
 class _Entries:

@@ -55,6 +55,9 @@ NOTE = (
     "The fingers' matrices are zeros, as PromptHMR writes them."
 )
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is PromptHMR's of a video: a pickle with `camera` and `people` who have `smplx_cam`."""

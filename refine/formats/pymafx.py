@@ -65,6 +65,9 @@ NOTE = (
 )
 ADVICE = "Run PyMAF-X's apps/demo_smplx.py again."
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is PyMAF-X's: a joblib dictionary with `orig_cam_t` and `smplx_params`."""

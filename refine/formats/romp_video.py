@@ -30,6 +30,9 @@ from refine.transfer import to_body, with_camera
 
 ADVICE = "Run ROMP or BEV on the video again: each frame's dictionary must be as it writes it."
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file has a dictionary `results` of ROMP's or BEV's dictionaries, one a frame."""

@@ -57,6 +57,9 @@ NOTE = (
     "latent_motion are left out: only VPoser and HuMoR can make them again."
 )
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is an npz with SMPL-H's parts of a world, and the camera's way through it."""

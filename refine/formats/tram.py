@@ -49,6 +49,11 @@ CAMERA = "camera.npy"
 
 ADVICE = "Write the files again with TRAM's own scripts/estimate_humans.py."
 
+OVER_TIME = True
+"""A file is one person's track."""
+
+ONE_PERSON = True
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is TRAM's track: a numpy file of a dictionary with `pred_rotmat`, `pred_trans` and `frame`."""

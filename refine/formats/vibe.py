@@ -57,6 +57,9 @@ NOTE = (
     "file was used. verts and joints2d_img_coord are left out: they cannot be made again without it."
 )
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is VIBE's: a pickle of one dictionary a person, with `orig_cam`, `joints3d`, ... (`KEYS`)."""

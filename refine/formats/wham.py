@@ -49,6 +49,9 @@ NOTE = (
     "own file was used. verts is left out: it cannot be posed again without the SMPL model file."
 )
 
+OVER_TIME = True
+"""`persons` say who is who over the frames of a video."""
+
 
 def recognises(path: Path) -> bool:
     """Say whether a file is WHAM's: a pickle of one dictionary a person, with `trans`, `pose_world`, ... (`KEYS`)."""

@@ -84,7 +84,7 @@ def _folder(folder: Path, fps: float | None) -> Clip:
     if not names:
         check_local("video", folder)
         raise InputError(f"video {folder}", f"photos ({', '.join(IMAGES)})", "a folder without any", "Check the path.")
-    names.sort(key=_by_numbers)
+    names.sort(key=by_numbers)
     photos = tuple(_passing(open_photo(folder / name, "frame")) for name in names)
     other = next((photo for photo in photos if photo.size != photos[0].size), None)
     if other is not None:
@@ -94,7 +94,7 @@ def _folder(folder: Path, fps: float | None) -> Clip:
         )
         raise InputError(f"video {folder}", "frames of one size", got, "Refine photos of several sizes one by one.")
     notes = list(dict.fromkeys(note for photo in photos for note in photo.notes))[:1]
-    place, missing = _places(names)
+    place, missing = frame_places(names)
     if missing:
         notes.append(f"{folder.name}: {missing} number(s) between the first photo's and the last one's are missing.")
     if fps is None:
@@ -108,13 +108,13 @@ def _passing(photo: Photo) -> Photo:
     return replace(photo, content=replace(photo.content, kept=False))
 
 
-def _by_numbers(name: str) -> tuple[list[tuple[int, int, str]], str]:
+def by_numbers(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Return what names are sorted by: numbers by their value, the rest as text."""
     parts = re.findall(r"\d+|\D+", name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], name
 
 
-def _places(names: Sequence[str]) -> tuple[np.ndarray, int]:
+def frame_places(names: Sequence[str]) -> tuple[np.ndarray, int]:
     """Return the place of each photo in time (N,), from 0, in steps of one, and how many are missing in between.
 
     The last number of each name tells; where names have none, or two the same, they follow each other.

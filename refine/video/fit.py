@@ -12,21 +12,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from refine import batch
 from refine.ambient import usual_torch
-from refine.api import fit_prepared, result_of, usual_refiner
+from refine.api import check_arguments, fit_prepared, result_of, usual_refiner
 from refine.body import SkinnedBody
 from refine.errors import InputError
+from refine.estimate import Estimate
 from refine.inputs.cameras import CameraLike
-from refine.inputs.clip import Clip, clip_of
+from refine.inputs.clip import clip_of
 from refine.inputs.estimates import camera_of, estimate_of
 from refine.inputs.frames import VideoLike, frames_of, sizes_only, times_of
 from refine.inputs.prepared import Prepared, prepare
 from refine.keypoints.detections import Detections
 from refine.refiner import Callback, Refiner
 from refine.result import Result
-from refine.state import Groups, Unknowns
 from refine.terms import Term
-from refine.terms.correlation import INDEPENDENT, REGRESSED
+from refine.video.clips import fit_clip
 
 LOGGER = logging.getLogger("refine")
 
@@ -46,7 +47,10 @@ def fit_video(
     cuts: Sequence[int] | None = None,
     fps: float | None = None,
     times: Float[Tensor, "F"] | Sequence[float] | None = None,
+    preview: int | None = None,
     refiner: Refiner | None = None,
+    evidence: Sequence[Term] = (),
+    priors: Sequence[Term] | None = None,
     callback: Callback | None = None,
 ) -> Result:
     """Move estimated bodies onto the people in a video, every track as one.
@@ -65,8 +69,13 @@ def fit_video(
         cuts: Frames at which a new shot begins; None: found where people jump. Nothing is carried across.
         fps: Frames a second; None: the video's own, and where there is none 30.
         times: (F,) s of each frame, instead of `fps`.
+        preview: Refine the first so many frames only, as they are refined among themselves, to look at; what is written
+            back needs all of them.
         refiner: The method's parts and settings; None: as for `refine.fit`. Of its columns, what couples rows is
             replaced.
+        evidence: Further terms with the estimate's batch axis; of rows that were filled in they say nothing.
+        priors: Terms in place of the default ones, with the estimate's batch axis. Of those around the estimate, rows
+            that were filled in know nothing, and a regressor's shapes in all frames count as few.
         callback: As for `refine.fit`.
 
     Returns:
@@ -77,107 +86,54 @@ def fit_video(
         InputError: As `refine.fit`; or nobody says who is who, a person is twice in a frame, or times or cuts are not
             those of the frames.
     """
+    check_arguments(evidence, priors, refiner, callback)
     frames = frames_of(video)
     given = camera_of(camera, () if frames is None else frames.photos)
     estimate = estimate_of(init, given, body_model)
     frames = frames or sizes_only(estimate)
     given = replace(given, photos=frames.photos)
-    refiner = refiner or usual_refiner(keypoints is not None)
+    if preview is not None:
+        estimate, keypoints = _first(estimate, keypoints, preview)
+    refiner = refiner or usual_refiner(keypoints is not None or bool(evidence))
     if refiner.displacer is not None and not frames.seen:
         raise InputError("video", "the frames, which the network looks at", "none", "Give the video, or keypoints.")
     if independent:
         prepared = _unseen(prepare(estimate, given, keypoints, asked_camera=camera is not None), frames.seen)
-        return result_of(prepared, fit_prepared(prepared, refiner=refiner, callback=callback), refiner)
+        fitted = fit_prepared(prepared, refiner=refiner, evidence=evidence, priors=priors, callback=callback)
+        return result_of(prepared, fitted, refiner)
     time_s, said = times_of(frames, times, fps)
     clip = clip_of(estimate, time_s, cuts)
     detected = _behind(keypoints, len(estimate), len(clip.estimate))
     prepared = _unseen(prepare(clip.estimate, given, detected, asked_camera=camera is not None), frames.seen)
     prepared = replace(prepared, notes=(*prepared.notes, *frames.notes, *said, *clip.notes))
-    unknowns = columns_of(clip, refiner, one_focal=one_focal)
-    priors = priors_of(clip, unknowns, height_m)
-    method = replace(refiner, unknowns=unknowns)
-    result = result_of(prepared, fit_prepared(prepared, refiner=method, priors=priors, callback=callback), method)
+    result = fit_clip(
+        prepared, clip, refiner,
+        height_m=height_m, one_focal=one_focal, evidence=evidence, priors=priors, callback=callback,
+    )  # fmt: skip
     for note in result.notes:
         LOGGER.info(note)
-    return replace(result, observed=clip.observed, tracks=clip.tracks)
+    return result
 
 
-def columns_of(clip: Clip, refiner: Refiner, *, one_focal: bool = False) -> Unknowns:
-    """Return the columns of a clip: one shape a person, motion along each track.
-
-    Args:
-        clip: Rows of people over time.
-        refiner: Whose columns are taken where it names some; else core joints, shape and translation.
-        one_focal: Whether the clip's focal length is free.
-    """
-    from priors.motion import breaks, motion_of
-
-    body, tracks = clip.estimate.body, clip.tracks
-    usual = Unknowns(body.anatomy.core_joints, shape=body.shape_basis.shape[2])
-    columns = refiner.unknowns or usual
-    motion = replace(motion_of(body.joint_names), broken=breaks(clip.estimate.state, tracks))
-    lens = torch.zeros_like(tracks.person) if one_focal or columns.focal else None
-    groups = Groups(
-        shape=clip.person, focal=lens, tracks=tracks, couplings=(motion,),
-        expression=None if columns.groups is None else columns.groups.expression,
-    )  # fmt: skip
-    return replace(columns, focal=int(one_focal or columns.focal), groups=groups)
-
-
-def priors_of(clip: Clip, unknowns: Unknowns, height_m: float | Sequence[float] | None = None) -> tuple[Term, ...]:
-    """Return the priors of a clip: the default ones, of which a row that was filled in knows nothing.
-
-    A regressor's shape is wrong in nearly the same way in all frames: they count as few.
-
-    Args:
-        clip: Rows of people over time.
-        unknowns: The columns.
-        height_m: Of the person, or of each.
-    """
-    from priors.default import default_priors
-    from priors.known_measurements import KnownMeasurements
-    from priors.near_estimate import NearEstimate, NearTranslation
-    from priors.near_expression import NearExpression
-    from priors.near_shape import NearShape
-
-    there = clip.observed.to(clip.estimate.bodies.translation)
-    alike = there * _as_few(clip)
-    found: list[Term] = []
-    for prior in default_priors(clip.estimate, unknowns):
-        if isinstance(prior, NearEstimate | NearTranslation):
-            prior = replace(prior, share=there)
-        elif isinstance(prior, NearShape):
-            prior = replace(prior, share=alike, correlation=INDEPENDENT)
-        elif isinstance(prior, NearExpression):
-            prior = replace(prior, share=there)
-        found.append(prior)
-    if height_m is not None:
-        found.append(KnownMeasurements(clip.estimate.body, height_m=_heights(height_m, clip)))
-    return tuple(found)
-
-
-def _as_few(clip: Clip) -> Tensor:
-    """Return of each row the share of an independent shape that it is: n rows that err alike by c are 1 / (c + ...)."""
-    silent = clip.person.masked_fill(~clip.observed, -1)
-    share = REGRESSED.of_frames(replace(clip.tracks, person=silent))
-    names, which = torch.unique(silent, return_inverse=True)
-    count = share.new_zeros(len(names)).index_add(0, which, share)[which]
-    return (share / (1 + (count - 1) * REGRESSED.constant)).to(clip.estimate.bodies.translation)
-
-
-def _heights(height_m: float | Sequence[float], clip: Clip) -> Float[Tensor, "B"]:
-    """Return the height of each row's person.
+def _first(estimate: Estimate, keypoints: object, preview: int) -> tuple[Estimate, object]:
+    """Return the bodies of the first frames, and the keypoints of these bodies where they are a row each.
 
     Raises:
-        InputError: There are as many heights neither as people nor one.
+        InputError: There is no such frame.
     """
-    people = [label for label in dict.fromkeys(clip.person.tolist()) if label >= 0]
-    given = [float(height_m)] if isinstance(height_m, int | float) else [float(each) for each in height_m]
-    if len(given) != len(people):
-        raise InputError("height_m", f"a height for each of {len(people)} people, m", str(len(given)))
-    known = dict(zip(people, given, strict=True))
-    like = clip.estimate.bodies.translation
-    return like.new_tensor([known.get(label, float("nan")) for label in clip.person.tolist()])
+    from refine.keypoints.formats.arrays import is_points
+
+    if not isinstance(preview, int) or preview < 2:
+        raise InputError("preview", "a number of frames, at least two", repr(preview))
+    row = (estimate.image_index < preview).nonzero()[:, 0]
+    if not len(row):
+        got = f"{preview}, and nobody before frame {int(estimate.image_index.min())}"
+        raise InputError("preview", "frames in which somebody is", got)
+    if isinstance(keypoints, Detections):
+        keypoints = batch.rows(keypoints, row)
+    elif is_points(keypoints) and len(torch.as_tensor(keypoints)) == len(estimate):
+        keypoints = torch.as_tensor(keypoints)[row]
+    return estimate.rows(row), keypoints
 
 
 def _behind(keypoints: object, came: int, count: int) -> object:

@@ -11,6 +11,8 @@ import pytest
 from refine.body import SkinnedBody
 from tests.conftest import ROOT
 from tests.folders import Folder, contents, make_folder
+from tests.layouts.prompthmr_video import write as write_prompthmr
+from tests.video_folders import make_keypoints, make_video
 
 COUNT, KILLS = 6, 20
 
@@ -84,10 +86,23 @@ def people(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) 
     return make_folder(builtin_body, tmp_path_factory.mktemp("people"), COUNT)
 
 
-def program(people: Folder, how: str) -> None:
+@pytest.fixture(scope="module")
+def videos(builtin_body: SkinnedBody, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Three videos of two people each, a file a video."""
+    folder = Folder(tmp_path_factory.mktemp("videos"), ("walk_0", "walk_1", "walk_2"))
+    for place in (folder.results, folder.images):
+        place.mkdir()
+    for name in folder.names:
+        result = write_prompthmr(folder.results / f"{name}.pkl")
+        make_video(folder.images / f"{name}.avi", 4)
+        make_keypoints(folder.keypoints, result, builtin_body, name)
+    return folder
+
+
+def program(people: Folder, how: str, kills: int = KILLS) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, how, str(people.root), str(KILLS)],
+        [sys.executable, "-c", PROGRAM, how, str(people.root), str(kills)],
         env=environment, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -113,6 +128,14 @@ def test_a_kill_at_any_step_of_a_commit_changes_no_byte(people: Folder) -> None:
     program(people, "steps")
     for number in range(KILLS):
         assert_as_if_never_killed(people.root / f"step{number}", people.root / "some")
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_changes_no_byte_of_a_track(videos: Folder) -> None:
+    program(videos, "moments", KILLS // 2)
+    assert {"walk_0.pkl", "walk_0_refine.npz"} <= contents(videos.root / "whole").keys()
+    for number in range(KILLS // 2):
+        assert_as_if_never_killed(videos.root / f"out{number}", videos.root / "whole")
 
 
 @pytest.mark.slow

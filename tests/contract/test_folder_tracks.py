@@ -1,4 +1,4 @@
-"""Track files of videos: one file, many frames, refined part by part and put together."""
+"""Track files of videos, each frame by itself: one file, many frames, refined part by part and put together."""
 
 import json
 from dataclasses import replace
@@ -42,7 +42,7 @@ def track(builtin_body: SkinnedBody, tmp_path: Path) -> Path:
 
 
 def run(track: Path, out: str, **options: object) -> refine.folder.outcome.Summary:  # type: ignore[name-defined]
-    settings = {"keypoints": track / "keypoints", "jobs": 1, "refiner": QUICK, **options}
+    settings = {"keypoints": track / "keypoints", "jobs": 1, "refiner": QUICK, "independent": True, **options}
     return run_over(track / "results", track / "walk.avi", track / out, **settings)  # type: ignore[arg-type]
 
 
