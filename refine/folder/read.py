@@ -17,8 +17,8 @@ from refine.folder.keypoints import find_keypoints
 from refine.folder.locate import Located, Locator
 from refine.folder.manifest import Item
 from refine.folder.photos import PhotoFile
-from refine.folder.points3d import PointsOfPhotos
 from refine.folder.piece import Piece, Seen, Track, Whole
+from refine.folder.points3d import PointsOfPhotos
 from refine.folder.settings import Settings
 from refine.folder.tracks import tracks_of
 from refine.formats.find import is_over_time
@@ -28,8 +28,8 @@ from refine.inputs.estimates import Given, camera_of
 from refine.inputs.prepared import prepare
 from refine.keypoints.detections import DetectedPeople
 from refine.photo import Photo
-from refine.terms import rows_of
 from refine.photo.photo import Undecoded
+from refine.terms import rows_of
 
 MOST_BODIES = 64
 """Bodies a batch: larger ones are no faster on a CPU."""

@@ -17,8 +17,9 @@ from torch import Tensor
 from refine.solve.banded import Banded
 from refine.solve.coupling import CoupledLinearization
 from refine.solve.damped import choose_equations
-from refine.solve.layout import CHUNK, Layout, Pair
+from refine.solve.layout import Layout
 from refine.solve.normal_equations import NormalEquations
+from refine.solve.pairs import CHUNK, Pair
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ Everything here is numbers of rows, chains and columns, found once before the fi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,28 +17,10 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from refine.solve.banded import Bands
+from refine.solve.pairs import Pair, chunks, pairs_of
 from refine.state import Unknowns
 
 NONE = -1
-CHUNK = 128
-"""Sets of coupled rows whose products are formed at a time: 128 blocks of 85 columns are 7 MB."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """Two rows of coupled sets that are equally far apart in their chains.
-
-    Attributes:
-        early: Which of a set's rows comes first.
-        late: Which comes later.
-        distance: Places between them.
-        sets: (N,) the sets, numbered within their chunk.
-    """
-
-    early: int
-    late: int
-    distance: int
-    sets: Int[Tensor, "N"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +38,6 @@ class Layout:
         groups: G.
         columns: (K,) columns of a step that some rows share.
         choice: (B, K, Q) one where a row's column is a column of its chain's border, else zero.
-        source: (B, Q) column of a step that each column of its chain's border is for a row; -1: none.
         kept: (O,) columns of a step that are some row's own: a row's block of its system has these and no others.
         own: (B, O) which of them exist for a row and are not shared by it.
         border: (C, Q) column of the group's border that each column of a chain's border is; R where there is none.
@@ -76,7 +57,6 @@ class Layout:
     groups: int
     columns: Int[Tensor, "K"]
     choice: Float[Tensor, "B K Q"]
-    source: Int[Tensor, "B Q"]
     kept: Int[Tensor, "O"]
     own: Bool[Tensor, "B O"]
     border: Int[Tensor, "C Q"]
@@ -102,6 +82,14 @@ class Layout:
         """Return matrices of groups' borders in the columns of their chains' borders (C, Q, Q)."""
         padded = torch.nn.functional.pad(value, (0, 1, 0, 1))
         return padded[self.group_of_chain[:, None, None], self.border[:, :, None], self.border[:, None]]
+
+    @cached_property
+    def source(self) -> Int[Tensor, "B Q"]:
+        """(B, Q) column of a step that each column of its chain's border is for a row; -1: none."""
+        found = torch.full((self.choice.shape[0], self.choice.shape[2]), NONE, device=self.choice.device)
+        row, which, there = self.choice.nonzero(as_tuple=True)
+        found[row, there] = self.columns[which]
+        return found
 
     def among_own(self, columns: Int[Tensor, "N C"]) -> Int[Tensor, "N C"] | None:
         """Return the places of columns among `kept`; None where some of them are shared or nobody's own."""
@@ -147,9 +135,6 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         unit_of[here, there : there + widths[unit]] = unit
     columns, choice, own = _choices(unknowns, kinds, chain, in_chain, chain_width)
     kept = np.flatnonzero(own.any(0))
-    source = np.full((count, chain_width), NONE, dtype=np.int64)
-    of_row, which, there = choice.nonzero()
-    source[of_row, there] = columns[which]
 
     def tensor(value: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(value)).to(device)
@@ -165,35 +150,17 @@ def layout_of(unknowns: Unknowns, coupled: Sequence[Int[Tensor, "_ _"]], count: 
         groups=len(unit_of),
         columns=tensor(columns),
         choice=tensor(choice),
-        source=tensor(source),
         kept=tensor(kept),
         own=tensor(own[:, kept]),
         border=tensor(border),
         unit=tensor(unit_of),
         member=tensor(member),
         units=len(widths),
-        pairs=tuple(tuple(_pairs(chunk, position, device) for chunk in _chunks(rows)) for rows in sets),
+        pairs=tuple(tuple(pairs_of(chunk, position, device) for chunk in chunks(rows)) for rows in sets),
     )
 
 
 _NO_PAIRS = np.zeros((0, 2), dtype=np.int64)
-
-
-def _chunks(rows: np.ndarray) -> list[np.ndarray]:
-    """Return sets of rows, `CHUNK` at a time."""
-    return [rows[first : first + CHUNK] for first in range(0, len(rows), CHUNK)]
-
-
-def _pairs(rows: np.ndarray, position: np.ndarray, device: torch.device) -> tuple[Pair, ...]:
-    """Return the pairs of rows within sets (N, k), by how far they are apart."""
-    found = []
-    for i, j in combinations(range(rows.shape[1]), 2):
-        apart = position[rows[:, j]] - position[rows[:, i]]
-        for distance in np.unique(apart).tolist():
-            early, late = (i, j) if distance > 0 else (j, i)
-            there = torch.from_numpy(np.flatnonzero(apart == distance)).to(device)
-            found.append(Pair(early, late, abs(distance), there))
-    return tuple(found)
 
 
 def _times(unknowns: Unknowns, count: int) -> np.ndarray:

@@ -31,8 +31,8 @@ from refine.terms import Linearization
 
 OF_MOTION = 0.25
 """Of `time_s`, see `Correlation.of_motion`: at 3 Hz, above which motion smooths and below which evidence decides,
-errors that fade by ρ a frame weigh (1 - ρ²) / (1 + ρ² - 2 ρ cos 2πf/fps) of independent ones; for 0.085 s at 60, 30 and 10
-frames a second 2.9, 1.5 and 0.7, and this rule gives 2.7, 1.5 and 1.0."""
+errors that fade by ρ a frame weigh (1 - ρ²) / (1 + ρ² - 2 ρ cos 2πf/fps) of independent ones; for 0.085 s at 60, 30 and
+10 frames a second 2.9, 1.5 and 0.7, and this rule gives 2.7, 1.5 and 1.0."""
 MOST_CONSTANT = 0.99
 """Beyond, what changes would have no errors at all."""
 

@@ -1,6 +1,7 @@
 """`refine fit` of a video on the command line, `preview=`, and evidence and priors of a caller over time."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_windows_cover_every_frame_once_and_overlap(person: Moving, monkeypatch:
         found = windows.windows_of(clip_of(person.estimate, torch.arange(FRAMES).double() / RATE))
         kept = torch.cat([one.rows[one.kept] for one in found])
         assert sorted(kept.tolist()) == list(range(FRAMES)) and all(len(one.rows) <= length for one in found)
-        assert all(int(a.rows[-1]) - int(b.rows[0]) + 1 >= overlap for a, b in zip(found, found[1:], strict=False))
+        assert all(int(a.rows[-1]) - int(b.rows[0]) + 1 >= overlap for a, b in pairwise(found))
 
 
 def test_several_people_in_one_frame_of_a_file_without_identities_are_refused(
