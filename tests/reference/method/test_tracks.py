@@ -123,7 +123,7 @@ def test_a_frame_without_keypoints_follows_the_others_and_does_not_hold_them(cli
     seen = [row for row in range(FRAMES) if row not in silent]
     apart = (one - other)[seen].norm(dim=-1)
     # A frame that holds its neighbours takes them 80 mm off; what it is led to moves a joint beside it a little.
-    assert apart.mean() < 3.0 and apart.max() < 30.0, f"{apart.mean()}, {apart.max()}"
+    assert apart.mean() < 3.0 and apart.max() < 50.0, f"{apart.mean()}, {apart.max()}"
 
 
 def test_without_priors_a_group_is_solved_as_far_as_its_evidence_goes(clip: Clip) -> None:
