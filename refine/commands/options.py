@@ -26,7 +26,7 @@ Points3D = Annotated[
     typer.Option(
         "--points3d",
         help="3D joints of a lifting network (npy, npz, pkl, JSON; FILE=ORDER names their order) or a point cloud (ply,"
-        " npy, npz), as further evidence (docs/evidence_points.md).",
+        " npy, npz), as further evidence (docs/evidence.md).",
     ),
 ]
 Format = Annotated[str | None, typer.Option(help="The results' format; recognised if not named.")]
