@@ -75,7 +75,7 @@ def harm(
         raise InputError("--against", f"some of {', '.join(RIVALS)}, or {ALL}", ", ".join(strangers))
     if estimates is None or truths is None:
         scenes, shown = run.drawn_scenes(SETS[people]), SHOWN
-        known = (*run.CELLS, *run.POINT_CELLS) if cells else run.CELLS
+        known = (*run.CELLS, *run.POINT_CELLS, *run.IMAGE_CELLS) if cells else run.CELLS
         usual, of_others = (FULL_BODIES, FULL_OTHER_BODIES) if full else (BODIES, BODIES)
     else:
         pairs = own.read_pairs(estimates, truths)

@@ -18,6 +18,7 @@ from refine.evaluate.errors import errors_of
 from refine.evaluate.harm.estimates import ESTIMATES, OWN
 from refine.evaluate.harm.evidence import BESIDE, KINDS, SOURCES, Evidence
 from refine.evaluate.harm.figures import Figures, figures_of
+from refine.evaluate.harm.image_sources import IMAGE_SOURCES
 from refine.evaluate.harm.ours import ours
 from refine.evaluate.harm.people import People, true_people
 from refine.evaluate.harm.point_sources import POINT_SOURCES
@@ -33,6 +34,11 @@ POINT_CELLS = tuple(
     for kind in ("clean", "clothing", "other") for source in POINT_SOURCES for ending in ("", BESIDE)
 )  # fmt: skip
 """Of evidence in space; "clothing" is about clouds."""
+IMAGE_CELLS = tuple(
+    Cell("medium", kind, source + ending)
+    for kind in ("clean", "other") for source in IMAGE_SOURCES for ending in ("", BESIDE)
+)  # fmt: skip
+"""Of evidence over pixels."""
 OURS, UNGATED = "ours", "ours, no gate"
 METHODS = (OURS, UNGATED, *RIVALS)
 TOGETHER = 50
@@ -111,7 +117,7 @@ def figures_of_ours(cell: Cell, scenes: Sequence[Scene], gate: bool) -> Figures:
     for scene in scenes:
         case = scene.case(cell.estimate)
         seen = Evidence(scene, cell.kind, cell.source)
-        in_space = POINT_SOURCES.get(cell.source.removesuffix(BESIDE))
+        in_space = {**POINT_SOURCES, **IMAGE_SOURCES}.get(cell.source.removesuffix(BESIDE))
         terms = () if in_space is None else in_space(seen, case.estimate)
         outcome = ours(case, seen, gate, terms)
         before = errors_of(scene.body, case.estimate.state, scene.true)
