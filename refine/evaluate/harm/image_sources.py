@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from refine.body import pose_body
+from refine.dense.depth_maps import depth_map
 from refine.estimate import Estimate
 from refine.evaluate.harm.evidence import Evidence, generators
 from refine.render import Fragments
 from refine.render.rasterize import default_rasterizer, rasterize
 from refine.terms import Term
 from refine.terms.correlation import Correlation
-from refine.terms.depth_maps import depth_map
 
 DEPTH_M, BEHIND_M = 0.05, 1.5
 ALIKE = 1 / 12

@@ -9,7 +9,7 @@ with q(z) = z, or 1 / z for maps of inverse depth. Scale and shift are eliminate
 dz = n · dx / (n · d), x the surface's point on the ray. Rows are silent where the body is not seen at the pixel.
 
 Errors of neighbouring pixels are alike: rows are discounted to as many witnesses as there are squares of side
-`correlation.pixels` (`refine.terms.depth_maps`).
+`correlation.pixels` (`refine.dense.depth_maps`).
 
 Source: Golub and Pereyra, SIAM J. Numer. Anal. 10(2), 1973 (variable projection); Ranftl et al., IEEE PAMI 44(3), 2022
 (MiDaS: inverse depth up to scale and shift).
@@ -42,7 +42,7 @@ GRAZING = 0.1
 
 @dataclass(frozen=True, eq=False)
 class DepthMap:
-    """The term of B depth maps, each on a grid over its body (`refine.terms.depth_maps.depth_map` builds it).
+    """The term of B depth maps, each on a grid over its body (`refine.dense.depth_maps.depth_map` builds it).
 
     Attributes:
         value: (B, H, W) what the map says at the grid's pixels: m, 1/m, or any unit where it is affine; finite.

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from refine.check import check_type
+from refine.dense.depth_map import DepthMap, Space
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.terms import GemanMcClure
 from refine.terms.correlation import Correlation
-from refine.terms.depth_map import DepthMap, Space
 
 GRID = 24
 """Pixels of the grid each way."""

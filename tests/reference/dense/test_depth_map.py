@@ -9,6 +9,8 @@ from torch import Tensor
 
 import refine
 from refine.body import SkinnedBody, pose_body
+from refine.dense.depth_map import DepthMap, Space
+from refine.dense.depth_maps import GRID, depth_map
 from refine.errors import InputError
 from refine.estimate import Estimate
 from refine.evaluate.disturbance import as_estimate
@@ -18,8 +20,6 @@ from refine.solve.linearized import linearized
 from refine.solve.normal_equations import costs, normal_equations
 from refine.state import State, Unknowns
 from refine.terms.correlation import Correlation
-from refine.terms.depth_map import DepthMap, Space
-from refine.terms.depth_maps import GRID, depth_map
 from tests.people import Case, case
 
 ALIKE = Correlation(pixels=12.0)
