@@ -5,8 +5,8 @@
 What a clip is: `refine.inputs.clip`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from refine.ambient import usual_torch
 from refine.api import fit_prepared, result_of
+from refine.batch import PER_ROW, Index
 from refine.body import PosedBody
 from refine.errors import InputError
 from refine.inputs.clip import Clip
@@ -155,7 +156,7 @@ class Observed:
         there: (B,) one where it counts, zero elsewhere.
     """
 
-    term: Term
+    term: Term = field(metadata=PER_ROW)
     there: Float[Tensor, "B"]
 
     @property
@@ -163,9 +164,14 @@ class Observed:
         """The term's own name in tables."""
         return str(getattr(self.term, "name", type(self.term).__name__))
 
-    def rows(self, index: Tensor) -> "Observed":
-        """Return the term of some of the rows."""
-        return Observed(rows_of((self.term,), index)[0], self.there[index])
+    @property
+    def rows(self) -> "Callable[[Index], Observed] | None":
+        """A function that returns the term of some of the rows; None where the term does not know its own."""
+        return self._rows if knows_rows(self.term) else None
+
+    def _rows(self, index: Index) -> "Observed":
+        (term,) = rows_of((self.term,), index)
+        return Observed(term, self.there[index])
 
     def linearize(self, state: State, posed: PosedBody, unknowns: Unknowns) -> Linearization:
         """Return the term's residual (B, N, D) and Jacobian (B, N, D, P), zero where it is silent."""

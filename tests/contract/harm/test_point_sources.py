@@ -28,7 +28,7 @@ def test_a_cloud_is_drawn_of_each_body_whatever_the_batch() -> None:
         apart = [source(Evidence(half, "clean", name), half.case("medium").estimate)[0] for half in halves]
         field = next(each for each in ("target", "yaw", "position") if hasattr(together, each))
         first = torch.cat([getattr(each, field).reshape(2, -1)[:, :1] for each in apart])
-        assert torch.allclose(getattr(together, field).reshape(4, -1)[:, :1], first, atol=1e-3), name
+        assert torch.allclose(getattr(together, field).reshape(4, -1)[:, :1], first, atol=1e-2), name
 
 
 def test_every_source_has_a_cell_alone_and_beside_keypoints() -> None:
